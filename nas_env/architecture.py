@@ -1,0 +1,224 @@
+"""The values of the library: a layer, an architecture, a recipe, and the two together.
+
+All are frozen, hashable and go to JSON and back; none knows torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from typing import Any
+
+from nas_env.errors import InvalidArchitectureError, InvalidSettingError
+from nas_env.registry import unknown_name
+
+Scalar = str | int | float | bool
+Shape = tuple[int, ...]
+SCHEDULES = ("constant", "cosine", "one-cycle", "step")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+AUGMENTATIONS = ("none", "shift")
+
+
+def canonical_json(value: object) -> str:
+    """Return the JSON text of `value` with sorted keys and no spaces, the same in every process."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: object) -> str:
+    """Return 32 hexadecimal digits (BLAKE2b, 128 bits) of the canonical JSON of `value`."""
+    return hashlib.blake2b(canonical_json(value).encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: its kind, its settings, and the nodes it reads.
+
+    Attributes:
+        kind: A name in `nas_env.layers.LAYERS`.
+        settings: Sorted pairs of name and value.
+        inputs: Nodes it reads: 0 is the network's input, i the output of the i-th layer.
+            Empty means the node just before, as in a chain.
+    """
+
+    kind: str
+    settings: tuple[tuple[str, Scalar], ...] = ()
+    inputs: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, kind: str, inputs: Iterable[int] = (), **settings: Scalar) -> Layer:
+        """Return a layer from keyword settings, such as `Layer.of("conv", channels=8, kernel=3)`."""
+        return cls(kind, tuple(sorted(settings.items())), tuple(inputs))
+
+    def __getitem__(self, name: str) -> Any:
+        for key, value in self.settings:
+            if key == name:
+                return value
+        raise InvalidArchitectureError(
+            f"Layer {self.kind!r} has no setting {name!r}. "
+            f"It has: {', '.join(key for key, _ in self.settings) or 'none'}."
+        )
+
+    def get(self, name: str, default: Scalar) -> Any:
+        """Return a setting, or `default` where the layer does not state it."""
+        return dict(self.settings).get(name, default)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data from which `from_json` makes an equal layer."""
+        data: dict[str, Any] = {"kind": self.kind, **dict(self.settings)}
+        return {**data, "inputs": list(self.inputs)} if self.inputs else data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Layer:
+        """Return the layer that `to_json` wrote."""
+        rest = {key: value for key, value in data.items() if key not in ("kind", "inputs")}
+        return cls.of(data["kind"], data.get("inputs", ()), **rest)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network without its classifier head, as a value: layers in order of computation.
+
+    The output of the last layer goes to the head that a task adds. Layers read the one before
+    unless they name their inputs, so chains and directed acyclic graphs are the same type.
+
+    Raises:
+        InvalidArchitectureError: A layer reads a node that does not come before it.
+    """
+
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        plain = []
+        for index, layer in enumerate(self.layers):
+            for node in layer.inputs:
+                if not 0 <= node <= index:
+                    raise InvalidArchitectureError(
+                        f"Layer {index + 1} reads node {node}, which does not come before it. "
+                        f"Allowed: 0 (the input) to {index}."
+                    )
+            plain.append(Layer(layer.kind, layer.settings) if layer.inputs == (index,) else layer)
+        object.__setattr__(self, "layers", tuple(plain))
+
+    def inputs_of(self, index: int) -> tuple[int, ...]:
+        """Return the nodes that layer `index` (from 0) reads."""
+        return self.layers[index].inputs or (index,)
+
+    @cached_property
+    def key(self) -> str:
+        """32 hexadecimal digits that are equal for equal networks, in every process."""
+        return digest(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data from which `from_json` makes an equal architecture."""
+        return {"layers": [layer.to_json() for layer in self.layers]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Architecture:
+        """Return the architecture that `to_json` wrote."""
+        return cls(tuple(Layer.from_json(layer) for layer in data["layers"]))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; part of the candidate and therefore of its key.
+
+    Attributes:
+        optimizer: "adamw", "adam" or "sgd" (momentum 0.9).
+        learning_rate: The peak learning rate.
+        weight_decay: Decoupled weight decay (AdamW), L2 penalty (Adam, SGD).
+        batch_size: Samples per update.
+        schedule: "one-cycle" (linear rise over the first 30 %, cosine fall), "cosine",
+            "constant" or "step" (times `step_factor` every `step_epochs`).
+        step_factor: Factor of the "step" schedule.
+        step_epochs: Epochs between two steps of the "step" schedule.
+        label_smoothing: Share of the target spread over all classes while training.
+        augmentation: "none", or "shift" (images moved by up to one eighth of their side).
+
+    Raises:
+        InvalidSettingError: A value is out of its range.
+    """
+
+    optimizer: str = "adamw"
+    learning_rate: float = 0.01
+    weight_decay: float = 0.01
+    batch_size: int = 64
+    schedule: str = "one-cycle"
+    step_factor: float = 0.2
+    step_epochs: int = 5
+    label_smoothing: float = 0.0
+    augmentation: str = "none"
+
+    def __post_init__(self) -> None:
+        for kind, value, known in (
+            ("optimizer", self.optimizer, OPTIMIZERS),
+            ("schedule", self.schedule, SCHEDULES),
+            ("augmentation", self.augmentation, AUGMENTATIONS),
+        ):
+            if value not in known:
+                raise unknown_name(kind, value, known)
+        for name, holds, rule in (
+            ("learning_rate", self.learning_rate > 0, "> 0"),
+            ("weight_decay", self.weight_decay >= 0, ">= 0"),
+            ("batch_size", self.batch_size >= 1, ">= 1"),
+            ("step_factor", 0 < self.step_factor <= 1, "in (0, 1]"),
+            ("step_epochs", self.step_epochs >= 1, ">= 1"),
+            ("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)"),
+        ):
+            if not holds:
+                raise InvalidSettingError(
+                    f"Recipe setting {name} must be {rule}, but is {getattr(self, name)}."
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data from which `from_json` makes an equal recipe."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Recipe:
+        """Return the recipe that `to_json` wrote."""
+        known = {item.name for item in fields(cls)}
+        for name in data:
+            if name not in known:
+                raise unknown_name("recipe setting", name, known)
+        return cls(**data)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is evaluated: an architecture and the recipe to train it with.
+
+    Attributes:
+        architecture: The network.
+        recipe: How it is trained.
+        walk: The decisions that led here. Not part of equality nor of the key: two walks to the
+            same network are the same candidate.
+    """
+
+    architecture: Architecture
+    recipe: Recipe = field(default_factory=Recipe)
+    walk: tuple[int, ...] = field(default=(), compare=False)
+
+    @cached_property
+    def key(self) -> str:
+        """32 hexadecimal digits that are equal for equal candidates, in every process."""
+        return digest([self.architecture.to_json(), self.recipe.to_json()])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data from which `from_json` makes an equal candidate."""
+        return {
+            "architecture": self.architecture.to_json(),
+            "recipe": self.recipe.to_json(),
+            "walk": list(self.walk),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Candidate:
+        """Return the candidate that `to_json` wrote."""
+        return cls(
+            Architecture.from_json(data["architecture"]),
+            Recipe.from_json(data["recipe"]),
+            tuple(data.get("walk", ())),
+        )

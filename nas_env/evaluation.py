@@ -1,0 +1,121 @@
+"""What may be spent on one evaluation, and what came out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from nas_env.errors import InvalidSettingError
+
+
+class Outcome(StrEnum):
+    """How an evaluation ended; everything but OK has the objective's failure score."""
+
+    OK = "ok"
+    DIVERGED = "diverged"  # the loss became NaN or infinite
+    OUT_OF_MEMORY = "out_of_memory"
+    TOO_LARGE = "too_large"  # predicted memory over the limit; nothing was built
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much may be spent on one evaluation, and the seed it is spent with.
+
+    Attributes:
+        epochs: Passes over the training data after which training stops.
+        horizon: Epochs the learning-rate schedule is laid out for; None means `epochs`.
+        training_seed: Seeds initial weights, order of samples, augmentation and dropout.
+        max_seconds: Wall-clock limit; over it the outcome is "timeout". None means no limit.
+        max_memory_mb: Limit on the predicted training memory in 10^6 bytes; over it the outcome
+            is "too_large" and nothing is built. None means no limit.
+
+    Raises:
+        InvalidSettingError: A value is not positive, or the horizon is shorter than the epochs.
+    """
+
+    epochs: int = 8
+    horizon: int | None = None
+    training_seed: int = 0
+    max_seconds: float | None = None
+    max_memory_mb: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "horizon", "max_seconds", "max_memory_mb"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InvalidSettingError(f"Budget setting {name} must be > 0, but is {value}.")
+        if self.horizon is not None and self.horizon < self.epochs:
+            raise InvalidSettingError(
+                f"Budget setting horizon must be >= epochs ({self.epochs}), but is {self.horizon}."
+            )
+        if not 0 <= self.training_seed < 2**63:
+            raise InvalidSettingError(
+                f"Budget setting training_seed must be in [0, 2**63), but is {self.training_seed}."
+            )
+
+    @property
+    def schedule_epochs(self) -> int:
+        """Epochs the learning-rate schedule is laid out for."""
+        return self.horizon or self.epochs
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data from which `Budget(**data)` makes an equal budget."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came out of evaluating one candidate under one budget.
+
+    Attributes:
+        outcome: How it ended.
+        metrics: Named numbers. A trained network has "accuracy" and "loss" (validation, fraction
+            and nats), "train_loss", "params", "macs" and "activation_bytes" (per sample).
+        curve: One mapping of metrics per epoch.
+        epochs: Epochs that were trained.
+        seconds: Wall-clock seconds that it took when it was computed.
+        message: Why it failed, empty when it did not.
+    """
+
+    outcome: Outcome
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curve: tuple[Mapping[str, float], ...] = ()
+    epochs: int = 0
+    seconds: float = 0.0
+    message: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a result to score."""
+        return self.outcome is Outcome.OK
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data from which `from_json` makes an equal evaluation."""
+        return {
+            "outcome": str(self.outcome),
+            "metrics": dict(self.metrics),
+            "curve": [dict(point) for point in self.curve],
+            "epochs": self.epochs,
+            "seconds": self.seconds,
+            "message": self.message,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Evaluation:
+        """Return the evaluation that `to_json` wrote."""
+        return cls(
+            Outcome(data["outcome"]),
+            data["metrics"],
+            tuple(data["curve"]),
+            data["epochs"],
+            data["seconds"],
+            data["message"],
+        )
+
+    def summary(self) -> dict[str, str | float]:
+        """Return outcome, message and metrics as plain values, without what a repeat would change."""
+        return {"outcome": str(self.outcome), "message": self.message, **self.metrics}

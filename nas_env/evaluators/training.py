@@ -1,0 +1,172 @@
+"""`training`: builds the network and trains it, here and now."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from nas_env.architecture import Candidate
+from nas_env.errors import InvalidArchitectureError, InvalidSettingError
+from nas_env.evaluation import Budget, Evaluation, Outcome
+from nas_env.evaluators.base import EVALUATORS, Evaluator, failed
+from nas_env.network import build, predict
+from nas_env.registry import unknown_name
+from nas_env.tasks import Metrics, Task
+from nas_env.tasks.base import TrainingDiverged, TrainingTimeout
+
+if TYPE_CHECKING:
+    from torch import nn
+
+LOOP_VERSION = 1  # raised when the training loop's numbers change
+PRECISIONS = ("float32", "bfloat16", "auto")
+logger = logging.getLogger(__name__)
+
+
+@EVALUATORS.register("training")
+class Training(Evaluator):
+    """Trains each network by its recipe and reports on the validation split.
+
+    Deterministic on one machine: the same candidate and budget give the same numbers, and torch's
+    global generator is left as it was found.
+
+    Args:
+        task: Data, loss and metric.
+        device: "auto" (the first GPU where there is one), "cpu", "cuda" or "cuda:1".
+        precision: "float32", "bfloat16", or "auto": the faster of the two on this machine for this
+            task, measured now (see `nas_env.evaluators._precision`).
+        threads: Torch threads while training on the CPU; small networks train fastest on one.
+
+    Raises:
+        UnknownNameError: No such precision.
+        InvalidSettingError: The device cannot be used.
+    """
+
+    def __init__(
+        self, task: Task, device: str = "auto", precision: str = "float32", threads: int = 1
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise unknown_name("precision", precision, PRECISIONS)
+        self.task = task
+        self.device = resolve_device(device)
+        self.threads = threads
+        if precision == "auto":
+            from nas_env.evaluators._precision import faster_precision
+
+            with self._threads():
+                precision = faster_precision(task, self.device)
+        self.precision = precision
+        kind = self.device.partition(":")[0]
+        self.fingerprint = f"training-{LOOP_VERSION}/{task.fingerprint}/{kind}/{precision}"
+
+    def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
+        """Return one evaluation per candidate, in order; they are trained one after the other."""
+        return [self._evaluate(candidate, budget) for candidate in candidates]
+
+    def train(self, candidate: Candidate, budget: Budget) -> tuple[nn.Module, list[Metrics]]:
+        """Build and train one network; return it with the metrics of every epoch.
+
+        Raises:
+            InvalidArchitectureError: The network cannot be built.
+            TrainingTimeout: The time limit of the budget is over.
+            TrainingDiverged: The loss became NaN or infinite.
+        """
+        curve: list[Metrics] = []
+        with self._threads(), seeded(budget.training_seed, self.device):
+            network = build(candidate.architecture, self.task.spec)
+            curve.extend(self._fit(network, candidate, budget))
+        return network, curve
+
+    def _fit(self, network: nn.Module, candidate: Candidate, budget: Budget) -> Iterator[Metrics]:
+        return self.task.fit(
+            network, candidate.recipe, budget, device=self.device, precision=self.precision
+        )
+
+    def _evaluate(self, candidate: Candidate, budget: Budget) -> Evaluation:
+        started = time.perf_counter()
+        try:
+            cost = predict(candidate.architecture, self.task.spec)
+            megabytes = cost.training_bytes(candidate.recipe.batch_size) / 1e6
+            if budget.max_memory_mb is not None and megabytes > budget.max_memory_mb:
+                message = f"Predicted {megabytes:.1f} MB, limit {budget.max_memory_mb} MB."
+                return failed(Outcome.TOO_LARGE, message)
+            _, curve = self.train(candidate, budget)
+        except Exception as error:
+            return failed(*self._outcome(error), time.perf_counter() - started)
+        metrics = {**curve[-1], **cost.to_json()}
+        seconds = time.perf_counter() - started
+        return Evaluation(Outcome.OK, metrics, tuple(curve), len(curve), seconds)
+
+    def _outcome(self, error: Exception) -> tuple[Outcome, str]:
+        """Return the name and message of what a network did."""
+        if isinstance(error, TrainingTimeout):
+            return Outcome.TIMEOUT, str(error)
+        if isinstance(error, TrainingDiverged):
+            return Outcome.DIVERGED, str(error)
+        if is_out_of_memory(error):
+            self._free_memory()
+            return Outcome.OUT_OF_MEMORY, str(error)
+        if not isinstance(error, InvalidArchitectureError):
+            logger.warning("An evaluation crashed; it is scored as a failure.", exc_info=error)
+        return Outcome.CRASHED, f"{type(error).__name__}: {error}"
+
+    def _free_memory(self) -> None:
+        if self.device.startswith("cuda"):
+            import torch
+
+            torch.cuda.empty_cache()
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        import torch
+
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def resolve_device(device: str) -> str:
+    """Return the device that a name stands for.
+
+    Raises:
+        InvalidSettingError: There is no such device here.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InvalidSettingError(
+            f"Device {device!r} cannot be used ({str(error).splitlines()[0]}). "
+            "Use 'auto', 'cpu', or 'cuda' where a GPU is installed."
+        ) from None
+    return device
+
+
+@contextmanager
+def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
+    """Seed torch inside the block, and put its generators back afterwards."""
+    import torch
+
+    devices = [torch.device(device)] if device.startswith("cuda") else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an exception says that memory ran out, on a GPU or on the CPU."""
+    import torch
+
+    text = str(error).lower()
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError)
+        and ("out of memory" in text or "can't allocate memory" in text)
+    )

@@ -1,0 +1,108 @@
+"""What a kind of layer must answer, before and while it becomes a torch module."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import TYPE_CHECKING, TypeVar
+
+from nas_env.architecture import Layer, Shape
+from nas_env.errors import InvalidArchitectureError
+from nas_env.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+L = TypeVar("L", bound="LayerType")
+FLOAT_BYTES = 4
+INDEX_BYTES = 8
+
+
+class LayerType(ABC):
+    """The rules of one kind of layer. Shapes exclude the batch: (channels, height, width) or (n,).
+
+    Every method takes the layer and the shapes of all its inputs.
+    """
+
+    @abstractmethod
+    def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
+        """Return the output shape.
+
+        Raises:
+            InvalidArchitectureError: The layer does not accept these inputs.
+        """
+
+    @abstractmethod
+    def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
+        """Return a module whose `forward` takes as many tensors as there are inputs."""
+
+    @abstractmethod
+    def label(self, layer: Layer) -> str:
+        """Return a short text for tables and drawings, such as "conv 16, 3x3"."""
+
+    def params(self, layer: Layer, inputs: Sequence[Shape]) -> int:
+        """Return the number of trainable parameters."""
+        return 0
+
+    def macs(self, layer: Layer, inputs: Sequence[Shape]) -> int:
+        """Return multiply-accumulates of convolutions and linear maps, per sample."""
+        return 0
+
+    def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
+        """Return the bytes per sample of all tensors its modules put out in a training pass."""
+        return FLOAT_BYTES * prod(self.output_shape(layer, inputs))
+
+
+LAYERS: Registry[LayerType] = Registry("layer kind", package="nas_env.layers")
+
+
+def register_layer(kind: str) -> Callable[[type[L]], type[L]]:
+    """Return a class decorator that enters the rules of a kind of layer."""
+
+    def enter(cls: type[L]) -> type[L]:
+        LAYERS.register(kind)(cls())
+        return cls
+
+    return enter
+
+
+def layer_type(layer: Layer) -> LayerType:
+    """Return the rules of a layer's kind."""
+    return LAYERS.get(layer.kind)
+
+
+def size(shape: Shape) -> int:
+    """Return the number of elements of a shape."""
+    return prod(shape)
+
+
+def single(layer: Layer, inputs: Sequence[Shape]) -> Shape:
+    """Return the only input shape, or refuse several."""
+    if len(inputs) != 1:
+        raise InvalidArchitectureError(
+            f"Layer {layer.kind!r} takes one input, but reads {len(inputs)}. "
+            "Merge them with 'add' or 'concat' first."
+        )
+    return inputs[0]
+
+
+def spatial(layer: Layer, inputs: Sequence[Shape]) -> tuple[int, int, int]:
+    """Return the only input shape as (channels, height, width), or refuse a flat one."""
+    shape = single(layer, inputs)
+    if len(shape) != 3:
+        raise InvalidArchitectureError(
+            f"Layer {layer.kind!r} needs a map (channels, height, width), but gets {shape}. "
+            "Place it before anything that flattens."
+        )
+    return shape[0], shape[1], shape[2]
+
+
+def positive(layer: Layer, *names: str) -> None:
+    """Refuse settings that are no positive integers."""
+    for name in names:
+        value = layer[name]
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InvalidArchitectureError(
+                f"Layer {layer.kind!r} setting {name!r} must be an integer >= 1, but is {value!r}."
+            )

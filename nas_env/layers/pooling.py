@@ -1,0 +1,80 @@
+"""Pooling: local maximum, global average."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nas_env.architecture import Layer, Shape
+from nas_env.errors import InvalidArchitectureError
+from nas_env.layers.base import (
+    FLOAT_BYTES,
+    INDEX_BYTES,
+    LayerType,
+    positive,
+    register_layer,
+    size,
+    spatial,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def pooled(side: int, kernel: int, stride: int) -> int:
+    """Return the side of a map after pooling without padding."""
+    return (side - kernel) // stride + 1
+
+
+@register_layer("max-pool")
+class MaxPool(LayerType):
+    """Maximum over a square window, without padding. Settings: kernel, stride."""
+
+    def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
+        """Return (channels, pooled height, pooled width)."""
+        positive(layer, "kernel", "stride")
+        channels, height, width = spatial(layer, inputs)
+        kernel, stride = layer["kernel"], layer["stride"]
+        if kernel > min(height, width):
+            raise InvalidArchitectureError(
+                f"Pooling window {kernel} is larger than its {height}x{width} map. "
+                f"Use a window of at most {min(height, width)}."
+            )
+        return channels, pooled(height, kernel, stride), pooled(width, kernel, stride)
+
+    def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
+        """Return the bytes of the output and of the positions of the maxima."""
+        return (FLOAT_BYTES + INDEX_BYTES) * size(self.output_shape(layer, inputs))
+
+    def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
+        """Return the pooling module."""
+        from torch import nn
+
+        return nn.MaxPool2d(layer["kernel"], layer["stride"])
+
+    def label(self, layer: Layer) -> str:
+        """Return window and stride."""
+        return f"max-pool {layer['kernel']}x{layer['kernel']}, stride {layer['stride']}"
+
+
+@register_layer("global-average-pool")
+class GlobalAveragePool(LayerType):
+    """Mean over the whole map: (channels, height, width) becomes (channels,). No settings."""
+
+    def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
+        """Return (channels,)."""
+        return (spatial(layer, inputs)[0],)
+
+    def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
+        """Return the bytes of the mean and of its flat view."""
+        return 2 * FLOAT_BYTES * spatial(layer, inputs)[0]
+
+    def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
+        """Return pooling and flattening."""
+        from torch import nn
+
+        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def label(self, layer: Layer) -> str:
+        """Return the kind."""
+        return "global average pool"

@@ -1,0 +1,101 @@
+"""What an agent sees of a state: tokens, the automaton's state number, or bounded features."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.registry import Registry
+from nas_env.spaces import SearchSpace
+
+if TYPE_CHECKING:
+    from nas_env.mdp import State
+
+
+class Observation(ABC):
+    """A Gymnasium space and the observation of each state in it."""
+
+    space: gymnasium.Space[Any]
+
+    @abstractmethod
+    def __init__(self, space: SearchSpace) -> None:
+        """Prepare for a search space."""
+
+    @abstractmethod
+    def observe(self, state: State) -> Any:
+        """Return the observation of a state; a fresh array."""
+
+
+OBSERVATIONS: Registry[type[Observation]] = Registry("observation")
+
+
+@OBSERVATIONS.register("tokens")
+class Tokens(Observation):
+    """The decisions so far plus one; 0 is not yet decided. Complete, hence Markov.
+
+    `MultiDiscrete([num_decisions + 1] * max_length)`, int64.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self.length = space.max_length
+        width = space.num_decisions + 1
+        self.space = gymnasium.spaces.MultiDiscrete([width] * space.max_length)
+
+    def observe(self, state: State) -> NDArray[np.int64]:
+        """Return (max_length,) int64."""
+        tokens = np.zeros(self.length, dtype=np.int64)
+        walk = state.walk
+        if walk:
+            tokens[: len(walk)] = walk
+            tokens[: len(walk)] += 1
+        return tokens
+
+
+@OBSERVATIONS.register("state")
+class StateNumber(Observation):
+    """The number of the automaton state, `Discrete(states)`: a plain array is a Q-table."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        self.space = gymnasium.spaces.Discrete(space.automaton().num_states)
+
+    def observe(self, state: State) -> np.int64:
+        """Return the number."""
+        return np.int64(state.node)
+
+
+@OBSERVATIONS.register("features")
+class Features(Observation):
+    """Bounded numbers of the partial network, `Box(0, 1)` float32.
+
+    Steps and parameters so far (shares of their greatest, parameters on a log scale), the space's
+    own features by name, and the last decision one-hot (all zero before the first).
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        automaton = space.automaton()
+        own = [space.features(state) for state in automaton.states]
+        self.own = np.array(own, dtype=np.float32).reshape(len(own), len(space.feature_names))
+        self.max_length = space.max_length
+        self.log_dearest = math.log1p(automaton.dearest or 1)
+        self.names = (
+            "decisions",
+            "params",
+            *space.feature_names,
+            *(f"last: {option.label}" for option in space.options()),
+        )
+        self.space = gymnasium.spaces.Box(0.0, 1.0, (len(self.names),), np.float32)
+
+    def observe(self, state: State) -> NDArray[np.float32]:
+        """Return (features,) float32."""
+        out = np.zeros(len(self.names), dtype=np.float32)
+        out[0] = len(state.walk) / self.max_length
+        out[1] = min(math.log1p(state.spent) / self.log_dearest, 1.0)
+        out[2 : 2 + self.own.shape[1]] = self.own[state.node]
+        if state.walk:
+            out[2 + self.own.shape[1] + state.walk[-1]] = 1.0
+        return out

@@ -1,0 +1,25 @@
+"""The table of environment ids."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import gymnasium
+
+
+class Row(NamedTuple):
+    """One environment id: its entry point and what is fixed by the id."""
+
+    id: str
+    entry_point: str
+    kwargs: dict[str, Any]
+
+
+ENVIRONMENTS = (Row("NAS-v0", "nas_env.env:NASEnv", {}),)
+
+
+def register_all() -> None:
+    """Enter every row into Gymnasium's registry; a second call changes nothing."""
+    for row in ENVIRONMENTS:
+        if row.id not in gymnasium.registry:
+            gymnasium.register(row.id, row.entry_point, kwargs=row.kwargs)

@@ -1,0 +1,159 @@
+"""A finished or partial network as a table (text) and as a drawing (matplotlib)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.architecture import Architecture, Shape
+from nas_env.errors import MissingDependencyError
+from nas_env.layers import layer_type
+from nas_env.network import PlacedLayer, place
+from nas_env.tasks.base import TaskSpec
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = {
+    "input": "#e8e8e8",
+    "conv": "#8fb8de",
+    "max-pool": "#f2b880",
+    "global-average-pool": "#f2b880",
+    "linear": "#a8d5a2",
+    "dropout": "#d9c8e8",
+    "classifier": "#e39695",
+}
+OTHER_COLOUR = "#f5e6a3"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a layer as a reader wants to see it."""
+
+    kind: str
+    label: str
+    shape: str
+    params: int
+    macs: int
+    reads: tuple[int, ...]
+
+
+def table_rows(architecture: Architecture, spec: TaskSpec, complete: bool = True) -> list[Row]:
+    """Return the input and every layer, and the classifier where the network is complete."""
+    placed = list(place(architecture, spec))
+    rows = [Row("input", "input", _shape(spec.input_shape), 0, 0, ())]
+    rows += [_row(x) for x in placed[:-1]]
+    if complete:
+        head = _row(placed[-1])
+        label = f"classifier {spec.num_outputs}"
+        rows.append(Row("classifier", label, head.shape, head.params, head.macs, head.reads))
+    return rows
+
+
+def text_table(architecture: Architecture, spec: TaskSpec, complete: bool = True) -> str:
+    """Return the layers as lines of text with output shape, parameters and MACs."""
+    rows = table_rows(architecture, spec, complete)
+    width = max(26, *(len(row.label) for row in rows))
+    lines = [f"{'layer':<{width}}  {'output':>10}  {'params':>10}  {'MACs':>12}"]
+    for row in rows:
+        lines.append(f"{row.label:<{width}}  {row.shape:>10}  {row.params:>10,}  {row.macs:>12,}")
+    params, macs = sum(row.params for row in rows), sum(row.macs for row in rows)
+    end = "total" if complete else "so far"
+    lines.append(f"{end:<{width}}  {'':>10}  {params:>10,}  {macs:>12,}")
+    return "\n".join(lines)
+
+
+def draw(
+    architecture: Architecture, spec: TaskSpec, title: str = "", complete: bool = True
+) -> Figure:
+    """Return a drawing of the layers from top to bottom, with arrows where they read.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingDependencyError(
+            "Drawing needs matplotlib, which is not installed. Run: pip install 'nas-env[draw]'."
+        ) from None
+
+    rows = table_rows(architecture, spec, complete)
+    figure = Figure(figsize=(4.8, 0.6 * len(rows) + 0.7), dpi=100)
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set_xlim(0, 1)
+    axes.set_ylim(len(rows) + 0.1, -0.9)
+    axes.axis("off")
+    axes.text(0.5, -0.55, title, ha="center", va="center", fontsize=10, weight="bold")
+    for index, row in enumerate(rows):
+        _draw_row(axes, index, row)
+        for node in row.reads:
+            _draw_arrow(axes, node, index)
+    return figure
+
+
+def save_drawing(figure: Figure, stem: Path) -> list[Path]:
+    """Write a drawing as `stem`.svg and `stem`.png and return both paths."""
+    paths = [stem.with_suffix(".svg"), stem.with_suffix(".png")]
+    for path in paths:
+        figure.savefig(path, dpi=150)
+    return paths
+
+
+def rgb_array(figure: Figure) -> NDArray[np.uint8]:
+    """Return a drawing as (height, width, 3) uint8."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _row(x: PlacedLayer) -> Row:
+    rules = layer_type(x.layer)
+    params, macs = rules.params(x.layer, x.inputs), rules.macs(x.layer, x.inputs)
+    return Row(x.layer.kind, rules.label(x.layer), _shape(x.output), params, macs, x.reads)
+
+
+def _shape(shape: Shape) -> str:
+    return "x".join(map(str, shape))
+
+
+def _draw_row(axes: Any, index: int, row: Row) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    box = FancyBboxPatch(
+        (0.14, index - 0.24),
+        0.72,
+        0.48,
+        boxstyle="round,pad=0,rounding_size=0.06",
+        mutation_aspect=4,
+        facecolor=COLOURS.get(row.kind, OTHER_COLOUR),
+        edgecolor="#444444",
+        linewidth=0.8,
+    )
+    axes.add_patch(box)
+    axes.text(0.17, index, row.label, ha="left", va="center", fontsize=9)
+    size = f"{row.shape}" + (f"   {row.params:,} p" if row.params else "")
+    axes.text(0.84, index, size, ha="right", va="center", fontsize=8, color="#333333")
+
+
+def _draw_arrow(axes: Any, start: int, end: int) -> None:
+    straight = end == start + 1
+    axes.annotate(
+        "",
+        xy=(0.5 if straight else 0.86, end - (0.24 if straight else 0.0)),
+        xytext=(0.5 if straight else 0.86, start + (0.24 if straight else 0.0)),
+        arrowprops={
+            "arrowstyle": "-|>",
+            "color": "#444444",
+            "linewidth": 0.9,
+            "shrinkA": 0,
+            "shrinkB": 0,
+            "connectionstyle": "arc3" if straight else "arc3,rad=-0.5",
+        },
+    )

@@ -1,0 +1,9 @@
+"""Search spaces: finite automata whose complete walks are architectures.
+
+One file per space; a space registers its names with `@SPACES.register(name)`.
+"""
+
+from nas_env.spaces.automaton import Automaton
+from nas_env.spaces.base import SPACES, Choice, Option, SearchSpace, SpaceFactory, Walk
+
+__all__ = ["SPACES", "Automaton", "Choice", "Option", "SearchSpace", "SpaceFactory", "Walk"]

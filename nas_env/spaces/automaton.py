@@ -1,0 +1,164 @@
+"""A search space compiled to arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.errors import InvalidSettingError
+
+if TYPE_CHECKING:
+    from nas_env.spaces.base import SearchSpace
+
+MAX_STATES = 100_000
+NO_WALK = np.iinfo(np.int64).max // 4  # a cost no sum of real costs reaches
+
+
+@dataclass(frozen=True, eq=False)
+class Automaton:
+    """States numbered breadth first; state 0 is the start.
+
+    Attributes:
+        states: The space's own states, in order of their numbers.
+        next_state: (states, decisions) int32, -1 where the decision is illegal.
+        final: (states,) bool, True where the walk is complete.
+        walks: Number of complete walks from each state (exact, any size).
+        cost: (states, decisions) int64 additive cost of a decision, or None where the space
+            declares none.
+        to_go: (states, decisions) int64 cost of a decision plus the cheapest way to finish after
+            it, or None. A walk that has spent c can stay under a limit exactly where
+            c + to_go <= limit.
+        dearest: The highest cost of any complete walk, or None.
+    """
+
+    states: tuple[Hashable, ...]
+    next_state: NDArray[np.int32]
+    final: NDArray[np.bool_]
+    walks: tuple[int, ...]
+    cost: NDArray[np.int64] | None
+    to_go: NDArray[np.int64] | None
+    dearest: int | None
+
+    @property
+    def legal(self) -> NDArray[np.bool_]:
+        """(states, decisions) bool, True where the decision is legal."""
+        return self.next_state >= 0
+
+    @property
+    def num_states(self) -> int:
+        """Number of states."""
+        return len(self.states)
+
+    @property
+    def cheapest(self) -> NDArray[np.int64] | None:
+        """(states,) the least cost to finish from each state, or None."""
+        if self.to_go is None:
+            return None
+        return np.where(self.final, 0, self.to_go.min(axis=1))
+
+    def allowed(self, state: int, spent: int, limit: int | None) -> NDArray[np.bool_]:
+        """Return (decisions,) bool: legal, and some finish stays within the cost limit."""
+        row: NDArray[np.bool_] = self.next_state[state] >= 0
+        if limit is None or self.to_go is None:
+            return row
+        return row & (self.to_go[state] <= limit - spent)
+
+
+def compile_space(space: SearchSpace) -> Automaton:
+    """Enumerate the states of a space breadth first and return its automaton.
+
+    Raises:
+        InvalidSettingError: More than 100,000 states, a state without a legal decision, or a
+            cycle (walks would not be finite).
+    """
+    states, rows, costs = _explore(space)
+    next_state = np.array(rows, dtype=np.int32).reshape(len(states), space.num_decisions)
+    final = np.array([space.choice(state) is None for state in states])
+    order = _children_first(next_state)
+    walks = [0] * len(states)
+    for state in order:
+        children = next_state[state][next_state[state] >= 0]
+        walks[state] = 1 if final[state] else sum(walks[child] for child in children)
+        if not walks[state]:
+            raise InvalidSettingError(
+                f"State {states[state]!r} of space {space.name!r} has no legal decision. "
+                "Every state must offer one or be final."
+            )
+    if costs is None:
+        return Automaton(tuple(states), next_state, final, tuple(walks), None, None, None)
+    cost = np.array(costs, dtype=np.int64).reshape(next_state.shape)
+    to_go, dearest = _finishing_costs(next_state, final, cost, order)
+    return Automaton(tuple(states), next_state, final, tuple(walks), cost, to_go, dearest)
+
+
+def _explore(
+    space: SearchSpace,
+) -> tuple[list[Hashable], list[list[int]], list[list[int]] | None]:
+    states: list[Hashable] = [space.start()]
+    number = {states[0]: 0}
+    rows: list[list[int]] = []
+    costs: list[list[int]] = []
+    for state in states:  # grows while it is walked through
+        row, price = [-1] * space.num_decisions, [0] * space.num_decisions
+        choice = space.choice(state)
+        for decision in choice.legal if choice else ():
+            after = space.follow(state, decision)
+            if after not in number:
+                number[after] = len(states)
+                states.append(after)
+            row[decision] = number[after]
+            price[decision] = space.cost(state, decision) if space.additive_cost else 0
+        rows.append(row)
+        costs.append(price)
+        if len(states) > MAX_STATES:
+            raise InvalidSettingError(
+                f"Space {space.name!r} has more than {MAX_STATES} states. "
+                "Let its state hold only what legality and additive costs need."
+            )
+    return states, rows, costs if space.additive_cost else None
+
+
+def _children_first(next_state: NDArray[np.int32]) -> list[int]:
+    """Return the states so that each comes after all states it leads to."""
+    children = [set(row[row >= 0].tolist()) for row in next_state]
+    parents: list[list[int]] = [[] for _ in children]
+    for state, targets in enumerate(children):
+        for target in targets:
+            parents[target].append(state)
+    waiting = [len(targets) for targets in children]
+    order = [state for state, count in enumerate(waiting) if count == 0]
+    for state in order:  # grows while it is walked through
+        for parent in parents[state]:
+            waiting[parent] -= 1
+            if waiting[parent] == 0:
+                order.append(parent)
+    if len(order) < len(children):
+        raise InvalidSettingError(
+            "The search space has a cycle, so walks would not end. "
+            "Let every decision lead on, for instance by counting depth in the state."
+        )
+    return order
+
+
+def _finishing_costs(
+    next_state: NDArray[np.int32],
+    final: NDArray[np.bool_],
+    cost: NDArray[np.int64],
+    order: list[int],
+) -> tuple[NDArray[np.int64], int]:
+    to_go = np.full(cost.shape, NO_WALK, dtype=np.int64)
+    least = np.zeros(len(final), dtype=np.int64)
+    most = np.zeros(len(final), dtype=np.int64)
+    for state in order:
+        if final[state]:
+            continue
+        legal = next_state[state] >= 0
+        children = next_state[state][legal]
+        to_go[state, legal] = cost[state, legal] + least[children]
+        least[state] = to_go[state].min()
+        most[state] = (cost[state, legal] + most[children]).max()
+    return to_go, int(most[0])

@@ -1,0 +1,296 @@
+"""Every evaluation ever made: in memory, or in SQL (a SQLite file, or any SQLAlchemy URL)."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nas_env.architecture import Candidate, canonical_json
+from nas_env.errors import StoreError
+from nas_env.evaluation import Budget, Evaluation
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine, Table
+
+SCHEMA_VERSION = 1
+
+
+class EvaluationKey(NamedTuple):
+    """What makes two evaluations the same: a repeat would give the same numbers."""
+
+    candidate_key: str
+    fingerprint: str
+    budget: str
+    training_seed: int
+
+    @classmethod
+    def of(cls, candidate: Candidate, fingerprint: str, budget: Budget) -> EvaluationKey:
+        """Return the key of a candidate under an evaluator's fingerprint and a budget."""
+        rest = budget.to_json()
+        seed = rest.pop("training_seed")
+        return cls(candidate.key, fingerprint, canonical_json(rest), seed)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One evaluation as it is written, with what a reader of the table wants to see beside it."""
+
+    key: EvaluationKey
+    candidate: Candidate
+    evaluation: Evaluation
+    score: float | None = None
+    objective: str = ""
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+class Store(ABC):
+    """Evaluations by key, and a few settings that were decided once."""
+
+    @abstractmethod
+    def get(self, key: EvaluationKey) -> Evaluation | None:
+        """Return the evaluation under `key`, or None."""
+
+    @abstractmethod
+    def put(self, record: Record) -> None:
+        """Write a record for good; where the key is there already, the first one stays."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of evaluations."""
+
+    @abstractmethod
+    def setting(self, name: str) -> str | None:
+        """Return a setting, or None."""
+
+    @abstractmethod
+    def set(self, name: str, value: str) -> None:
+        """Write a setting; where it is there already, the first value stays."""
+
+
+class MemoryStore(Store):
+    """A store that lives and dies with the process; writes no file."""
+
+    def __init__(self) -> None:
+        self._evaluations: dict[EvaluationKey, Evaluation] = {}
+        self._settings: dict[str, str] = {}
+
+    def get(self, key: EvaluationKey) -> Evaluation | None:
+        """Return the evaluation under `key`, or None."""
+        return self._evaluations.get(key)
+
+    def put(self, record: Record) -> None:
+        """Keep a record's evaluation; where the key is there already, the first one stays."""
+        self._evaluations.setdefault(record.key, record.evaluation)
+
+    def __len__(self) -> int:
+        return len(self._evaluations)
+
+    def setting(self, name: str) -> str | None:
+        """Return a setting, or None."""
+        return self._settings.get(name)
+
+    def set(self, name: str, value: str) -> None:
+        """Keep a setting; where it is there already, the first value stays."""
+        self._settings.setdefault(name, value)
+
+
+class SQLStore(Store):
+    """A store in a database; each evaluation is committed before `put` returns.
+
+    Args:
+        url: Path of a SQLite file (made where it is absent), or an SQLAlchemy URL.
+
+    Raises:
+        StoreError: The database cannot be opened, or was written by another schema version.
+    """
+
+    def __init__(self, url: str | Path) -> None:
+        self.url = url if isinstance(url, str) and "://" in url else f"sqlite:///{Path(url)}"
+        self._engine, self._tables = _open(self.url)
+        self.set("schema_version", str(SCHEMA_VERSION))
+        if (found := self.setting("schema_version")) != str(SCHEMA_VERSION):
+            raise StoreError(
+                f"The store {self.url} has schema version {found}; this release reads "
+                f"{SCHEMA_VERSION}. Use another file, or the release that wrote it."
+            )
+
+    def get(self, key: EvaluationKey) -> Evaluation | None:
+        """Return the evaluation under `key`, or None."""
+        from sqlalchemy import select
+
+        table = self._tables["evaluations"]
+        columns = table.c
+        query = select(columns.evaluation).where(
+            columns.candidate_key == key.candidate_key,
+            columns.fingerprint == key.fingerprint,
+            columns.budget == key.budget,
+            columns.training_seed == key.training_seed,
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(query).scalar_one_or_none()
+        return None if row is None else Evaluation.from_json(json.loads(row))
+
+    def put(self, record: Record) -> None:
+        """Commit a record; where the key is there already, the first one stays."""
+        self._insert("evaluations", _row(record))
+
+    def __len__(self) -> int:
+        from sqlalchemy import func, select
+
+        with self._engine.connect() as connection:
+            query = select(func.count()).select_from(self._tables["evaluations"])
+            return int(connection.execute(query).scalar_one())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return all rows of the table `evaluations`, oldest first."""
+        from sqlalchemy import select
+
+        table = self._tables["evaluations"]
+        with self._engine.connect() as connection:
+            query = select(table).order_by(table.c.id)
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def setting(self, name: str) -> str | None:
+        """Return a setting, or None."""
+        from sqlalchemy import select
+
+        table = self._tables["settings"]
+        with self._engine.connect() as connection:
+            query = select(table.c.value).where(table.c.name == name)
+            return connection.execute(query).scalar_one_or_none()
+
+    def set(self, name: str, value: str) -> None:
+        """Commit a setting; where it is there already, the first value stays."""
+        self._insert("settings", {"name": name, "value": value})
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._engine.dispose()
+
+    def _insert(self, table: str, values: Mapping[str, Any]) -> None:
+        from sqlalchemy import insert
+        from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(insert(self._tables[table]), [dict(values)])
+        except IntegrityError:
+            return  # somebody was first; equal keys mean equal numbers
+        except SQLAlchemyError as error:
+            raise StoreError(
+                f"The store {self.url} could not be written ({error}). "
+                "Check disk space and permissions; everything committed before is kept."
+            ) from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"url": self.url}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["url"])  # type: ignore[misc]
+
+
+def open_store(store: Store | str | Path | None) -> Store:
+    """Return a store: itself, a SQL store for a path or URL, or one in memory for None."""
+    if isinstance(store, Store):
+        return store
+    return MemoryStore() if store is None else SQLStore(store)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    evaluation = record.evaluation
+    metrics = evaluation.metrics
+    return {
+        **record.key._asdict(),
+        "outcome": str(evaluation.outcome),
+        "message": evaluation.message,
+        "score": record.score,
+        "objective": record.objective,
+        **{name: metrics.get(name) for name in ("accuracy", "loss", "params", "macs")},
+        "epochs": evaluation.epochs,
+        "seconds": evaluation.seconds,
+        "candidate": canonical_json(record.candidate.to_json()),
+        "evaluation": json.dumps(evaluation.to_json()),
+        "created": record.created,
+    }
+
+
+def _open(url: str) -> tuple[Engine, dict[str, Table]]:
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+    tables = _tables()
+    metadata = tables["settings"].metadata
+    try:
+        engine = create_engine(url)
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", _write_ahead)
+        try:
+            metadata.create_all(engine)
+        except OperationalError:  # another process made the tables in the same moment
+            metadata.create_all(engine)
+    except (SQLAlchemyError, ImportError) as error:
+        raise StoreError(
+            f"The store {url} could not be opened ({error}). "
+            "Give the path of a SQLite file in an existing folder, or an SQLAlchemy URL."
+        ) from error
+    return engine, tables
+
+
+def _write_ahead(connection: Any, _: object) -> None:
+    """Let readers and a writer work at once, and keep commits through the end of a process."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA busy_timeout=30000")
+    cursor.close()
+
+
+def _tables() -> dict[str, Table]:
+    from sqlalchemy import (
+        BigInteger,
+        Column,
+        Float,
+        Integer,
+        MetaData,
+        String,
+        Table,
+        Text,
+        UniqueConstraint,
+    )
+
+    metadata = MetaData()
+    unique = ("candidate_key", "fingerprint", "budget", "training_seed")
+    evaluations = Table(
+        "evaluations",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("candidate_key", String(32), nullable=False, index=True),
+        Column("fingerprint", String(255), nullable=False),
+        Column("budget", String(255), nullable=False),
+        Column("training_seed", BigInteger, nullable=False),
+        Column("outcome", String(32), nullable=False),
+        Column("message", Text, nullable=False),
+        Column("score", Float),
+        Column("objective", String(255), nullable=False),
+        Column("accuracy", Float),
+        Column("loss", Float),
+        Column("params", BigInteger),
+        Column("macs", BigInteger),
+        Column("epochs", Integer, nullable=False),
+        Column("seconds", Float, nullable=False),
+        Column("candidate", Text, nullable=False),
+        Column("evaluation", Text, nullable=False),
+        Column("created", String(32), nullable=False),
+        UniqueConstraint(*unique),
+    )
+    settings = Table(
+        "settings",
+        metadata,
+        Column("name", String(255), primary_key=True),
+        Column("value", Text, nullable=False),
+    )
+    return {"evaluations": evaluations, "settings": settings}

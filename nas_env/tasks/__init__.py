@@ -1,0 +1,5 @@
+"""Tasks: data, loss and metric. One file per family; each registers with `@TASKS.register(name)`."""
+
+from nas_env.tasks.base import TASKS, Metrics, Task, TaskSpec
+
+__all__ = ["TASKS", "Metrics", "Task", "TaskSpec"]

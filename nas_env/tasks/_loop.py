@@ -1,0 +1,139 @@
+"""The training loop that all supervised tasks share. Data are tensors in memory; no loader."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nas_env.architecture import Recipe
+from nas_env.evaluation import Budget
+from nas_env.tasks.base import Metrics, TrainingDiverged, TrainingTimeout
+
+MEASURE_BATCH = 1024
+WARM_UP_SHARE = 0.3
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def schedule_factor(recipe: Recipe, epoch: float, horizon: int) -> float:
+    """Return the share of the peak learning rate at a (fractional) epoch of the horizon."""
+    if recipe.schedule == "constant":
+        return 1.0
+    if recipe.schedule == "step":
+        return float(recipe.step_factor ** (int(epoch) // recipe.step_epochs))
+    done = epoch / horizon
+    if recipe.schedule == "one-cycle":
+        if done < WARM_UP_SHARE:
+            return 0.05 + 0.95 * done / WARM_UP_SHARE
+        done = (done - WARM_UP_SHARE) / (1 - WARM_UP_SHARE)
+    return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Return the recipe's optimizer over all parameters."""
+    parameters = list(network.parameters())
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(parameters, rate, momentum=0.9, weight_decay=decay)
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(parameters, rate, weight_decay=decay, fused=True)
+
+
+def shift(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Return images (batch, channels, height, width) moved by up to 1/8 of their side."""
+    batch, _, height, width = x.shape
+    reach = max(1, max(height, width) // 8)
+    padded = functional.pad(x, (reach,) * 4)
+    offsets = torch.randint(0, 2 * reach + 1, (2, batch), generator=generator).to(x.device)
+    rows = offsets[0, :, None] + torch.arange(height, device=x.device)  # (batch, height)
+    columns = offsets[1, :, None] + torch.arange(width, device=x.device)  # (batch, width)
+    samples = torch.arange(batch, device=x.device)[:, None, None]
+    moved = padded[samples, :, rows[:, :, None], columns[:, None, :]]  # (batch, h, w, channels)
+    return moved.permute(0, 3, 1, 2)
+
+
+@torch.inference_mode()
+def measure(network: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
+    """Return "accuracy" (fraction) and "loss" (mean cross-entropy in nats), in float32."""
+    network.eval()
+    loss = torch.zeros((), device=x.device, dtype=torch.float64)
+    hits = torch.zeros((), device=x.device, dtype=torch.int64)
+    for part, labels in zip(x.split(MEASURE_BATCH), y.split(MEASURE_BATCH), strict=True):
+        logits = network(part).float()
+        loss += functional.cross_entropy(logits, labels, reduction="sum").double()
+        hits += (logits.argmax(1) == labels).sum()
+    return {"accuracy": hits.item() / len(y), "loss": loss.item() / len(y)}
+
+
+class Loop:
+    """One training run: `run` yields the metrics of epoch after epoch."""
+
+    def __init__(
+        self, network: nn.Module, recipe: Recipe, budget: Budget, device: str, precision: str
+    ) -> None:
+        self.network = network.to(device)
+        self.recipe = recipe
+        self.budget = budget
+        self.device = device
+        self.dtype = DTYPES[precision]
+        self.optimizer = make_optimizer(network, recipe)
+        self.generator = torch.Generator().manual_seed(budget.training_seed)
+        self.deadline = time.monotonic() + (budget.max_seconds or math.inf)
+
+    def run(
+        self, train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor]
+    ) -> Iterator[Metrics]:
+        """Yield training loss, validation loss and accuracy after every epoch."""
+        if train[0].ndim == 4:
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for epoch in range(self.budget.epochs):
+            train_loss = self._epoch(epoch, *train)
+            metrics = measure(self.network, *validation)
+            if not (math.isfinite(train_loss) and math.isfinite(metrics["loss"])):
+                raise TrainingDiverged(
+                    f"The loss is {train_loss} after epoch {epoch + 1} "
+                    f"(validation {metrics['loss']})."
+                )
+            yield {**metrics, "train_loss": train_loss}
+
+    def _epoch(self, epoch: int, x: Tensor, y: Tensor) -> float:
+        """Make one pass over shuffled slices and return the mean training loss."""
+        self.network.train()
+        batch_size = self.recipe.batch_size
+        order = torch.randperm(len(y), generator=self.generator).to(x.device)
+        batches = [part for part in order.split(batch_size) if len(part) > 1 or len(y) == 1]
+        total = torch.zeros((), device=x.device)
+        for number, batch in enumerate(batches):
+            self._set_rate(epoch + number / len(batches))
+            total += self._update(x[batch], y[batch]) * len(batch)
+            if time.monotonic() > self.deadline:
+                raise TrainingTimeout(
+                    f"Over {self.budget.max_seconds} s in epoch {epoch + 1} "
+                    f"of {self.budget.epochs}."
+                )
+        return total.item() / sum(map(len, batches))
+
+    def _set_rate(self, epoch: float) -> None:
+        factor = schedule_factor(self.recipe, epoch, self.budget.schedule_epochs)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.learning_rate * factor
+
+    def _update(self, x: Tensor, y: Tensor) -> Tensor:
+        if self.recipe.augmentation == "shift" and x.ndim == 4:
+            x = shift(x, self.generator)
+        if x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        device = torch.device(self.device).type
+        with torch.autocast(device, self.dtype, enabled=self.dtype is not torch.float32):
+            logits = self.network(x)
+        loss = functional.cross_entropy(
+            logits.float(), y, label_smoothing=self.recipe.label_smoothing
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return loss.detach()

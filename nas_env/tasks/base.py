@@ -1,0 +1,94 @@
+"""The interface of a task."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nas_env.architecture import Recipe, Shape
+from nas_env.evaluation import Budget
+from nas_env.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Metrics = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What the outside must know of a task.
+
+    Attributes:
+        name: The registered name.
+        version: Raised when the numbers of the task change.
+        modality: "image" or "vector"; a search space must have the same.
+        input_shape: Shape of one sample without the batch, (channels, height, width) or (n,).
+        num_outputs: Number of classes.
+        metric: The metric a search is about, a fraction in [0, 1], higher is better.
+        sizes: Samples in the training, validation and test split.
+    """
+
+    name: str
+    version: int
+    modality: str
+    input_shape: Shape
+    num_outputs: int
+    metric: str = "accuracy"
+    sizes: tuple[int, int, int] = (0, 0, 0)
+
+
+class TrainingTimeout(Exception):  # noqa: N818 - an outcome, not an error
+    """Training was stopped because its time was over."""
+
+
+class TrainingDiverged(Exception):  # noqa: N818 - an outcome, not an error
+    """Training was stopped because the loss is no number."""
+
+
+class Task(ABC):
+    """Data in three splits, a loss and a metric.
+
+    `fit` sees the training split and reports on the validation split. The test split is sealed:
+    only `test` reads it, and only the report calls `test`.
+    """
+
+    @property
+    @abstractmethod
+    def spec(self) -> TaskSpec:
+        """Name, shapes and metric."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Text that changes whenever data, split or preparation change."""
+
+    @abstractmethod
+    def fit(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        budget: Budget,
+        *,
+        device: str = "cpu",
+        precision: str = "float32",
+    ) -> Iterator[Metrics]:
+        """Train in place and yield "accuracy", "loss" (validation) and "train_loss" every epoch.
+
+        The caller may stop early. The order of samples and the augmentation follow
+        `budget.training_seed`; whatever the network draws itself (dropout) follows torch's global
+        generator, which the caller seeds.
+
+        Raises:
+            TrainingTimeout: `budget.max_seconds` are over.
+            TrainingDiverged: The loss is NaN or infinite.
+        """
+
+    @abstractmethod
+    def test(self, network: nn.Module, *, device: str = "cpu") -> Metrics:
+        """Return "accuracy" and "loss" on the sealed test split. Only the report calls it."""
+
+
+TASKS: Registry[Callable[..., Task]] = Registry("task", package="nas_env.tasks")

@@ -1,0 +1,38 @@
+"""Small real data sets that the package carries; sources and licences in `nas_env/data/README.md`."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import cast
+
+import numpy as np
+
+from nas_env.tasks.base import TASKS
+from nas_env.tasks.supervised import Split, SupervisedTask, stratified_split
+
+SHARES = (0.6, 0.2, 0.2)
+
+
+def _load(name: str) -> tuple[Split, int]:
+    with (files("nas_env.data") / f"{name}.npz").open("rb") as file:
+        arrays = np.load(file, allow_pickle=False)
+        data = Split(arrays["x"].astype(np.float32), arrays["y"].astype(np.int64))
+    return data, int(data.y.max()) + 1
+
+
+def _task(name: str) -> SupervisedTask:
+    data, num_outputs = _load(name)
+    parts = [Split(data.x[part], data.y[part]) for part in stratified_split(data.y, SHARES)]
+    return SupervisedTask(name, *cast(tuple[Split, Split, Split], tuple(parts)), num_outputs)
+
+
+@TASKS.register("digits")
+def digits() -> SupervisedTask:
+    """Return handwritten digits: 1,797 grey 8x8 images of ten classes, split 60/20/20."""
+    return _task("digits")
+
+
+@TASKS.register("wine")
+def wine() -> SupervisedTask:
+    """Return wines: 178 chemical analyses of 13 numbers, three cultivars, split 60/20/20."""
+    return _task("wine")

@@ -1,0 +1,170 @@
+"""Classification of arrays that fit in memory: splits, standardisation, the shared training loop."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.architecture import Recipe, Shape
+from nas_env.evaluation import Budget
+from nas_env.tasks.base import Metrics, Task, TaskSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+SPLIT_SEED = 20_170_424  # fixed: the sealed test split is the same for every search
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples and labels: x (n, *shape) float32 and y (n,) int64."""
+
+    x: NDArray[np.float32]
+    y: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+class SupervisedTask(Task):
+    """Classification with cross-entropy; inputs are standardised with the training split's moments.
+
+    Args:
+        name: Name of the task.
+        train: Training split.
+        validation: Validation split; rewards come from it.
+        test: Sealed test split.
+        num_outputs: Number of classes.
+        version: Version of the task.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        train: Split,
+        validation: Split,
+        test: Split,
+        num_outputs: int,
+        version: int = 1,
+    ) -> None:
+        mean, sd = _moments(train.x)
+        splits = (train, validation, test)
+        self._splits = {
+            key: Split(np.ascontiguousarray((part.x - mean) / sd, dtype=np.float32), part.y)
+            for key, part in zip(SPLITS, splits, strict=True)
+        }
+        shape: Shape = train.x.shape[1:]
+        sizes = (len(train), len(validation), len(test))
+        modality = "image" if len(shape) == 3 else "vector"
+        self._spec = TaskSpec(name, version, modality, shape, num_outputs, sizes=sizes)
+        self.mean, self.sd = mean, sd
+        self.data_hash = _hash(splits)
+
+    @property
+    def spec(self) -> TaskSpec:
+        """Name, shapes and metric."""
+        return self._spec
+
+    @property
+    def fingerprint(self) -> str:
+        """Name, version and hash of all three splits."""
+        return f"{self._spec.name}-v{self._spec.version}-{self.data_hash[:16]}"
+
+    @cached_property
+    def chance(self) -> float:
+        """Accuracy on the validation split of always naming the commonest training class."""
+        commonest = np.bincount(self._splits["train"].y).argmax()
+        return float((self._splits["validation"].y == commonest).mean())
+
+    def tensors(self, split: str, device: str = "cpu") -> tuple[Tensor, Tensor]:
+        """Return x (n, *shape) and y (n,) of "train" or "validation" on a device, made once."""
+        if split not in ("train", "validation"):
+            raise PermissionError(f"Split {split!r} is sealed. Use 'train' or 'validation'.")
+        return self._tensors(split, device)
+
+    def fit(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        budget: Budget,
+        *,
+        device: str = "cpu",
+        precision: str = "float32",
+    ) -> Iterator[Metrics]:
+        """Train in place; see `Task.fit`."""
+        from nas_env.tasks._loop import Loop
+
+        loop = Loop(network, recipe, budget, device, precision)
+        return loop.run(self.tensors("train", device), self.tensors("validation", device))
+
+    def test(self, network: nn.Module, *, device: str = "cpu") -> Metrics:
+        """Return accuracy and loss on the sealed test split. Only the report calls it."""
+        from nas_env.tasks._loop import measure
+
+        return measure(network, *self._tensors("test", device))
+
+    def _tensors(self, split: str, device: str) -> tuple[Tensor, Tensor]:
+        import torch
+
+        cache = self.__dict__.setdefault("_device_cache", {})
+        if (split, device) not in cache:
+            part = self._splits[split]
+            x, y = torch.from_numpy(part.x).to(device), torch.from_numpy(part.y).to(device)
+            if x.ndim == 4:
+                x = x.contiguous(memory_format=torch.channels_last)
+            cache[split, device] = (x, y)
+        return cache[split, device]  # type: ignore[no-any-return]
+
+    def __getstate__(self) -> dict[str, object]:
+        return {key: value for key, value in self.__dict__.items() if key != "_device_cache"}
+
+
+def stratified_split(
+    labels: NDArray[np.int64], shares: tuple[float, ...], seed: int = SPLIT_SEED
+) -> list[NDArray[np.int64]]:
+    """Return indices of parts with the given shares of every class.
+
+    The samples of a class are shuffled and cut at the rounded cumulative shares, so each class's
+    part differs from its exact share by less than one sample.
+
+    Args:
+        labels: (n,) class of each sample.
+        shares: Share of each part; they sum to 1.
+        seed: Seed of the split, not of the search.
+
+    Returns:
+        One ascending index array per part.
+    """
+    rng = np.random.default_rng(seed)
+    parts: list[list[NDArray[np.int64]]] = [[] for _ in shares]
+    cuts = np.cumsum(shares)[:-1]
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        pieces = np.split(members, np.rint(cuts * len(members)).astype(int))
+        for part, piece in zip(parts, pieces, strict=True):
+            part.append(piece)
+    return [np.sort(np.concatenate(part)).astype(np.int64) for part in parts]
+
+
+def _moments(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and standard deviation per channel (images) or per feature (vectors)."""
+    axes = (0, 2, 3) if x.ndim == 4 else (0,)
+    mean = x.mean(axis=axes, keepdims=True, dtype=np.float64)[0]
+    sd = x.std(axis=axes, keepdims=True, dtype=np.float64)[0]
+    return mean.astype(np.float32), np.where(sd > 0, sd, 1).astype(np.float32)
+
+
+def _hash(splits: tuple[Split, ...]) -> str:
+    summary = hashlib.sha256()
+    for split in splits:
+        for array in (split.x, split.y):
+            summary.update(f"{array.shape}{array.dtype}".encode())
+            summary.update(np.ascontiguousarray(array).tobytes())
+    return summary.hexdigest()
