@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
@@ -32,6 +33,11 @@ def digest(value: object) -> str:
     return hashlib.blake2b(canonical_json(value).encode(), digest_size=16).hexdigest()
 
 
+def is_count(value: object) -> bool:
+    """Return whether a value is an integer of at least 1."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
 @dataclass(frozen=True)
 class Layer:
     """One layer: its kind, its settings, and the nodes it reads.
@@ -49,7 +55,7 @@ class Layer:
 
     @classmethod
     def of(cls, kind: str, inputs: Iterable[int] = (), **settings: Scalar) -> Layer:
-        """Return a layer from keyword settings, such as `Layer.of("conv", channels=8, kernel=3)`."""
+        """Return a layer from keyword settings: `Layer.of("conv", channels=8, kernel=3)`."""
         return cls(kind, tuple(sorted(settings.items())), tuple(inputs))
 
     def __getitem__(self, name: str) -> Any:
@@ -160,17 +166,19 @@ class Recipe:
             if value not in known:
                 raise unknown_name(kind, value, known)
         for name, holds, rule in (
-            ("learning_rate", self.learning_rate > 0, "> 0"),
-            ("weight_decay", self.weight_decay >= 0, ">= 0"),
-            ("batch_size", self.batch_size >= 1, ">= 1"),
+            ("learning_rate", 0 < self.learning_rate < math.inf, "> 0 and finite"),
+            ("weight_decay", 0 <= self.weight_decay < math.inf, ">= 0 and finite"),
+            ("batch_size", is_count(self.batch_size), "an integer >= 1"),
             ("step_factor", 0 < self.step_factor <= 1, "in (0, 1]"),
-            ("step_epochs", self.step_epochs >= 1, ">= 1"),
+            ("step_epochs", is_count(self.step_epochs), "an integer >= 1"),
             ("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)"),
         ):
             if not holds:
                 raise InvalidSettingError(
                     f"Recipe setting {name} must be {rule}, but is {getattr(self, name)}."
                 )
+        for name in ("learning_rate", "weight_decay", "step_factor", "label_smoothing"):
+            object.__setattr__(self, name, float(getattr(self, name)))  # 1 and 1.0 have one key
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` makes an equal recipe."""

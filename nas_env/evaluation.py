@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from nas_env.architecture import is_count
 from nas_env.errors import InvalidSettingError
 
 
@@ -34,7 +36,7 @@ class Budget:
             is "too_large" and nothing is built. None means no limit.
 
     Raises:
-        InvalidSettingError: A value is not positive, or the horizon is shorter than the epochs.
+        InvalidSettingError: A value is not positive and finite, or the horizon is below the epochs.
     """
 
     epochs: int = 8
@@ -44,10 +46,22 @@ class Budget:
     max_memory_mb: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "horizon", "max_seconds", "max_memory_mb"):
+        for name in ("epochs", "horizon"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise InvalidSettingError(f"Budget setting {name} must be > 0, but is {value}.")
+            if not (is_count(value) or (name == "horizon" and value is None)):
+                raise InvalidSettingError(
+                    f"Budget setting {name} must be an integer >= 1, but is {value}."
+                )
+        for name in ("max_seconds", "max_memory_mb"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if not 0 < value < math.inf:
+                raise InvalidSettingError(
+                    f"Budget setting {name} must be > 0 and finite, but is {value}. "
+                    "Use None for no limit."
+                )
+            object.__setattr__(self, name, float(value))  # 1 and 1.0 are one key in the store
         if self.horizon is not None and self.horizon < self.epochs:
             raise InvalidSettingError(
                 f"Budget setting horizon must be >= epochs ({self.epochs}), but is {self.horizon}."
@@ -117,5 +131,5 @@ class Evaluation:
         )
 
     def summary(self) -> dict[str, str | float]:
-        """Return outcome, message and metrics as plain values, without what a repeat would change."""
+        """Return outcome, message and metrics as plain values; nothing that a repeat changes."""
         return {"outcome": str(self.outcome), "message": self.message, **self.metrics}

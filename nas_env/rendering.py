@@ -108,7 +108,7 @@ def rgb_array(figure: Figure) -> NDArray[np.uint8]:
     """Return a drawing as (height, width, 3) uint8."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)  # its methods carry no types
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

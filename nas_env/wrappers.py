@@ -21,12 +21,12 @@ class Limits:
     """When a search ends; None means no such limit. At least one of the first two is needed.
 
     Attributes:
-        evaluations: Evaluations that are new to this search; a warm store makes them fast, not free.
+        evaluations: Evaluations new to this search; a warm store makes them fast, not free.
         seconds: Seconds of the search; an evaluation found in the store costs what it cost then.
         until_score: End as soon as a score is at least this.
 
     Raises:
-        InvalidSettingError: Neither evaluations nor seconds are limited, or a limit is not positive.
+        InvalidSettingError: Neither evaluations nor seconds are limited, or one is not positive.
     """
 
     evaluations: int | None = None
@@ -131,7 +131,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Step, and enter a finished network into the books."""
         started = self._clock()
         result = self.env.step(action)
-        _, reward, terminated, truncated, info = result
+        _, _, terminated, truncated, info = result
         self.actions += 1
         self.illegal_actions += bool(info.get("illegal_action", False))
         if terminated or truncated:

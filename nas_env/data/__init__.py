@@ -1,0 +1,1 @@
+"""Data sets that the package carries; sources and licences in `README.md` beside this file."""

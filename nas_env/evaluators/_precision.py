@@ -31,7 +31,9 @@ def faster_precision(task: Task, device: str) -> str:
     for _ in range(REPEATS):
         for precision in seconds:
             network = build(probe, task.spec)
-            epochs = task.fit(network, Recipe(), Budget(epochs=2), device=device, precision=precision)
+            epochs = task.fit(
+                network, Recipe(), Budget(epochs=2), device=device, precision=precision
+            )
             next(epochs)  # the first epoch warms up
             started = time.perf_counter()
             next(epochs)

@@ -45,7 +45,7 @@ class Cached(Evaluator):
             key, candidate = todo[index]
             known[key] = evaluation
             self.store.put(self._record(key, candidate, evaluation))
-        return [evaluation for key in keys if (evaluation := known[key]) is not None]
+        return [found for key in keys if (found := known[key]) is not None]
 
     def _record(self, key: EvaluationKey, candidate: Candidate, evaluation: Evaluation) -> Record:
         if self.objective is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 from nas_env.architecture import Architecture, Candidate, Layer, digest
 from nas_env.evaluation import Budget, Evaluation, Outcome
@@ -62,7 +63,7 @@ def _evaluation(architecture: Architecture, spec: TaskSpec, seed: int) -> Evalua
 
 def _accuracy(layers: tuple[Layer, ...], seed: int) -> float:
     singles = [_value(seed, layer) for layer in layers]
-    pairs = [_value(seed, *pair) for pair in zip(layers, layers[1:], strict=False)]
+    pairs = [_value(seed, *pair) for pair in pairwise(layers)]
     values = singles + pairs
     depth = len(layers)
     off = abs(depth - BEST_DEPTH) / max(depth, BEST_DEPTH)

@@ -24,7 +24,7 @@ class Convolution(LayerType):
 
     def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
         """Return (channels, ceil(height / stride), ceil(width / stride))."""
-        positive(layer, "channels", "kernel")
+        positive(layer, "channels", "kernel", *(("stride",) if layer.get("stride", 1) != 1 else ()))
         _, height, width = spatial(layer, inputs)
         stride = layer.get("stride", 1)
         return layer["channels"], -(-height // stride), -(-width // stride)

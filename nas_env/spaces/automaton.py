@@ -63,9 +63,9 @@ class Automaton:
     def allowed(self, state: int, spent: int, limit: int | None) -> NDArray[np.bool_]:
         """Return (decisions,) bool: legal, and some finish stays within the cost limit."""
         row: NDArray[np.bool_] = self.next_state[state] >= 0
-        if limit is None or self.to_go is None:
-            return row
-        return row & (self.to_go[state] <= limit - spent)
+        if limit is not None and self.to_go is not None:
+            row &= self.to_go[state] <= limit - spent
+        return row
 
 
 def compile_space(space: SearchSpace) -> Automaton:

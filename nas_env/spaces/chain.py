@@ -96,6 +96,7 @@ class ChainSpace(SearchSpace):
     Reward: given by the environment.
     Episode end: "stop", the only legal decision at the depth limit.
     Reference: Baker et al., ICLR 2017.
+
     Example:
         >>> from nas_env.spaces import SPACES
         >>> space = SPACES.get("chain")(input_shape=(1, 8, 8), num_outputs=10)
@@ -201,9 +202,8 @@ class ChainSpace(SearchSpace):
 
     @cached_property
     def _most_channels(self) -> int:
-        return max(
-            self.input_shape[0], *(c for c, _, _ in self.grammar.convolutions), *self.grammar.linears
-        )
+        channels = (channels for channels, _, _ in self.grammar.convolutions)
+        return max(self.input_shape[0], *channels, *self.grammar.linears)
 
     @cached_property
     def _options(self) -> tuple[Option, ...]:
@@ -246,15 +246,13 @@ class ChainSpace(SearchSpace):
 
 def _vocabulary(grammar: Grammar) -> tuple[Layer, ...]:
     """Return the layer of each decision but "stop", in order of their numbers."""
-    style: dict[str, str | bool] = {"activation": grammar.activation}
+    activation, batch_norm = grammar.activation, grammar.batch_norm
     convolutions = [
-        Layer.of(
-            CONV, channels=c, kernel=k, stride=s, batch_norm=grammar.batch_norm, **style
-        )
+        Layer.of(CONV, channels=c, kernel=k, stride=s, batch_norm=batch_norm, activation=activation)
         for c, k, s in grammar.convolutions
     ]
     pools = [Layer.of(POOL, kernel=kernel, stride=stride) for kernel, stride in grammar.pools]
-    linears = [Layer.of(LINEAR, units=units, **style) for units in grammar.linears]
+    linears = [Layer.of(LINEAR, units=units, activation=activation) for units in grammar.linears]
     return (*convolutions, *pools, *linears, Layer.of(GLOBAL))
 
 
@@ -268,7 +266,9 @@ def _with_metaqnn_dropout(layers: list[Layer]) -> list[Layer]:
     return out
 
 
-def _square(channels: tuple[int, ...], kernels: tuple[int, ...]) -> tuple[tuple[int, int, int], ...]:
+def _square(
+    channels: tuple[int, ...], kernels: tuple[int, ...]
+) -> tuple[tuple[int, int, int], ...]:
     return tuple((c, k, 1) for c in channels for k in kernels)
 
 
@@ -320,6 +320,4 @@ for _name, _grammar, _shape in (
     ("metaqnn-cifar10", METAQNN_CIFAR10, (3, 32, 32)),
     ("metaqnn-mnist", METAQNN_MNIST, (1, 28, 28)),
 ):
-    SPACES.register(_name)(
-        SpaceFactory(partial(ChainSpace, _grammar, _name), "digits", _shape)
-    )
+    SPACES.register(_name)(SpaceFactory(partial(ChainSpace, _grammar, _name), "digits", _shape))

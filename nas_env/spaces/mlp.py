@@ -35,6 +35,7 @@ class MLPSpace(SearchSpace):
     Reward: given by the environment.
     Episode end: "stop".
     Reference: none; the plainest space for vectors.
+
     Example:
         >>> from nas_env.spaces import SPACES
         >>> SPACES.get("mlp")(input_shape=(13,), num_outputs=3).options()[-1].label

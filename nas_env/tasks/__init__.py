@@ -1,4 +1,7 @@
-"""Tasks: data, loss and metric. One file per family; each registers with `@TASKS.register(name)`."""
+"""Tasks: data, loss and metric.
+
+One file per family; a task registers its names with `@TASKS.register(name)`.
+"""
 
 from nas_env.tasks.base import TASKS, Metrics, Task, TaskSpec
 

@@ -62,7 +62,8 @@ def measure(network: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
     network.eval()
     loss = torch.zeros((), device=x.device, dtype=torch.float64)
     hits = torch.zeros((), device=x.device, dtype=torch.int64)
-    for part, labels in zip(x.split(MEASURE_BATCH), y.split(MEASURE_BATCH), strict=True):
+    parts = zip(torch.split(x, MEASURE_BATCH), torch.split(y, MEASURE_BATCH), strict=True)
+    for part, labels in parts:
         logits = network(part).float()
         loss += functional.cross_entropy(logits, labels, reduction="sum").double()
         hits += (logits.argmax(1) == labels).sum()
@@ -105,7 +106,8 @@ class Loop:
         self.network.train()
         batch_size = self.recipe.batch_size
         order = torch.randperm(len(y), generator=self.generator).to(x.device)
-        batches = [part for part in order.split(batch_size) if len(part) > 1 or len(y) == 1]
+        parts = torch.split(order, batch_size)
+        batches = [part for part in parts if len(part) > 1 or len(y) == 1]
         total = torch.zeros((), device=x.device)
         for number, batch in enumerate(batches):
             self._set_rate(epoch + number / len(batches))

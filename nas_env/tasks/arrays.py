@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,7 +46,8 @@ def arrays(data: str | Path | Mapping[str, NDArray[Any]]) -> SupervisedTask:
     if len({part.x.shape[1:] for part in parts.values()}) > 1:
         shapes = {name: part.x.shape[1:] for name, part in parts.items()}
         raise InvalidDataError(
-            f"{source}: samples have different shapes {shapes}. Make them equal, such as by resizing."
+            f"{source}: samples have different shapes {shapes}. "
+            "Make them equal, such as by resizing."
         )
     return SupervisedTask(
         "arrays", splits["train"], splits["validation"], splits["test"], len(classes)
@@ -60,20 +60,21 @@ def _read(data: str | Path | Mapping[str, NDArray[Any]]) -> tuple[str, Arrays]:
     path = Path(data)
     if not path.is_file():
         raise InvalidDataError(f"{path}: no such file. Give the path of an existing .npz file.")
+    wanted = [f"{axis}{part}" for axis in "xy" for part in ("", "_train", "_val", "_test")]
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not hasattr(file, "files"):
-                raise InvalidDataError(
-                    f"{path}: a single array, not an .npz archive. "
-                    f"Save it with numpy.savez and the names {LAYOUTS}."
-                )
-            wanted = [f"{axis}{part}" for axis in "xy" for part in ("", "_train", "_val", "_test")]
-            return str(path), {name: file[name] for name in file.files if name in wanted}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.lib.npyio.NpzFile):
+            with file:
+                return str(path), {name: file[name] for name in file.files if name in wanted}
+    except Exception as error:  # damage shows as BadZipFile, zlib.error, NotImplementedError, ...
         raise InvalidDataError(
             f"{path}: not a readable .npz archive of plain arrays ({error}). "
             f"Write it with numpy.savez and the names {LAYOUTS}; object arrays are not accepted."
         ) from None
+    raise InvalidDataError(
+        f"{path}: a single array, not an .npz archive. "
+        f"Save it with numpy.savez and the names {LAYOUTS}."
+    )
 
 
 def _parts(source: str, content: Arrays) -> dict[str, _Pair]:

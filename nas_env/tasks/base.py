@@ -40,11 +40,11 @@ class TaskSpec:
     sizes: tuple[int, int, int] = (0, 0, 0)
 
 
-class TrainingTimeout(Exception):  # noqa: N818 - an outcome, not an error
+class TrainingTimeout(Exception):
     """Training was stopped because its time was over."""
 
 
-class TrainingDiverged(Exception):  # noqa: N818 - an outcome, not an error
+class TrainingDiverged(Exception):
     """Training was stopped because the loss is no number."""
 
 

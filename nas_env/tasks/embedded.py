@@ -1,4 +1,4 @@
-"""Small real data sets that the package carries; sources and licences in `nas_env/data/README.md`."""
+"""Small real data sets that the package carries; see `nas_env/data/README.md`."""
 
 from __future__ import annotations
 

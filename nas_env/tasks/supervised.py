@@ -1,4 +1,4 @@
-"""Classification of arrays that fit in memory: splits, standardisation, the shared training loop."""
+"""Classification of arrays that fit in memory: splits and standardisation."""
 
 from __future__ import annotations
 

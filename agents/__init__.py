@@ -1,0 +1,8 @@
+"""Controllers: each drives a Gymnasium environment with Stable-Baselines3's verbs.
+
+One file per agent; an agent registers itself with `@AGENTS.register(name)`.
+"""
+
+from agents.base import AGENTS, Agent, make_agent
+
+__all__ = ["AGENTS", "Agent", "make_agent"]

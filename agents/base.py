@@ -1,0 +1,66 @@
+"""What an agent is, the registry of agents, and how one is made from its hyper-parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import gymnasium
+
+from agents.hyperparameters import hyperparameters
+from nas_env.registry import Registry
+
+
+class Agent(Protocol):
+    """Stable-Baselines3's verbs, so its algorithms are agents as they are.
+
+    Attributes:
+        observation: The observation of `NASEnv` that suits the agent.
+    """
+
+    observation: ClassVar[str]
+
+    @classmethod
+    def create(cls, env: gymnasium.Env[Any, Any], seed: int, device: str, **settings: Any) -> Self:
+        """Return an agent for an environment."""
+
+    def learn(
+        self, total_timesteps: int, callback: Any = None, *, progress_bar: bool = False
+    ) -> Any:
+        """Learn for so many steps, or until the callback says stop."""
+
+    def predict(self, observation: Any, *, deterministic: bool = False) -> tuple[Any, Any]:
+        """Return the action for an observation, and the next recurrent state (None)."""
+
+    def save(self, path: str | Path) -> None:
+        """Write the agent to a file."""
+
+    def set_logger(self, logger: Any) -> None:
+        """Take a Stable-Baselines3 logger."""
+
+
+AGENTS: Registry[type[Agent]] = Registry("agent", package="agents")
+
+
+def make_agent(
+    name: str,
+    env: gymnasium.Env[Any, Any],
+    seed: int = 0,
+    device: str = "cpu",
+    **settings: Any,
+) -> Agent:
+    """Return a registered agent with its hyper-parameters for this environment.
+
+    Args:
+        name: A name in `AGENTS`.
+        env: The environment; its `spec.id` selects the hyper-parameters.
+        seed: Seed of the agent's own randomness and of the environment's.
+        device: Device of a neural agent; these networks are small, so "cpu" is fastest.
+        settings: Hyper-parameters that take the place of the stored ones.
+
+    Raises:
+        UnknownNameError: No such agent.
+    """
+    env_id = env.spec.id if env.spec else "default"
+    values = {**hyperparameters(name, env_id), **settings}
+    return AGENTS.get(name).create(env, seed, device, **values)

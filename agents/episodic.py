@@ -1,0 +1,185 @@
+"""The common part of agents that are not neural networks: one environment, whole episodes."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.logger import Logger
+
+from agents.limits import share_used
+from nas_env.errors import InvalidDataError
+
+
+class Step(NamedTuple):
+    """One step of an episode; the mask is that of `after`."""
+
+    state: int
+    action: int
+    reward: float
+    after: int
+    mask: NDArray[np.bool_]
+    done: bool
+
+
+class EpisodicAgent(ABC):
+    """Plays whole episodes with legal actions and learns after each.
+
+    Args:
+        env: One environment whose `info` has an "action_mask".
+        seed: Seed of the agent; the environment is reset with it once.
+    """
+
+    observation: ClassVar[str] = "state"
+
+    def __init__(self, env: gymnasium.Env[Any, Any], seed: int = 0) -> None:
+        self.env = env
+        self.seed = seed
+        self.rng = np.random.default_rng(seed)
+        self.num_timesteps = 0
+        self.logger = Logger(folder=None, output_formats=[])
+        self._total_timesteps = 1
+        self._seeded = False
+
+    @classmethod
+    def create(cls, env: gymnasium.Env[Any, Any], seed: int, device: str, **settings: Any) -> Self:
+        """Return an agent for an environment; the device is not used."""
+        return cls(env, seed=seed, **settings)
+
+    @abstractmethod
+    def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
+        """Return a legal action. `mask` is (actions,) bool."""
+
+    def end_episode(self, steps: list[Step]) -> None:  # noqa: B027 - random search learns nothing
+        """Learn from a finished episode."""
+
+    @property
+    def share(self) -> float:
+        """Share of the search's limit that is used, or of the steps asked for outside a search."""
+        used = share_used(self.env)
+        return min(1.0, self.num_timesteps / self._total_timesteps) if used is None else used
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: BaseCallback | list[BaseCallback] | None = None,
+        *,
+        progress_bar: bool = False,
+    ) -> Self:
+        """Play and learn for so many steps, or until the callback returns False.
+
+        Args:
+            total_timesteps: Environment steps; the last episode may be cut.
+            callback: A Stable-Baselines3 callback, or a list of them.
+            progress_bar: Show steps on the terminal.
+        """
+        self._total_timesteps = self.num_timesteps + total_timesteps
+        callbacks = CallbackList(_listed(callback, progress_bar))
+        callbacks.init_callback(self)  # type: ignore[arg-type]
+        callbacks.on_training_start(locals(), globals())
+        while self._episode(callbacks) and self.num_timesteps < self._total_timesteps:
+            pass
+        callbacks.on_training_end()
+        return self
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+        action_masks: NDArray[np.bool_] | None = None,
+    ) -> tuple[Any, None]:
+        """Return the action for an observation; without masks, the environment's present one."""
+        mask = action_masks
+        if mask is None:
+            mask = self.env.get_wrapper_attr("action_masks")()
+        action = self.act(observation, np.asarray(mask, dtype=bool).ravel(), greedy=deterministic)
+        return np.int64(action), None
+
+    def get_env(self) -> None:
+        """Return None: there is no vector environment. For Stable-Baselines3's callbacks."""
+
+    def set_logger(self, logger: Logger) -> None:
+        """Take a Stable-Baselines3 logger."""
+        self.logger = logger
+
+    def save(self, path: str | Path) -> None:
+        """Write the agent to an `.npz` file."""
+        state = json.dumps({"rng": self.rng.bit_generator.state, **self.settings()})
+        np.savez_compressed(_npz(path), settings=np.array(state), **self.arrays())
+
+    @classmethod
+    def load(cls, path: str | Path, env: gymnasium.Env[Any, Any]) -> Self:
+        """Return the agent that `save` wrote, for an environment of the same spaces.
+
+        Raises:
+            InvalidDataError: The file does not exist or is not such a file.
+        """
+        try:
+            with np.load(_npz(path), allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            settings = json.loads(str(arrays.pop("settings")))
+        except (OSError, ValueError, KeyError) as error:
+            raise InvalidDataError(
+                f"{_npz(path)}: not an agent that was saved ({error}). Give a path that save wrote."
+            ) from None
+        rng = settings.pop("rng")
+        agent = cls(env, **settings)
+        agent.rng.bit_generator.state = rng
+        agent.restore(arrays)
+        return agent
+
+    def settings(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain data."""
+        return {"seed": self.seed}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what was learned as arrays."""
+        return {}
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:  # noqa: B027 - nothing to restore
+        """Take back what `arrays` returned."""
+
+    def _episode(self, callbacks: BaseCallback) -> bool:
+        """Play one episode; return whether to go on."""
+        observation, info = self.env.reset(seed=None if self._seeded else self.seed)
+        self._seeded = True
+        steps: list[Step] = []
+        done = False
+        while not done:
+            mask = info["action_mask"].astype(bool)
+            action = self.act(observation, mask)
+            after, reward, terminated, truncated, info = self.env.step(action)
+            done = terminated or truncated
+            taken = int(info.get("decision", action))
+            legal = info["action_mask"].astype(bool)
+            steps.append(Step(observation, taken, float(reward), after, legal, done))
+            observation = after
+            self.num_timesteps += 1
+            if done:
+                self.end_episode(steps)
+            if not callbacks.on_step():
+                return False
+        return True
+
+
+def _listed(
+    callback: BaseCallback | list[BaseCallback] | None, progress_bar: bool
+) -> list[BaseCallback]:
+    from stable_baselines3.common.callbacks import ProgressBarCallback
+
+    bar: list[BaseCallback] = [ProgressBarCallback()] if progress_bar else []
+    if callback is None:
+        return bar
+    return [*callback, *bar] if isinstance(callback, list) else [callback, *bar]
+
+
+def _npz(path: str | Path) -> Path:
+    return Path(path).with_suffix(".npz")

@@ -1,0 +1,27 @@
+"""`maskable-ppo`: sb3-contrib's proximal policy optimisation with masked illegal actions."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import gymnasium
+import sb3_contrib
+
+from agents.base import AGENTS
+from agents.limits import FollowLimit
+
+
+@AGENTS.register("maskable-ppo")
+class MaskablePPO(FollowLimit, sb3_contrib.MaskablePPO):
+    """Learns a policy over the legal actions only.
+
+    Reference: Huang and Ontañón, "A Closer Look at Invalid Action Masking in Policy Gradient
+    Algorithms", 2022.
+    """
+
+    observation: ClassVar[str] = "tokens"
+
+    @classmethod
+    def create(cls, env: gymnasium.Env[Any, Any], seed: int, device: str, **settings: Any) -> Self:
+        """Return an agent with a multi-layer perceptron over the one-hot tokens."""
+        return cls("MlpPolicy", env, seed=seed, device=device, **settings)

@@ -1,0 +1,26 @@
+"""`ppo`: Stable-Baselines3's proximal policy optimisation, without masks."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import gymnasium
+import stable_baselines3
+
+from agents.base import AGENTS
+from agents.limits import FollowLimit
+
+
+@AGENTS.register("ppo")
+class PPO(FollowLimit, stable_baselines3.PPO):
+    """Learns a policy from rollouts; illegal actions are projected by the environment.
+
+    Reference: Schulman et al., "Proximal Policy Optimization Algorithms", 2017.
+    """
+
+    observation: ClassVar[str] = "tokens"
+
+    @classmethod
+    def create(cls, env: gymnasium.Env[Any, Any], seed: int, device: str, **settings: Any) -> Self:
+        """Return an agent with a multi-layer perceptron over the one-hot tokens."""
+        return cls("MlpPolicy", env, seed=seed, device=device, **settings)

@@ -1,0 +1,170 @@
+"""`q-learning`: the tabular agent of MetaQNN.
+
+Reference: Baker, Gupta, Naik, Raskar, "Designing Neural Network Architectures using Reinforcement
+Learning", ICLR 2017 (section 4.3, table 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.base import AGENTS
+from agents.episodic import EpisodicAgent, Step
+from nas_env.errors import IncompatibleError, InvalidSettingError
+
+# Table 2: (epsilon, unique networks), 2,700 in all. Here as shares of the limit, whatever it is.
+METAQNN_SCHEDULE = (
+    (1.0, 1500),
+    (0.9, 100),
+    (0.8, 100),
+    (0.7, 100),
+    (0.6, 150),
+    (0.5, 150),
+    (0.4, 150),
+    (0.3, 150),
+    (0.2, 150),
+    (0.1, 150),
+)
+
+
+@AGENTS.register("q-learning")
+class QLearning(EpisodicAgent):
+    """Q-learning over the automaton's states with epsilon-greedy exploration and replay.
+
+    After each episode it is remembered; then `replay` remembered episodes, drawn with equal chance,
+    are updated from their last step to their first.
+
+    Args:
+        env: One environment with `observation="state"`.
+        seed: Seed of the agent.
+        learning_rate: alpha, 0.01 in the paper.
+        discount: gamma, 1 in the paper.
+        initial_value: Every Q-value at the start: 0.5 in the paper; the highest possible score
+            explores optimistically.
+        replay: Episodes replayed after each episode, 100 in the paper.
+        schedule: Pairs of epsilon and its weight, in order; the weights are shares of the limit.
+        bins: Whether the table is over the space's coarser states (for `chain`, the paper's three
+            bins of the map size) instead of the automaton's.
+
+    Raises:
+        IncompatibleError: The observation is not "state".
+        InvalidSettingError: A setting is out of its range.
+    """
+
+    observation = "state"
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        seed: int = 0,
+        learning_rate: float = 0.01,
+        discount: float = 1.0,
+        initial_value: float = 0.5,
+        replay: int = 100,
+        schedule: Sequence[Sequence[float]] = METAQNN_SCHEDULE,
+        bins: bool = False,
+    ) -> None:
+        super().__init__(env, seed)
+        if not isinstance(env.observation_space, gymnasium.spaces.Discrete):
+            raise IncompatibleError(
+                f"Q-learning needs a Discrete observation, but it is {env.observation_space}. "
+                "Make the environment with observation='state'."
+            )
+        if not 0 < learning_rate <= 1 or replay < 0 or not schedule:
+            raise InvalidSettingError(
+                "Q-learning needs learning_rate in (0, 1], replay >= 0 and a schedule, but has "
+                f"learning_rate={learning_rate}, replay={replay}, schedule={schedule}."
+            )
+        self.learning_rate = learning_rate
+        self.discount = discount
+        self.initial_value = initial_value
+        self.replay = replay
+        self.schedule = [(float(epsilon), float(weight)) for epsilon, weight in schedule]
+        self.bins = bins
+        self._row = _rows(env, bins)
+        actions = int(env.action_space.n)  # type: ignore[attr-defined]
+        self.q = np.full((int(self._row.max()) + 1, actions), initial_value)
+        self.visits = np.zeros(self.q.shape, dtype=np.int64)
+        self.memory: list[list[Step]] = []
+
+    @property
+    def epsilon(self) -> float:
+        """Chance of a random action at the present share of the limit."""
+        total = sum(weight for _, weight in self.schedule)
+        ends = accumulate(weight / total for _, weight in self.schedule)
+        for (epsilon, _), end in zip(self.schedule, ends, strict=True):
+            if self.share < end:
+                return epsilon
+        return self.schedule[-1][0]
+
+    def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
+        """Return a legal action: random with chance epsilon, else one of the best."""
+        legal = np.flatnonzero(mask)
+        if not greedy and self.rng.random() < self.epsilon:
+            return int(self.rng.choice(legal))
+        values = self.q[self._row[int(observation)], legal]
+        best = legal[values == values.max()]
+        return int(best[0]) if greedy else int(self.rng.choice(best))
+
+    def end_episode(self, steps: list[Step]) -> None:
+        """Remember the episode and replay remembered ones."""
+        self.memory.append(steps)
+        for step in steps:
+            self.visits[self._row[int(step.state)], step.action] += 1
+        self.update(steps)
+        for index in self.rng.integers(len(self.memory), size=self.replay):
+            self.update(self.memory[index])
+        self.logger.record("train/epsilon", self.epsilon)
+
+    def update(self, steps: list[Step]) -> None:
+        """Move the Q-values of one episode's steps towards their targets, last step first."""
+        for step in reversed(steps):
+            target = step.reward
+            if not step.done:
+                target += self.discount * self.q[self._row[int(step.after)], step.mask].max()
+            row = self._row[int(step.state)]
+            self.q[row, step.action] += self.learning_rate * (target - self.q[row, step.action])
+
+    def settings(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain data."""
+        names = ("learning_rate", "discount", "initial_value", "replay", "schedule", "bins")
+        return {**super().settings(), **{name: getattr(self, name) for name in names}}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the table, the visits and the remembered episodes."""
+        flat = [(i, step) for i, steps in enumerate(self.memory) for step in steps]
+        return {
+            "q": self.q,
+            "visits": self.visits,
+            "episode": np.array([i for i, _ in flat], dtype=np.int64),
+            "step": np.array([[s.state, s.action, s.after, s.done] for _, s in flat], np.int64),
+            "reward": np.array([s.reward for _, s in flat], dtype=np.float64),
+            "mask": np.array([s.mask for _, s in flat], dtype=bool),
+        }
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take back what `arrays` returned."""
+        self.q, self.visits = arrays["q"], arrays["visits"]
+        episodes = arrays["episode"]
+        self.memory = [[] for _ in range(int(episodes.max()) + 1 if len(episodes) else 0)]
+        parts = (episodes, arrays["step"], arrays["reward"], arrays["mask"])
+        for episode, numbers, reward, mask in zip(*parts, strict=True):
+            state, action, after, done = (int(x) for x in numbers)
+            step = Step(state, action, float(reward), after, mask, bool(done))
+            self.memory[episode].append(step)
+
+
+def _rows(env: gymnasium.Env[Any, Any], bins: bool) -> NDArray[np.int64]:
+    """Return (observations,) the table's row of each observation."""
+    if not bins:
+        return np.arange(env.observation_space.n)  # type: ignore[attr-defined]
+    space = env.unwrapped.space  # type: ignore[attr-defined]
+    number: dict[Any, int] = {}
+    coarse = [space.project(state) for state in space.automaton().states]
+    return np.array([number.setdefault(state, len(number)) for state in coarse])

@@ -1,0 +1,20 @@
+"""`random`: random search, the row that every other agent must beat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.base import AGENTS
+from agents.episodic import EpisodicAgent
+
+
+@AGENTS.register("random")
+class RandomSearch(EpisodicAgent):
+    """Takes every legal decision with equal chance; learns nothing."""
+
+    def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
+        """Return a random legal action."""
+        return int(self.rng.choice(np.flatnonzero(mask)))

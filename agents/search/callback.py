@@ -1,0 +1,62 @@
+"""The callback between an agent and the books of its search."""
+
+from __future__ import annotations
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Image
+
+from agents.search.progress import Progress
+from nas_env.rendering import draw, rgb_array
+from nas_env.wrappers import TrackSearch, Trial
+
+RECENT = 20
+
+
+class SearchCallback(BaseCallback):
+    """Logs every trial and stops the agent when the search is over.
+
+    TensorBoard gets, with environment steps as x-axis, the return, best score, unique networks and
+    share of illegal actions under "search/", the drawing of each new best, and what the agent
+    itself logs under "train/".
+    """
+
+    def __init__(
+        self, tracker: TrackSearch, progress: Progress | None = None, draw_best: bool = False
+    ) -> None:
+        super().__init__()
+        self.tracker = tracker
+        self.progress = progress
+        self.draw_best = draw_best
+        self._seen = 0
+        self._drawn: Trial | None = None
+
+    def _on_step(self) -> bool:
+        for trial in self.tracker.trials[self._seen :]:
+            self._log(trial)
+            if self.progress is not None:
+                self.progress.show(self.tracker, trial)
+        self._seen = len(self.tracker.trials)
+        return self.tracker.finished is None
+
+    def _log(self, trial: Trial) -> None:
+        tracker, best = self.tracker, self.tracker.best
+        recent = [x.score for x in tracker.trials[-RECENT:]]
+        self.logger.record("search/return", trial.score)
+        self.logger.record("search/mean_score_of_20", float(np.mean(recent)))
+        self.logger.record("search/unique_networks", tracker.evaluations)
+        self.logger.record("search/repeats", tracker.repeats)
+        self.logger.record("search/illegal_share", tracker.illegal_share)
+        if best is not None:
+            self.logger.record("search/best_score", best.score)
+        if self.draw_best and best is not None and best is not self._drawn:
+            self._drawn = best
+            self._draw(best)
+        self.logger.dump(self.num_timesteps)
+
+    def _draw(self, best: Trial) -> None:
+        spec = self.tracker.unwrapped.task.spec  # type: ignore[attr-defined]
+        title = f"network {best.evaluations}, score {best.score:.4f}"
+        picture = rgb_array(draw(best.candidate.architecture, spec, title))
+        image = Image(picture, "HWC")
+        self.logger.record("search/best_network", image, exclude=("stdout", "log", "json", "csv"))

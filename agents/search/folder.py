@@ -1,0 +1,131 @@
+"""The run folder: what a search writes, and how it goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from agents.search.report import Report
+from agents.search.retraining import Retrained
+from nas_env.architecture import Candidate
+from nas_env.errors import InvalidSettingError
+from nas_env.rendering import draw, save_drawing
+from nas_env.tasks.base import TaskSpec
+
+PACKAGES = ("nas-env", "torch", "gymnasium", "stable-baselines3", "sb3-contrib", "numpy")
+
+
+class RunFolder:
+    """One folder per search.
+
+    Holds `options.json`, `store.sqlite`, `tensorboard/`, and at the end `summary.md`,
+    `summary.json`, `best.json`, `best.svg`, `best.png` and `best.safetensors`.
+
+    A search continues by being run again with the same options: the store answers what was
+    evaluated before, so the same decisions come again, fast, up to where it stopped.
+
+    Args:
+        path: The folder.
+        options: Options of the search as plain data.
+        resume: Whether to continue what is there.
+
+    Raises:
+        InvalidSettingError: The folder is not empty and `resume` is off, there is nothing to
+            continue, or the options differ from those it was begun with.
+    """
+
+    def __init__(self, path: Path, options: dict[str, Any], resume: bool) -> None:
+        self.path = path
+        if path.exists() and not path.is_dir():
+            raise InvalidSettingError(f"Output {path} is a file. Give a folder.")
+        used = path.is_dir() and any(path.iterdir())
+        if used and not resume:
+            raise InvalidSettingError(
+                f"Output folder {path} is not empty. Choose another one, or add --resume to "
+                "continue the search in it."
+            )
+        if resume:
+            self._check_same(options)
+        path.mkdir(parents=True, exist_ok=True)
+        self._write("options.json", json.dumps(options, indent=2))
+
+    @property
+    def store(self) -> Path:
+        """Path of the store."""
+        return self.path / "store.sqlite"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of the event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the search in this folder has come to its end."""
+        return (self.path / "summary.json").is_file()
+
+    @property
+    def summary(self) -> str:
+        """Text of `summary.md`."""
+        return (self.path / "summary.md").read_text(encoding="utf-8")
+
+    def write_best(self, candidate: Candidate, spec: TaskSpec, score: float) -> None:
+        """Write the best network as JSON and as drawings."""
+        data = {"key": candidate.key, **candidate.to_json(), "score": score, "task": spec.name}
+        self._write("best.json", json.dumps(data, indent=2))
+        drawing = draw(candidate.architecture, spec, f"score {score:.4f}")
+        save_drawing(drawing, self.path / "best")
+
+    def write_weights(self, retrained: Retrained) -> None:
+        """Write the weights of the first retraining seed as `best.safetensors`."""
+        from safetensors.torch import save_file
+
+        if retrained.weights is not None:
+            weights = {key: x.contiguous() for key, x in retrained.weights.items()}
+            save_file(weights, self.path / "best.safetensors")
+
+    def write_report(self, report: Report, text: str) -> None:
+        """Write the summaries; their presence says that the search is finished."""
+        self._write("summary.md", text)
+        self._write("summary.json", json.dumps(report.to_json(), indent=2))
+
+    def _check_same(self, options: dict[str, Any]) -> None:
+        file = self.path / "options.json"
+        if not file.is_file():
+            raise InvalidSettingError(
+                f"There is no search to continue in {self.path}. Leave out --resume."
+            )
+        begun = json.loads(file.read_text(encoding="utf-8"))
+        for name, value in options.items():
+            if begun.get(name) != value:
+                raise InvalidSettingError(
+                    f"The search in {self.path} was begun with {name}={begun.get(name)!r}, not "
+                    f"{value!r}. Give the same options, or another output folder."
+                )
+
+    def _write(self, name: str, text: str) -> None:
+        """Write a file as a whole or not at all."""
+        part = self.path / f"{name}.part"
+        part.write_text(text, encoding="utf-8")
+        part.replace(self.path / name)
+
+
+def versions() -> dict[str, str]:
+    """Return versions of Python and the packages that make the numbers, and the git commit."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        commit = subprocess.run(git, capture_output=True, text=True, timeout=10, check=False)
+        found["commit"] = commit.stdout.strip() or "unknown"
+    except OSError:
+        found["commit"] = "unknown"
+    return found

@@ -1,0 +1,25 @@
+"""A network a person would draw by hand, as a yardstick beside what a search finds."""
+
+from __future__ import annotations
+
+from nas_env.architecture import Architecture, Candidate, Layer, Recipe
+from nas_env.tasks.base import TaskSpec
+
+
+def reference_candidate(spec: TaskSpec, recipe: Recipe) -> Candidate:
+    """Return two convolutions and a fully connected layer (after LeNet), or two of the latter.
+
+    It was drawn once for 8x8 images, with the main job's target of 10,000 parameters in mind, and
+    never tuned. Maps too small to be halved are not pooled.
+    """
+    if spec.modality != "image":
+        layers = [Layer.of("linear", units=64), Layer.of("linear", units=32)]
+        return Candidate(Architecture(tuple(layers)), recipe)
+    side, layers = min(spec.input_shape[1:]), []
+    for channels in (16, 32):
+        layers.append(Layer.of("conv", channels=channels, kernel=3))
+        if side >= 4:
+            layers.append(Layer.of("max-pool", kernel=2, stride=2))
+            side //= 2
+    layers.append(Layer.of("linear", units=32))
+    return Candidate(Architecture(tuple(layers)), recipe)

@@ -1,0 +1,192 @@
+"""The honest table at the end of a search, as text and as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+from agents.search.retraining import Retrained, pooled_sd
+from agents.search.session import SearchResult
+from nas_env.architecture import Candidate
+
+CLEAR = 2.0  # a difference of means counts from this many of its standard errors
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything the summary says.
+
+    Attributes:
+        settings: Options of the search and versions, as plain data.
+        searches: Result of the agent and of random search, by name; the agent first.
+        retrained: The networks that were trained anew; empty where nothing is trained.
+        test_size: Samples in the test split.
+        seeds: Training seeds of the retraining.
+    """
+
+    settings: dict[str, Any]
+    searches: dict[str, SearchResult]
+    retrained: Sequence[Retrained]
+    test_size: int
+    seeds: Sequence[int]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as plain data."""
+        data: dict[str, Any] = {
+            "settings": self.settings,
+            "searches": {name: _search_json(x) for name, x in self.searches.items()},
+            "verdicts": self.verdicts(),
+        }
+        if self.retrained:
+            data["retrained"] = [_retrained_json(x) for x in self.retrained]
+            data["retraining_seeds"] = list(self.seeds)
+            data["noise_floor"] = self.noise_floor()
+        return data
+
+    def noise_floor(self) -> dict[str, float]:
+        """Return what a new seed alone changes, and what one test image is worth."""
+        return {
+            "pooled_sd_accuracy": pooled_sd([x.accuracies for x in self.retrained]),
+            "pooled_sd_score": pooled_sd([x.scores for x in self.retrained]),
+            "one_test_sample": 1 / self.test_size,
+        }
+
+    def markdown(self) -> str:
+        """Return the summary as Markdown."""
+        parts = [self._searches_table(), self._learning()]
+        if self.retrained:
+            parts.insert(0, self._retrained_table())
+        parts.append("\n".join(f"- {line}" for line in self.verdicts()))
+        return "\n\n".join(parts) + "\n"
+
+    def verdicts(self) -> list[str]:
+        """Return one sentence per comparison; whatever wins, it says so."""
+        lines = [_learns(name, result) for name, result in self.searches.items()]
+        return [*self._compare_found(), *self._compare_retrained(), *lines]
+
+    def _retrained_table(self) -> str:
+        floor = self.noise_floor()
+        seeds = ", ".join(map(str, self.seeds))
+        lines = [
+            f"Each network trained anew with {len(self.seeds)} seeds ({seeds}); test split of "
+            f"{self.test_size} samples, opened once. Score: the objective with test accuracy.",
+            "",
+            "| network | test accuracy, % | test score | params | MACs |",
+            "| --- | --- | --- | ---: | ---: |",
+        ]
+        for x in self.retrained:
+            accuracy, score = x.accuracy, x.score
+            lines.append(
+                f"| {x.name} | {100 * accuracy[0]:.2f} ± {100 * accuracy[1]:.2f} "
+                f"| {score[0]:.4f} ± {score[1]:.4f} | {x.params:,} | {x.macs:,} |"
+            )
+        lines += [
+            "",
+            f"Noise floor: a new seed moves test accuracy by {100 * floor['pooled_sd_accuracy']:.2f} "
+            f"points and score by {floor['pooled_sd_score']:.4f} (pooled sd); one test sample is "
+            f"{100 * floor['one_test_sample']:.2f} points.",
+        ]
+        return "\n".join(lines)
+
+    def _searches_table(self) -> str:
+        lines = [
+            "Best found by each search (validation score with the search's training seed):",
+            "",
+            "| search | new networks | episodes | ended by | best score | accuracy, % | params |",
+            "| --- | ---: | ---: | --- | ---: | ---: | ---: |",
+        ]
+        for name, result in self.searches.items():
+            tracker, metrics = result.tracker, result.best.evaluation.metrics
+            accuracy = f"{100 * metrics['accuracy']:.2f}" if "accuracy" in metrics else "-"
+            params = f"{metrics['params']:,.0f}" if "params" in metrics else "-"
+            lines.append(
+                f"| {name} | {tracker.evaluations} | {tracker.episodes} | {result.reason} "
+                f"| {result.best.score:.4f} | {accuracy} | {params} |"
+            )
+        return "\n".join(lines)
+
+    def _learning(self) -> str:
+        lines = [
+            "Mean score of the first and of the last quarter of the new networks:",
+            "",
+            "| search | first quarter | last quarter |",
+            "| --- | ---: | ---: |",
+        ]
+        for name, result in self.searches.items():
+            first, last = result.quarters()
+            lines.append(f"| {name} | {first:.4f} | {last:.4f} |")
+        return "\n".join(lines)
+
+    def _compare_found(self) -> list[str]:
+        agent, *others = self.searches.items()
+        return [
+            f"During the search {_relation(agent, other)} (best validation score, one search seed)."
+            for other in others
+        ]
+
+    def _compare_retrained(self) -> list[str]:
+        if not self.retrained:
+            return []
+        agent, *others = self.retrained
+        error = pooled_sd([x.scores for x in self.retrained]) * sqrt(2 / len(self.seeds))
+        return [_verdict(agent, other, error) for other in others]
+
+
+def _relation(agent: tuple[str, SearchResult], other: tuple[str, SearchResult]) -> str:
+    ours, theirs = agent[1].best.score, other[1].best.score
+    word = "beat" if ours > theirs else "lost to" if ours < theirs else "tied with"
+    return f"{agent[0]} {word} {other[0]}: {ours:.4f} against {theirs:.4f}"
+
+
+def _verdict(agent: Retrained, other: Retrained, error: float) -> str:
+    difference = agent.score[0] - other.score[0]
+    numbers = f"difference of mean test scores {difference:+.4f}, standard error {error:.4f}"
+    if abs(difference) <= CLEAR * error:
+        return f"Retrained, {agent.name} and {other.name} cannot be told apart ({numbers})."
+    word = "beats" if difference > 0 else "loses to"
+    return f"Retrained, {agent.name} {word} {other.name} ({numbers})."
+
+
+def _learns(name: str, result: SearchResult) -> str:
+    first, last = result.quarters()
+    word = "rose" if last > first else "fell" if last < first else "stayed"
+    return f"The mean score of {name}'s networks {word} from {first:.4f} to {last:.4f}."
+
+
+def _search_json(result: SearchResult) -> dict[str, Any]:
+    tracker = result.tracker
+    first, last = result.quarters()
+    return {
+        "reason": result.reason,
+        "evaluations": tracker.evaluations,
+        "repeats": tracker.repeats,
+        "episodes": tracker.episodes,
+        "illegal_share": tracker.illegal_share,
+        "charged_seconds": round(tracker.seconds, 3),
+        "best": {
+            **_candidate_json(result.best.candidate),
+            "score": result.best.score,
+            "found_at": result.best.evaluations,
+            "metrics": dict(result.best.evaluation.metrics),
+        },
+        "mean_score_first_quarter": first,
+        "mean_score_last_quarter": last,
+        "scores": [trial.score for trial in tracker.trials if trial.new],
+    }
+
+
+def _retrained_json(x: Retrained) -> dict[str, Any]:
+    return {
+        "name": x.name,
+        **_candidate_json(x.candidate),
+        "params": x.params,
+        "macs": x.macs,
+        "test_accuracies": list(x.accuracies),
+        "test_scores": list(x.scores),
+    }
+
+
+def _candidate_json(candidate: Candidate) -> dict[str, Any]:
+    return {"key": candidate.key, **candidate.to_json()}

@@ -1,0 +1,108 @@
+"""Train chosen networks anew with several seeds and open the test split, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nas_env.architecture import Candidate
+from nas_env.errors import InvalidArchitectureError
+from nas_env.evaluation import Budget, Evaluation, Outcome
+from nas_env.evaluators.training import Training
+from nas_env.network import predict
+from nas_env.objectives import Objective
+from nas_env.tasks.base import TrainingDiverged, TrainingTimeout
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FAILURES = (InvalidArchitectureError, TrainingDiverged, TrainingTimeout)
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """One network trained anew with several seeds, measured on the sealed test split.
+
+    Attributes:
+        name: Whose network it is.
+        candidate: The network.
+        params: Trainable parameters.
+        macs: Multiply-accumulates for one sample.
+        accuracies: Test accuracy (fraction) of each seed; a failed training counts as 0.
+        scores: The objective's score with the test metrics in place of the validation metrics.
+        weights: Weights of the first seed, by name; None where it failed.
+    """
+
+    name: str
+    candidate: Candidate
+    params: int
+    macs: int
+    accuracies: tuple[float, ...]
+    scores: tuple[float, ...]
+    weights: dict[str, Tensor] | None
+
+    @property
+    def accuracy(self) -> tuple[float, float]:
+        """Mean and standard deviation (n - 1) of the test accuracy."""
+        return mean_sd(self.accuracies)
+
+    @property
+    def score(self) -> tuple[float, float]:
+        """Mean and standard deviation (n - 1) of the test score."""
+        return mean_sd(self.scores)
+
+
+def retrain(
+    name: str,
+    candidate: Candidate,
+    evaluator: Training,
+    objective: Objective,
+    budget: Budget,
+    seeds: Sequence[int],
+    done: Callable[[], None] = lambda: None,
+) -> Retrained:
+    """Train a network once for each seed on the training split and test it.
+
+    Args:
+        name: Whose network it is.
+        candidate: The network.
+        evaluator: Trains it.
+        objective: Scores it.
+        budget: The budget of the search; only its seed is replaced.
+        seeds: Training seeds, none of them the search's.
+        done: Called after each training.
+    """
+    task = evaluator.task
+    cost = predict(candidate.architecture, task.spec)
+    accuracies, scores, weights = [], [], None
+    for number, seed in enumerate(seeds):
+        try:
+            network, curve = evaluator.train(candidate, replace(budget, training_seed=seed))
+        except FAILURES:
+            accuracies.append(0.0)
+            scores.append(objective.failure)
+            continue
+        tested = {**task.test(network, device=evaluator.device), **cost.to_json()}
+        evaluation = Evaluation(Outcome.OK, tested, tuple(curve), len(curve))
+        accuracies.append(tested["accuracy"])
+        scores.append(objective.score(evaluation))
+        if number == 0:
+            weights = {key: x.detach().cpu() for key, x in network.state_dict().items()}
+        done()
+    return Retrained(
+        name, candidate, cost.params, cost.macs, tuple(accuracies), tuple(scores), weights
+    )
+
+
+def mean_sd(values: Sequence[float]) -> tuple[float, float]:
+    """Return mean and standard deviation (n - 1); the latter is 0 for a single value."""
+    sd = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return float(np.mean(values)), sd
+
+
+def pooled_sd(groups: Sequence[Sequence[float]]) -> float:
+    """Return the pooled standard deviation of equally large groups: the noise of a new seed."""
+    return float(np.sqrt(np.mean([mean_sd(group)[1] ** 2 for group in groups])))

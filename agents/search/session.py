@@ -1,0 +1,90 @@
+"""Run one agent on one environment until the search's limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from stable_baselines3.common.logger import configure
+
+from agents.base import AGENTS, Agent, make_agent
+from agents.search.callback import SearchCallback
+from agents.search.progress import Progress
+from nas_env.wrappers import STAGNATION, Limits, TrackSearch, Trial
+
+EPISODES_WITHOUT_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search leaves.
+
+    Attributes:
+        agent: The agent as it is now.
+        tracker: The books of the search.
+        reason: Why it ended: "evaluations", "seconds", "score" or "stagnation".
+    """
+
+    agent: Agent
+    tracker: TrackSearch
+    reason: str
+
+    @property
+    def best(self) -> Trial:
+        """The trial with the highest score; the earliest of equals."""
+        return max(self.tracker.trials, key=lambda trial: (trial.score, -trial.episode))
+
+    def quarters(self) -> tuple[float, float]:
+        """Return the mean score of the first and of the last quarter of the new networks."""
+        scores = [trial.score for trial in self.tracker.trials if trial.new]
+        quarter = max(1, len(scores) // 4)
+        return float(np.mean(scores[:quarter])), float(np.mean(scores[-quarter:]))
+
+
+def run_search(
+    agent_name: str,
+    env: gymnasium.Env[Any, Any],
+    limits: Limits,
+    seed: int = 0,
+    tensorboard: Path | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> SearchResult:
+    """Let an agent search until a limit is reached.
+
+    Args:
+        agent_name: A name in `AGENTS`.
+        env: An environment with the agent's observation (see `observation_of`).
+        limits: When the search ends.
+        seed: Seed of agent and environment.
+        tensorboard: Folder for event files, or None.
+        progress: Shows each trial, or None.
+        settings: Hyper-parameters that take the place of the stored ones.
+
+    Raises:
+        UnknownNameError: No such agent.
+    """
+    tracker = TrackSearch(env, limits)
+    agent = make_agent(agent_name, tracker, seed, **settings)
+    outputs = ["tensorboard"] if tensorboard is not None else []
+    agent.set_logger(configure(str(tensorboard) if tensorboard else None, outputs))
+    callback = SearchCallback(tracker, progress, draw_best=tensorboard is not None)
+    agent.learn(_most_steps(env, limits), callback)
+    return SearchResult(agent, tracker, tracker.finished or "steps")
+
+
+def observation_of(agent_name: str) -> str:
+    """Return the observation that suits an agent."""
+    return AGENTS.get(agent_name).observation
+
+
+def _most_steps(env: gymnasium.Env[Any, Any], limits: Limits) -> int:
+    """Return more steps than any search under these limits can take."""
+    inner: Any = env.unwrapped
+    episodes = EPISODES_WITHOUT_LIMIT
+    if limits.evaluations is not None:
+        episodes = STAGNATION * limits.evaluations * (limits.evaluations + 1)
+    return int(min(episodes * inner.space.max_length * 3, 10**12))

@@ -1,0 +1,92 @@
+"""Measure the peak memory of a search on the digits, in a process of its own.
+
+Example: python scripts/bench/memory.py --evaluations 20
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import tyro
+from page import PAGES, ROOT, Page, spread
+
+SEARCH = ROOT / "scripts" / "search.py"
+PROGRAMS = {
+    "`import torch`": ["-c", "import torch"],
+    "`import nas_env`": ["-c", "import nas_env"],
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Measure the peak memory of a search on the digits, in a process of its own.
+
+    Attributes:
+        evaluations: Networks of one search.
+        repeats: Repeats of each row; the rows take turns.
+        output: Folder of the page.
+    """
+
+    evaluations: int = 20
+    repeats: int = 3
+    output: Path = PAGES
+
+
+def peak_megabytes(arguments: list[str]) -> float:
+    """Return the highest resident memory of a Python process and its children, in 10^6 bytes."""
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, *arguments], cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        )
+        watched, peak = psutil.Process(process.pid), 0
+        while process.poll() is None:
+            peak = max(peak, _resident(watched))
+            time.sleep(0.01)
+        if process.returncode:
+            log.seek(0)
+            raise SystemExit(f"The search failed:\n{log.read().decode(errors='replace')[-2000:]}")
+    return peak / 1e6
+
+
+def _resident(process: psutil.Process) -> int:
+    total = 0
+    try:
+        for member in (process, *process.children(recursive=True)):
+            total += member.memory_info().rss
+    except psutil.Error:  # it ended in this moment
+        return total
+    return total
+
+
+def main(settings: Settings) -> None:
+    """Measure and write the page."""
+    search = f"search, {settings.evaluations} networks"
+    peaks: dict[str, list[float]] = {name: [] for name in (*PROGRAMS, search)}
+    for _ in range(settings.repeats):
+        for name, arguments in PROGRAMS.items():
+            peaks[name].append(peak_megabytes(arguments))
+        with tempfile.TemporaryDirectory() as folder:
+            output = str(Path(folder) / "run")
+            limit = ["--evaluations", str(settings.evaluations)]
+            peaks[search].append(peak_megabytes([str(SEARCH), *limit, "--output", output]))
+    page = Page(
+        "memory",
+        "Peak memory of a search on the digits",
+        "Highest resident memory of the process and its children, looked at every 10 ms. The "
+        "search is the main job (`scripts/search.py` with its defaults, the report included) "
+        "with fewer networks; importing alone is shown beside it.",
+        f"{settings.repeats} of each, taking turns",
+        ("process", "peak MB (10^6 bytes)"),
+        [(name, spread(values, 0)) for name, values in peaks.items()],
+    )
+    page.write(settings.output)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))

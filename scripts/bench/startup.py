@@ -1,0 +1,81 @@
+"""Measure what `import nas_env` costs beyond `import gymnasium`, in fresh processes.
+
+Example: python scripts/bench/startup.py --repeats 15
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from page import PAGES, ROOT, Page, spread, verdict
+
+AIM_SECONDS = 0.5
+PROGRAM = """
+import sys, time
+started = time.perf_counter()
+import {module}
+print(time.perf_counter() - started, "torch" in sys.modules)
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Measure what `import nas_env` costs beyond `import gymnasium`, in fresh processes.
+
+    Attributes:
+        repeats: Repeats of each row; the rows take turns.
+        output: Folder of the page.
+    """
+
+    repeats: int = 15
+    output: Path = PAGES
+
+
+def import_once(module: str) -> tuple[float, bool]:
+    """Return the seconds an import takes in a fresh process, and whether it loads torch."""
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(module=module)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seconds, torch_loaded = result.stdout.split()
+    return float(seconds), torch_loaded == "True"
+
+
+def main(settings: Settings) -> None:
+    """Measure and write the page."""
+    seconds: dict[str, list[float]] = {"gymnasium": [], "nas_env": []}
+    torch_loaded = dict.fromkeys(seconds, False)
+    for repeat in range(-1, settings.repeats):  # the first round fills the file cache
+        for module in seconds:
+            taken, torch_loaded[module] = import_once(module)
+            if repeat >= 0:
+                seconds[module].append(taken)
+    more = [a - b for a, b in zip(seconds["nas_env"], seconds["gymnasium"], strict=True)]
+    page = Page(
+        "startup",
+        "What `import nas_env` costs",
+        "Seconds of one import in a fresh process. `nas_env` imports Gymnasium itself, so the "
+        "last row is what it adds.",
+        f"{settings.repeats} of each, taking turns, after one round that fills the file cache",
+        ("import", "seconds", "loads torch"),
+        [
+            (f"`import {module}`", spread(taken, 3), "yes" if torch_loaded[module] else "no")
+            for module, taken in seconds.items()
+        ],
+    )
+    page.rows.append(("difference", spread(more, 3), ""))
+    holds = statistics.median(more) <= AIM_SECONDS and not torch_loaded["nas_env"]
+    page.verdicts.append(verdict(f"at most {AIM_SECONDS} s more, and without torch", holds))
+    page.write(settings.output)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))

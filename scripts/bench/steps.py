@@ -1,0 +1,123 @@
+"""Measure steps per second of one NASEnv with a free evaluator, against CartPole-v1.
+
+Example: python scripts/bench/steps.py --repeats 15
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import tyro
+from page import PAGES, Page, spread, verdict
+
+import nas_env  # noqa: F401 - registers NAS-v0
+
+Env = gymnasium.Env[Any, Any]
+Draw = Callable[[Env, np.random.Generator, int], list[np.int64]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Measure steps per second of one NASEnv with a free evaluator, against CartPole-v1.
+
+    Attributes:
+        steps: Steps of one repeat.
+        repeats: Repeats of each row; the rows take turns.
+        output: Folder of the page.
+    """
+
+    steps: int = 20_000
+    repeats: int = 15
+    output: Path = PAGES
+
+
+def any_actions(env: Env, rng: np.random.Generator, steps: int) -> list[np.int64]:
+    """Return random actions, legal or not."""
+    return list(rng.integers(env.action_space.n, size=steps))  # type: ignore[attr-defined]
+
+
+def legal_actions(env: Env, rng: np.random.Generator, steps: int) -> list[np.int64]:
+    """Return the decisions of random walks, one after the other."""
+    space = env.unwrapped.space  # type: ignore[attr-defined]
+    actions: list[np.int64] = []
+    while len(actions) < steps:
+        actions.extend(np.array(space.sample(rng)))
+    return actions[:steps]
+
+
+def run(env: Env, actions: list[np.int64]) -> tuple[float, int]:
+    """Return the seconds of all steps and resets, and the number of finished episodes."""
+    env.reset(seed=0)
+    episodes = 0
+    started = time.perf_counter()
+    for action in actions:
+        _, _, terminated, truncated, _ = env.step(action)
+        if terminated or truncated:
+            episodes += 1
+            env.reset()
+    return time.perf_counter() - started, episodes
+
+
+def cases() -> dict[str, tuple[Env, Draw]]:
+    """Return the rows: an environment, made with the default wrappers, and its actions."""
+    rows: dict[str, tuple[Env, Draw]] = {
+        "CartPole-v1, random actions": (gymnasium.make("CartPole-v1"), any_actions)
+    }
+    for observation in ("tokens", "state", "features"):
+        env = gymnasium.make("NAS-v0", evaluator="synthetic", observation=observation)
+        rows[f"NAS-v0, `{observation}`, random actions"] = (env, any_actions)
+    env = gymnasium.make("NAS-v0", evaluator="synthetic")
+    rows["NAS-v0, `tokens`, legal random actions"] = (env, legal_actions)
+    return rows
+
+
+def measure(settings: Settings) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Return steps per second of each repeat, and steps per episode, of each row."""
+    table = cases()
+    rates: dict[str, list[float]] = {name: [] for name in table}
+    lengths: dict[str, float] = {}
+    for repeat in range(-1, settings.repeats):  # the first round warms up
+        for name, (env, draw) in table.items():
+            actions = draw(env, np.random.default_rng(repeat + 1), settings.steps)
+            seconds, episodes = run(env, actions)
+            lengths[name] = settings.steps / max(episodes, 1)
+            if repeat >= 0:
+                rates[name].append(settings.steps / seconds)
+    return rates, lengths
+
+
+def main(settings: Settings) -> None:
+    """Measure and write the page."""
+    rates, lengths = measure(settings)
+    reference, *others = rates
+    ratios = {
+        name: [rate / base for rate, base in zip(rates[name], rates[reference], strict=True)]
+        for name in rates
+    }
+    page = Page(
+        "steps",
+        "Steps per second of one environment",
+        "One environment made by `gymnasium.make` with its default wrappers, actions drawn "
+        "beforehand, resets included. `NAS-v0` builds networks for the digits and scores every "
+        'finished one with `evaluator="synthetic"`, which trains nothing but predicts all costs.',
+        f"{settings.repeats} of {settings.steps:,} steps each, the rows taking turns",
+        ("environment", "steps an episode", "steps/s", "times CartPole-v1"),
+        [
+            (name, f"{lengths[name]:.1f}", spread(rates[name], 0), spread(ratios[name]))
+            for name in rates
+        ],
+    )
+    holds = all(statistics.median(ratios[name]) >= 1 for name in others)
+    page.verdicts.append(verdict("one NASEnv is no slower than CartPole-v1, in every row", holds))
+    page.write(settings.output)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))

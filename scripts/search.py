@@ -1,0 +1,206 @@
+"""Search a network with a reinforcement-learning agent and say honestly what came out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import gymnasium
+import tyro
+
+import nas_env  # noqa: F401 - registers the environments
+from agents.search import SearchResult, run_search
+from agents.search.folder import RunFolder, versions
+from agents.search.progress import Progress
+from agents.search.reference import reference_candidate
+from agents.search.report import Report
+from agents.search.retraining import Retrained, retrain
+from agents.search.session import observation_of
+from nas_env.env import NASEnv
+from nas_env.errors import NASError
+from nas_env.evaluators.training import Training
+from nas_env.objectives import OBJECTIVES, Objective
+from nas_env.wrappers import Limits
+
+INTERRUPTED = 130
+BASELINE = "random"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Search a network with a reinforcement-learning agent; random search runs beside it.
+
+    The defaults are the main job: masked PPO searches a small convolutional network for
+    handwritten digits, 100 trained networks, accuracy under a parameter cost.
+    """
+
+    agent: str = "maskable-ppo"
+    """Agent: random, q-learning, dqn, ppo, maskable-ppo."""
+    env: str = "NAS-v0"
+    """Environment id."""
+    space: str | None = None
+    """Search space: chain, metaqnn-svhn, metaqnn-cifar10, metaqnn-mnist, mlp. By the task if left out."""
+    task: str | None = None
+    """Task: digits, wine, arrays. The space's own if left out; arrays with --data."""
+    data: Path | None = None
+    """File with your data for the task arrays (.npz: x, y or x_train, y_train, x_test, y_test)."""
+    objective: str = "accuracy-under-cost"
+    """What is maximised: accuracy, negative-loss, accuracy-under-cost."""
+    target_params: int = 10_000
+    """Parameters above which accuracy-under-cost charges."""
+    evaluator: str = "training"
+    """How networks are scored: training, or synthetic (made up and free, to try things out)."""
+    evaluations: int | None = 100
+    """End after so many networks new to this search ("None": no such limit)."""
+    seconds: float | None = None
+    """End after so many seconds; networks found in the store cost what they cost then."""
+    until_score: float | None = None
+    """End as soon as a network has this score."""
+    epochs: int = 8
+    """Epochs each network is trained."""
+    max_params: int | None = None
+    """Most parameters a network may have; kept by the mask."""
+    max_seconds: float | None = None
+    """Most seconds one network may train; over it counts as a failure."""
+    retrain_seeds: int = 5
+    """Seeds the reported networks are trained anew with."""
+    seed: int = 0
+    """Seed of agent and environment."""
+    device: str = "auto"
+    """Where networks are trained: auto, cpu, cuda."""
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    """Precision of training; auto measures once per store which is faster."""
+    output: Path | None = None
+    """Folder for the run; runs/DATE-TIME if left out."""
+    resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Continue the search in the folder of --output; give the same other options."""
+
+
+def main(options: Options) -> int:
+    """Run the search and return the exit code."""
+    try:
+        return search(options)
+    except KeyboardInterrupt:
+        print(
+            "\nInterrupted. All evaluations are kept; add --resume and the same --output "
+            "to go on.",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    except NASError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def search(options: Options) -> int:
+    """Run agent and random search, train the best networks anew, write and print the report."""
+    limits = Limits(options.evaluations, options.seconds, options.until_score)
+    path = options.output or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
+    observation_of(options.agent)  # refuse an unknown agent before anything is written
+    probe = make_env(options, options.agent, None)
+    folder = RunFolder(path, recorded(options), options.resume)
+    if options.resume and folder.finished:
+        print(f"The search in {path} has finished.\n\n{folder.summary}")
+        return 0
+    searches = {}
+    for name in dict.fromkeys((options.agent, BASELINE)):
+        env = make_env(options, name, folder.store, like=probe)
+        searches[name] = run_one(name, env, limits, options.seed, folder)
+    best = searches[options.agent].best
+    spec = probe.task.spec
+    folder.write_best(best.candidate, spec, best.score)
+    report = make_report(options, probe, folder, searches)
+    text = f"# Search with {options.agent} on {spec.name}\n\n{report.markdown()}"
+    folder.write_report(report, text)
+    print(f"\n{text}\nWritten to {path}")
+    return 0
+
+
+def make_env(
+    options: Options, agent: str, store: Path | None, like: NASEnv | None = None
+) -> Any:
+    """Return the environment for an agent; without a store, its bare form for a first check."""
+    optional = {"space": options.space, "task": options.task, "data": options.data}
+    if like is not None:
+        optional = {"space": options.space, "task": like.task}
+    env = gymnasium.make(
+        options.env,
+        objective=objective(options),
+        evaluator=options.evaluator,
+        observation=observation_of(agent),
+        budget={"epochs": options.epochs, "max_seconds": options.max_seconds},
+        store=store,
+        max_params=options.max_params,
+        device=options.device,
+        precision=options.precision if store else "float32",
+        **{key: value for key, value in optional.items() if value is not None},
+    )
+    return env if store else env.unwrapped
+
+
+def objective(options: Options) -> Objective:
+    """Return the objective that the options name."""
+    factory = OBJECTIVES.get(options.objective)
+    if options.objective == "accuracy-under-cost":
+        return factory(target_params=options.target_params)
+    return factory()
+
+
+def run_one(name: str, env: Any, limits: Limits, seed: int, folder: RunFolder) -> SearchResult:
+    """Run one search with progress and event files."""
+    progress = Progress(name)
+    try:
+        return run_search(name, env, limits, seed, folder.tensorboard / name, progress)
+    finally:
+        progress.close()
+
+
+def make_report(
+    options: Options, env: NASEnv, folder: RunFolder, searches: dict[str, SearchResult]
+) -> Report:
+    """Train the best networks and the reference anew, where networks are trained at all."""
+    settings = {**recorded(options), "versions": versions()}
+    settings["data_hash"] = getattr(env.task, "data_hash", "")
+    seeds = range(options.seed + 1, options.seed + 1 + options.retrain_seeds)
+    retrained: list[Retrained] = []
+    if options.evaluator == "training":
+        precision = make_env(options, options.agent, folder.store, env).unwrapped.evaluator
+        evaluator = precision.evaluator
+        retrained = retrain_all(options, env, evaluator, searches, seeds)
+        folder.write_weights(retrained[0])
+    return Report(settings, searches, retrained, env.task.spec.sizes[2], list(seeds))
+
+
+def retrain_all(
+    options: Options,
+    env: NASEnv,
+    evaluator: Training,
+    searches: dict[str, SearchResult],
+    seeds: range,
+) -> list[Retrained]:
+    """Return the agent's best, random search's best and the reference, trained anew."""
+    networks = {f"best of {name}": x.best.candidate for name, x in searches.items()}
+    recipe = searches[options.agent].best.candidate.recipe
+    networks["hand-made reference"] = reference_candidate(env.task.spec, recipe)
+    found = []
+    for name, candidate in networks.items():
+        print(f"training anew with {len(seeds)} seeds: {name}", file=sys.stderr, flush=True)
+        budget = replace(env.budget, training_seed=0)
+        found.append(retrain(name, candidate, evaluator, env.objective, budget, seeds))
+    return found
+
+
+def recorded(options: Options) -> dict[str, Any]:
+    """Return the options that make the numbers, as plain data."""
+    data = asdict(replace(options, output=None, resume=False))
+    data["data"] = str(options.data.resolve()) if options.data else None
+    del data["output"], data["resume"]
+    return json.loads(json.dumps(data))  # type: ignore[no-any-return]
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Options, description=Options.__doc__)))

@@ -1,0 +1,105 @@
+"""Parameters from the live registries (ids are names), and factories for what tests need.
+
+A test that takes one of the arguments in `REGISTERED` runs once for every name that is registered,
+so whatever registers itself is under contract without a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+from nas_env.evaluators import EVALUATORS
+from nas_env.layers import LAYERS
+from nas_env.objectives import OBJECTIVES
+from nas_env.observations import OBSERVATIONS
+from nas_env.registration import ENVIRONMENTS
+from nas_env.spaces import SPACES, SearchSpace
+from nas_env.tasks import TASKS, Task, TaskSpec
+
+REGISTERED: dict[str, Iterable[str]] = {
+    "space_name": SPACES,
+    "task_name": TASKS,
+    "evaluator_name": EVALUATORS,
+    "objective_name": OBJECTIVES,
+    "observation_name": OBSERVATIONS,
+    "layer_kind": LAYERS,
+    "env_id": [row.id for row in ENVIRONMENTS],
+}
+
+torch.set_num_threads(1)
+settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize=True,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("steady")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for argument, names in REGISTERED.items():
+        if argument in metafunc.fixturenames:
+            metafunc.parametrize(argument, list(names))
+
+
+def tiny_arrays(seed: int = 0, shape: tuple[int, ...] = (6, 6)) -> dict[str, Any]:
+    """Return 60 random samples of three classes, as the task "arrays" takes them."""
+    rng = np.random.default_rng(seed)
+    return {"x": rng.normal(size=(60, *shape)), "y": np.arange(60) % 3}
+
+
+@lru_cache(maxsize=None)
+def cached_space(name: str, *settings: Any) -> SearchSpace:
+    return SPACES.get(name)(*settings)
+
+
+@lru_cache(maxsize=None)
+def cached_task(name: str) -> Task:
+    return TASKS.get(name)(data=tiny_arrays()) if name == "arrays" else TASKS.get(name)()
+
+
+@pytest.fixture(scope="session")
+def make_space() -> Callable[..., SearchSpace]:
+    """Return the factory (name, input_shape, num_outputs, max_params); spaces are compiled once."""
+    return cached_space
+
+
+@pytest.fixture(scope="session")
+def make_task() -> Callable[[str], Task]:
+    """Return the factory of tasks by name; "arrays" gets tiny random images."""
+    return cached_task
+
+
+@pytest.fixture(scope="session")
+def make_arrays() -> Callable[..., dict[str, Any]]:
+    """Return the factory (seed, shape) of tiny data for the task "arrays"."""
+    return tiny_arrays
+
+
+@pytest.fixture(scope="session")
+def make_env() -> Callable[..., gym.Env[Any, Any]]:
+    """Return a factory of environments by id that train nothing unless told to."""
+
+    def make(env_id: str = "NAS-v0", **settings: Any) -> gym.Env[Any, Any]:
+        return gym.make(env_id, **{"evaluator": "synthetic", **settings})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def spec_for() -> Callable[[SearchSpace], TaskSpec]:
+    """Return what a task looks like that a space fits, with ten classes."""
+
+    def spec(space: SearchSpace) -> TaskSpec:
+        return TaskSpec("probe", 1, space.modality, space.input_shape, 10)  # type: ignore[attr-defined]
+
+    return spec
