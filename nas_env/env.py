@@ -125,7 +125,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
                 "Set what was read from `state`."
             )
         self._state = state
-        self._over = bool(self.space.automaton().final[state.node])
+        self._over = state.score is not None or bool(self.space.automaton().final[state.node])
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -235,6 +235,13 @@ def make_space(space: str | SearchSpace | None, task: Task, max_params: int | No
             f"Space {made.name!r} builds networks for {made.modality} tasks, but task "
             f"{spec.name!r} is of modality {spec.modality!r}. Spaces that fit: "
             f"{', '.join(fitting)}."
+        )
+    wanted = (made.input_shape or spec.input_shape, made.num_outputs or spec.num_outputs)
+    if wanted != (spec.input_shape, spec.num_outputs):
+        raise IncompatibleError(
+            f"Space {made.name!r} was made for inputs {wanted[0]} and {wanted[1]} classes, but "
+            f"task {spec.name!r} has {spec.input_shape} and {spec.num_outputs}. "
+            "Make the space for the task."
         )
     return made
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from nas_env.errors import StoreError
 from nas_env.evaluation import Budget, Evaluation
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine, Table
+    from sqlalchemy import Connection, Engine, Table
 
 SCHEMA_VERSION = 1
 
@@ -131,7 +132,7 @@ class SQLStore(Store):
             columns.budget == key.budget,
             columns.training_seed == key.training_seed,
         )
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             row = connection.execute(query).scalar_one_or_none()
         return None if row is None else Evaluation.from_json(json.loads(row))
 
@@ -142,7 +143,7 @@ class SQLStore(Store):
     def __len__(self) -> int:
         from sqlalchemy import func, select
 
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             query = select(func.count()).select_from(self._tables["evaluations"])
             return int(connection.execute(query).scalar_one())
 
@@ -151,7 +152,7 @@ class SQLStore(Store):
         from sqlalchemy import select
 
         table = self._tables["evaluations"]
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             query = select(table).order_by(table.c.id)
             return [dict(row) for row in connection.execute(query).mappings()]
 
@@ -160,7 +161,7 @@ class SQLStore(Store):
         from sqlalchemy import select
 
         table = self._tables["settings"]
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             query = select(table.c.value).where(table.c.name == name)
             return connection.execute(query).scalar_one_or_none()
 
@@ -171,6 +172,19 @@ class SQLStore(Store):
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise StoreError(
+                f"The store {self.url} could not be read ({_reason(error)}). "
+                "Check that the file is there, whole and permitted."
+            ) from error
 
     def _insert(self, table: str, values: Mapping[str, Any]) -> None:
         from sqlalchemy import insert
@@ -183,7 +197,7 @@ class SQLStore(Store):
             return  # somebody was first; equal keys mean equal numbers
         except SQLAlchemyError as error:
             raise StoreError(
-                f"The store {self.url} could not be written ({error}). "
+                f"The store {self.url} could not be written ({_reason(error)}). "
                 "Check disk space and permissions; everything committed before is kept."
             ) from error
 
@@ -235,10 +249,15 @@ def _open(url: str) -> tuple[Engine, dict[str, Table]]:
             metadata.create_all(engine)
     except (SQLAlchemyError, ImportError) as error:
         raise StoreError(
-            f"The store {url} could not be opened ({error}). "
+            f"The store {url} could not be opened ({_reason(error)}). "
             "Give the path of a SQLite file in an existing folder, or an SQLAlchemy URL."
         ) from error
     return engine, tables
+
+
+def _reason(error: Exception) -> str:
+    """Return what the database said, in one line, without the statement and its values."""
+    return (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
 
 
 def _write_ahead(connection: Any, _: object) -> None:

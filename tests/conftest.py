@@ -7,7 +7,7 @@ so whatever registers itself is under contract without a line here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import gymnasium as gym
@@ -57,12 +57,12 @@ def tiny_arrays(seed: int = 0, shape: tuple[int, ...] = (6, 6)) -> dict[str, Any
     return {"x": rng.normal(size=(60, *shape)), "y": np.arange(60) % 3}
 
 
-@lru_cache(maxsize=None)
+@cache
 def cached_space(name: str, *settings: Any) -> SearchSpace:
     return SPACES.get(name)(*settings)
 
 
-@lru_cache(maxsize=None)
+@cache
 def cached_task(name: str) -> Task:
     return TASKS.get(name)(data=tiny_arrays()) if name == "arrays" else TASKS.get(name)()
 
@@ -100,6 +100,7 @@ def spec_for() -> Callable[[SearchSpace], TaskSpec]:
     """Return what a task looks like that a space fits, with ten classes."""
 
     def spec(space: SearchSpace) -> TaskSpec:
-        return TaskSpec("probe", 1, space.modality, space.input_shape, 10)  # type: ignore[attr-defined]
+        assert space.input_shape is not None
+        return TaskSpec("probe", 1, space.modality, space.input_shape, 10)
 
     return spec

@@ -36,7 +36,9 @@ from nas_env.store import EvaluationKey
 
 NAMES = st.sampled_from(("channels", "kernel", "rate", "x_1"))
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
-SCALARS = st.booleans() | st.integers(-(2**40), 2**40) | NUMBERS | st.sampled_from(("", "relu", "é\n\""))
+SCALARS = (
+    st.booleans() | st.integers(-(2**40), 2**40) | NUMBERS | st.sampled_from(("", "relu", 'é\n"'))
+)
 
 
 @st.composite
@@ -80,7 +82,7 @@ EVALUATIONS = st.builds(
     st.lists(METRICS, max_size=3).map(tuple),
     st.integers(0, 99),
     NUMBERS,
-    st.sampled_from(("", "CUDA out of memory", "é\n\"")),
+    st.sampled_from(("", "CUDA out of memory", 'é\n"')),
 )
 
 
@@ -126,7 +128,10 @@ def test_keys_do_not_depend_on_how_a_number_is_written() -> None:
     a = Candidate(network, Recipe(weight_decay=0, learning_rate=1, label_smoothing=0))
     b = Candidate(network, Recipe(weight_decay=0.0, learning_rate=1.0, label_smoothing=0.0))
     assert (a, a.key) == (b, b.key)
-    whole, real = Budget(max_seconds=10, max_memory_mb=5), Budget(max_seconds=10.0, max_memory_mb=5.0)
+    whole, real = (
+        Budget(max_seconds=10, max_memory_mb=5),
+        Budget(max_seconds=10.0, max_memory_mb=5.0),
+    )
     assert EvaluationKey.of(a, "f", whole) == EvaluationKey.of(b, "f", real)
 
 
@@ -157,7 +162,11 @@ def test_keys_are_equal_in_every_process() -> None:
     for seed in ("0", "1", "random"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
         ran = subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         printed.add(ran.stdout)
     here = Architecture((Layer.of("conv", channels=8, kernel=3), Layer.of("add", (0, 1))))
@@ -200,7 +209,11 @@ def test_bad_recipes_are_refused(setting: str, value: float) -> None:
 
 @pytest.mark.parametrize(
     ("setting", "value", "near"),
-    [("optimizer", "adamww", "adamw"), ("schedule", "cosin", "cosine"), ("augmentation", "shft", "shift")],
+    [
+        ("optimizer", "adamww", "adamw"),
+        ("schedule", "cosin", "cosine"),
+        ("augmentation", "shft", "shift"),
+    ],
 )
 def test_unknown_words_in_recipes_are_refused(setting: str, value: str, near: str) -> None:
     with pytest.raises(UnknownNameError, match=f"{value}.*Did you mean '{near}'"):

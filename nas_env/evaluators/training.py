@@ -55,7 +55,7 @@ class Training(Evaluator):
         if precision == "auto":
             from nas_env.evaluators._precision import faster_precision
 
-            with self._threads():
+            with self._threads(), seeded(0, self.device):
                 precision = faster_precision(task, self.device)
         self.precision = precision
         kind = self.device.partition(":")[0]

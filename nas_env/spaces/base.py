@@ -60,6 +60,8 @@ class SearchSpace(ABC):
         modality: Which tasks fit, such as "image" or "vector".
         num_decisions: Width of the action space.
         max_length: Length of the longest walk.
+        input_shape: Shape of the inputs it was made for, without batch; None means any.
+        num_outputs: Classes it was made for; None means any.
         max_params: Limit on parameters that legality respects, or None.
         additive_cost: Whether `cost` gives the parameters a decision adds.
         distinct: Whether no two walks lead to the same network.
@@ -70,6 +72,8 @@ class SearchSpace(ABC):
     modality: str
     num_decisions: int
     max_length: int
+    input_shape: Shape | None = None
+    num_outputs: int | None = None
     max_params: int | None = None
     additive_cost: bool = False
     distinct: bool = False

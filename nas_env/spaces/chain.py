@@ -109,6 +109,8 @@ class ChainSpace(SearchSpace):
     modality = "image"
     additive_cost = True
     distinct = True
+    input_shape: Shape
+    num_outputs: int
 
     def __init__(
         self,

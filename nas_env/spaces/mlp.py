@@ -45,6 +45,8 @@ class MLPSpace(SearchSpace):
     modality = "vector"
     additive_cost = True
     distinct = True
+    input_shape: Shape
+    num_outputs: int
     feature_names = ("depth", "width", "dropout")
 
     def __init__(
@@ -57,6 +59,7 @@ class MLPSpace(SearchSpace):
             )
         self.name = name
         self.input_shape = input_shape
+        self.num_outputs = num_outputs
         self.max_params = max_params
         self.layers = (
             *(Layer.of("linear", units=w, activation=a) for w in WIDTHS for a in ACTIVATIONS),

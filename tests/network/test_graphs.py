@@ -7,7 +7,7 @@ import torch
 
 from nas_env.architecture import Architecture, Layer
 from nas_env.errors import InvalidArchitectureError, NASError
-from nas_env.layers import LAYERS, layer_type
+from nas_env.layers import layer_type
 from nas_env.network import build, predict
 from nas_env.tasks import TaskSpec
 

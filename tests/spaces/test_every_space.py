@@ -24,9 +24,7 @@ from nas_env.tasks import TASKS, TaskSpec
 Make = Callable[..., SearchSpace]
 Spec = Callable[[SearchSpace], TaskSpec]
 By = Literal["decisions", "walks"]
-TINY = Grammar(
-    convolutions=((2, 1, 1), (3, 3, 1)), pools=((2, 2),), linears=(4, 2), max_depth=3
-)
+TINY = Grammar(convolutions=((2, 1, 1), (3, 3, 1)), pools=((2, 2),), linears=(4, 2), max_depth=3)
 
 
 def tiny(max_params: int | None = None) -> SearchSpace:
@@ -227,7 +225,9 @@ def test_size_and_enumeration_equal_brute_force() -> None:
 @pytest.mark.parametrize("limit", [12, 40, 60, 10_000])
 def test_size_under_a_limit_equals_brute_force(limit: int) -> None:
     spec = TaskSpec("probe", 1, "image", (1, 4, 4), 3)
-    sizes = {walk: predict(tiny().decode(walk).architecture, spec).params for walk in brute_force(tiny())}
+    sizes = {
+        walk: predict(tiny().decode(walk).architecture, spec).params for walk in brute_force(tiny())
+    }
     expected = sorted(walk for walk, params in sizes.items() if params <= limit)
     space = tiny(limit)
     assert list(space.enumerate()) == expected

@@ -71,7 +71,7 @@ def test_splits_are_stratified_in_shares_of_60_20_20(make_task: Make, task_name:
 def test_splits_do_not_depend_on_global_seeds(make_arrays: Arrays, task_name: str) -> None:
     made = []
     for seed in (0, 1):
-        np.random.seed(seed)  # noqa: NPY002 - the global generator is the point
+        np.random.seed(seed)
         torch.manual_seed(seed)
         made.append(fresh(task_name, make_arrays))
     a, b = (splits(task) for task in made)
@@ -100,7 +100,9 @@ def test_the_fingerprint_changes_with_every_split(part: int) -> None:
     changed[3, 1] += 0.001
     parts[part] = Split(changed, parts[part].y)
     assert SupervisedTask("probe", *parts, num_outputs=2).fingerprint != before
-    assert SupervisedTask("probe", *parts, num_outputs=2, version=2).fingerprint.startswith("probe-v2")
+    assert SupervisedTask("probe", *parts, num_outputs=2, version=2).fingerprint.startswith(
+        "probe-v2"
+    )
 
 
 def test_the_test_split_is_sealed(make_task: Make, task_name: str) -> None:
@@ -135,14 +137,14 @@ def test_training_repeats_and_leaves_global_generators_alone(
 ) -> None:
     task, curves = make_task(task_name), []
     torch.manual_seed(123)
-    np.random.seed(123)  # noqa: NPY002
-    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1]  # noqa: NPY002
+    np.random.seed(123)
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1]
     for _ in range(2):
         with seeded(5):
             network = build(network_for(task), task.spec)
             curves.append([dict(x) for x in task.fit(network, Recipe(), Budget(epochs=2))])
     assert torch.equal(torch.get_rng_state(), before)
-    assert np.array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
+    assert np.array_equal(np.random.get_state()[1], numpy_before)
     assert curves[0] == curves[1]
     assert len(curves[0]) == 2
     assert set(curves[0][0]) == {"accuracy", "loss", "train_loss"}

@@ -1,0 +1,112 @@
+"""What holds for every registered agent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from agents_tiny import tiny_env
+from stable_baselines3.common.callbacks import BaseCallback
+
+from agents import AGENTS, make_agent
+from agents.hyperparameters import _table, hyperparameters
+from agents.search import run_search
+from nas_env.errors import UnknownNameError
+from nas_env.wrappers import Limits, TrackSearch
+
+NAMES = AGENTS.names()
+MASKED = ("maskable-ppo", "q-learning", "random")
+
+
+def trials(name: str, seed: int, evaluations: int = 30):
+    env = tiny_env(AGENTS.get(name).observation)
+    return run_search(name, env, Limits(evaluations=evaluations), seed)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_searches_with_one_seed_are_equal(name):
+    walks = [[x.candidate.walk for x in trials(name, 3).tracker.trials] for _ in range(2)]
+    assert walks[0] == walks[1]
+    assert len(set(walks[0])) >= 30
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_seeds_make_other_searches(name):
+    one, other = (trials(name, seed).tracker.trials for seed in (0, 1))
+    assert [x.candidate.walk for x in one] != [x.candidate.walk for x in other]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_search_ends_at_its_limit(name):
+    result = trials(name, 0)
+    assert result.reason == "evaluations"
+    assert result.tracker.evaluations == 30
+    assert result.best.score == max(x.score for x in result.tracker.trials)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_search_stops_at_a_score(name):
+    env = tiny_env(AGENTS.get(name).observation)
+    result = run_search(name, env, Limits(evaluations=300, until_score=0.55), 0)
+    assert result.reason == "score"
+    assert result.tracker.trials[-1].score >= 0.55
+    assert all(x.score < 0.55 for x in result.tracker.trials[:-1])
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_masked_agents_never_act_illegally(name):
+    assert trials(name, 0).tracker.illegal_actions == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_save_and_load_predict_alike(name, tmp_path):
+    cls = AGENTS.get(name)
+    env = tiny_env(cls.observation)
+    agent = make_agent(name, env, seed=0)
+    agent.learn(300)
+    agent.save(tmp_path / "agent")
+    loaded = cls.load(tmp_path / "agent", env=env)
+    extra = {}
+    observation, info = env.reset(seed=0)
+    if name in MASKED:
+        extra["action_masks"] = info["action_mask"].astype(bool)
+    for _ in range(5):
+        predictions = [x.predict(observation, deterministic=True, **extra)[0] for x in (agent, loaded)]
+        assert predictions[0] == predictions[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_callback_stops_learning(name):
+    class StopAt(BaseCallback):
+        def _on_step(self) -> bool:
+            return self.num_timesteps < 37
+
+    agent = make_agent(name, tiny_env(AGENTS.get(name).observation), seed=0)
+    agent.learn(10_000, StopAt())
+    assert agent.num_timesteps == 37
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_hyperparameter_is_known_and_has_a_source(name):
+    for section in _table().get(name, {}).values():
+        for entry in section.values():
+            assert entry["source"]
+    make_agent(name, tiny_env(AGENTS.get(name).observation), **hyperparameters(name, "NAS-v0"))
+
+
+def test_unknown_agent_is_refused_with_a_suggestion():
+    with pytest.raises(UnknownNameError, match="Did you mean 'ppo'"):
+        make_agent("ppoo", tiny_env("tokens"))
+
+
+def test_schedules_follow_the_share_of_the_limit():
+    env = TrackSearch(tiny_env("state"), Limits(evaluations=27))
+    agent = make_agent("q-learning", env, seed=0)
+    expected = {0: 1.0, 14: 1.0, 15: 0.9, 16: 0.8, 17: 0.7, 18: 0.6, 26: 0.1, 27: 0.1}
+    for evaluations, epsilon in expected.items():
+        env.evaluations = evaluations
+        assert agent.epsilon == epsilon
+    ppo_env = TrackSearch(tiny_env("tokens"), Limits(evaluations=10))
+    ppo = make_agent("ppo", ppo_env)
+    ppo_env.evaluations = 4
+    ppo._update_current_progress_remaining(1, 10_000)
+    assert np.isclose(ppo._current_progress_remaining, 0.6)

@@ -1,0 +1,226 @@
+"""The contract of every environment id with every observation: checkers, determinism, info."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.utils.env_checker import data_equivalence as equal
+from stable_baselines3.common.env_checker import check_env as sb3_check_env
+
+from nas_env.architecture import Architecture
+from nas_env.spaces import SPACES
+
+Env = gym.Env[Any, Any]
+MakeEnv = Callable[..., Env]
+SMALL_SPACES = [name for name in SPACES if not name.startswith("metaqnn")]
+
+
+def play(env: Env, steps: int, seed: int = 0, legal: bool = False) -> Iterator[tuple[Any, ...]]:
+    """Yield every result of a random rollout that begins anew after each episode."""
+    observation, info = env.reset(seed=seed)
+    env.action_space.seed(seed)
+    yield observation, info
+    for _ in range(steps):
+        action = env.action_space.sample(info["action_mask"] if legal else None)
+        observation, reward, terminated, truncated, info = env.step(action)
+        yield observation, reward, terminated, truncated, info
+        if terminated or truncated:
+            observation, info = env.reset()
+            yield observation, info
+
+
+@pytest.mark.parametrize("space", SMALL_SPACES)
+def test_both_checkers_pass_without_a_warning(
+    make_env: MakeEnv, env_id: str, observation_name: str, space: str
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        env = make_env(env_id, observation=observation_name, space=space, render_mode="rgb_array")
+        check_env(env.unwrapped)
+        sb3_check_env(env.unwrapped)
+
+
+@pytest.mark.parametrize("space", list(SPACES))
+def test_two_environments_agree(
+    make_env: MakeEnv, env_id: str, observation_name: str, space: str
+) -> None:
+    if observation_name == "features" and space == "metaqnn-mnist":
+        space = "metaqnn-svhn"  # 10,366 states take long to describe
+    settings = {"observation": observation_name, "space": space}
+    pairs = zip(
+        play(make_env(env_id, **settings), 50),
+        play(make_env(env_id, **settings), 50),
+        strict=True,
+    )
+    count = 0
+    for a, b in pairs:
+        assert equal(a, b, exact=True)
+        count += 1
+    assert count > 51, "no episode ended"
+
+
+def test_observations_lie_in_their_space(
+    make_env: MakeEnv, env_id: str, observation_name: str
+) -> None:
+    env = make_env(env_id, observation=observation_name)
+    seen = [result[0] for result in play(env, 100)]
+    assert all(env.observation_space.contains(x) for x in seen)
+    assert len({np.asarray(x).tobytes() for x in seen}) > 20
+    assert len({id(x) for x in seen if isinstance(x, np.ndarray)}) in (0, len(seen))  # fresh arrays
+
+
+def test_a_trained_episode_repeats(make_env: MakeEnv, env_id: str) -> None:
+    results = []
+    for _ in range(2):
+        env = make_env(env_id, evaluator="training", device="cpu", budget={"epochs": 1})
+        env.reset(seed=0)
+        env.step(3)
+        results.append(env.step(env.action_space.n - 1))  # type: ignore[attr-defined]
+    assert equal(results[0], results[1], exact=True)
+    assert results[0][2] is True
+    assert 0.1 < results[0][1] <= 1
+
+
+@pytest.mark.parametrize("max_params", [None, 3000])
+def test_the_mask_is_legality(make_env: MakeEnv, env_id: str, max_params: int | None) -> None:
+    env = make_env(env_id, illegal="raise", max_params=max_params)
+    inner: Any = env.unwrapped
+    for result in play(env, 60, legal=True):  # an illegal decision would raise
+        mask = result[-1]["action_mask"]
+        assert mask.dtype == np.int8
+        assert np.array_equal(mask, inner.action_masks())
+        assert inner.action_masks().dtype == np.bool_
+        walk = inner.state.walk
+        assert len(walk) < inner.space.max_length or not mask.any()
+        for decision in range(inner.space.num_decisions):
+            fault = inner.space.check((*walk, decision))
+            assert bool(mask[decision]) is (fault is None or "not complete" in fault)
+
+
+def test_a_mask_may_be_written_to(make_env: MakeEnv, env_id: str) -> None:
+    env = make_env(env_id)
+    _, info = env.reset(seed=0)
+    expected = info["action_mask"].copy()
+    info["action_mask"][:] = 0
+    assert np.array_equal(env.reset(seed=0)[1]["action_mask"], expected)
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        assert all(type(key) is str for key in value)
+        for item in value.values():
+            yield from leaves(item)
+    else:
+        yield value
+
+
+def test_info_is_plain_and_says_nothing_of_the_clock(
+    make_env: MakeEnv, env_id: str, observation_name: str
+) -> None:
+    finished = 0
+    for result in play(make_env(env_id, observation=observation_name), 60):
+        info = result[-1]
+        for value in leaves(info):
+            assert type(value) in (int, float, str, np.ndarray) or isinstance(value, np.generic)
+        assert not [
+            x for x in (*info, *info.get("evaluation", {})) if "seconds" in x or "time" in x
+        ]
+        assert len(pickle.dumps(info)) < 5000
+        if len(result) == 5:
+            assert type(result[1]) is float
+            assert type(result[2]) is type(result[3]) is bool
+            assert {"action_mask", "decision", "illegal_action"} <= set(info)
+            finished += result[2]
+    assert finished > 3
+
+
+def test_the_last_info_holds_evaluation_and_architecture(make_env: MakeEnv, env_id: str) -> None:
+    env = make_env(env_id)
+    inner: Any = env.unwrapped
+    for result in play(env, 60):
+        info = result[-1]
+        if len(result) == 5 and result[2]:
+            evaluation = info["evaluation"]
+            assert {"outcome", "message", "score", "accuracy", "loss", "params"} <= set(evaluation)
+            assert evaluation["outcome"] == "ok"
+            assert result[1] == evaluation["score"] == inner.state.score
+            built = Architecture.from_json(json.loads(info["architecture"]))
+            assert (
+                built
+                == inner.candidate.architecture
+                == inner.space.decode(inner.state.walk).architecture
+            )
+        else:
+            assert "evaluation" not in info
+            assert "architecture" not in info
+            assert len(result) == 2 or result[1] == 0.0
+
+
+def test_an_environment_pickles_in_mid_episode(
+    make_env: MakeEnv, env_id: str, observation_name: str
+) -> None:
+    env = make_env(env_id, observation=observation_name, illegal="project")
+    env.reset(seed=3)
+    for action in (3, 5):
+        env.step(action)
+    twin = pickle.loads(pickle.dumps(env))
+    assert twin.unwrapped.state == env.unwrapped.state  # type: ignore[attr-defined]
+    for action in (7, 1, 2, 9, 12, 14, 0):
+        a, b = env.step(action), twin.step(action)
+        assert equal(a, b, exact=True)
+        if a[2]:
+            break
+    else:
+        pytest.fail("the episode did not end")
+    assert equal(env.reset(), twin.reset(), exact=True)
+
+
+def test_a_state_may_be_kept_and_set_again(
+    make_env: MakeEnv, env_id: str, observation_name: str
+) -> None:
+    env, other = (make_env(env_id, observation=observation_name).unwrapped for _ in range(2))
+    env.reset(seed=0)
+    env.step(2)
+    kept = env.state  # type: ignore[attr-defined]
+    first = [env.step(action) for action in (4, 15)]
+    other.reset(seed=1)
+    for target in (env, other):
+        target.state = kept  # type: ignore[attr-defined]
+        assert target.state == kept  # type: ignore[attr-defined]
+        again = [target.step(action) for action in (4, 15)]
+        assert equal(first, again, exact=True)
+    assert isinstance(hash(kept), int)
+
+
+def test_vectorised_by_gymnasium(env_id: str, observation_name: str) -> None:
+    vector = gym.make_vec(
+        env_id,
+        num_envs=3,
+        vectorization_mode="sync",
+        evaluator="synthetic",
+        observation=observation_name,
+    )
+    observations, infos = vector.reset(seed=0)
+    assert observations.shape[0] == 3
+    assert infos["action_mask"].shape == (3, vector.single_action_space.n)  # type: ignore[attr-defined]
+    rewards, ended = [], 0
+    for _ in range(30):
+        result = vector.step(vector.action_space.sample())
+        rewards.append(result[1])
+        ended += int(result[2].sum())
+    assert ended > 3
+    assert np.count_nonzero(rewards) == ended
+    vector.close()
+
+
+def test_the_module_in_the_id_is_imported_by_gymnasium(env_id: str) -> None:
+    env = gym.make(f"nas_env:{env_id}", evaluator="synthetic")
+    assert env.reset(seed=0)[1]["action_mask"].any()

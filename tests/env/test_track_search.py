@@ -1,0 +1,183 @@
+"""The books of a search and its limits, with a clock of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from nas_env.architecture import Candidate
+from nas_env.errors import InvalidSettingError
+from nas_env.evaluation import Budget, Evaluation, Outcome
+from nas_env.evaluators import Cached, Evaluator
+from nas_env.store import MemoryStore
+from nas_env.wrappers import STAGNATION, Limits, TrackSearch
+
+MakeEnv = Callable[..., gym.Env[Any, Any]]
+STOP = 14
+
+
+class Clock:
+    """Seconds that pass only when somebody works."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Slow(Evaluator):
+    """Takes five seconds of the clock for each network; the accuracy is its depth / 10."""
+
+    fingerprint = "slow"
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
+        self.clock.now += 5.0 * len(candidates)
+        return [
+            Evaluation(Outcome.OK, {"accuracy": len(x.architecture.layers) / 10}, seconds=5.0)
+            for x in candidates
+        ]
+
+
+def search(
+    make_env: MakeEnv, limits: Limits, store: MemoryStore | None = None, **settings: Any
+) -> tuple[TrackSearch, Clock]:
+    clock = Clock()
+    evaluator = Cached(Slow(clock), MemoryStore() if store is None else store)
+    return TrackSearch(make_env(evaluator=evaluator, **settings), limits, clock), clock
+
+
+def build(env: TrackSearch, *walk: int) -> dict[str, Any]:
+    env.reset()
+    for decision in (*walk, STOP):
+        info = env.step(decision)[4]
+    return info
+
+
+def test_new_networks_count_and_repeats_stand_beside(make_env: MakeEnv) -> None:
+    env, _ = search(make_env, Limits(evaluations=3))
+    for walk in ((0,), (0,), (1,), (0,)):
+        build(env, *walk)
+        assert env.finished is None
+    assert (env.evaluations, env.repeats, env.episodes) == (2, 2, 4)
+    assert [trial.new for trial in env.trials] == [True, False, True, False]
+    assert [trial.evaluations for trial in env.trials] == [1, 1, 2, 2]
+    assert [trial.episode for trial in env.trials] == [1, 2, 3, 4]
+    assert env.share == pytest.approx(2 / 3)
+    build(env, 2)
+    assert (env.finished, env.share) == ("evaluations", 1.0)
+
+
+def test_the_best_is_kept(make_env: MakeEnv) -> None:
+    env, _ = search(make_env, Limits(evaluations=9))
+    assert env.best is None
+    for walk in ((0,), (0, 0, 0), (0, 0), (1, 1, 1)):
+        build(env, *walk)
+    assert env.best is env.trials[1]  # the first of two equal ones
+    assert env.best is not None
+    assert env.best.score == 0.3
+    assert env.best.evaluation.metrics["accuracy"] == 0.3
+    assert env.best.candidate.walk == (0, 0, 0, STOP)
+
+
+def test_seconds_end_a_search(make_env: MakeEnv) -> None:
+    env, clock = search(make_env, Limits(seconds=20))
+    build(env, 0)
+    assert (env.seconds, env.share, env.finished) == (5.0, 0.25, None)
+    clock.now += 14
+    assert env.finished is None
+    clock.now += 1
+    assert (env.finished, env.share) == ("seconds", 1.0)
+    clock.now += 100
+    assert env.share == 1.0
+
+
+def test_a_score_ends_a_search(make_env: MakeEnv) -> None:
+    env, _ = search(make_env, Limits(evaluations=9, until_score=0.3))
+    build(env, 0, 0)
+    assert env.finished is None
+    build(env, 0, 0, 0)
+    assert env.finished == "score"
+
+
+def test_the_share_is_that_of_the_nearer_limit(make_env: MakeEnv) -> None:
+    env, _ = search(make_env, Limits(evaluations=10, seconds=20))
+    build(env, 0)
+    assert env.share == 0.25
+
+
+def test_what_the_store_knows_costs_what_it_cost_then(make_env: MakeEnv) -> None:
+    store = MemoryStore()
+    cold, _ = search(make_env, Limits(seconds=60), store)
+    warm, clock = search(make_env, Limits(seconds=60), store)
+    for env in (cold, warm):
+        for walk in ((0,), (1,), (0,), (2,)):
+            build(env, *walk)
+    assert clock.now == 1000.0, "the warm search trained something"
+    assert cold.seconds == warm.seconds == 15.0  # the repeat is free in both
+    assert [trial.seconds for trial in cold.trials] == [5.0, 10.0, 10.0, 15.0]
+    assert cold.trials == warm.trials
+    assert (cold.evaluations, cold.repeats) == (warm.evaluations, warm.repeats) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("limits", "patience"), [(Limits(evaluations=4), 40), (Limits(seconds=1e6), 1000)]
+)
+def test_a_search_that_finds_nothing_new_stagnates(
+    make_env: MakeEnv, limits: Limits, patience: int
+) -> None:
+    assert STAGNATION == 10
+    env, _ = search(make_env, limits)
+    build(env, 0)
+    for _ in range(patience - 1):
+        build(env, 0)
+        assert env.finished is None
+    build(env, 0)
+    assert env.finished == "stagnation"
+    build(env, 1)
+    assert env.finished is None
+
+
+def test_illegal_actions_are_counted(make_env: MakeEnv) -> None:
+    env, _ = search(make_env, Limits(evaluations=4))
+    assert env.illegal_share == 0.0
+    env.reset()
+    for action in (STOP, 0, STOP):  # the first is projected
+        env.step(action)
+    assert (env.actions, env.illegal_actions) == (3, 1)
+    assert env.illegal_share == pytest.approx(1 / 3)
+
+
+def test_an_episode_without_a_network_is_no_trial(make_env: MakeEnv) -> None:
+    env, _ = search(make_env, Limits(evaluations=2), illegal="terminate")
+    env.reset()
+    assert env.step(STOP)[2]
+    assert (env.episodes, env.evaluations, env.trials, env.best) == (1, 0, [], None)
+
+
+def test_masks_pass_through(make_env: MakeEnv) -> None:
+    env, _ = search(make_env, Limits(evaluations=2))
+    _, info = env.reset()
+    assert np.array_equal(env.action_masks(), info["action_mask"].astype(bool))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "Give evaluations, seconds or both"),
+        ({"until_score": 0.9}, "Give evaluations, seconds or both"),
+        ({"evaluations": 0}, "evaluations must be > 0"),
+        ({"seconds": -1.0}, "seconds must be > 0"),
+        ({"seconds": float("nan")}, "seconds must be > 0"),
+    ],
+)
+def test_bad_limits_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSettingError, match=message):
+        Limits(**settings)

@@ -1,0 +1,81 @@
+"""The contract of every evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas_env.architecture import Architecture, Candidate, Layer
+from nas_env.evaluation import Budget, Outcome
+from nas_env.evaluators import EVALUATORS, Evaluator
+from nas_env.network import predict
+from nas_env.spaces import SearchSpace
+from nas_env.tasks import Task
+
+BUDGET = Budget(epochs=1)
+
+
+@pytest.fixture
+def made(evaluator_name: str, make_task: Callable[[str], Task]) -> Evaluator:
+    return EVALUATORS.get(evaluator_name)(task=make_task("wine"), device="cpu", precision="float32")
+
+
+@pytest.fixture
+def candidates(make_space: Callable[..., SearchSpace]) -> list[Candidate]:
+    space, rng = make_space("mlp", (13,), 3), np.random.default_rng(0)
+    return [space.decode(space.sample(rng)) for _ in range(4)]
+
+
+def numbers(evaluations: list[Any]) -> list[Any]:
+    return [replace(x, seconds=0.0) for x in evaluations]
+
+
+def test_as_many_come_out_in_order_and_repeat(made: Evaluator, candidates: list[Candidate]) -> None:
+    batch = [*candidates, candidates[0]]
+    found = numbers(made.evaluate(batch, BUDGET))
+    assert len(found) == 5
+    assert found == numbers(made.evaluate(batch, BUDGET))
+    assert found == [numbers(made.evaluate([x], BUDGET))[0] for x in batch]
+    assert found[0] == found[4]
+    assert len({x.metrics["loss"] for x in found}) > 1
+    streamed = dict(made.stream(batch, BUDGET))
+    assert numbers([streamed[i] for i in range(5)]) == found
+
+
+def test_metrics_are_plain_and_complete(
+    made: Evaluator, candidates: list[Candidate], make_task: Callable[[str], Task]
+) -> None:
+    for candidate, found in zip(candidates, made.evaluate(candidates, BUDGET), strict=True):
+        assert found.ok
+        assert all(type(x) in (int, float) for x in found.metrics.values())
+        assert 0 <= found.metrics["accuracy"] <= 1
+        assert found.metrics["loss"] >= 0
+        cost = predict(candidate.architecture, make_task("wine").spec).to_json()
+        assert {name: found.metrics[name] for name in cost} == cost
+
+
+def test_an_impossible_network_is_an_outcome(made: Evaluator) -> None:
+    impossible = Candidate(Architecture((Layer.of("conv", channels=8, kernel=3),)))
+    unknown = Candidate(Architecture((Layer.of("no-such-layer"),)))
+    good = Candidate(Architecture((Layer.of("linear", units=8),)))
+    found = made.evaluate([impossible, unknown, good], BUDGET)
+    assert [x.outcome for x in found] == [Outcome.CRASHED, Outcome.CRASHED, Outcome.OK]
+    assert "needs a map" in found[0].message
+    assert "no-such-layer" in found[1].message
+
+
+def test_the_synthetic_landscape_is_bounded_and_another_seed_is_another(
+    make_task: Callable[[str], Task], candidates: list[Candidate]
+) -> None:
+    make, task = EVALUATORS.get("synthetic"), make_task("wine")
+    landscapes = [
+        [x.metrics["accuracy"] for x in make(task=task, seed=seed).evaluate(candidates, BUDGET)]
+        for seed in (0, 1)
+    ]
+    assert landscapes[0] != landscapes[1]
+    assert all(0 <= x <= 1 for landscape in landscapes for x in landscape)
+    assert make(task=task, seed=0).fingerprint != make(task=task, seed=1).fingerprint

@@ -1,0 +1,74 @@
+"""RL Zoo's own trainer with the hyper-parameters of this repository."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import gymnasium as gym
+import pytest
+import yaml
+
+import nas_env  # noqa: F401
+
+ROOT = Path(__file__).parents[2]
+CONFIG = "scripts/integrations/rl_zoo/ppo.yml"
+
+pytest.importorskip("rl_zoo3")
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of one short run of RL Zoo's trainer."""
+    logs = tmp_path_factory.mktemp("zoo")
+    command = [sys.executable, "-m", "rl_zoo3.train", "--algo", "ppo", "--env", "NAS-v0"]
+    command += ["--gym-packages", "nas_env", "--conf-file", CONFIG, "-f", str(logs)]
+    command += ["--env-kwargs", "evaluator:'synthetic'", "-n", "256", "--eval-freq", "128"]
+    command += ["--eval-episodes", "2", "--seed", "1", "--num-threads", "1"]
+    finished = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "Using 1 environments" in finished.stdout
+    assert "ep_rew_mean" in finished.stdout
+    return logs / "ppo" / "NAS-v0_1"
+
+
+def test_leaves_a_model_that_builds_a_network(run_folder: Path) -> None:
+    from stable_baselines3 import PPO
+
+    model = PPO.load(run_folder / "NAS-v0.zip", device="cpu")
+    assert model.num_timesteps == 256
+    env = gym.make("NAS-v0", evaluator="synthetic")
+    observation, _ = env.reset(seed=0)
+    terminated = False
+    while not terminated:
+        action, _ = model.predict(observation, deterministic=True)
+        assert env.action_space.contains(action[()])
+        observation, reward, terminated, _, info = env.step(action)
+    assert reward == info["evaluation"]["score"] > 0
+
+
+def test_keeps_monitor_evaluations_and_the_settings(run_folder: Path) -> None:
+    rows = (run_folder / "0.monitor.csv").read_text().splitlines()
+    rewards = [float(row.split(",")[0]) for row in rows[2:]]
+    assert len(rewards) > 30
+    assert all(0 <= reward <= 1 for reward in rewards)
+    assert (run_folder / "best_model.zip").exists()
+    assert (run_folder / "evaluations.npz").exists()
+
+
+def test_the_file_agrees_with_the_agent_ppo() -> None:
+    """A value that agents/hyperparameters.toml has is the same here."""
+    settings = yaml.safe_load((ROOT / CONFIG).read_text())["NAS-v0"]
+    own = tomllib.loads((ROOT / "agents" / "hyperparameters.toml").read_text())["ppo"]["default"]
+    for name, entry in own.items():
+        assert settings[name] == entry["value"], name

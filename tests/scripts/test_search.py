@@ -1,0 +1,197 @@
+"""The search command as its user runs it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FREE = ("--evaluator", "synthetic")
+SMALL = ("--evaluations", "4", "--epochs", "1", "--retrain-seeds", "2")
+
+
+def search(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "scripts/search.py", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170)
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+def rows(folder: Path) -> list[dict]:
+    with sqlite3.connect(folder / "store.sqlite") as connection:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute("SELECT * FROM evaluations")]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("search") / "run"
+    search("--agent", "q-learning", *SMALL, "--output", folder)
+    return folder
+
+
+def test_the_folder_holds_everything(run):
+    names = {path.name for path in run.iterdir()}
+    wanted = {"store.sqlite", "tensorboard", "best.json", "best.svg", "best.png"}
+    assert wanted | {"best.safetensors", "summary.md", "summary.json", "options.json"} <= names
+    assert list(run.rglob("events.out.tfevents*"))
+    assert (run / "best.png").read_bytes()[:4] == b"\x89PNG"
+    assert "<svg" in (run / "best.svg").read_text()
+
+
+def test_the_store_has_the_promised_columns(run):
+    columns = {"candidate_key", "fingerprint", "budget", "training_seed", "outcome", "score"}
+    stored = rows(run)
+    assert columns | {"accuracy", "loss", "params", "macs", "seconds"} <= stored[0].keys()
+    assert 4 <= len(stored) <= 8  # four of the agent's, four of random search's, some in common
+    assert all(row["outcome"] == "ok" and 0 < row["score"] <= 1 for row in stored)
+
+
+def test_the_summary_is_complete_and_consistent(run):
+    summary = json.loads((run / "summary.json").read_text())
+    assert [x["name"] for x in summary["retrained"]] == [
+        "best of q-learning",
+        "best of random",
+        "hand-made reference",
+    ]
+    assert all(len(x["test_accuracies"]) == 2 for x in summary["retrained"])
+    assert summary["noise_floor"]["one_test_sample"] == pytest.approx(1 / 359)
+    assert summary["settings"]["seed"] == 0
+    assert summary["settings"]["versions"]["torch"]
+    assert len(summary["settings"]["data_hash"]) == 64
+    best = summary["searches"]["q-learning"]["best"]
+    assert best["score"] == max(summary["searches"]["q-learning"]["scores"])
+    assert best["key"] == json.loads((run / "best.json").read_text())["key"]
+
+
+def test_the_weights_fit_the_network(run):
+    from safetensors.torch import load_file
+
+    from nas_env.architecture import Architecture
+    from nas_env.network import build
+    from nas_env.tasks import TASKS
+
+    saved = json.loads((run / "best.json").read_text())
+    task = TASKS.get("digits")()
+    network = build(Architecture.from_json(saved["architecture"]), task.spec)
+    network.load_state_dict(load_file(run / "best.safetensors"))
+    summary = json.loads((run / "summary.json").read_text())
+    assert task.test(network)["accuracy"] == summary["retrained"][0]["test_accuracies"][0]
+
+
+def test_event_files_hold_the_promised_curves(run):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run / "tensorboard" / "q-learning"))
+    events.Reload()
+    promised = {"return", "best_score", "unique_networks", "illegal_share"}
+    assert {f"search/{name}" for name in promised} <= set(events.Tags()["scalars"])
+    assert "train/epsilon" in events.Tags()["scalars"]
+    assert "search/best_network" in events.Tags()["images"]
+
+
+def test_a_finished_search_is_not_run_again(run):
+    before = (run / "summary.json").stat().st_mtime_ns
+    done = search("--agent", "q-learning", *SMALL, "--output", run, "--resume")
+    assert "has finished" in done.stdout
+    assert (run / "summary.json").stat().st_mtime_ns == before
+
+
+def test_a_used_folder_is_refused(run):
+    done = search("--agent", "q-learning", *SMALL, "--output", run, check=False)
+    assert done.returncode == 2
+    assert "--resume" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_other_options_are_refused_on_resume(run):
+    done = search("--agent", "random", *SMALL, "--output", run, "--resume", check=False)
+    assert done.returncode == 2
+    assert "agent='q-learning'" in done.stderr
+
+
+def test_an_interrupted_search_goes_on_to_the_same_end(tmp_path):
+    arguments = ["--agent", "random", "--evaluations", "12", "--epochs", "2"]
+    arguments += ["--retrain-seeds", "1", "--seed", "5"]
+    folder = tmp_path / "broken"
+    command = [sys.executable, "scripts/search.py", *arguments, "--output", str(folder)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if (folder / "store.sqlite").is_file() and (kept := _count(folder)) >= 2:
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors and "kept" in errors
+    assert kept <= len(rows(folder)) < 12
+    search(*arguments, "--output", folder, "--resume")
+    search(*arguments, "--output", tmp_path / "whole")
+    scores = [
+        json.loads((path / "summary.json").read_text())["searches"]["random"]["scores"]
+        for path in (folder, tmp_path / "whole")
+    ]
+    assert scores[0] == scores[1] and len(scores[0]) == 12
+
+
+def _count(folder: Path) -> int:
+    try:
+        return len(rows(folder))
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_own_data_and_limits(tmp_path):
+    rng = np.random.default_rng(0)
+    file = tmp_path / "mine.npz"
+    y = rng.integers(3, size=120)
+    np.savez(file, x=rng.normal(size=(120, 6)) + 3 * y[:, None], y=y)
+    done = search("--agent", "ppo", "--data", file, *SMALL, "--max-params", "500", "--output",
+                  tmp_path / "run")
+    assert "best of ppo" in done.stdout
+    assert all(row["params"] <= 500 for row in rows(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--agent", "maskable-pp"), "Did you mean 'maskable-ppo'"),
+        (("--task", "digit"), "Did you mean 'digits'"),
+        (("--space", "mlp", "--task", "digits"), "Spaces that fit"),
+        (("--data", "absent.npz"), "no such file"),
+        (("--evaluations", "0"), "must be > 0"),
+        (("--max-params", "3"), "The smallest has"),
+        (("--resume",), "no search to continue"),
+    ],
+)
+def test_bad_options_are_refused_and_write_nothing(arguments, message, tmp_path):
+    folder = tmp_path / "run"
+    done = search(*FREE, *arguments, "--output", folder, check=False)
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert not folder.exists()
+
+
+def test_free_scores_are_not_retrained(tmp_path):
+    done = search(*FREE, "--agent", "dqn", "--evaluations", "40", "--output", tmp_path / "run")
+    assert "trained anew" not in done.stdout
+    assert not (tmp_path / "run" / "best.safetensors").exists()
+    assert (tmp_path / "run" / "best.json").exists()
+
+
+def test_help_reads_well():
+    text = search("--help").stdout
+    for option in ("--agent", "--env", "--space", "--task", "--data", "--objective", "--resume"):
+        assert option in text
+    for option in ("--evaluations", "--seconds", "--until-score", "--seed", "--device", "--output"):
+        assert option in text
+    assert "--no-resume" not in text

@@ -1,0 +1,94 @@
+"""Objectives: finite bounds, failures, and the formulas."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas_env.errors import InvalidSettingError
+from nas_env.evaluation import Evaluation, Outcome
+from nas_env.objectives import OBJECTIVES, AccuracyUnderCost, NegativeLoss
+
+
+def evaluation(accuracy: float = 0.5, loss: float = 1.0, params: int = 1000) -> Evaluation:
+    return Evaluation(Outcome.OK, {"accuracy": accuracy, "loss": loss, "params": params})
+
+
+@given(
+    accuracy=st.floats(0, 1),
+    loss=st.floats(0, 1e6),
+    params=st.integers(1, 10**12),
+)
+def test_scores_stay_within_finite_bounds(
+    objective_name: str, accuracy: float, loss: float, params: int
+) -> None:
+    objective = OBJECTIVES.get(objective_name)()
+    low, high = objective.bounds
+    assert math.isfinite(low)
+    assert math.isfinite(high)
+    assert low <= objective.failure <= high
+    assert low <= objective.score(evaluation(accuracy, loss, params)) <= high
+
+
+def test_every_failure_has_the_failure_score(objective_name: str) -> None:
+    objective = OBJECTIVES.get(objective_name)()
+    for outcome in Outcome:
+        if outcome is not Outcome.OK:
+            assert objective.score(Evaluation(outcome)) == objective.failure
+    assert objective.failure == objective.bounds[0]
+
+
+def test_better_is_never_worse(objective_name: str) -> None:
+    objective = OBJECTIVES.get(objective_name)()
+    scores = [objective.score(evaluation(x, 2 - x)) for x in (0.1, 0.5, 0.9)]
+    assert scores == sorted(set(scores))
+
+
+def test_descriptions_tell_settings_apart(objective_name: str) -> None:
+    objective = OBJECTIVES.get(objective_name)
+    assert objective().describe() == objective().describe()
+    others = [OBJECTIVES.get(name)().describe() for name in OBJECTIVES if name != objective_name]
+    assert objective().describe() not in others
+
+
+def test_accuracy_is_the_accuracy() -> None:
+    assert OBJECTIVES.get("accuracy")().score(evaluation(0.875)) == 0.875
+
+
+def test_negative_loss_turns_the_sign_and_cuts_off() -> None:
+    objective = NegativeLoss()
+    assert objective.score(evaluation(loss=1.25)) == -1.25
+    assert objective.score(evaluation(loss=1e9)) == objective.failure == -10.0
+    assert NegativeLoss(worst=3.0).bounds == (-3.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("params", "factor"), [(1, 1.0), (10_000, 1.0), (20_000, 0.5**0.07), (100_000, 0.1**0.07)]
+)
+def test_accuracy_under_cost(params: int, factor: float) -> None:
+    found = AccuracyUnderCost().score(evaluation(0.8, params=params))
+    assert found == pytest.approx(0.8 * factor)
+
+
+def test_ten_times_the_target_costs_what_the_page_says() -> None:
+    found = AccuracyUnderCost(target_params=500).score(evaluation(1.0, params=5000))
+    assert found == pytest.approx(0.85, abs=0.002)
+    hard = AccuracyUnderCost(target_params=500, exponent=1.0)
+    assert hard.score(evaluation(1.0, params=5000)) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("negative-loss", {"worst": 0.0}),
+        ("accuracy-under-cost", {"target_params": 0}),
+        ("accuracy-under-cost", {"exponent": -0.07}),
+    ],
+)
+def test_bad_settings_are_refused(name: str, settings: dict[str, Any]) -> None:
+    with pytest.raises(InvalidSettingError, match=f"{next(iter(settings))} must be > 0"):
+        OBJECTIVES.get(name)(**settings)
