@@ -103,8 +103,9 @@ class EpisodicAgent(ABC):
         action = self.act(observation, np.asarray(mask, dtype=bool).ravel(), greedy=deterministic)
         return np.int64(action), None
 
-    def get_env(self) -> None:
+    def get_env(self) -> Any:
         """Return None: there is no vector environment. For Stable-Baselines3's callbacks."""
+        return None
 
     def set_logger(self, logger: Logger) -> None:
         """Take a Stable-Baselines3 logger."""
@@ -113,7 +114,8 @@ class EpisodicAgent(ABC):
     def save(self, path: str | Path) -> None:
         """Write the agent to an `.npz` file."""
         state = json.dumps({"rng": self.rng.bit_generator.state, **self.settings()})
-        np.savez_compressed(_npz(path), settings=np.array(state), **self.arrays())
+        arrays: dict[str, Any] = {"settings": np.array(state), **self.arrays()}
+        np.savez_compressed(_npz(path), **arrays)
 
     @classmethod
     def load(cls, path: str | Path, env: gymnasium.Env[Any, Any]) -> Self:

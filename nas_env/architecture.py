@@ -76,6 +76,11 @@ class Layer:
         data: dict[str, Any] = {"kind": self.kind, **dict(self.settings)}
         return {**data, "inputs": list(self.inputs)} if self.inputs else data
 
+    @cached_property
+    def text(self) -> str:
+        """JSON text, the same in every process."""
+        return canonical_json(self.to_json())
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Layer:
         """Return the layer that `to_json` wrote."""
@@ -111,6 +116,11 @@ class Architecture:
     def inputs_of(self, index: int) -> tuple[int, ...]:
         """Return the nodes that layer `index` (from 0) reads."""
         return self.layers[index].inputs or (index,)
+
+    @cached_property
+    def text(self) -> str:
+        """JSON text, equal for equal networks, in every process."""
+        return f'{{"layers":[{",".join(layer.text for layer in self.layers)}]}}'
 
     @cached_property
     def key(self) -> str:

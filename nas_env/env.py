@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
     Episode end: `terminated` when the walk is complete. `info["evaluation"]` then holds outcome,
         score and metrics, `info["architecture"]` the network as JSON text.
     Reference: Baker et al., ICLR 2017, for the process; the spaces name their own sources.
+
     Example:
         >>> import gymnasium as gym, nas_env
         >>> env = gym.make("NAS-v0", evaluator="synthetic")
@@ -162,7 +162,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         }
         if move.pending is not None and self.evaluation is not None:
             info["evaluation"] = {"score": score, **self.evaluation.summary()}
-            info["architecture"] = json.dumps(move.pending.architecture.to_json())
+            info["architecture"] = move.pending.architecture.text
         return self.mdp.observe(self._state), reward, move.terminated, move.truncated, info
 
     def action_masks(self) -> NDArray[np.bool_]:
@@ -247,7 +247,7 @@ def make_space(space: str | SearchSpace | None, task: Task, max_params: int | No
 
 
 def _named(given: str | Objective, known: registry.Registry[Any]) -> Objective:
-    return known.get(given)() if isinstance(given, str) else given  # type: ignore[no-any-return]
+    return known.get(given)() if isinstance(given, str) else given
 
 
 def _budget(budget: Budget | Mapping[str, Any] | None) -> Budget:

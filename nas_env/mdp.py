@@ -7,6 +7,7 @@ score into a reward. Between the two anybody may batch, cache, defer or send the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -89,7 +90,7 @@ class MDP(ABC):
         """Return the observation of a state."""
 
 
-MDPS: Registry[type[MDP]] = Registry("MDP")
+MDPS: Registry[Callable[..., MDP]] = Registry("MDP")
 
 
 @MDPS.register("construct")
@@ -132,7 +133,10 @@ class Construct(MDP):
         automaton = self.space.automaton()
         self._next: list[list[int]] = automaton.next_state.tolist()
         self._final: list[bool] = automaton.final.tolist()
-        self._cost = None if automaton.cost is None else automaton.cost
+        self._cost: list[list[int]] | None = None
+        if automaton.cost is not None:
+            self._cost = automaton.cost.tolist()
+        self._choices = [np.flatnonzero(row).tolist() for row in automaton.legal]
         self._masks = automaton.legal.astype(np.int8)
         self._masks.flags.writeable = False
         self._limited = self.space.max_params is not None
@@ -156,17 +160,16 @@ class Construct(MDP):
         if self._legal(state, action):
             return self._append(state, action, illegal=False)
         if self.illegal == "project":
-            legal = np.flatnonzero(self.mask(state))
-            return self._append(state, int(legal[action % len(legal)]), illegal=True)
+            legal = self._legal_decisions(state)
+            return self._append(state, legal[action % len(legal)], illegal=True)
         after = state._replace(steps=state.steps + 1)
         if self.illegal == "terminate":
             return Move(after, illegal=True, terminated=True)
         if self.illegal == "stay":
             return Move(after, illegal=True, truncated=after.steps >= self._max_steps)
-        legal = np.flatnonzero(self.mask(state))
         raise IllegalDecisionError(
-            f"Action {action} is not legal after the decisions {state.walk}. "
-            f"Legal: {', '.join(map(str, legal))}; see info['action_mask']."
+            f"Action {action} is not legal after the decisions {state.walk}. Legal: "
+            f"{', '.join(map(str, self._legal_decisions(state)))}; see info['action_mask']."
         )
 
     def settle(self, before: State, move: Move, score: float | None) -> tuple[State, float]:
@@ -186,11 +189,17 @@ class Construct(MDP):
             return False
         return not self._limited or bool(self.mask(state)[action])
 
+    def _legal_decisions(self, state: State) -> list[int]:
+        if not self._limited:
+            return self._choices[state.node]
+        legal: list[int] = np.flatnonzero(self.mask(state)).tolist()
+        return legal
+
     def _append(self, state: State, decision: int, illegal: bool) -> Move:
         node = self._next[state.node][decision]
         spent = state.spent
         if self._cost is not None:
-            spent += int(self._cost[state.node, decision])
+            spent += self._cost[state.node][decision]
         after = State(node, (*state.walk, decision), spent, state.steps + 1)
         done = self._final[node]
         pending = self.space.assemble(after.walk) if done else None
@@ -198,7 +207,7 @@ class Construct(MDP):
         return Move(after, decision, illegal, pending, done, truncated)
 
     def __getstate__(self) -> dict[str, Any]:
-        compiled = ("_next", "_final", "_cost", "_masks")
+        compiled = ("_next", "_final", "_cost", "_choices", "_masks")
         return {key: value for key, value in self.__dict__.items() if key not in compiled}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

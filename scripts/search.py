@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import gymnasium
+import torch
 import tyro
 
 import nas_env  # noqa: F401 - registers the environments
@@ -43,7 +44,7 @@ class Options:
     env: str = "NAS-v0"
     """Environment id."""
     space: str | None = None
-    """Search space: chain, metaqnn-svhn, metaqnn-cifar10, metaqnn-mnist, mlp. By the task if left out."""
+    """Search space: chain, mlp, metaqnn-svhn|cifar10|mnist. By the task if left out."""
     task: str | None = None
     """Task: digits, wine, arrays. The space's own if left out; arrays with --data."""
     data: Path | None = None
@@ -82,12 +83,12 @@ class Options:
 
 def main(options: Options) -> int:
     """Run the search and return the exit code."""
+    torch.set_num_threads(1)  # agents and networks are small: one thread is fastest
     try:
         return search(options)
     except KeyboardInterrupt:
         print(
-            "\nInterrupted. All evaluations are kept; add --resume and the same --output "
-            "to go on.",
+            "\nInterrupted. All evaluations are kept; add --resume and the same --output to go on.",
             file=sys.stderr,
         )
         return INTERRUPTED
@@ -120,13 +121,11 @@ def search(options: Options) -> int:
     return 0
 
 
-def make_env(
-    options: Options, agent: str, store: Path | None, like: NASEnv | None = None
-) -> Any:
+def make_env(options: Options, agent: str, store: Path | None, like: NASEnv | None = None) -> Any:
     """Return the environment for an agent; without a store, its bare form for a first check."""
-    optional = {"space": options.space, "task": options.task, "data": options.data}
+    optional: dict[str, Any] = {"space": options.space, "task": options.task, "data": options.data}
     if like is not None:
-        optional = {"space": options.space, "task": like.task}
+        optional: dict[str, Any] = {"space": options.space, "task": like.task}
     env = gymnasium.make(
         options.env,
         objective=objective(options),
@@ -168,8 +167,9 @@ def make_report(
     seeds = range(options.seed + 1, options.seed + 1 + options.retrain_seeds)
     retrained: list[Retrained] = []
     if options.evaluator == "training":
-        precision = make_env(options, options.agent, folder.store, env).unwrapped.evaluator
-        evaluator = precision.evaluator
+        evaluator = make_env(
+            options, options.agent, folder.store, env
+        ).unwrapped.evaluator.evaluator
         retrained = retrain_all(options, env, evaluator, searches, seeds)
         folder.write_weights(retrained[0])
     return Report(settings, searches, retrained, env.task.spec.sizes[2], list(seeds))

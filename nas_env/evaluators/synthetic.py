@@ -14,6 +14,7 @@ from nas_env.network import predict
 from nas_env.tasks import Task, TaskSpec
 
 BEST_DEPTH = 4
+MOST_ANSWERS = 100_000
 
 
 @EVALUATORS.register("synthetic")
@@ -38,14 +39,22 @@ class Synthetic(Evaluator):
     ) -> None:
         self.spec = task.spec
         self.seed = seed
+        self._answers: dict[str, Evaluation] = {}
         self.fingerprint = f"synthetic-1-{seed}"
 
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
         """Return one evaluation per candidate, in order."""
-        return [_evaluation(x.architecture, self.spec, self.seed) for x in candidates]
+        return [self._answer(x.architecture) for x in candidates]
+
+    def _answer(self, architecture: Architecture) -> Evaluation:
+        known = self._answers.get(architecture.text)
+        if known is None:
+            known = _evaluation(architecture, self.spec, self.seed)
+            if len(self._answers) < MOST_ANSWERS:
+                self._answers[architecture.text] = known
+        return known
 
 
-@lru_cache(maxsize=100_000)
 def _evaluation(architecture: Architecture, spec: TaskSpec, seed: int) -> Evaluation:
     try:
         cost = predict(architecture, spec)

@@ -70,7 +70,9 @@ def test_save_and_load_predict_alike(name, tmp_path):
     if name in MASKED:
         extra["action_masks"] = info["action_mask"].astype(bool)
     for _ in range(5):
-        predictions = [x.predict(observation, deterministic=True, **extra)[0] for x in (agent, loaded)]
+        predictions = [
+            x.predict(observation, deterministic=True, **extra)[0] for x in (agent, loaded)
+        ]
         assert predictions[0] == predictions[1]
 
 

@@ -20,7 +20,9 @@ def make(**settings) -> QLearning:
 def test_update_goes_backwards_over_legal_decisions():
     agent = make(learning_rate=0.5, initial_value=0.0)
     agent.q[1, 2] = 9.0  # illegal after the first step, so it must not leak into the target
-    mask = ALL[: agent.q.shape[1]].copy() if agent.q.shape[1] <= 8 else np.ones(agent.q.shape[1], bool)
+    mask = (
+        ALL[: agent.q.shape[1]].copy() if agent.q.shape[1] <= 8 else np.ones(agent.q.shape[1], bool)
+    )
     mask[2] = False
     none = np.zeros(agent.q.shape[1], bool)
     agent.update([Step(0, 0, 0.0, 1, mask, False), Step(1, 1, 1.0, 2, none, True)])

@@ -155,8 +155,17 @@ def test_own_data_and_limits(tmp_path):
     file = tmp_path / "mine.npz"
     y = rng.integers(3, size=120)
     np.savez(file, x=rng.normal(size=(120, 6)) + 3 * y[:, None], y=y)
-    done = search("--agent", "ppo", "--data", file, *SMALL, "--max-params", "500", "--output",
-                  tmp_path / "run")
+    done = search(
+        "--agent",
+        "ppo",
+        "--data",
+        file,
+        *SMALL,
+        "--max-params",
+        "500",
+        "--output",
+        tmp_path / "run",
+    )
     assert "best of ppo" in done.stdout
     assert all(row["params"] <= 500 for row in rows(tmp_path / "run"))
 
