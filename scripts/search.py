@@ -125,7 +125,7 @@ def make_env(options: Options, agent: str, store: Path | None, like: NASEnv | No
     """Return the environment for an agent; without a store, its bare form for a first check."""
     optional: dict[str, Any] = {"space": options.space, "task": options.task, "data": options.data}
     if like is not None:
-        optional: dict[str, Any] = {"space": options.space, "task": like.task}
+        optional = {"space": options.space, "task": like.task}
     env = gymnasium.make(
         options.env,
         objective=objective(options),

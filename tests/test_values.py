@@ -23,6 +23,7 @@ from nas_env.architecture import (
     Candidate,
     Layer,
     Recipe,
+    canonical_json,
 )
 from nas_env.errors import (
     InvalidArchitectureError,
@@ -95,6 +96,12 @@ def test_architectures_go_through_json(x: Architecture) -> None:
     back = Architecture.from_json(through_json(x.to_json()))
     assert (back, hash(back), back.key) == (x, hash(x), x.key)
     assert [Layer.from_json(through_json(y.to_json())) for y in x.layers] == list(x.layers)
+
+
+@given(architectures())
+def test_the_text_that_keys_are_made_of_is_the_canonical_json(x: Architecture) -> None:
+    assert x.text == canonical_json(x.to_json())
+    assert [y.text for y in x.layers] == [canonical_json(y.to_json()) for y in x.layers]
 
 
 @given(CANDIDATES)

@@ -85,7 +85,8 @@ class Report:
         lines += [
             "",
             f"Noise floor: a new seed moves test accuracy by "
-            f"{100 * floor['pooled_sd_accuracy']:.2f} points and score by {floor['pooled_sd_score']:.4f} (pooled sd); one test sample is "
+            f"{100 * floor['pooled_sd_accuracy']:.2f} points and "
+            f"score by {floor['pooled_sd_score']:.4f} (pooled sd); one test sample is "
             f"{100 * floor['one_test_sample']:.2f} points.",
         ]
         return "\n".join(lines)

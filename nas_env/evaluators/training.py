@@ -73,8 +73,11 @@ class Training(Evaluator):
             TrainingTimeout: The time limit of the budget is over.
             TrainingDiverged: The loss became NaN or infinite.
         """
+        import torch
+
         curve: list[Metrics] = []
-        with self._threads(), seeded(budget.training_seed, self.device):
+        grad = torch.inference_mode(False), torch.enable_grad()  # the caller may act without
+        with grad[0], grad[1], self._threads(), seeded(budget.training_seed, self.device):
             network = build(candidate.architecture, self.task.spec)
             curve.extend(self._fit(network, candidate, budget))
         return network, curve

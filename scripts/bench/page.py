@@ -92,7 +92,7 @@ class Page:
             "",
             *table,
             "",
-            *self.verdicts,
+            *(f"- {sentence}" for sentence in self.verdicts),
         ]
         return "\n".join(lines) + "\n"
 

@@ -285,3 +285,15 @@ def test_measuring_equals_the_plain_formula() -> None:
     assert found["accuracy"] == (logits.argmax(1) == y).sum().item() / 2500
     expected = torch.nn.functional.cross_entropy(logits, y).item()
     assert math.isclose(found["loss"], expected, rel_tol=1e-5)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_trains_alike_where_the_caller_acts_without_gradients(mode):
+    task = TASKS.get("wine")()
+    space = SPACES.get("mlp")(task.spec.input_shape, task.spec.num_outputs)
+    candidate = space.decode(space.sample(np.random.default_rng(0)))
+    budget = Budget(epochs=2)
+    plain = Training(task).evaluate([candidate], budget)[0]
+    with mode():
+        inside = Training(TASKS.get("wine")()).evaluate([candidate], budget)[0]
+    assert plain.ok and inside.metrics == plain.metrics

@@ -125,3 +125,10 @@ def test_every_kind_runs_alone_with_the_predicted_shape_and_cost(layer_kind: str
     assert module(torch.zeros(2, 3, 6, 6)).shape == (2, *shape)
     assert sum(p.numel() for p in module.parameters()) == rules.params(layer, [(3, 6, 6)])
     assert rules.label(layer).replace("-", " ").startswith(layer_kind.replace("-", " "))
+
+
+def test_a_graph_lets_go_of_tensors_after_their_last_reader() -> None:
+    network = build(RESIDUAL, IMAGE)
+    #  conv 1, conv 2, conv 3, add (1, 3), conv (0), concat (4, 5, 0), pool, head
+    expected = [[], [], [2], [1, 3], [], [0, 4, 5], [6], [7]]
+    assert [sorted(nodes) for nodes in network.drops] == expected  # type: ignore[union-attr]
