@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,8 @@ from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import training
 from nas_env.evaluators.training import Training
 from nas_env.network import predict
-from nas_env.tasks import Task
+from nas_env.spaces import SPACES
+from nas_env.tasks import TASKS, Task
 from nas_env.tasks._loop import measure, schedule_factor, shift
 
 Make = Callable[[str], Task]
