@@ -280,6 +280,7 @@ DEFAULT = Grammar(
     linears=(128, 64, 32),
     max_depth=6,
 )
+# Section 5's restarts (rate times 0.4 where the first epoch is not above chance) are not done.
 # Table 1. Batch normalisation off, as in the published configurations. The depth limit of 12 means
 # at most 12 layers before the classifier, as in the first published SVHN network.
 METAQNN_SVHN = Grammar(
