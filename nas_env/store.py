@@ -16,7 +16,7 @@ from nas_env.errors import StoreError
 from nas_env.evaluation import Budget, Evaluation
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine, Table
+    from sqlalchemy import Connection, Engine, MetaData, Table
 
 SCHEMA_VERSION = 1
 
@@ -306,10 +306,11 @@ def _tables() -> dict[str, Table]:
         Column("created", String(32), nullable=False),
         UniqueConstraint(*unique),
     )
-    settings = Table(
-        "settings",
-        metadata,
-        Column("name", String(255), primary_key=True),
-        Column("value", Text, nullable=False),
-    )
-    return {"evaluations": evaluations, "settings": settings}
+    return {"evaluations": evaluations, "settings": _settings_table(metadata)}
+
+
+def _settings_table(metadata: MetaData) -> Table:
+    from sqlalchemy import Column, String, Table, Text
+
+    name = Column("name", String(255), primary_key=True)
+    return Table("settings", metadata, name, Column("value", Text, nullable=False))

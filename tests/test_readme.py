@@ -1,4 +1,4 @@
-"""Every Python block of the README and of CONTRIBUTING runs as it is written."""
+"""Every Python block of the README runs as it is written, and every link leads somewhere."""
 
 from __future__ import annotations
 

@@ -143,7 +143,10 @@ def _relation(agent: tuple[str, SearchResult], other: tuple[str, SearchResult]) 
 
 def _verdict(agent: Retrained, other: Retrained, error: float) -> str:
     difference = agent.score[0] - other.score[0]
-    numbers = f"difference of mean test scores {difference:+.4f}, standard error {error:.4f}"
+    numbers = (
+        f"difference of mean test scores {difference:+.4f}, standard error {error:.4f} over the "
+        "training seeds of one search"
+    )
     if abs(difference) <= CLEAR * error:
         return f"Retrained, {agent.name} and {other.name} cannot be told apart ({numbers})."
     word = "beats" if difference > 0 else "loses to"
