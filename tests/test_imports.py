@@ -36,9 +36,7 @@ ORDER = (
     "vector",
     "registration",
 )
-LONG_FUNCTIONS = {
-    "nas_env/store.py:_tables": "one line for each column",
-}
+LONG_FUNCTIONS = {}
 
 
 def name(path: Path) -> str:
