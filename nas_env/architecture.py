@@ -38,9 +38,9 @@ def is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layer:
-    """One layer: its kind, its settings, and the nodes it reads.
+    """One layer: its kind, its settings, and the nodes it reads. Equal where its text is equal.
 
     Attributes:
         kind: A name in `nas_env.layers.LAYERS`.
@@ -57,6 +57,12 @@ class Layer:
     def of(cls, kind: str, inputs: Iterable[int] = (), **settings: Scalar) -> Layer:
         """Return a layer from keyword settings: `Layer.of("conv", channels=8, kernel=3)`."""
         return cls(kind, tuple(sorted(settings.items())), tuple(inputs))
+
+    def __eq__(self, other: object) -> bool:
+        return self.text == other.text if isinstance(other, Layer) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
     def __getitem__(self, name: str) -> Any:
         for key, value in self.settings:
@@ -102,6 +108,8 @@ class Architecture:
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
+        if not any(layer.inputs for layer in self.layers):
+            return
         plain = []
         for index, layer in enumerate(self.layers):
             for node in layer.inputs:

@@ -22,6 +22,7 @@ from nas_env.store import Store, open_store
 from nas_env.tasks import TASKS, Task
 
 DEFAULT_SPACES = {"image": "chain", "vector": "mlp"}
+TRUE, FALSE = np.bool_(True), np.bool_(False)  # a Python bool in `info` breaks TorchRL's reader
 
 
 class NASEnv(gymnasium.Env[Any, np.int64]):
@@ -125,7 +126,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
                 "Set what was read from `state`."
             )
         self._state = state
-        self._over = state.score is not None or bool(self.space.automaton().final[state.node])
+        self._over = self.mdp.over(state)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -158,7 +159,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         info: dict[str, Any] = {
             "action_mask": self.mdp.mask(self._state).copy(),
             "decision": move.decision,
-            "illegal_action": np.bool_(move.illegal),
+            "illegal_action": TRUE if move.illegal else FALSE,
         }
         if move.pending is not None and self.evaluation is not None:
             info["evaluation"] = {"score": score, **self.evaluation.summary()}
@@ -197,8 +198,7 @@ def make_task(
     if isinstance(task, Task):
         return task
     if task is None:
-        name = space if isinstance(space, str) else getattr(space, "name", None) or "chain"
-        task = "arrays" if data is not None else SPACES.get(name).default_task
+        task = "arrays" if data is not None else _default_task(space)
     factory = TASKS.get(task)
     if data is None and task == "arrays":
         raise InvalidSettingError("Task 'arrays' needs data. Give data=PATH of an .npz file.")
@@ -210,6 +210,16 @@ def make_task(
         raise InvalidSettingError(
             f"Task {task!r} takes no data, but data={data!r} was given. Use task='arrays'."
         ) from None
+
+
+def _default_task(space: str | SearchSpace | None) -> str:
+    name = space.name if isinstance(space, SearchSpace) else space or "chain"
+    if isinstance(space, SearchSpace) and name not in SPACES:
+        raise InvalidSettingError(
+            f"Space {name!r} is not registered, so it has no default task. Give task=NAME; "
+            f"known: {', '.join(TASKS)}."
+        )
+    return SPACES.get(name).default_task
 
 
 def make_space(space: str | SearchSpace | None, task: Task, max_params: int | None) -> SearchSpace:

@@ -86,6 +86,10 @@ class MDP(ABC):
         """Return the state with its score, and the reward. `score` is None where none was due."""
 
     @abstractmethod
+    def over(self, state: State) -> bool:
+        """Return whether an episode that stands here has ended."""
+
+    @abstractmethod
     def observe(self, state: State) -> Any:
         """Return the observation of a state."""
 
@@ -166,7 +170,7 @@ class Construct(MDP):
         if self.illegal == "terminate":
             return Move(after, illegal=True, terminated=True)
         if self.illegal == "stay":
-            return Move(after, illegal=True, truncated=after.steps >= self._max_steps)
+            return Move(after, illegal=True, truncated=self._cut(after))
         raise IllegalDecisionError(
             f"Action {action} is not legal after the decisions {state.walk}. Legal: "
             f"{', '.join(map(str, self._legal_decisions(state)))}; see info['action_mask']."
@@ -180,9 +184,16 @@ class Construct(MDP):
             return move.state._replace(score=self.failure), self.failure
         return move.state, -STAY_PENALTY if move.illegal and move.decision < 0 else 0.0
 
+    def over(self, state: State) -> bool:
+        """Return whether the walk is complete, was ended by a failure, or was cut off."""
+        return state.score is not None or self._final[state.node] or self._cut(state)
+
     def observe(self, state: State) -> Any:
         """Return the observation of a state."""
         return self._observation.observe(state)
+
+    def _cut(self, state: State) -> bool:
+        return self.illegal == "stay" and state.steps >= self._max_steps
 
     def _legal(self, state: State, action: int) -> bool:
         if not 0 <= action < self.space.num_decisions or self._next[state.node][action] < 0:
@@ -203,8 +214,7 @@ class Construct(MDP):
         after = State(node, (*state.walk, decision), spent, state.steps + 1)
         done = self._final[node]
         pending = self.space.assemble(after.walk) if done else None
-        truncated = self.illegal == "stay" and not done and after.steps >= self._max_steps
-        return Move(after, decision, illegal, pending, done, truncated)
+        return Move(after, decision, illegal, pending, done, not done and self._cut(after))
 
     def __getstate__(self) -> dict[str, Any]:
         compiled = ("_next", "_final", "_cost", "_choices", "_masks")

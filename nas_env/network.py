@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from nas_env.architecture import Architecture, Layer, Shape
 from nas_env.errors import InvalidArchitectureError
@@ -41,42 +42,65 @@ class NetworkCost:
 
     def to_json(self) -> dict[str, int]:
         """Return the numbers by name."""
-        return asdict(self)
+        return {"params": self.params, "macs": self.macs, "activation_bytes": self.activation_bytes}
 
 
-@dataclass(frozen=True)
-class PlacedLayer:
-    """A layer with the shapes it reads and the shape it puts out, all without batch."""
+class LayerCost(NamedTuple):
+    """What one layer puts out and costs: shape without batch, parameters, MACs, bytes a sample."""
+
+    output: Shape
+    params: int
+    macs: int
+    activation_bytes: int
+
+
+class PlacedLayer(NamedTuple):
+    """A layer with the nodes it reads, their shapes without batch, and what it costs."""
 
     layer: Layer
     reads: tuple[int, ...]
     inputs: tuple[Shape, ...]
-    output: Shape
+    cost: LayerCost
 
 
-def with_head(architecture: Architecture, spec: TaskSpec) -> Architecture:
-    """Return the architecture with the linear classifier of a task at the end."""
-    head = Layer.of("linear", units=spec.num_outputs, activation="none")
-    return Architecture((*architecture.layers, head))
+@lru_cache(maxsize=100_000)
+def layer_cost(layer: Layer, inputs: tuple[Shape, ...]) -> LayerCost:
+    """Return what a layer costs where it reads `inputs`; remembered, for searches repeat layers.
+
+    Raises:
+        InvalidArchitectureError: The layer does not accept these inputs.
+    """
+    rules = layer_type(layer)
+    return LayerCost(
+        rules.output_shape(layer, inputs),
+        rules.params(layer, inputs),
+        rules.macs(layer, inputs),
+        rules.activation_bytes(layer, inputs),
+    )
+
+
+@lru_cache(maxsize=1000)
+def classifier(num_outputs: int) -> Layer:
+    """Return the linear layer that a task puts at the end."""
+    return Layer.of("linear", units=num_outputs, activation="none")
 
 
 def place(architecture: Architecture, spec: TaskSpec) -> Iterator[PlacedLayer]:
-    """Yield every layer, the task's classifier last, with its shapes.
+    """Yield every layer, the task's classifier last, with its shapes and costs.
 
     Raises:
         InvalidArchitectureError: A layer does not accept its input; the message names the layer.
     """
     shapes: list[Shape] = [spec.input_shape]
-    complete = with_head(architecture, spec)
-    for index, layer in enumerate(complete.layers):
-        reads = complete.inputs_of(index)
-        inputs = tuple(shapes[node] for node in reads)
+    for index, layer in enumerate((*architecture.layers, classifier(spec.num_outputs))):
+        reads = layer.inputs or (index,)
+        inputs = tuple([shapes[node] for node in reads])
         try:
-            output = layer_type(layer).output_shape(layer, inputs)
+            cost = layer_cost(layer, inputs)
         except InvalidArchitectureError as error:
             raise InvalidArchitectureError(f"Layer {index + 1}: {error}") from None
-        shapes.append(output)
-        yield PlacedLayer(layer, reads, inputs, output)
+        shapes.append(cost.output)
+        yield PlacedLayer(layer, reads, inputs, cost)
 
 
 def predict(architecture: Architecture, spec: TaskSpec) -> NetworkCost:
@@ -87,11 +111,10 @@ def predict(architecture: Architecture, spec: TaskSpec) -> NetworkCost:
     """
     params = macs = 0
     memory = FLOAT_BYTES * size(spec.input_shape)
-    for placed in place(architecture, spec):
-        rules = layer_type(placed.layer)
-        params += rules.params(placed.layer, placed.inputs)
-        macs += rules.macs(placed.layer, placed.inputs)
-        memory += rules.activation_bytes(placed.layer, placed.inputs)
+    for _, _, _, cost in place(architecture, spec):
+        params += cost.params
+        macs += cost.macs
+        memory += cost.activation_bytes
     return NetworkCost(params, macs, memory)
 
 

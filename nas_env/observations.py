@@ -77,7 +77,9 @@ class Features(Observation):
     def __init__(self, space: SearchSpace) -> None:
         automaton = space.automaton()
         own = [space.features(state) for state in automaton.states]
-        self.own = np.array(own, dtype=np.float32).reshape(len(own), len(space.feature_names))
+        self.last = 2 + len(space.feature_names)  # where the last decision begins
+        self.rows = np.zeros((len(own), self.last + space.num_decisions), dtype=np.float32)
+        self.rows[:, 2 : self.last] = np.array(own).reshape(len(own), len(space.feature_names))
         self.max_length = space.max_length
         self.log_dearest = math.log1p(automaton.dearest or 1)
         self.names = (
@@ -90,10 +92,9 @@ class Features(Observation):
 
     def observe(self, state: State) -> NDArray[np.float32]:
         """Return (features,) float32."""
-        out = np.zeros(len(self.names), dtype=np.float32)
+        out: NDArray[np.float32] = self.rows[state.node].copy()
         out[0] = len(state.walk) / self.max_length
         out[1] = min(math.log1p(state.spent) / self.log_dearest, 1.0)
-        out[2 : 2 + self.own.shape[1]] = self.own[state.node]
         if state.walk:
-            out[2 + self.own.shape[1] + state.walk[-1]] = 1.0
+            out[self.last + state.walk[-1]] = 1.0
         return out

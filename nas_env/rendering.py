@@ -114,9 +114,8 @@ def rgb_array(figure: Figure) -> NDArray[np.uint8]:
 
 
 def _row(x: PlacedLayer) -> Row:
-    rules = layer_type(x.layer)
-    params, macs = rules.params(x.layer, x.inputs), rules.macs(x.layer, x.inputs)
-    return Row(x.layer.kind, rules.label(x.layer), _shape(x.output), params, macs, x.reads)
+    label, cost = layer_type(x.layer).label(x.layer), x.cost
+    return Row(x.layer.kind, label, _shape(cost.output), cost.params, cost.macs, x.reads)
 
 
 def _shape(shape: Shape) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +19,8 @@ from nas_env.evaluation import Budget, Evaluation
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, MetaData, Table
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+METRICS = ("accuracy", "loss", "params", "macs", "activation_bytes")  # each has a column
 
 
 class EvaluationKey(NamedTuple):
@@ -63,6 +65,10 @@ class Store(ABC):
     @abstractmethod
     def __len__(self) -> int:
         """Return the number of evaluations."""
+
+    def __bool__(self) -> bool:
+        """Return True: an empty store is a store."""
+        return True
 
     @abstractmethod
     def setting(self, name: str) -> str | None:
@@ -116,7 +122,7 @@ class SQLStore(Store):
         self.set("schema_version", str(SCHEMA_VERSION))
         if (found := self.setting("schema_version")) != str(SCHEMA_VERSION):
             raise StoreError(
-                f"The store {self.url} has schema version {found}; this release reads "
+                f"The store {shown(self.url)} has schema version {found}; this release reads "
                 f"{SCHEMA_VERSION}. Use another file, or the release that wrote it."
             )
 
@@ -182,7 +188,7 @@ class SQLStore(Store):
                 yield connection
         except SQLAlchemyError as error:
             raise StoreError(
-                f"The store {self.url} could not be read ({_reason(error)}). "
+                f"The store {shown(self.url)} could not be read ({_reason(error)}). "
                 "Check that the file is there, whole and permitted."
             ) from error
 
@@ -197,7 +203,7 @@ class SQLStore(Store):
             return  # somebody was first; equal keys mean equal numbers
         except SQLAlchemyError as error:
             raise StoreError(
-                f"The store {self.url} could not be written ({_reason(error)}). "
+                f"The store {shown(self.url)} could not be written ({_reason(error)}). "
                 "Check disk space and permissions; everything committed before is kept."
             ) from error
 
@@ -215,6 +221,11 @@ def open_store(store: Store | str | Path | None) -> Store:
     return MemoryStore() if store is None else SQLStore(store)
 
 
+def shown(url: str) -> str:
+    """Return a URL for a message, its password hidden."""
+    return re.sub(r"(?<=:)[^:@/]+(?=@)", "***", url)
+
+
 def _row(record: Record) -> dict[str, Any]:
     evaluation = record.evaluation
     metrics = evaluation.metrics
@@ -224,7 +235,7 @@ def _row(record: Record) -> dict[str, Any]:
         "message": evaluation.message,
         "score": record.score,
         "objective": record.objective,
-        **{name: metrics.get(name) for name in ("accuracy", "loss", "params", "macs")},
+        **{name: metrics.get(name) for name in METRICS},
         "epochs": evaluation.epochs,
         "seconds": evaluation.seconds,
         "candidate": canonical_json(record.candidate.to_json()),
@@ -249,7 +260,7 @@ def _open(url: str) -> tuple[Engine, dict[str, Table]]:
             metadata.create_all(engine)
     except (SQLAlchemyError, ImportError) as error:
         raise StoreError(
-            f"The store {url} could not be opened ({_reason(error)}). "
+            f"The store {shown(url)} could not be opened ({_reason(error)}). "
             "Give the path of a SQLite file in an existing folder, or an SQLAlchemy URL."
         ) from error
     return engine, tables
@@ -299,6 +310,7 @@ def _tables() -> dict[str, Table]:
         Column("loss", Float),
         Column("params", BigInteger),
         Column("macs", BigInteger),
+        Column("activation_bytes", BigInteger),
         Column("epochs", Integer, nullable=False),
         Column("seconds", Float, nullable=False),
         Column("candidate", Text, nullable=False),

@@ -164,7 +164,8 @@ def make_report(
     """Train the best networks and the reference anew, where networks are trained at all."""
     settings = {**recorded(options), "versions": versions()}
     settings["data_hash"] = getattr(env.task, "data_hash", "")
-    seeds = range(options.seed + 1, options.seed + 1 + options.retrain_seeds)
+    first = 1 + options.seed * options.retrain_seeds  # no two searches share a retraining seed
+    seeds = range(first, first + options.retrain_seeds)
     retrained: list[Retrained] = []
     if options.evaluator == "training":
         evaluator = make_env(

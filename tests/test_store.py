@@ -15,7 +15,15 @@ import pytest
 from nas_env.architecture import Architecture, Candidate, Layer, Recipe
 from nas_env.errors import StoreError
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.store import EvaluationKey, MemoryStore, Record, SQLStore, Store, open_store
+from nas_env.store import (
+    SCHEMA_VERSION,
+    EvaluationKey,
+    MemoryStore,
+    Record,
+    SQLStore,
+    Store,
+    open_store,
+)
 
 CANDIDATE = Candidate(Architecture((Layer.of("linear", units=8),)), Recipe(), (3, 1))
 EVALUATION = Evaluation(
@@ -25,7 +33,7 @@ WRITER = """
 import sys
 from nas_env.architecture import Architecture, Candidate, Layer
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.store import EvaluationKey, Record, SQLStore
+from nas_env.store import SCHEMA_VERSION, EvaluationKey, Record, SQLStore
 path, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 store = SQLStore(path)
 for units in range(1, count + 1):
@@ -157,7 +165,9 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
     connection.execute("update settings set value = '99' where name = 'schema_version'")
     connection.commit()
     connection.close()
-    with pytest.raises(StoreError, match=r"schema version 99.*reads 1\. Use another file"):
+    with pytest.raises(
+        StoreError, match=rf"schema version 99.*reads {SCHEMA_VERSION}\. Use another file"
+    ):
         SQLStore(path)
 
 
@@ -203,3 +213,17 @@ def test_stores_are_opened_by_what_is_given(tmp_path: Path) -> None:
     store = MemoryStore()
     assert open_store(store) is store
     assert [x.name for x in tmp_path.iterdir() if x.suffix == ".sqlite"] == ["a.sqlite"]
+
+
+def test_an_error_does_not_show_the_password() -> None:
+    with pytest.raises(StoreError) as caught:
+        SQLStore("nosuchdatabase://me:s3cret@somewhere/nas")
+    assert "s3cret" not in str(caught.value)
+    assert "nosuchdatabase://me:***@somewhere/nas" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["memory", "sql"])
+def test_an_empty_store_is_a_store(kind: str, tmp_path: Path) -> None:
+    store: Store = MemoryStore() if kind == "memory" else SQLStore(tmp_path / "store.sqlite")
+    assert len(store) == 0
+    assert store

@@ -23,6 +23,7 @@ from nas_env.architecture import (
     Candidate,
     Layer,
     Recipe,
+    Scalar,
     canonical_json,
 )
 from nas_env.errors import (
@@ -54,6 +55,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
 
 RECIPES = st.builds(
     Recipe,
+    Scalar,
     optimizer=st.sampled_from(OPTIMIZERS),
     learning_rate=st.floats(1e-6, 10),
     weight_decay=st.floats(0, 1),
@@ -281,3 +283,13 @@ def test_registries_refuse_a_taken_name() -> None:
     with pytest.raises(InvalidSettingError, match="fruit name 'apple' is already registered"):
         registry.register("apple")(2)
     assert registry.get("apple") == 1
+
+
+@pytest.mark.parametrize(("a", "b"), [(1, True), (1, 1.0), (0, False)])
+def test_layers_are_equal_exactly_where_their_keys_are(a: Scalar, b: Scalar) -> None:
+    one, other = Layer.of("linear", units=a), Layer.of("linear", units=b)
+    assert one != other
+    assert Architecture((one,)).key != Architecture((other,)).key
+    assert one == Layer.of("linear", units=a)
+    assert hash(one) == hash(Layer.of("linear", units=a))
+    assert one != one.text

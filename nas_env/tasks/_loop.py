@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.hooks import RemovableHandle
 
 from nas_env.architecture import Recipe
 from nas_env.evaluation import Budget
@@ -56,6 +57,25 @@ def shift(x: Tensor, generator: torch.Generator) -> Tensor:
     return moved.permute(0, 3, 1, 2)
 
 
+def keep_channels_last(network: nn.Module) -> list[RemovableHandle]:
+    """Let gradients come out of every flattening as channels-last, and return the hooks.
+
+    They come out with the channels first, and the layers below then mix both formats, which made
+    small networks up to 1.2 times slower (measured on 8x8 maps).
+    """
+
+    def before(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if inputs[0].requires_grad and inputs[0].ndim == 4:
+            inputs[0].register_hook(_channels_last)  # type: ignore[no-untyped-call]
+
+    flattening = (module for module in network.modules() if isinstance(module, nn.Flatten))
+    return [module.register_forward_pre_hook(before) for module in flattening]
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
 @torch.inference_mode()
 def measure(network: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
     """Return "accuracy" (fraction) and "loss" (mean cross-entropy in nats), in float32."""
@@ -91,6 +111,16 @@ class Loop:
         """Yield training loss, validation loss and accuracy after every epoch."""
         if train[0].ndim == 4:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        hooks = keep_channels_last(self.network)
+        try:
+            yield from self._epochs(train, validation)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _epochs(
+        self, train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor]
+    ) -> Iterator[Metrics]:
         for epoch in range(self.budget.epochs):
             train_loss = self._epoch(epoch, *train)
             metrics = measure(self.network, *validation)
@@ -128,7 +158,7 @@ class Loop:
         if self.recipe.augmentation == "shift" and x.ndim == 4:
             x = shift(x, self.generator)
         if x.ndim == 4:
-            x = x.contiguous(memory_format=torch.channels_last)
+            x = _channels_last(x)
         device = torch.device(self.device).type
         with torch.autocast(device, self.dtype, enabled=self.dtype is not torch.float32):
             logits = self.network(x)

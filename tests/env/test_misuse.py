@@ -180,3 +180,15 @@ def test_seeding_belongs_to_the_environment_alone(make_env: MakeEnv) -> None:
     state = np.random.get_state()[1].copy()  # type: ignore[union-attr]
     make_env().reset(seed=5)
     assert np.array_equal(np.random.get_state()[1], state)  # type: ignore[arg-type]
+
+
+def test_an_unregistered_space_without_a_task_is_refused(
+    make_space: Callable[..., SearchSpace],
+) -> None:
+    space = make_space("chain")
+    space.name = "mine"
+    with pytest.raises(
+        InvalidSettingError, match=r"Space 'mine' is not registered.*task=NAME.*dig"
+    ):
+        NASEnv(space=space, evaluator="synthetic")
+    assert NASEnv(space=space, task="digits", evaluator="synthetic").space is space

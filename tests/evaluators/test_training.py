@@ -16,7 +16,7 @@ from nas_env.architecture import SCHEDULES, Architecture, Candidate, Layer, Reci
 from nas_env.errors import InvalidSettingError, UnknownNameError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import training
-from nas_env.evaluators.training import Training
+from nas_env.evaluators.training import LOOP_VERSION, Training
 from nas_env.network import predict
 from nas_env.spaces import SPACES
 from nas_env.tasks import TASKS, Task
@@ -209,7 +209,9 @@ def test_the_fingerprint_names_task_device_and_precision(make_task: Make) -> Non
     made = {
         name: Training(make_task(name), device="cpu").fingerprint for name in ("digits", "wine")
     }
-    assert made["digits"] == f"training-1/{make_task('digits').fingerprint}/cpu/float32"
+    assert (
+        made["digits"] == f"training-{LOOP_VERSION}/{make_task('digits').fingerprint}/cpu/float32"
+    )
     assert made["wine"] != made["digits"]
 
 
