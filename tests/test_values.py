@@ -55,7 +55,6 @@ def architectures(draw: st.DrawFn) -> Architecture:
 
 RECIPES = st.builds(
     Recipe,
-    Scalar,
     optimizer=st.sampled_from(OPTIMIZERS),
     learning_rate=st.floats(1e-6, 10),
     weight_decay=st.floats(0, 1),
