@@ -42,6 +42,16 @@ class Agent(Protocol):
 AGENTS: Registry[type[Agent]] = Registry("agent", package="agents")
 
 
+def observation_of(name: str, env_id: str = "default") -> str:
+    """Return the observation that suits an agent on an environment.
+
+    Raises:
+        UnknownNameError: No such agent.
+    """
+    default = AGENTS.get(name).observation
+    return str(hyperparameters(name, env_id).get("observation", default))
+
+
 def make_agent(
     name: str,
     env: gymnasium.Env[Any, Any],
@@ -63,4 +73,5 @@ def make_agent(
     """
     env_id = env.spec.id if env.spec else "default"
     values = {**hyperparameters(name, env_id), **settings}
+    values.pop("observation", None)
     return AGENTS.get(name).create(env, seed, device, **values)

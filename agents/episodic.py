@@ -18,7 +18,7 @@ from nas_env.errors import InvalidDataError
 
 
 class Step(NamedTuple):
-    """One step of an episode; the mask is that of `after`."""
+    """One step of an episode; the mask is that of `after`, `done` says that it terminated."""
 
     state: int
     action: int
@@ -55,6 +55,9 @@ class EpisodicAgent(ABC):
     @abstractmethod
     def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
         """Return a legal action. `mask` is (actions,) bool."""
+
+    def end_step(self, step: Step) -> None:  # noqa: B027 - most learn from whole episodes
+        """Learn from a step."""
 
     def end_episode(self, steps: list[Step]) -> None:  # noqa: B027 - random search learns nothing
         """Learn from a finished episode."""
@@ -160,9 +163,11 @@ class EpisodicAgent(ABC):
             action = self.act(observation, mask)
             after, reward, terminated, truncated, info = self.env.step(action)
             done = terminated or truncated
-            taken = int(info.get("decision", action))
+            decision = int(info.get("decision", action))
+            taken = action if decision < 0 else decision
             legal = info["action_mask"].astype(bool)
-            steps.append(Step(observation, taken, float(reward), after, legal, done))
+            steps.append(Step(observation, taken, float(reward), after, legal, terminated))
+            self.end_step(steps[-1])
             observation = after
             self.num_timesteps += 1
             if done:

@@ -41,7 +41,8 @@ class QLearning(EpisodicAgent):
     are updated from their last step to their first.
 
     Args:
-        env: One environment with `observation="state"`.
+        env: One environment with a `Discrete` observation: "state", or the bins of an environment
+            that edits.
         seed: Seed of the agent.
         learning_rate: alpha, 0.01 in the paper.
         discount: gamma, 1 in the paper.
@@ -51,6 +52,8 @@ class QLearning(EpisodicAgent):
         schedule: Pairs of epsilon and its weight, in order; the weights are shares of the limit.
         bins: Whether the table is over the space's coarser states (for `chain`, the paper's three
             bins of the map size) instead of the automaton's.
+        online: Whether each step is learned from at once, as in a textbook, instead of when the
+            episode has ended.
 
     Raises:
         IncompatibleError: The observation is not "state".
@@ -69,12 +72,13 @@ class QLearning(EpisodicAgent):
         replay: int = 100,
         schedule: Sequence[Sequence[float]] = METAQNN_SCHEDULE,
         bins: bool = False,
+        online: bool = False,
     ) -> None:
         super().__init__(env, seed)
         if not isinstance(env.observation_space, gymnasium.spaces.Discrete):
             raise IncompatibleError(
                 f"Q-learning needs a Discrete observation, but it is {env.observation_space}. "
-                "Make the environment with observation='state'."
+                "Make the environment with observation='state' (or 'loss-bins' to edit)."
             )
         if not 0 < learning_rate <= 1 or replay < 0 or not schedule:
             raise InvalidSettingError(
@@ -87,6 +91,7 @@ class QLearning(EpisodicAgent):
         self.replay = replay
         self.schedule = [(float(epsilon), float(weight)) for epsilon, weight in schedule]
         self.bins = bins
+        self.online = online
         self._row = _rows(env, bins)
         actions = int(env.action_space.n)  # type: ignore[attr-defined]
         self.q = np.full((int(self._row.max()) + 1, actions), initial_value)
@@ -112,12 +117,17 @@ class QLearning(EpisodicAgent):
         best = legal[values == values.max()]
         return int(best[0]) if greedy else int(self.rng.choice(best))
 
+    def end_step(self, step: Step) -> None:
+        """Count the visit; learn at once where told to."""
+        self.visits[self._row[int(step.state)], step.action] += 1
+        if self.online:
+            self.update([step])
+
     def end_episode(self, steps: list[Step]) -> None:
         """Remember the episode and replay remembered ones."""
         self.memory.append(steps)
-        for step in steps:
-            self.visits[self._row[int(step.state)], step.action] += 1
-        self.update(steps)
+        if not self.online:
+            self.update(steps)
         for index in self.rng.integers(len(self.memory), size=self.replay):
             self.update(self.memory[index])
         self.logger.record("train/epsilon", self.epsilon)
@@ -133,8 +143,9 @@ class QLearning(EpisodicAgent):
 
     def settings(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data."""
-        names = ("learning_rate", "discount", "initial_value", "replay", "schedule", "bins")
-        return {**super().settings(), **{name: getattr(self, name) for name in names}}
+        names = ("learning_rate", "discount", "initial_value", "replay", "schedule")
+        switches = ("bins", "online")
+        return {**super().settings(), **{name: getattr(self, name) for name in names + switches}}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the table, the visits and the remembered episodes."""

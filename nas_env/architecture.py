@@ -221,24 +221,29 @@ class Candidate:
         recipe: How it is trained.
         walk: The decisions that led here. Not part of equality nor of the key: two walks to the
             same network are the same candidate.
+        parent: The candidate whose trained weights it starts with, where shapes allow; None: none.
+            Part of equality and of the key.
     """
 
     architecture: Architecture
     recipe: Recipe = field(default_factory=Recipe)
     walk: tuple[int, ...] = field(default=(), compare=False)
+    parent: Candidate | None = None
 
     @cached_property
     def key(self) -> str:
         """32 hexadecimal digits that are equal for equal candidates, in every process."""
-        return digest([self.architecture.to_json(), self.recipe.to_json()])
+        own = [self.architecture.to_json(), self.recipe.to_json()]
+        return digest(own if self.parent is None else [*own, self.parent.key])
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` makes an equal candidate."""
-        return {
+        data = {
             "architecture": self.architecture.to_json(),
             "recipe": self.recipe.to_json(),
             "walk": list(self.walk),
         }
+        return data if self.parent is None else {**data, "parent": self.parent.to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Candidate:
@@ -247,4 +252,5 @@ class Candidate:
             Architecture.from_json(data["architecture"]),
             Recipe.from_json(data["recipe"]),
             tuple(data.get("walk", ())),
+            cls.from_json(data["parent"]) if data.get("parent") else None,
         )

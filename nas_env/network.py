@@ -28,8 +28,8 @@ class NetworkCost:
         params: Trainable parameters.
         macs: Multiply-accumulates of convolutions and linear maps for one sample.
         activation_bytes: Bytes of all tensors the modules put out for one sample in a training
-            pass (float32, with the positions of max pooling), input included: the most that a
-            forward pass keeps for the backward pass.
+            pass (float32, with the positions of max pooling and the noise of dropout), input
+            included: the most that a forward pass keeps for the backward pass.
     """
 
     params: int

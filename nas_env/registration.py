@@ -15,7 +15,14 @@ class Row(NamedTuple):
     kwargs: dict[str, Any]
 
 
-ENVIRONMENTS = (Row("NAS-v0", "nas_env.env:NASEnv", {}),)
+ENVIRONMENTS = (
+    Row("NAS-v0", "nas_env.env:NASEnv", {}),
+    Row(
+        "NASEdit-v0",
+        "nas_env.env:NASEnv",
+        {"mdp": "edit", "space": "chain-editable", "objective": "negative-loss"},
+    ),
+)
 
 
 def register_all() -> None:

@@ -63,6 +63,10 @@ class Store(ABC):
         """Write a record for good; where the key is there already, the first one stays."""
 
     @abstractmethod
+    def records(self, fingerprint: str) -> Iterator[tuple[Candidate, Evaluation]]:
+        """Yield all that was evaluated under a fingerprint, oldest first."""
+
+    @abstractmethod
     def __len__(self) -> int:
         """Return the number of evaluations."""
 
@@ -83,19 +87,26 @@ class MemoryStore(Store):
     """A store that lives and dies with the process; writes no file."""
 
     def __init__(self) -> None:
-        self._evaluations: dict[EvaluationKey, Evaluation] = {}
+        self._records: dict[EvaluationKey, Record] = {}
         self._settings: dict[str, str] = {}
 
     def get(self, key: EvaluationKey) -> Evaluation | None:
         """Return the evaluation under `key`, or None."""
-        return self._evaluations.get(key)
+        record = self._records.get(key)
+        return None if record is None else record.evaluation
 
     def put(self, record: Record) -> None:
-        """Keep a record's evaluation; where the key is there already, the first one stays."""
-        self._evaluations.setdefault(record.key, record.evaluation)
+        """Keep a record; where the key is there already, the first one stays."""
+        self._records.setdefault(record.key, record)
+
+    def records(self, fingerprint: str) -> Iterator[tuple[Candidate, Evaluation]]:
+        """Yield all that was evaluated under a fingerprint, oldest first."""
+        for record in self._records.values():
+            if record.key.fingerprint == fingerprint:
+                yield record.candidate, record.evaluation
 
     def __len__(self) -> int:
-        return len(self._evaluations)
+        return len(self._records)
 
     def setting(self, name: str) -> str | None:
         """Return a setting, or None."""
@@ -145,6 +156,20 @@ class SQLStore(Store):
     def put(self, record: Record) -> None:
         """Commit a record; where the key is there already, the first one stays."""
         self._insert("evaluations", _row(record))
+
+    def records(self, fingerprint: str) -> Iterator[tuple[Candidate, Evaluation]]:
+        """Yield all that was evaluated under a fingerprint, oldest first."""
+        from sqlalchemy import select
+
+        columns = self._tables["evaluations"].c
+        query = select(columns.candidate, columns.evaluation).order_by(columns.id)
+        with self._reading() as connection:
+            found = connection.execute(query.where(columns.fingerprint == fingerprint)).all()
+        for candidate, evaluation in found:
+            yield (
+                Candidate.from_json(json.loads(candidate)),
+                Evaluation.from_json(json.loads(evaluation)),
+            )
 
     def __len__(self) -> int:
         from sqlalchemy import func, select

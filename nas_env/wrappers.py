@@ -44,10 +44,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Trial:
-    """One finished episode of a search.
+    """One evaluated network of a search.
 
     Attributes:
-        episode: Number of the episode, from 1.
+        episode: Number of its episode, from 1; an episode that edits has several trials.
         evaluations: Evaluations new to this search so far, this one included.
         new: Whether this network was new to this search.
         candidate: The network.
@@ -127,24 +127,33 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         patience = STAGNATION * (limits.evaluations or 100)
         return "stagnation" if self.episodes - self._last_new_episode >= patience else None
 
+    def reset(self, **arguments: Any) -> tuple[Any, dict[str, Any]]:
+        """Reset, and enter the network that the episode begins with, if any, into the books."""
+        started = self._clock()
+        observation, info = self.env.reset(**arguments)
+        self._enter(info, started, self.episodes + 1)
+        return observation, info
+
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step, and enter a finished network into the books."""
+        """Step, and enter an evaluated network into the books."""
         started = self._clock()
         result = self.env.step(action)
         _, _, terminated, truncated, info = result
         self.actions += 1
         self.illegal_actions += bool(info.get("illegal_action", False))
-        if terminated or truncated:
-            self.episodes += 1
-            if "evaluation" in info:
-                self._enter(float(info["evaluation"]["score"]), self._clock() - started)
+        self.episodes += bool(terminated or truncated)
+        self._enter(info, started, self.episodes + (not (terminated or truncated)))
         return result
 
     def action_masks(self) -> Any:
         """Return (actions,) bool, True where legal; the name sb3-contrib looks for."""
         return self.env.get_wrapper_attr("action_masks")()
 
-    def _enter(self, score: float, step_seconds: float) -> None:
+    def _enter(self, info: dict[str, Any], started: float, episode: int) -> None:
+        """Enter an evaluation, if there was one, into the books."""
+        if "evaluation" not in info:
+            return
+        score, seconds = float(info["evaluation"]["score"]), self._clock() - started
         inner: Any = self.unwrapped
         candidate, evaluation = inner.candidate, inner.evaluation
         new = candidate.key not in self._keys
@@ -152,12 +161,10 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
             self._keys.add(candidate.key)
             self.evaluations += 1
             self._last_new_episode = self.episodes
-            self._found_seconds += max(0.0, evaluation.seconds - step_seconds)
+            self._found_seconds += max(0.0, evaluation.seconds - seconds)
         else:
             self.repeats += 1
-        trial = Trial(
-            self.episodes, self.evaluations, new, candidate, evaluation, score, self.seconds
-        )
+        trial = Trial(episode, self.evaluations, new, candidate, evaluation, score, self.seconds)
         self.trials.append(trial)
         if self.best is None or score > self.best.score:
             self.best = trial

@@ -14,13 +14,13 @@ import torch
 import tyro
 
 import nas_env  # noqa: F401 - registers the environments
+from agents import observation_of
 from agents.search import SearchResult, run_search
 from agents.search.folder import RunFolder, versions
 from agents.search.progress import Progress
 from agents.search.reference import reference_candidate
 from agents.search.report import Report
 from agents.search.retraining import Retrained, retrain
-from agents.search.session import observation_of
 from nas_env.env import NASEnv
 from nas_env.errors import NASError
 from nas_env.evaluators.training import Training
@@ -101,7 +101,7 @@ def search(options: Options) -> int:
     """Run agent and random search, train the best networks anew, write and print the report."""
     limits = Limits(options.evaluations, options.seconds, options.until_score)
     path = options.output or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    observation_of(options.agent)  # refuse an unknown agent before anything is written
+    observation_of(options.agent, options.env)  # refuse an unknown agent before anything is written
     probe = make_env(options, options.agent, None)
     folder = RunFolder(path, recorded(options), options.resume)
     if options.resume and folder.finished:
@@ -130,7 +130,7 @@ def make_env(options: Options, agent: str, store: Path | None, like: NASEnv | No
         options.env,
         objective=objective(options),
         evaluator=options.evaluator,
-        observation=observation_of(agent),
+        observation=observation_of(agent, options.env),
         budget={"epochs": options.epochs, "max_seconds": options.max_seconds},
         store=store,
         max_params=options.max_params,

@@ -18,21 +18,30 @@ from hypothesis import HealthCheck, settings
 
 from nas_env.evaluators import EVALUATORS
 from nas_env.layers import LAYERS
+from nas_env.mdp import MDPS
 from nas_env.objectives import OBJECTIVES
-from nas_env.observations import OBSERVATIONS
 from nas_env.registration import ENVIRONMENTS
 from nas_env.spaces import SPACES, SearchSpace
 from nas_env.tasks import TASKS, Task, TaskSpec
+
+
+def mdp_of(kwargs: dict[str, Any]) -> Any:
+    return kwargs.get("mdp", "construct")
+
 
 REGISTERED: dict[str, Iterable[str]] = {
     "space_name": SPACES,
     "task_name": TASKS,
     "evaluator_name": EVALUATORS,
     "objective_name": OBJECTIVES,
-    "observation_name": OBSERVATIONS,
     "layer_kind": LAYERS,
     "env_id": [row.id for row in ENVIRONMENTS],
+    "construct_id": [row.id for row in ENVIRONMENTS if mdp_of(row.kwargs) == "construct"],
 }
+# Every environment id with every observation that its process offers.
+OBSERVED = [
+    (row.id, name) for row in ENVIRONMENTS for name in MDPS.get(mdp_of(row.kwargs)).observations
+]
 
 torch.set_num_threads(1)
 settings.register_profile(
@@ -47,7 +56,9 @@ settings.load_profile("steady")
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for argument, names in REGISTERED.items():
-        if argument in metafunc.fixturenames:
+        if argument == "env_id" and "observation_name" in metafunc.fixturenames:
+            metafunc.parametrize(("env_id", "observation_name"), OBSERVED)
+        elif argument in metafunc.fixturenames:
             metafunc.parametrize(argument, list(names))
 
 

@@ -31,6 +31,7 @@ ORDER = (
     "rendering",
     "observations",
     "mdp",
+    "resolve",
     "wrappers",
     "env",
     "vector",

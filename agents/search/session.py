@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 from stable_baselines3.common.logger import configure
 
-from agents.base import AGENTS, Agent, make_agent
+from agents.base import Agent, make_agent
 from agents.search.callback import SearchCallback
 from agents.search.progress import Progress
 from nas_env.wrappers import STAGNATION, Limits, TrackSearch, Trial
@@ -74,11 +74,6 @@ def run_search(
     callback = SearchCallback(tracker, progress, draw_best=tensorboard is not None)
     agent.learn(_most_steps(env, limits), callback)
     return SearchResult(agent, tracker, tracker.finished or "steps")
-
-
-def observation_of(agent_name: str) -> str:
-    """Return the observation that suits an agent."""
-    return AGENTS.get(agent_name).observation
 
 
 def _most_steps(env: gymnasium.Env[Any, Any], limits: Limits) -> int:

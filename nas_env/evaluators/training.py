@@ -20,6 +20,8 @@ from nas_env.tasks.base import TrainingDiverged, TrainingTimeout
 if TYPE_CHECKING:
     from torch import nn
 
+    from nas_env.evaluators._inheritance import Kept, Weights
+
 LOOP_VERSION = 2  # raised when the training loop's numbers change
 PRECISIONS = ("float32", "bfloat16", "auto")
 logger = logging.getLogger(__name__)
@@ -75,12 +77,32 @@ class Training(Evaluator):
         """
         import torch
 
+        from nas_env.evaluators._inheritance import Kept, inherit
+
         curve: list[Metrics] = []
+        kept: Kept = self.__dict__.setdefault("_kept", Kept())
+        old = self._parents_weights(candidate.parent, budget, kept)
         grad = torch.inference_mode(False), torch.enable_grad()  # the caller may act without
         with grad[0], grad[1], self._threads(), seeded(budget.training_seed, self.device):
             network = build(candidate.architecture, self.task.spec)
+            if candidate.parent is not None and old is not None:
+                inherit(network, candidate.architecture, candidate.parent.architecture, old)
             curve.extend(self._fit(network, candidate, budget))
+        kept.put(candidate, budget, network)
         return network, curve
+
+    def _parents_weights(
+        self, parent: Candidate | None, budget: Budget, kept: Kept
+    ) -> Weights | None:
+        """Return the parent's trained weights; train it anew where they are gone."""
+        if parent is None:
+            return None
+        if kept.get(parent, budget) is None:
+            try:
+                self.train(parent, budget)
+            except (InvalidArchitectureError, TrainingDiverged, TrainingTimeout):
+                return None  # the child of a failure starts anew
+        return kept.get(parent, budget)
 
     def _fit(self, network: nn.Module, candidate: Candidate, budget: Budget) -> Iterator[Metrics]:
         return self.task.fit(
@@ -114,6 +136,9 @@ class Training(Evaluator):
         if not isinstance(error, InvalidArchitectureError):
             logger.warning("An evaluation crashed; it is scored as a failure.", exc_info=error)
         return Outcome.CRASHED, f"{type(error).__name__}: {error}"
+
+    def __getstate__(self) -> dict[str, object]:
+        return {key: value for key, value in self.__dict__.items() if key != "_kept"}
 
     def _free_memory(self) -> None:
         if self.device.startswith("cuda"):

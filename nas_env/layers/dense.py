@@ -71,6 +71,10 @@ class Dropout(LayerType):
             )
         return single(layer, inputs)
 
+    def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
+        """Return the bytes of the output and of the noise it was multiplied with."""
+        return 2 * FLOAT_BYTES * size(single(layer, inputs))
+
     def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
         """Return the dropout module."""
         from torch import nn

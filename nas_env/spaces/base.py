@@ -16,6 +16,7 @@ from nas_env.architecture import Architecture, Candidate, Scalar, Shape
 from nas_env.errors import IllegalDecisionError, InvalidSettingError
 from nas_env.registry import Registry
 from nas_env.spaces.automaton import Automaton, compile_space
+from nas_env.spaces.edits import EditRules, Neighbour
 
 Walk = tuple[int, ...]
 MAX_REJECTIONS = 10_000
@@ -148,6 +149,20 @@ class SearchSpace(ABC):
         if not automaton.final[state]:
             return f"The walk is not complete after {len(walk)} decisions. Go on deciding."
         return None
+
+    @cached_property
+    def edit_rules(self) -> EditRules:
+        """The edits of this space (compiled once)."""
+        return EditRules(self)
+
+    def edits(self, walk: Walk) -> tuple[Neighbour, ...]:
+        """Return every complete legal walk that is one edit away from one.
+
+        Raises:
+            IllegalDecisionError: The walk is not complete and legal.
+        """
+        self.require(walk)
+        return self.edit_rules.neighbours(tuple(int(decision) for decision in walk))
 
     def require(self, walk: Sequence[int]) -> None:
         """Raise IllegalDecisionError where `check` finds a fault."""

@@ -71,27 +71,29 @@ def test_observations_lie_in_their_space(
     make_env: MakeEnv, env_id: str, observation_name: str
 ) -> None:
     env = make_env(env_id, observation=observation_name)
-    seen = [result[0] for result in play(env, 100)]
+    seen = [result[0] for result in play(env, 200)]
     assert all(env.observation_space.contains(x) for x in seen)
-    assert len({np.asarray(x).tobytes() for x in seen}) > 20
+    assert len({np.asarray(x).tobytes() for x in seen}) > 8
     assert len({id(x) for x in seen if isinstance(x, np.ndarray)}) in (0, len(seen))  # fresh arrays
 
 
 def test_a_trained_episode_repeats(make_env: MakeEnv, env_id: str) -> None:
-    results = []
+    episodes = []
     for _ in range(2):
         env = make_env(env_id, evaluator="training", device="cpu", budget={"epochs": 1})
-        env.reset(seed=0)
-        env.step(3)
-        results.append(env.step(env.action_space.n - 1))  # type: ignore[attr-defined]
-    assert equal(results[0], results[1], exact=True)
-    assert results[0][2] is True
-    assert 0.1 < results[0][1] <= 1
+        results = []
+        for result in play(env, 30, legal=True):
+            results.append(result)
+            if (trained := result[-1].get("evaluation")) and len(result) == 5:
+                break
+        assert 0.05 < trained["accuracy"] <= 1
+        episodes.append(results)
+    assert equal(episodes[0], episodes[1], exact=True)
 
 
 @pytest.mark.parametrize("max_params", [None, 3000])
-def test_the_mask_is_legality(make_env: MakeEnv, env_id: str, max_params: int | None) -> None:
-    env = make_env(env_id, illegal="raise", max_params=max_params)
+def test_the_mask_is_legality(make_env: MakeEnv, construct_id: str, max_params: int | None) -> None:
+    env = make_env(construct_id, illegal="raise", max_params=max_params)
     inner: Any = env.unwrapped
     for result in play(env, 60, legal=True):  # an illegal decision would raise
         mask = result[-1]["action_mask"]
@@ -126,7 +128,7 @@ def test_info_is_plain_and_says_nothing_of_the_clock(
     make_env: MakeEnv, env_id: str, observation_name: str
 ) -> None:
     finished = 0
-    for result in play(make_env(env_id, observation=observation_name), 60):
+    for result in play(make_env(env_id, observation=observation_name), 200):
         info = result[-1]
         for value in leaves(info):
             assert type(value) in (int, float, str, np.ndarray) or isinstance(value, np.generic)
@@ -142,8 +144,10 @@ def test_info_is_plain_and_says_nothing_of_the_clock(
     assert finished > 3
 
 
-def test_the_last_info_holds_evaluation_and_architecture(make_env: MakeEnv, env_id: str) -> None:
-    env = make_env(env_id)
+def test_the_last_info_holds_evaluation_and_architecture(
+    make_env: MakeEnv, construct_id: str
+) -> None:
+    env = make_env(construct_id)
     inner: Any = env.unwrapped
     for result in play(env, 60):
         info = result[-1]
@@ -173,7 +177,8 @@ def test_an_environment_pickles_in_mid_episode(
         env.step(action)
     twin = pickle.loads(pickle.dumps(env))
     assert twin.unwrapped.state == env.unwrapped.state  # type: ignore[attr-defined]
-    for action in (7, 1, 2, 9, 12, 14, 0):
+    stop = env.action_space.n - 1  # type: ignore[attr-defined]
+    for action in (7, 1, 2, stop):
         a, b = env.step(action), twin.step(action)
         assert equal(a, b, exact=True)
         if a[2]:
@@ -212,12 +217,12 @@ def test_vectorised_by_gymnasium(env_id: str, observation_name: str) -> None:
     assert observations.shape[0] == 3
     assert infos["action_mask"].shape == (3, vector.single_action_space.n)  # type: ignore[attr-defined]
     rewards, ended = [], 0
-    for _ in range(30):
+    for _ in range(100):
         result = vector.step(vector.action_space.sample())
         rewards.append(result[1])
-        ended += int(result[2].sum())
+        ended += int(result[2].sum() + result[3].sum())
     assert ended > 3
-    assert np.count_nonzero(rewards) == ended
+    assert np.count_nonzero(rewards) >= ended
     vector.close()
 
 

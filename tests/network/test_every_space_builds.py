@@ -18,6 +18,7 @@ from nas_env.tasks import TaskSpec
 Make = Callable[..., SearchSpace]
 Spec = Callable[[SearchSpace], TaskSpec]
 BATCH = 2
+BYTES = {nn.MaxPool2d: 12, nn.Dropout: 8}  # per element put out: positions, noise
 SMALL = [name for name in SPACES if not name.startswith("metaqnn")]
 LARGE = [name for name in SPACES if name.startswith("metaqnn")]
 
@@ -50,7 +51,7 @@ class Meter:
 
     def _count(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         elements = output[0].numel()
-        self.bytes += (12 if isinstance(module, nn.MaxPool2d) else 4) * elements
+        self.bytes += BYTES.get(type(module), 4) * elements
         if isinstance(module, nn.Conv2d):
             self.macs += elements * module.in_channels * int(np.prod(module.kernel_size))
         elif isinstance(module, nn.Linear):

@@ -1,37 +1,24 @@
-"""What an agent sees of a state: tokens, the automaton's state number, or bounded features."""
+"""What an agent sees of a walk: tokens, the automaton's state number, or bounded features."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from nas_env.observations.base import Observation
 from nas_env.registry import Registry
 from nas_env.spaces import SearchSpace
 
 if TYPE_CHECKING:
-    from nas_env.mdp import State
+    from nas_env.mdp.base import BaseState
 
 
-class Observation(ABC):
-    """A Gymnasium space and the observation of each state in it."""
-
-    space: gymnasium.Space[Any]
-
-    @abstractmethod
-    def __init__(self, space: SearchSpace) -> None:
-        """Prepare for a search space."""
-
-    @abstractmethod
-    def observe(self, state: State) -> Any:
-        """Return the observation of a state; a fresh array."""
-
-
-OBSERVATIONS: Registry[type[Observation]] = Registry("observation")
+OBSERVATIONS: Registry[Callable[[SearchSpace], Observation]] = Registry("observation")
 
 
 @OBSERVATIONS.register("tokens")
@@ -46,7 +33,7 @@ class Tokens(Observation):
         width = space.num_decisions + 1
         self.space = gymnasium.spaces.MultiDiscrete([width] * space.max_length)
 
-    def observe(self, state: State) -> NDArray[np.int64]:
+    def observe(self, state: BaseState) -> NDArray[np.int64]:
         """Return (max_length,) int64."""
         tokens = self.blank.copy()
         for position, decision in enumerate(state.walk):  # faster than a slice: walks are short
@@ -61,7 +48,7 @@ class StateNumber(Observation):
     def __init__(self, space: SearchSpace) -> None:
         self.space = gymnasium.spaces.Discrete(space.automaton().num_states)
 
-    def observe(self, state: State) -> np.int64:
+    def observe(self, state: BaseState) -> np.int64:
         """Return the number."""
         return np.int64(state.node)
 
@@ -90,7 +77,7 @@ class Features(Observation):
         )
         self.space = gymnasium.spaces.Box(0.0, 1.0, (len(self.names),), np.float32)
 
-    def observe(self, state: State) -> NDArray[np.float32]:
+    def observe(self, state: BaseState) -> NDArray[np.float32]:
         """Return (features,) float32."""
         out: NDArray[np.float32] = self.rows[state.node].copy()
         out[0] = len(state.walk) / self.max_length

@@ -1,0 +1,75 @@
+"""The common part of agents that propose whole walks instead of one decision after another."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.callbacks import BaseCallback
+
+from agents.episodic import EpisodicAgent
+from nas_env.mdp import Edit
+from nas_env.spaces import SearchSpace, Walk
+
+
+class WalkAgent(EpisodicAgent):
+    """Proposes a walk, plays it through the environment, is told its score.
+
+    In an environment that appends decisions the walk is played step by step; in one that edits, an
+    episode is begun from it.
+    """
+
+    observation = "tokens"
+
+    def __init__(self, env: gymnasium.Env[Any, Any], seed: int = 0) -> None:
+        super().__init__(env, seed)
+        inner: Any = env.unwrapped
+        self.space: SearchSpace = inner.space
+        self.edits = isinstance(inner.mdp, Edit)
+        self.best: Walk = ()
+        self.best_score = -np.inf
+
+    @abstractmethod
+    def propose(self) -> Walk:
+        """Return the next walk to evaluate."""
+
+    @abstractmethod
+    def tell(self, walk: Walk, score: float) -> None:
+        """Learn the score of a proposed walk."""
+
+    def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
+        """Return the next decision of the best walk; where that is left, a random legal one."""
+        state: Any = self.env.unwrapped.state  # type: ignore[attr-defined]
+        done = len(state.walk)
+        if self.edits or state.walk != self.best[:done] or done == len(self.best):
+            return int(self.rng.choice(np.flatnonzero(mask)))
+        return self.best[done]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the best walk and its score."""
+        return {"best": np.array(self.best, np.int64), "best_score": np.array(self.best_score)}
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take back what `arrays` returned."""
+        self.best = tuple(int(decision) for decision in arrays["best"])
+        self.best_score = float(arrays["best_score"])
+
+    def _episode(self, callbacks: BaseCallback) -> bool:
+        walk = self.propose()
+        options = {"start": walk} if self.edits else None
+        self.env.reset(seed=None if self._seeded else self.seed, options=options)
+        self._seeded = True
+        for decision in () if self.edits else walk:
+            self.env.step(decision)
+            self.num_timesteps += 1
+            if decision is not walk[-1] and not callbacks.on_step():
+                return False
+        self.num_timesteps += self.edits
+        score = float(self.env.unwrapped.state.score)  # type: ignore[attr-defined]
+        if score > self.best_score:
+            self.best, self.best_score = walk, score
+        self.tell(walk, score)
+        return callbacks.on_step()

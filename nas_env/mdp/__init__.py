@@ -1,0 +1,20 @@
+"""The Markov decision processes over a search space: what an action means, and what it is worth.
+
+One file per process; it registers itself with `@MDPS.register(name)`.
+"""
+
+from nas_env.mdp.base import ILLEGAL_MODES, MDP, MDPS, BaseState, Move
+from nas_env.mdp.construct import Construct, State
+from nas_env.mdp.edit import Edit, EditState
+
+__all__ = [
+    "ILLEGAL_MODES",
+    "MDP",
+    "MDPS",
+    "BaseState",
+    "Construct",
+    "Edit",
+    "EditState",
+    "Move",
+    "State",
+]

@@ -1,0 +1,254 @@
+"""`edit`: begin with a finished network and change it, one edit an action."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.architecture import Candidate
+from nas_env.errors import InvalidSettingError
+from nas_env.evaluation import Evaluation
+from nas_env.mdp.base import MDP, MDPS, Move
+from nas_env.observations import EDIT_OBSERVATIONS
+from nas_env.registry import unknown_name
+from nas_env.spaces import SearchSpace, Walk
+from nas_env.spaces.edits import ADD_END, EDITS, STOP
+
+REWARDS = ("improvement", "score", "best")
+REMEMBERED = 10_000
+Outcomes = list[list[Walk]]  # the walks an edit may lead to, by the layer it touches
+
+
+class EditState(NamedTuple):
+    """Where an episode stands; a value that can be stored and set again.
+
+    Attributes:
+        node: Number of the automaton state that the walk leads to.
+        walk: Decisions of the present network, always complete.
+        spent: Its additive cost (parameters), 0 where the space declares none.
+        steps: Actions so far, illegal ones included.
+        score: Its score.
+        best: The best score of the episode so far.
+        loss: Its validation loss in nats; infinite where it failed or has none.
+        accuracy: Its validation accuracy, a fraction; 0 where it failed or has none.
+        last: Number of the last edit in `EDITS`, -1 before the first.
+        draw: Seed of the episode's own draws, from the environment's generator.
+        ended: Whether the agent stopped, or an illegal action ended the episode.
+        lineage: The walks before it whose weights it inherits, oldest first.
+    """
+
+    node: int
+    walk: Walk
+    spent: int = 0
+    steps: int = 0
+    score: float | None = None
+    best: float = -math.inf
+    loss: float = math.inf
+    accuracy: float = 0.0
+    last: int = -1
+    draw: int = 0
+    ended: bool = False
+    lineage: tuple[Walk, ...] = ()
+
+
+@MDPS.register("edit")
+class Edit(MDP):
+    """Change a finished network, edit after edit; every change is evaluated.
+
+    The edits are those of `nas_env.spaces.edits`. With the observations "loss-bins" and
+    "accuracy-bins" an action is one of the ten, and the layer that it touches is drawn; with the
+    others it is an edit at a position. Where an edit can lead to several networks (which layer is
+    added), one is drawn. The draws follow from `EditState.draw` and `steps`, so that `advance` is
+    pure: the same action in the same state leads to the same network.
+
+    Args:
+        space: The search space.
+        observation: A name in `nas_env.observations.EDIT_OBSERVATIONS`.
+        illegal: See `MDP`; "stay" unless told otherwise, and it costs nothing here: a penalty would
+            break the sum of improvements.
+        failure: Score of an episode that "terminate" ends.
+        reward: "improvement": by how much the edit raises the score; the sum over an episode is
+            last minus first score. "score": the score after the action, whatever it did. "best":
+            by how much the episode's best score rises.
+        max_edits: Actions after which the episode is truncated.
+        until_score: The episode is terminated as soon as an action leads to this score.
+        inherit: Whether a network starts with the trained weights of the one before, where shapes
+            allow. Its evaluation then depends on its ancestors, and they join its key.
+
+    Raises:
+        UnknownNameError: No such observation, mode or reward.
+        InvalidSettingError: `max_edits` is below 1.
+    """
+
+    observations = EDIT_OBSERVATIONS
+    default_illegal = "stay"
+    state_type = EditState
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        observation: str = "tokens",
+        illegal: str | None = None,
+        failure: float = 0.0,
+        reward: str = "improvement",
+        max_edits: int = 20,
+        until_score: float | None = None,
+        inherit: bool = False,
+    ) -> None:
+        super().__init__(space, illegal, failure)
+        if reward not in REWARDS:
+            raise unknown_name("reward", reward, REWARDS)
+        if max_edits < 1:
+            raise InvalidSettingError(f"Setting max_edits must be >= 1, but is {max_edits}.")
+        self.reward = reward
+        self.max_edits = max_edits
+        self.until_score = until_score
+        self.inherit = inherit
+        self._observation = EDIT_OBSERVATIONS.get(observation)(space)
+        self.observation_space = self._observation.space
+        drawn = getattr(self._observation, "drawn", False)
+        positions = 1 if drawn else space.edit_rules.max_layers
+        self.actions = _actions(positions)
+        self.drawn = drawn
+        self.action_space = gymnasium.spaces.Discrete(len(self.actions))
+        self._number = {action: number for number, action in enumerate(self.actions)}
+        self._known: dict[Walk, tuple[NDArray[np.int8], list[Outcomes]]] = {}
+        self._stopped = np.zeros(len(self.actions), dtype=np.int8)
+        self._stopped.flags.writeable = False
+
+    def begin(self, rng: np.random.Generator, start: Walk | None = None) -> Move:
+        """Return the start, or a random walk, as a network that needs a score.
+
+        Raises:
+            IllegalDecisionError: The start is not a complete legal walk of the space.
+        """
+        if start is not None:
+            self.space.require(start)
+        walk = self.space.sample(rng) if start is None else tuple(int(x) for x in start)
+        state = self._placed(EditState(0, walk, draw=int(rng.integers(2**31))))
+        return Move(state, pending=self._candidate(state))
+
+    def mask(self, state: EditState) -> NDArray[np.int8]:
+        """Return (actions,) int8, 1 where the edit leads to another network; "stop" always may."""
+        return self._stopped if state.ended else self._options(state.walk)[0]
+
+    def take(self, state: EditState, action: int, illegal: bool) -> Move:
+        """Return the edited network; announce its candidate, unless the agent stops."""
+        edit = self.actions[action][0]
+        after = state._replace(steps=state.steps + 1, last=EDITS.index(edit))
+        if edit == STOP:
+            return Move(after._replace(ended=True), action, illegal, terminated=True)
+        by_layer = self._options(state.walk)[1][action]
+        rng = np.random.default_rng((state.draw, state.steps))
+        walks = by_layer[rng.integers(len(by_layer))]
+        lineage = (*state.lineage, state.walk) if self.inherit else ()
+        after = after._replace(walk=walks[rng.integers(len(walks))], lineage=lineage, score=None)
+        after = self._placed(after)
+        return Move(after, action, illegal, self._candidate(after), truncated=self.cut(after))
+
+    def settle(
+        self,
+        before: EditState,
+        move: Move,
+        score: float | None,
+        evaluation: Evaluation | None = None,
+    ) -> tuple[EditState, float]:
+        """Return the state with score, loss and accuracy, and the reward; 0 for the first."""
+        state: EditState = move.state
+        if move.pending is not None and score is not None:
+            metrics = evaluation.metrics if evaluation is not None and evaluation.ok else {}
+            state = state._replace(
+                score=score,
+                best=max(state.best, score),
+                loss=float(metrics.get("loss", math.inf)),
+                accuracy=float(metrics.get("accuracy", 0.0)),
+            )
+        elif move.illegal and move.terminated:
+            state = state._replace(score=self.failure, ended=True)
+        if state.score is None or before.score is None:
+            return state, 0.0
+        if self.reward == "score":
+            return state, state.score
+        if self.reward == "best":
+            return state, state.best - before.best
+        return state, state.score - before.score
+
+    def satisfied(self, state: EditState) -> bool:
+        """Return whether an action has led to the score that was asked for."""
+        wanted = self.until_score
+        if wanted is None or state.score is None or state.steps == 0:
+            return False
+        return state.score >= wanted
+
+    def over(self, state: EditState) -> bool:
+        """Return whether the agent stopped, is satisfied, or was cut off."""
+        return state.ended or self.cut(state) or self.satisfied(state)
+
+    def cut(self, state: EditState) -> bool:
+        """Return whether the edits of an episode are used up."""
+        return state.steps >= self.max_edits
+
+    def observe(self, state: EditState) -> Any:
+        """Return the observation of a state."""
+        return self._observation.observe(state)
+
+    def label(self, action: int) -> str:
+        """Return the edit, and the layer it touches where that is part of the action."""
+        edit, position = self.actions[action]
+        return edit if self.drawn or edit in (ADD_END, STOP) else f"{edit}, layer {position + 1}"
+
+    def reward_bounds(self, low: float, high: float) -> tuple[float, float]:
+        """Return the least and greatest reward for scores in [low, high]."""
+        if self.reward == "score":
+            return low, high
+        return (0.0 if self.reward == "best" else low - high), high - low
+
+    def _placed(self, state: EditState) -> EditState:
+        """Return the state with node and cost of its walk."""
+        node, spent = self.space.edit_rules.place(state.walk)
+        return state._replace(node=node, spent=spent)
+
+    def _candidate(self, state: EditState) -> Candidate:
+        parent = None
+        for walk in state.lineage:
+            parent = replace(self.space.assemble(walk), parent=parent)
+        candidate = self.space.assemble(state.walk)
+        return replace(candidate, parent=parent) if parent is not None else candidate
+
+    def _options(self, walk: Walk) -> tuple[NDArray[np.int8], list[Outcomes]]:
+        """Return the mask and, for each action, the walks that it may lead to; remembered."""
+        if walk not in self._known:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[walk] = self._find_options(walk)
+        return self._known[walk]
+
+    def _find_options(self, walk: Walk) -> tuple[NDArray[np.int8], list[Outcomes]]:
+        outcomes: list[dict[int, list[Walk]]] = [{} for _ in self.actions]
+        for edit, position, after in self.space.edit_rules.neighbours(walk):
+            key = (edit, 0 if self.drawn or edit == ADD_END else position)
+            outcomes[self._number[key]].setdefault(position, []).append(after)
+        mask = np.array(
+            [bool(x) or a[0] == STOP for x, a in zip(outcomes, self.actions, strict=True)]
+        )
+        legal = mask.astype(np.int8)
+        legal.flags.writeable = False
+        return legal, [list(x.values()) for x in outcomes]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_known": {}}
+
+
+def _actions(positions: int) -> Sequence[tuple[str, int]]:
+    """Return the edit and the layer of each action, in order of their numbers."""
+    return [
+        (edit, position)
+        for edit in EDITS
+        for position in range(1 if edit in (ADD_END, STOP) else positions)
+    ]

@@ -1,0 +1,131 @@
+"""What an agent sees of a network in training: its loss or accuracy in bins, or all there is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.observations.base import Observation
+from nas_env.observations.walk import StateNumber, Tokens
+from nas_env.registry import Registry
+from nas_env.spaces import SearchSpace
+from nas_env.spaces.edits import EDITS
+
+if TYPE_CHECKING:
+    from nas_env.mdp.edit import EditState
+
+BINS = 100
+LEAST, MOST = 0.01, 2.0  # where the inner bins of the loss begin and end, in shares of chance
+
+EDIT_OBSERVATIONS: Registry[Callable[[SearchSpace], Observation]] = Registry("observation")
+EDIT_OBSERVATIONS.register("tokens")(Tokens)
+EDIT_OBSERVATIONS.register("state")(StateNumber)
+
+
+def chance_loss(space: SearchSpace) -> float:
+    """Return the cross-entropy of guessing evenly among the classes, in nats."""
+    return math.log(max(space.num_outputs or 10, 2))
+
+
+def loss_edges(space: SearchSpace) -> NDArray[np.float64]:
+    """Return the 99 edges of the 100 loss bins, in nats.
+
+    They are evenly spaced on a logarithmic scale from 1/100 of the loss of guessing (ln 10 = 2.303
+    for ten classes) to twice that. The first bin holds everything below, the last everything above,
+    so that they cover all of (-inf, inf), and losses that are no number are in the last.
+    """
+    return np.geomspace(LEAST * chance_loss(space), MOST * chance_loss(space), BINS - 1)
+
+
+class Bins(Observation):
+    """One number cut into 100 bins, `Discrete(100)`: a plain array of 100 rows is a Q-table.
+
+    Different networks with one number are one state, so a process seen through it is not Markov.
+    Each action is an edit; the layer that it touches is drawn.
+    """
+
+    drawn = True
+
+    def __init__(self, space: SearchSpace) -> None:
+        self.edges = self.find_edges(space)
+        self.space = gymnasium.spaces.Discrete(BINS)
+
+    def find_edges(self, space: SearchSpace) -> NDArray[np.float64]:
+        """Return the 99 edges between the bins, ascending."""
+        raise NotImplementedError
+
+    def value(self, state: EditState) -> float:
+        """Return the number that is cut into bins."""
+        raise NotImplementedError
+
+    def observe(self, state: EditState) -> np.int64:
+        """Return the number of the bin; an edge belongs to the bin above it."""
+        return np.int64(np.searchsorted(self.edges, self.value(state), side="right"))
+
+
+@EDIT_OBSERVATIONS.register("loss-bins")
+class LossBins(Bins):
+    """The validation loss, in the bins of `loss_edges`."""
+
+    def find_edges(self, space: SearchSpace) -> NDArray[np.float64]:
+        """Return the edges in nats."""
+        return loss_edges(space)
+
+    def value(self, state: EditState) -> float:
+        """Return the loss in nats."""
+        return state.loss
+
+
+@EDIT_OBSERVATIONS.register("accuracy-bins")
+class AccuracyBins(Bins):
+    """The validation accuracy, in 100 bins of one percent."""
+
+    def find_edges(self, space: SearchSpace) -> NDArray[np.float64]:
+        """Return 0.01, 0.02, ... 0.99."""
+        return np.arange(1, BINS) / BINS
+
+    def value(self, state: EditState) -> float:
+        """Return the accuracy, a fraction."""
+        return state.accuracy
+
+
+@EDIT_OBSERVATIONS.register("features")
+class TrainingFeatures(Observation):
+    """The state of training and the network, `Box(0, 1)` float32.
+
+    Loss (1 is twice the loss of guessing, or more), accuracy, layers and parameters (shares of
+    their greatest, parameters on a log scale), actions n so far as n / (n + 10), the last edit
+    one-hot, and the walk's tokens one-hot.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        automaton = space.automaton()
+        self.tokens = Tokens(space)
+        self.width = space.num_decisions + 1
+        self.rules = space.edit_rules
+        self.worst = MOST * chance_loss(space)
+        self.log_dearest = math.log1p(automaton.dearest or 1)
+        names = ["loss", "accuracy", "layers", "params", "steps"]
+        self.first_edit = len(names)
+        self.first_token = len(names) + len(EDITS)
+        self.size = self.first_token + space.max_length * self.width
+        self.rows = np.arange(space.max_length) * self.width + self.first_token
+        self.space = gymnasium.spaces.Box(0.0, 1.0, (self.size,), np.float32)
+
+    def observe(self, state: EditState) -> NDArray[np.float32]:
+        """Return (features,) float32."""
+        out = np.zeros(self.size, dtype=np.float32)
+        out[0] = min(max(state.loss, 0.0) / self.worst, 1.0)
+        out[1] = state.accuracy
+        out[2] = len(self.rules.layers(state.walk)) / self.rules.max_layers
+        out[3] = min(math.log1p(state.spent) / self.log_dearest, 1.0)
+        out[4] = state.steps / (state.steps + 10)
+        if state.last >= 0:
+            out[self.first_edit + state.last] = 1.0
+        out[self.rows + self.tokens.observe(state)] = 1.0
+        return out

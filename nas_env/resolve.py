@@ -1,0 +1,172 @@
+"""From the names that `NASEnv` takes to the objects they stand for, with refusals that help."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from nas_env import registry
+from nas_env.errors import IncompatibleError, InvalidSettingError
+from nas_env.evaluation import Budget
+from nas_env.evaluators import EVALUATORS, Cached, Evaluator
+from nas_env.mdp import MDP, MDPS
+from nas_env.objectives import OBJECTIVES, Objective
+from nas_env.spaces import SPACES, SearchSpace
+from nas_env.store import Store
+from nas_env.tasks import TASKS, Task
+
+ARGUMENTS = (  # of every NASEnv, for a message
+    "space",
+    "task",
+    "evaluator",
+    "objective",
+    "mdp",
+    "observation",
+    "illegal",
+    "start",
+    "budget",
+    "store",
+    "data",
+    "max_params",
+    "device",
+    "precision",
+    "render_mode",
+)
+DEFAULT_SPACES = {"image": "chain", "vector": "mlp"}
+
+
+def make_task(
+    space: str | SearchSpace | None,
+    task: str | Task | None,
+    data: str | Path | Mapping[str, NDArray[Any]] | None,
+) -> Task:
+    """Return the task that `NASEnv`'s arguments name."""
+    if isinstance(task, Task):
+        return task
+    if task is None:
+        task = "arrays" if data is not None else _default_task(space)
+    factory = TASKS.get(task)
+    if data is None and task == "arrays":
+        raise InvalidSettingError("Task 'arrays' needs data. Give data=PATH of an .npz file.")
+    try:
+        return factory() if data is None else factory(data=data)
+    except TypeError as error:
+        if data is None or "unexpected keyword argument 'data'" not in str(error):
+            raise
+        raise InvalidSettingError(
+            f"Task {task!r} takes no data, but data={data!r} was given. Use task='arrays'."
+        ) from None
+
+
+def _default_task(space: str | SearchSpace | None) -> str:
+    name = space.name if isinstance(space, SearchSpace) else space or "chain"
+    if isinstance(space, SearchSpace) and name not in SPACES:
+        raise InvalidSettingError(
+            f"Space {name!r} is not registered, so it has no default task. Give task=NAME; "
+            f"known: {', '.join(TASKS)}."
+        )
+    return SPACES.get(name).default_task
+
+
+def make_space(space: str | SearchSpace | None, task: Task, max_params: int | None) -> SearchSpace:
+    """Return the search space that `NASEnv`'s arguments name, or refuse one that does not fit."""
+    spec = task.spec
+    if isinstance(space, SearchSpace):
+        if max_params is not None and max_params != space.max_params:
+            raise InvalidSettingError(
+                f"max_params={max_params} cannot be set on a finished space. "
+                "Give the space its own max_params."
+            )
+        made = space
+    else:
+        name = space or DEFAULT_SPACES[spec.modality]
+        factory = SPACES.get(name)
+        modality = factory().modality
+        if modality == spec.modality:
+            return factory(spec.input_shape, spec.num_outputs, max_params)
+        made = factory()
+    if made.modality != spec.modality:
+        fitting = [name for name in SPACES if SPACES.get(name)().modality == spec.modality]
+        raise IncompatibleError(
+            f"Space {made.name!r} builds networks for {made.modality} tasks, but task "
+            f"{spec.name!r} is of modality {spec.modality!r}. Spaces that fit: "
+            f"{', '.join(fitting)}."
+        )
+    wanted = (made.input_shape or spec.input_shape, made.num_outputs or spec.num_outputs)
+    if wanted != (spec.input_shape, spec.num_outputs):
+        raise IncompatibleError(
+            f"Space {made.name!r} was made for inputs {wanted[0]} and {wanted[1]} classes, but "
+            f"task {spec.name!r} has {spec.input_shape} and {spec.num_outputs}. "
+            "Make the space for the task."
+        )
+    return made
+
+
+def make_objective(given: str | Objective) -> Objective:
+    """Return the objective that `NASEnv`'s argument names."""
+    return OBJECTIVES.get(given)() if isinstance(given, str) else given
+
+
+def make_budget(budget: Budget | Mapping[str, Any] | None) -> Budget:
+    """Return the budget that `NASEnv`'s argument describes."""
+    if isinstance(budget, Budget):
+        return budget
+    known = list(Budget.__dataclass_fields__)
+    for name in budget or {}:
+        if name not in known:
+            raise registry.unknown_name("budget setting", name, known)
+    return Budget(**dict(budget or {}))
+
+
+def make_evaluator(
+    given: str | Evaluator,
+    task: Task,
+    store: Store,
+    objective: Objective,
+    device: str,
+    precision: str,
+) -> Evaluator:
+    """Return the evaluator with the store around it, unless its answers are free."""
+    if not isinstance(given, str):
+        return given
+    factory = EVALUATORS.get(given)
+    if precision == "auto" and not getattr(factory, "free", False):
+        precision = _settled_precision(factory, task, store, device)
+    made = factory(task=task, device=device, precision=precision)
+    return made if made.free else Cached(made, store, objective)
+
+
+def _settled_precision(factory: Any, task: Task, store: Store, device: str) -> str:
+    """Return the store's verdict on "auto"; take it now where there is none."""
+    name = f"precision/{task.fingerprint}/{device}"
+    if store.setting(name) is None:
+        store.set(name, factory(task=task, device=device, precision="auto").precision)
+    verdict = store.setting(name)
+    return verdict or "float32"
+
+
+def make_mdp(
+    name: str,
+    space: SearchSpace,
+    observation: str,
+    illegal: str | None,
+    objective: Objective,
+    settings: Mapping[str, Any],
+) -> MDP:
+    """Return the MDP that `NASEnv`'s arguments name.
+
+    Raises:
+        UnknownNameError: It has no such setting.
+    """
+    factory = MDPS.get(name)
+    known = list(inspect.signature(factory).parameters)[4:]
+    for setting in settings:
+        if setting not in known:
+            raise registry.unknown_name(
+                f"setting of NASEnv with mdp={name!r}", setting, [*known, *ARGUMENTS]
+            )
+    return factory(space, observation, illegal, objective.failure, **settings)

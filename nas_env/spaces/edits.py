@@ -1,0 +1,234 @@
+"""Edits: the small changes that lead from one complete walk of a space to another.
+
+They are read off the options and their fields, so every space has them without a line of its own.
+A layer is a decision whose option names a "kind", with the decisions after it that name none (its
+activation, its dropout ...). In a space without kinds every decision is a layer of its own, and
+none can be added or removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from nas_env.spaces.base import SearchSpace, Walk
+
+EDITS = (
+    "add at the end",
+    "add in the middle",
+    "remove",
+    "widen",
+    "narrow",
+    "change activation",
+    "change kernel",
+    "toggle normalisation",
+    "toggle dropout",
+    "stop",
+)
+ADD_END, ADD_MIDDLE, REMOVE, WIDEN, NARROW, *CHANGES, STOP = EDITS
+WIDTHS = ("channels", "units", "width")
+# Which fields an edit may change; their order says what wider, narrower and the next value are.
+FIELDS = {
+    WIDEN: WIDTHS,
+    NARROW: WIDTHS,
+    "change activation": ("activation",),
+    "change kernel": ("kernel",),
+    "toggle normalisation": ("normalisation", "batch_norm"),
+    "toggle dropout": ("dropout",),
+}
+# Kinds that are no layer of their own but belong to the one before, and the edit that toggles them.
+MODIFIERS = {"batch-norm": "toggle normalisation", "dropout": "toggle dropout"}
+REMEMBERED = 10_000
+
+
+class Neighbour(NamedTuple):
+    """A complete legal walk that is one edit away.
+
+    Attributes:
+        edit: A name in `EDITS`, never "stop".
+        position: Number of the layer that is touched; where one is added, its number afterwards.
+        walk: The walk after the edit.
+    """
+
+    edit: str
+    position: int
+    walk: Walk
+
+
+class EditRules:
+    """The edits of one space.
+
+    Attributes:
+        max_layers: The most layers of any walk.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        automaton = space.automaton()
+        self._next: list[list[int]] = automaton.next_state.tolist()
+        self._final: list[bool] = automaton.final.tolist()
+        self._cost: list[list[int]] = [] if automaton.cost is None else automaton.cost.tolist()
+        self._limit = space.max_params
+        self._fields = [dict(option.fields) for option in space.options()]
+        kinds = [str(fields["kind"][0]) if "kind" in fields else "" for fields in self._fields]
+        self._kinds = kinds
+        self._stops = [d for d, kind in enumerate(kinds) if kind == "stop"]
+        self._layers = [d for d, k in enumerate(kinds) if k not in ("", "stop", *MODIFIERS)]
+        self._plain = not self._layers  # no kinds: every decision is a layer
+        self._siblings = [self._find_siblings(d) for d in range(len(kinds))]
+        self.max_layers = self._longest()
+        self._known: dict[Walk, tuple[Neighbour, ...]] = {}
+
+    def layers(self, walk: Walk) -> list[Walk]:
+        """Return the decisions of each layer of a walk; a final "stop" belongs to none."""
+        found: list[Walk] = []
+        for decision in walk:
+            if decision in self._stops:
+                break
+            if not found or self._plain or decision in self._layers:
+                found.append((decision,))
+            else:
+                found[-1] = (*found[-1], decision)
+        return found
+
+    def neighbours(self, walk: Walk) -> tuple[Neighbour, ...]:
+        """Return every walk that is one edit away from a complete legal one; remembered."""
+        if walk not in self._known:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[walk] = self._neighbours(walk)
+        return self._known[walk]
+
+    def _neighbours(self, walk: Walk) -> tuple[Neighbour, ...]:
+        layers = self.layers(walk)
+        found = [Neighbour(ADD_END, len(layers), x) for x in self._added(layers, len(layers))]
+        for position in range(len(layers)):
+            found += [Neighbour(ADD_MIDDLE, position, x) for x in self._added(layers, position)]
+        for position in range(len(layers)):
+            rest = layers[:position] + layers[position + 1 :]
+            if not self._plain and (after := self._completed(rest)):
+                found.append(Neighbour(REMOVE, position, after))
+        for edit in (WIDEN, NARROW, *CHANGES):
+            for position in range(len(layers)):
+                if after := self._changed(layers, position, edit):
+                    found.append(Neighbour(edit, position, after))
+        return tuple(found)
+
+    def _added(self, layers: list[Walk], position: int) -> Iterator[Walk]:
+        """Yield the walks with one more layer; its details are its neighbour's, or the first."""
+        before = [decision for layer in layers[:position] for decision in layer]
+        beside = layers[position - 1] if position else layers[0]
+        node = self._end(before)
+        for decision in self._layers if node is not None else ():
+            added = self._with_details((*before, decision), beside)
+            if added and (after := self._completed([added, *layers[position:]])):
+                yield after
+
+    def _with_details(self, walk: Walk, beside: Walk) -> Walk | None:
+        """Return the walk with the details of its last layer decided, or None where illegal."""
+        while (node := self._end(walk)) is not None and not self._final[node]:
+            legal = [d for d, child in enumerate(self._next[node]) if child >= 0]
+            if any(self._kinds[decision] for decision in legal):
+                return walk
+            like = [decision for decision in legal if decision in beside]
+            walk = (*walk, (like or legal)[0])
+        return None if node is None else walk
+
+    def _changed(self, layers: list[Walk], position: int, edit: str) -> Walk | None:
+        """Return the walk with one detail of a layer changed, or None where none can be."""
+        layer = layers[position]
+        for changed in (*self._substituted(layer, edit), *self._toggled(layer, edit)):
+            if after := self._completed([*layers[:position], changed, *layers[position + 1 :]]):
+                return after
+        return None
+
+    def _substituted(self, layer: Walk, edit: str) -> Iterator[Walk]:
+        """Yield the layer with another value of one field, the nearest first."""
+        for index, decision in enumerate(layer):
+            for field in FIELDS[edit]:
+                siblings = self._siblings[decision].get(field, [])
+                for other in _in_turn(siblings, decision, edit):
+                    yield (*layer[:index], other, *layer[index + 1 :])
+
+    def _toggled(self, layer: Walk, edit: str) -> Iterator[Walk]:
+        """Yield the layer without a modifier that it has, or with one that it has not."""
+        kinds = [kind for kind, toggles in MODIFIERS.items() if toggles == edit]
+        present = [decision for decision in layer if self._kinds[decision] in kinds]
+        if present:
+            yield tuple(decision for decision in layer if decision not in present)
+            return
+        for decision, kind in enumerate(self._kinds):
+            if kind in kinds:
+                yield (*layer, decision)
+
+    def _completed(self, layers: Iterable[Walk]) -> Walk | None:
+        """Return the complete legal walk of these layers, or None where there is none."""
+        body = tuple(decision for layer in layers for decision in layer)
+        for tail in ((), *((stop,) for stop in self._stops)):
+            node = self._end((*body, *tail))
+            if node is not None and self._final[node]:
+                walk = (*body, *tail)
+                return walk if self._affordable(walk) else None
+        return None
+
+    def _end(self, walk: Iterable[int]) -> int | None:
+        """Return the state that a walk leads to, or None where a decision is illegal."""
+        node = 0
+        for decision in walk:
+            node = self._next[node][decision]
+            if node < 0:
+                return None
+        return node
+
+    def _affordable(self, walk: Walk) -> bool:
+        return self._limit is None or self.place(walk)[1] <= self._limit
+
+    def place(self, walk: Walk) -> tuple[int, int]:
+        """Return the state that a legal walk leads to, and its additive cost (0: none declared)."""
+        node = spent = 0
+        for decision in walk:
+            spent += self._cost[node][decision] if self._cost else 0
+            node = self._next[node][decision]
+        return node, spent
+
+    def _find_siblings(self, decision: int) -> dict[str, list[int]]:
+        """Return, by field, the options that differ from this one in that field alone."""
+        mine = self._fields[decision]
+        found: dict[str, list[int]] = {}
+        for name in mine:
+            rest = {key: value for key, value in mine.items() if key != name}
+            alike = [
+                other
+                for other, fields in enumerate(self._fields)
+                if name in fields and {k: v for k, v in fields.items() if k != name} == rest
+            ]
+            found[name] = sorted(alike, key=lambda other: self._fields[other][name][1])
+        return found
+
+    def _longest(self) -> int:
+        """Return the most layers of any walk, by going through the states backwards."""
+        most: dict[int, int] = {}
+        stack = [0]
+        while stack:
+            node = stack[-1]
+            children = {d: child for d, child in enumerate(self._next[node]) if child >= 0}
+            if todo := [child for child in children.values() if child not in most]:
+                stack += todo
+                continue
+            counts = (most[child] + self._is_layer(d) for d, child in children.items())
+            most[stack.pop()] = max(counts, default=0)
+        return most[0]
+
+    def _is_layer(self, decision: int) -> bool:
+        return self._plain or decision in self._layers
+
+
+def _in_turn(siblings: list[int], decision: int, edit: str) -> list[int]:
+    """Return the other values in the order in which an edit tries them."""
+    index = siblings.index(decision) if decision in siblings else 0
+    smaller, larger = siblings[:index], siblings[index + 1 :]
+    if edit == WIDEN:
+        return larger
+    if edit == NARROW:
+        return smaller[::-1]
+    return larger + smaller
