@@ -98,6 +98,15 @@ class QLearning(EpisodicAgent):
         self.visits = np.zeros(self.q.shape, dtype=np.int64)
         self.memory: list[list[Step]] = []
 
+    def row(self, observation: Any) -> int:
+        """Return the table's row of an observation."""
+        return int(self._row[int(observation)])
+
+    @property
+    def first_observation(self) -> NDArray[np.int64]:
+        """(rows,) the first observation of each row of the table."""
+        return np.unique(self._row, return_index=True)[1]
+
     @property
     def epsilon(self) -> float:
         """Chance of a random action at the present share of the limit."""
@@ -113,13 +122,13 @@ class QLearning(EpisodicAgent):
         legal = np.flatnonzero(mask)
         if not greedy and self.rng.random() < self.epsilon:
             return int(self.rng.choice(legal))
-        values = self.q[self._row[int(observation)], legal]
+        values = self.q[self.row(observation), legal]
         best = legal[values == values.max()]
         return int(best[0]) if greedy else int(self.rng.choice(best))
 
     def end_step(self, step: Step) -> None:
         """Count the visit; learn at once where told to."""
-        self.visits[self._row[int(step.state)], step.action] += 1
+        self.visits[self.row(step.state), step.action] += 1
         if self.online:
             self.update([step])
 
@@ -137,8 +146,8 @@ class QLearning(EpisodicAgent):
         for step in reversed(steps):
             target = step.reward
             if not step.done:
-                target += self.discount * self.q[self._row[int(step.after)], step.mask].max()
-            row = self._row[int(step.state)]
+                target += self.discount * self.q[self.row(step.after), step.mask].max()
+            row = self.row(step.state)
             self.q[row, step.action] += self.learning_rate * (target - self.q[row, step.action])
 
     def settings(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from nas_env.wrappers import Limits
 
 ROOT = Path(__file__).resolve().parents[1]
 BASELINE = "random search"
-CONSTRUCT = {"space": "chain-editable", "objective": "negative-loss"}
+CONSTRUCT: dict[str, Any] = {"space": "chain-editable", "objective": "negative-loss"}
 
 
 class Method(NamedTuple):

@@ -40,11 +40,11 @@ class Options:
     """
 
     agent: str = "maskable-ppo"
-    """Agent: random, q-learning, dqn, ppo, maskable-ppo."""
+    """Agent: random, hill-climbing, q-learning, dqn, ppo, maskable-ppo."""
     env: str = "NAS-v0"
-    """Environment id."""
+    """Environment id: NAS-v0 (append layers), NASEdit-v0 (change a finished network)."""
     space: str | None = None
-    """Search space: chain, mlp, metaqnn-svhn|cifar10|mnist. By the task if left out."""
+    """Search space; by the environment and the task if left out."""
     task: str | None = None
     """Task: digits, wine, arrays. The space's own if left out; arrays with --data."""
     data: Path | None = None
@@ -63,6 +63,10 @@ class Options:
     """End as soon as a network has this score."""
     epochs: int = 8
     """Epochs each network is trained."""
+    start: str | None = None
+    """Where episodes of NASEdit-v0 begin: random, best (of the store), or decisions: 3,14,18."""
+    max_edits: int | None = None
+    """Edits after which an episode of NASEdit-v0 is cut off."""
     max_params: int | None = None
     """Most parameters a network may have; kept by the mask."""
     max_seconds: float | None = None
@@ -111,6 +115,7 @@ def search(options: Options) -> int:
     for name in dict.fromkeys((options.agent, BASELINE)):
         env = make_env(options, name, folder.store, like=probe)
         searches[name] = run_one(name, env, limits, options.seed, folder)
+        folder.write_agent(name, searches[name].agent)
     best = searches[options.agent].best
     spec = probe.task.spec
     folder.write_best(best.candidate, spec, best.score)
@@ -126,6 +131,7 @@ def make_env(options: Options, agent: str, store: Path | None, like: NASEnv | No
     optional: dict[str, Any] = {"space": options.space, "task": options.task, "data": options.data}
     if like is not None:
         optional = {"space": options.space, "task": like.task}
+    optional |= {"start": start_of(options.start), "max_edits": options.max_edits}
     env = gymnasium.make(
         options.env,
         objective=objective(options),
@@ -139,6 +145,12 @@ def make_env(options: Options, agent: str, store: Path | None, like: NASEnv | No
         **{key: value for key, value in optional.items() if value is not None},
     )
     return env if store else env.unwrapped
+
+
+def start_of(text: str | None) -> str | list[int] | None:
+    """Return the start that an option names: a word, or the decisions of a walk."""
+    parts = (text or "").split(",")
+    return [int(part) for part in parts] if all(x.strip().isdigit() for x in parts) else text
 
 
 def objective(options: Options) -> Objective:

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from agents.base import Agent
 from agents.search.report import Report
 from agents.search.retraining import Retrained
 from nas_env.architecture import Candidate
@@ -22,7 +23,7 @@ PACKAGES = ("nas-env", "torch", "gymnasium", "stable-baselines3", "sb3-contrib",
 class RunFolder:
     """One folder per search.
 
-    Holds `options.json`, `store.sqlite`, `tensorboard/`, and at the end `summary.md`,
+    Holds `options.json`, `store.sqlite`, `tensorboard/`, `agents/`, and at the end `summary.md`,
     `summary.json`, `best.json`, `best.svg`, `best.png` and `best.safetensors`.
 
     A search continues by being run again with the same options: the store answers what was
@@ -79,6 +80,15 @@ class RunFolder:
         self._write("best.json", json.dumps(data, indent=2))
         drawing = draw(candidate.architecture, spec, f"score {score:.4f}")
         save_drawing(drawing, self.path / "best")
+
+    def agent(self, name: str) -> Path:
+        """Path of a saved agent, as `save` and `load` take it."""
+        return self.path / "agents" / name
+
+    def write_agent(self, name: str, agent: Agent) -> None:
+        """Write an agent as it is after its search."""
+        self.agent(name).parent.mkdir(exist_ok=True)
+        agent.save(self.agent(name))
 
     def write_weights(self, retrained: Retrained) -> None:
         """Write the weights of the first retraining seed as `best.safetensors`."""

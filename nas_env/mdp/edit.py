@@ -110,9 +110,9 @@ class Edit(MDP):
         self.max_edits = max_edits
         self.until_score = until_score
         self.inherit = inherit
-        self._observation = EDIT_OBSERVATIONS.get(observation)(space)
-        self.observation_space = self._observation.space
-        drawn = getattr(self._observation, "drawn", False)
+        self.observation = EDIT_OBSERVATIONS.get(observation)(space)
+        self.observation_space = self.observation.space
+        drawn = getattr(self.observation, "drawn", False)
         positions = 1 if drawn else space.edit_rules.max_layers
         self.actions = _actions(positions)
         self.drawn = drawn
@@ -196,7 +196,7 @@ class Edit(MDP):
 
     def observe(self, state: EditState) -> Any:
         """Return the observation of a state."""
-        return self._observation.observe(state)
+        return self.observation.observe(state)
 
     def label(self, action: int) -> str:
         """Return the edit, and the layer it touches where that is part of the action."""

@@ -50,6 +50,7 @@ class Bins(Observation):
     """
 
     drawn = True
+    quantity = ""
 
     def __init__(self, space: SearchSpace) -> None:
         self.edges = self.find_edges(space)
@@ -63,6 +64,10 @@ class Bins(Observation):
         """Return the number that is cut into bins."""
         raise NotImplementedError
 
+    def labels(self) -> list[str]:
+        """Return the range of each bin, as text."""
+        return [f"< {self.edges[0]:.3g}", *(f"≥ {edge:.3g}" for edge in self.edges)]
+
     def observe(self, state: EditState) -> np.int64:
         """Return the number of the bin; an edge belongs to the bin above it."""
         return np.int64(np.searchsorted(self.edges, self.value(state), side="right"))
@@ -71,6 +76,8 @@ class Bins(Observation):
 @EDIT_OBSERVATIONS.register("loss-bins")
 class LossBins(Bins):
     """The validation loss, in the bins of `loss_edges`."""
+
+    quantity = "validation loss, nats"
 
     def find_edges(self, space: SearchSpace) -> NDArray[np.float64]:
         """Return the edges in nats."""
@@ -84,6 +91,8 @@ class LossBins(Bins):
 @EDIT_OBSERVATIONS.register("accuracy-bins")
 class AccuracyBins(Bins):
     """The validation accuracy, in 100 bins of one percent."""
+
+    quantity = "validation accuracy"
 
     def find_edges(self, space: SearchSpace) -> NDArray[np.float64]:
         """Return 0.01, 0.02, ... 0.99."""

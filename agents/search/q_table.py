@@ -1,0 +1,161 @@
+"""The Q-table as a picture: values, visits, and the greedy path through what was seen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.q_learning import QLearning
+from nas_env.mdp import Edit
+from nas_env.observations.training import BINS, Bins
+from nas_env.spaces import SearchSpace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+UNVISITED = "#8fb3d9"  # no colour of the map "hot", so that unvisited is not taken for a value
+LONGEST_PATH = 50
+Cells = list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class QPicture:
+    """What is drawn of a Q-table.
+
+    Attributes:
+        values: (rows, actions) Q-values, NaN where never visited.
+        visits: (rows, actions) how often an action was taken.
+        rows: Label of each row.
+        actions: Label of each action.
+        rows_title: What the rows are.
+        path: Row and action of each step of the greedy path.
+    """
+
+    values: NDArray[np.float64]
+    visits: NDArray[np.int64]
+    rows: Sequence[str]
+    actions: Sequence[str]
+    rows_title: str
+    path: Cells
+
+
+def picture_of(agent: QLearning) -> QPicture:
+    """Return the picture of an agent's table.
+
+    With bins of the loss or the accuracy a row is a bin. Where decisions are appended, a row is the
+    number of decisions so far, and a value the mean over its states, weighted by their visits. In
+    other environments a row is a state that was visited.
+    """
+    inner: Any = agent.env.unwrapped
+    actions = [inner.mdp.label(action) for action in range(agent.q.shape[1])]
+    observation = getattr(inner.mdp, "observation", None)
+    path = greedy_path(agent)
+    if isinstance(observation, Bins):
+        values = np.where(agent.visits > 0, agent.q, np.nan)
+        title = f"{observation.quantity}, in {BINS} bins"
+        return QPicture(values, agent.visits, observation.labels(), actions, title, path)
+    if isinstance(inner.mdp, Edit):
+        groups = np.full(len(agent.q), -1)
+        seen = np.flatnonzero(agent.visits.any(axis=1))
+        groups[seen] = np.arange(len(seen))
+        rows, title = [str(state) for state in seen], "automaton state (those visited)"
+    else:
+        groups = depths(inner.space)[agent.first_observation]
+        rows, title = [str(depth) for depth in range(groups.max())], "decisions so far"
+    values, visits = grouped(agent.q, agent.visits, groups, len(rows))
+    return QPicture(values, visits, rows, actions, title, [(int(groups[r]), a) for r, a in path])
+
+
+def depths(space: SearchSpace) -> NDArray[np.int64]:
+    """Return (states,) the fewest decisions that lead to each automaton state."""
+    following = space.automaton().next_state
+    depth = np.full(len(following), -1, dtype=np.int64)
+    depth[0] = 0
+    for node, row in enumerate(
+        following
+    ):  # breadth first: a state comes after one that leads to it
+        children = row[row >= 0]
+        fresh = children[depth[children] < 0]
+        depth[fresh] = depth[node] + 1
+    return depth
+
+
+def grouped(
+    q: NDArray[np.float64], visits: NDArray[np.int64], groups: NDArray[np.int64], rows: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the visit-weighted mean values and the visits of groups of table rows."""
+    total = np.zeros((rows, q.shape[1]))
+    count = np.zeros((rows, q.shape[1]), dtype=np.int64)
+    inside = (groups >= 0) & (groups < rows)
+    np.add.at(total, groups[inside], (q * visits)[inside])
+    np.add.at(count, groups[inside], visits[inside])
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0), count
+
+
+def greedy_path(agent: QLearning) -> Cells:
+    """Return table row and action of the greedy path, as far as it was seen.
+
+    It begins where most remembered episodes began, takes the best visited action of each row, and
+    goes on to the row that most often came next.
+    """
+    steps = [step for episode in agent.memory for step in episode]
+    follows: dict[tuple[int, int], Counter[int | None]] = {}
+    for step in steps:
+        after = None if step.done else agent.row(step.after)
+        key = agent.row(step.state), int(step.action)
+        follows.setdefault(key, Counter())[after] += 1
+    starts = Counter(agent.row(episode[0].state) for episode in agent.memory if episode)
+    row: int | None = starts.most_common(1)[0][0] if starts else None
+    path: Cells = []
+    while row is not None and len(path) < LONGEST_PATH:
+        visited = np.flatnonzero(agent.visits[row])
+        known = [action for action in visited if (row, int(action)) in follows]
+        if not known:
+            break
+        action = int(known[int(agent.q[row, known].argmax())])
+        if (row, action) in path:
+            break  # it goes round in a circle
+        path.append((row, action))
+        row = follows[row, action].most_common(1)[0][0]
+    return path
+
+
+def draw_q(picture: QPicture, title: str = "") -> Figure:
+    """Return a figure: Q-values with the greedy path, and visits beside them."""
+    from matplotlib.colors import LogNorm
+    from matplotlib.figure import Figure
+
+    height = float(np.clip(0.22 * len(picture.rows) + 2.8, 4.5, 9))
+    width = float(np.clip(0.5 * len(picture.actions) + 5, 9, 16))
+    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    image = _heat(left, picture.values, picture, cmap="hot")
+    figure.colorbar(image, ax=left, label="Q-value")
+    if picture.path:
+        rows, actions = zip(*picture.path, strict=True)
+        left.plot(actions, rows, color="#18a558", marker="o", markersize=5, linewidth=1.2)
+        left.plot(actions[:1], rows[:1], color="#18a558", marker="s", markersize=9)
+    left.set_title("Q-values; green: greedy path (square: start)", fontsize=9)
+    left.set_ylabel(picture.rows_title)
+    counts = np.where(picture.visits > 0, picture.visits, np.nan)
+    norm = LogNorm(1, max(2, int(picture.visits.max(initial=1))))
+    image = _heat(right, counts, picture, cmap="viridis", norm=norm)
+    figure.colorbar(image, ax=right, label="visits")
+    right.set_title("visits", fontsize=9)
+    figure.suptitle(title or "Q-table; blue cells were never visited", fontsize=10)
+    return figure
+
+
+def _heat(axes: Any, table: NDArray[np.float64], picture: QPicture, **style: Any) -> Any:
+    image = axes.imshow(table, aspect="auto", interpolation="nearest", **style)
+    image.cmap.set_bad(UNVISITED)
+    every = max(1, len(picture.rows) // 20)
+    axes.set_yticks(range(0, len(picture.rows), every), picture.rows[::every], fontsize=7)
+    names = picture.actions
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6 if len(names) > 25 else 7)
+    return image
