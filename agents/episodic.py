@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from agents.limits import share_used
 from nas_env.errors import InvalidDataError
@@ -46,6 +47,7 @@ class EpisodicAgent(ABC):
         self.logger = Logger(folder=None, output_formats=[])
         self._total_timesteps = 1
         self._seeded = False
+        self._vector: VecEnv | None = None
 
     @classmethod
     def create(cls, env: gymnasium.Env[Any, Any], seed: int, device: str, **settings: Any) -> Self:
@@ -78,7 +80,7 @@ class EpisodicAgent(ABC):
         """Play and learn for so many steps, or until the callback returns False.
 
         Args:
-            total_timesteps: Environment steps; the last episode may be cut.
+            total_timesteps: Environment steps; the episode in which they run out is played on.
             callback: A Stable-Baselines3 callback, or a list of them.
             progress_bar: Show steps on the terminal.
         """
@@ -106,9 +108,11 @@ class EpisodicAgent(ABC):
         action = self.act(observation, np.asarray(mask, dtype=bool).ravel(), greedy=deterministic)
         return np.int64(action), None
 
-    def get_env(self) -> Any:
-        """Return None: there is no vector environment. For Stable-Baselines3's callbacks."""
-        return None
+    def get_env(self) -> VecEnv:
+        """Return the environment as a vector of one, for Stable-Baselines3's callbacks."""
+        if self._vector is None:
+            self._vector = DummyVecEnv([lambda: self.env])
+        return self._vector
 
     def set_logger(self, logger: Logger) -> None:
         """Take a Stable-Baselines3 logger."""

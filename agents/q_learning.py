@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from agents.base import AGENTS
 from agents.episodic import EpisodicAgent, Step
 from nas_env.errors import IncompatibleError, InvalidSettingError
+from nas_env.registry import unknown_name
 
 # Table 2: (epsilon, unique networks), 2,700 in all. Here as shares of the limit, whatever it is.
 METAQNN_SCHEDULE = (
@@ -46,8 +47,9 @@ class QLearning(EpisodicAgent):
         seed: Seed of the agent.
         learning_rate: alpha, 0.01 in the paper.
         discount: gamma, 1 in the paper.
-        initial_value: Every Q-value at the start: 0.5 in the paper; the highest possible score
-            explores optimistically.
+        initial_value: Every Q-value at the start: a number, "middle" of the objective's bounds
+            (0.5 for the paper's accuracies) or "optimistic", their upper end: then every decision
+            looks best until it was tried.
         replay: Episodes replayed after each episode, 100 in the paper.
         schedule: Pairs of epsilon and its weight, in order; the weights are shares of the limit.
         bins: Whether the table is over the space's coarser states (for `chain`, the paper's three
@@ -68,7 +70,7 @@ class QLearning(EpisodicAgent):
         seed: int = 0,
         learning_rate: float = 0.01,
         discount: float = 1.0,
-        initial_value: float = 0.5,
+        initial_value: float | str = "middle",
         replay: int = 100,
         schedule: Sequence[Sequence[float]] = METAQNN_SCHEDULE,
         bins: bool = False,
@@ -87,14 +89,14 @@ class QLearning(EpisodicAgent):
             )
         self.learning_rate = learning_rate
         self.discount = discount
-        self.initial_value = initial_value
+        self.initial_value = _initial_value(env, initial_value)
         self.replay = replay
         self.schedule = [(float(epsilon), float(weight)) for epsilon, weight in schedule]
         self.bins = bins
         self.online = online
         self._row = _rows(env, bins)
         actions = int(env.action_space.n)  # type: ignore[attr-defined]
-        self.q = np.full((int(self._row.max()) + 1, actions), initial_value)
+        self.q = np.full((int(self._row.max()) + 1, actions), self.initial_value)
         self.visits = np.zeros(self.q.shape, dtype=np.int64)
         self.memory: list[list[Step]] = []
 
@@ -178,6 +180,16 @@ class QLearning(EpisodicAgent):
             state, action, after, done = (int(x) for x in numbers)
             step = Step(state, action, float(reward), after, mask, bool(done))
             self.memory[episode].append(step)
+
+
+def _initial_value(env: gymnasium.Env[Any, Any], value: float | str) -> float:
+    if not isinstance(value, str):
+        return float(value)
+    low, high = env.unwrapped.objective.bounds  # type: ignore[attr-defined]
+    known = {"middle": (low + high) / 2, "optimistic": high}
+    if value not in known:
+        raise unknown_name("initial value", value, known)
+    return float(known[value])
 
 
 def _rows(env: gymnasium.Env[Any, Any], bins: bool) -> NDArray[np.int64]:

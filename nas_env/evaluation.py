@@ -66,6 +66,8 @@ class Budget:
             raise InvalidSettingError(
                 f"Budget setting horizon must be >= epochs ({self.epochs}), but is {self.horizon}."
             )
+        if self.horizon == self.epochs:
+            object.__setattr__(self, "horizon", None)  # the same budget, hence the same key
         if not 0 <= self.training_seed < 2**63:
             raise InvalidSettingError(
                 f"Budget setting training_seed must be in [0, 2**63), but is {self.training_seed}."

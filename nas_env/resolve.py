@@ -130,9 +130,19 @@ def make_evaluator(
     device: str,
     precision: str,
 ) -> Evaluator:
-    """Return the evaluator with the store around it, unless its answers are free."""
-    if not isinstance(given, str):
-        return given
+    """Return the evaluator with the store around it, unless its answers are free.
+
+    Raises:
+        IncompatibleError: An evaluator was given that was made for another task.
+    """
+    if isinstance(given, Evaluator):
+        own = getattr(given, "task", task)
+        if own.fingerprint != task.fingerprint:
+            raise IncompatibleError(
+                f"The evaluator was made for task {own.spec.name!r}, but the environment has "
+                f"{task.spec.name!r}. Make both for one task."
+            )
+        return given if given.free or isinstance(given, Cached) else Cached(given, store, objective)
     factory = EVALUATORS.get(given)
     if precision == "auto" and not getattr(factory, "free", False):
         precision = _settled_precision(factory, task, store, device)

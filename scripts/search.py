@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +15,7 @@ import torch
 import tyro
 
 import nas_env  # noqa: F401 - registers the environments
-from agents import observation_of
+from agents import AGENTS, observation_of
 from agents.search import SearchResult, run_search
 from agents.search.folder import RunFolder, versions
 from agents.search.progress import Progress
@@ -22,13 +23,25 @@ from agents.search.reference import reference_candidate
 from agents.search.report import Report
 from agents.search.retraining import Retrained, retrain
 from nas_env.env import NASEnv
-from nas_env.errors import NASError
+from nas_env.errors import InvalidSettingError, NASError
+from nas_env.evaluators import EVALUATORS
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES, Objective
+from nas_env.registration import ENVIRONMENTS
+from nas_env.registry import Registry, unknown_name
+from nas_env.spaces import SPACES
+from nas_env.tasks import TASKS
 from nas_env.wrappers import Limits
 
 INTERRUPTED = 130
 BASELINE = "random"
+BY_OTHERS = "If left out, what fits the environment, the other options or --data."
+MADE_UP = "The scores of synthetic are made up and free."
+
+
+def named(what: str, registry: Registry[Any], more: str = "") -> Any:
+    """Return the help of an option that takes a registered name."""
+    return tyro.conf.arg(help=f"{what}: {', '.join(registry)}. {more}".strip())
 
 
 @dataclass(frozen=True)
@@ -39,22 +52,17 @@ class Options:
     handwritten digits, 100 trained networks, accuracy under a parameter cost.
     """
 
-    agent: str = "maskable-ppo"
-    """Agent: random, hill-climbing, q-learning, dqn, ppo, maskable-ppo."""
+    agent: Annotated[str, named("Agent", AGENTS)] = "maskable-ppo"
     env: str = "NAS-v0"
     """Environment id: NAS-v0 (append layers), NASEdit-v0 (change a finished network)."""
-    space: str | None = None
-    """Search space; by the environment and the task if left out."""
-    task: str | None = None
-    """Task: digits, wine, arrays. The space's own if left out; arrays with --data."""
+    space: Annotated[str | None, named("Search space", SPACES, BY_OTHERS)] = None
+    task: Annotated[str | None, named("Task", TASKS, BY_OTHERS)] = None
     data: Path | None = None
     """File with your data for the task arrays (.npz: x, y or x_train, y_train, x_test, y_test)."""
-    objective: str = "accuracy-under-cost"
-    """What is maximised: accuracy, negative-loss, accuracy-under-cost."""
+    objective: Annotated[str, named("What is maximised", OBJECTIVES)] = "accuracy-under-cost"
     target_params: int = 10_000
     """Parameters above which accuracy-under-cost charges."""
-    evaluator: str = "training"
-    """How networks are scored: training, or synthetic (made up and free, to try things out)."""
+    evaluator: Annotated[str, named("How networks are scored", EVALUATORS, MADE_UP)] = "training"
     evaluations: int | None = 100
     """End after so many networks new to this search ("None": no such limit)."""
     seconds: float | None = None
@@ -96,18 +104,19 @@ def main(options: Options) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
-    except NASError as error:
+    except (NASError, gymnasium.error.Error) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
 def search(options: Options) -> int:
     """Run agent and random search, train the best networks anew, write and print the report."""
+    check(options)
     limits = Limits(options.evaluations, options.seconds, options.until_score)
     path = options.output or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    observation_of(options.agent, options.env)  # refuse an unknown agent before anything is written
     probe = make_env(options, options.agent, None)
     folder = RunFolder(path, recorded(options), options.resume)
+    print(f"writing to {path}", file=sys.stderr, flush=True)
     if options.resume and folder.finished:
         print(f"The search in {path} has finished.\n\n{folder.summary}")
         return 0
@@ -124,6 +133,25 @@ def search(options: Options) -> int:
     folder.write_report(report, text)
     print(f"\n{text}\nWritten to {path}")
     return 0
+
+
+def check(options: Options) -> None:
+    """Refuse what cannot work before anything is written.
+
+    Raises:
+        UnknownNameError: No such environment or agent.
+        InvalidSettingError: A number is out of its range.
+    """
+    ids = [row.id for row in ENVIRONMENTS]
+    if options.env not in ids:
+        raise unknown_name("environment", options.env, ids)
+    observation_of(options.agent, options.env)
+    for name, least in (("seed", 0), ("retrain_seeds", 1)):
+        if getattr(options, name) < least:
+            flag = name.replace("_", "-")
+            raise InvalidSettingError(
+                f"Option --{flag} must be >= {least}, but is {getattr(options, name)}."
+            )
 
 
 def make_env(options: Options, agent: str, store: Path | None, like: NASEnv | None = None) -> Any:
@@ -179,10 +207,9 @@ def make_report(
     first = 1 + options.seed * options.retrain_seeds  # no two searches share a retraining seed
     seeds = range(first, first + options.retrain_seeds)
     retrained: list[Retrained] = []
-    if options.evaluator == "training":
-        evaluator = make_env(
-            options, options.agent, folder.store, env
-        ).unwrapped.evaluator.evaluator
+    searching = make_env(options, options.agent, folder.store, env).unwrapped.evaluator
+    evaluator = getattr(searching, "evaluator", None)  # what stands behind the store
+    if isinstance(evaluator, Training):
         retrained = retrain_all(options, env, evaluator, searches, seeds)
         folder.write_weights(retrained[0])
     return Report(settings, searches, retrained, env.task.spec.sizes[2], list(seeds))
@@ -216,4 +243,4 @@ def recorded(options: Options) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options, description=Options.__doc__)))
+    sys.exit(main(tyro.cli(Options, description=inspect.cleandoc(Options.__doc__ or ""))))

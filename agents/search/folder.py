@@ -27,7 +27,8 @@ class RunFolder:
     `summary.json`, `best.json`, `best.svg`, `best.png` and `best.safetensors`.
 
     A search continues by being run again with the same options: the store answers what was
-    evaluated before, so the same decisions come again, fast, up to where it stopped.
+    evaluated before, so the same decisions come again, fast, up to where it stopped. Where seconds
+    are limited they come again only roughly: schedules then follow the clock.
 
     Args:
         path: The folder.

@@ -45,13 +45,17 @@ class Report:
             data["noise_floor"] = self.noise_floor()
         return data
 
-    def noise_floor(self) -> dict[str, float]:
-        """Return what a new seed alone changes, and what one test image is worth."""
+    def noise_floor(self) -> dict[str, float | None]:
+        """Return what a new seed changes (None: one seed), and what one test image is worth."""
+        several = len(self.seeds) > 1
         return {
-            "pooled_sd_accuracy": pooled_sd([x.accuracies for x in self.retrained]),
-            "pooled_sd_score": pooled_sd([x.scores for x in self.retrained]),
+            "pooled_sd_accuracy": self._pooled("accuracies") if several else None,
+            "pooled_sd_score": self._pooled("scores") if several else None,
             "one_test_sample": 1 / self.test_size,
         }
+
+    def _pooled(self, values: str) -> float:
+        return pooled_sd([getattr(x, values) for x in self.retrained])
 
     def markdown(self) -> str:
         """Return the summary as Markdown."""
@@ -59,6 +63,7 @@ class Report:
         if self.retrained:
             parts.insert(0, self._retrained_table())
         parts.append("\n".join(f"- {line}" for line in self.verdicts()))
+        parts.append(self._settings())
         return "\n\n".join(parts) + "\n"
 
     def verdicts(self) -> list[str]:
@@ -67,7 +72,6 @@ class Report:
         return [*self._compare_found(), *self._compare_retrained(), *lines]
 
     def _retrained_table(self) -> str:
-        floor = self.noise_floor()
         seeds = ", ".join(map(str, self.seeds))
         lines = [
             f"Each network trained anew with {len(self.seeds)} seeds ({seeds}); test split of "
@@ -82,13 +86,24 @@ class Report:
                 f"| {x.name} | {100 * accuracy[0]:.2f} ± {100 * accuracy[1]:.2f} "
                 f"| {score[0]:.4f} ± {score[1]:.4f} | {x.params:,} | {x.macs:,} |"
             )
-        lines += [
-            "",
-            f"Noise floor: a new seed moves test accuracy by "
-            f"{100 * floor['pooled_sd_accuracy']:.2f} points and "
-            f"score by {floor['pooled_sd_score']:.4f} (pooled sd); one test sample is "
-            f"{100 * floor['one_test_sample']:.2f} points.",
-        ]
+        return "\n".join([*lines, "", self._noise()])
+
+    def _noise(self) -> str:
+        sample = f"one test sample is {100 / self.test_size:.2f} points."
+        if len(self.seeds) == 1:
+            return f"Noise floor: unknown, for there is one retraining seed; {sample}"
+        return (
+            "Noise floor: a new seed moves test accuracy by "
+            f"{100 * self._pooled('accuracies'):.2f} points and score by "
+            f"{self._pooled('scores'):.4f} (pooled sd); {sample}"
+        )
+
+    def _settings(self) -> str:
+        lines = ["How it was made:", ""]
+        for name, value in self.settings.items():
+            if isinstance(value, dict):
+                value = ", ".join(f"{key} {x}" for key, x in value.items())
+            lines.append(f"- {name}: {value}")
         return "\n".join(lines)
 
     def _searches_table(self) -> str:
@@ -131,7 +146,10 @@ class Report:
         if not self.retrained:
             return []
         agent, *others = self.retrained
-        error = pooled_sd([x.scores for x in self.retrained]) * sqrt(2 / len(self.seeds))
+        if len(self.seeds) == 1:
+            names = " and ".join(x.name for x in self.retrained)
+            return [f"Retrained with one seed, {names} cannot be told apart."]
+        error = self._pooled("scores") * sqrt(2 / len(self.seeds))
         return [_verdict(agent, other, error) for other in others]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidArchitectureError
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators.training import Training
+from nas_env.evaluators.training import Training, is_out_of_memory
 from nas_env.network import predict
 from nas_env.objectives import Objective
 from nas_env.tasks.base import TrainingDiverged, TrainingTimeout
@@ -81,7 +81,9 @@ def retrain(
     for number, seed in enumerate(seeds):
         try:
             network, curve = evaluator.train(candidate, replace(budget, training_seed=seed))
-        except FAILURES:
+        except Exception as error:
+            if not (isinstance(error, FAILURES) or is_out_of_memory(error)):
+                raise
             accuracies.append(0.0)
             scores.append(objective.failure)
             continue

@@ -8,11 +8,12 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import Logger, configure
 
 from agents.base import Agent, make_agent
 from agents.search.callback import SearchCallback
 from agents.search.progress import Progress
+from nas_env.errors import InvalidSettingError
 from nas_env.wrappers import STAGNATION, Limits, TrackSearch, Trial
 
 EPISODES_WITHOUT_LIMIT = 1_000_000
@@ -34,7 +35,16 @@ class SearchResult:
 
     @property
     def best(self) -> Trial:
-        """The trial with the highest score; the earliest of equals."""
+        """The trial with the highest score; the earliest of equals.
+
+        Raises:
+            InvalidSettingError: The limit was too small for a single network.
+        """
+        if not self.tracker.trials:
+            raise InvalidSettingError(
+                f"The search ended ({self.reason}) before its first network was finished. "
+                "Raise the limit."
+            )
         return max(self.tracker.trials, key=lambda trial: (trial.score, -trial.episode))
 
     def quarters(self) -> tuple[float, float]:
@@ -69,8 +79,10 @@ def run_search(
     """
     tracker = TrackSearch(env, limits)
     agent = make_agent(agent_name, tracker, seed, **settings)
-    outputs = ["tensorboard"] if tensorboard is not None else []
-    agent.set_logger(configure(str(tensorboard) if tensorboard else None, outputs))
+    if tensorboard is None:
+        agent.set_logger(Logger(folder=None, output_formats=[]))
+    else:
+        agent.set_logger(configure(str(tensorboard), ["tensorboard"]))
     callback = SearchCallback(tracker, progress, draw_best=tensorboard is not None)
     agent.learn(_most_steps(env, limits), callback)
     return SearchResult(agent, tracker, tracker.finished or "steps")

@@ -83,7 +83,11 @@ class Training(Evaluator):
         kept: Kept = self.__dict__.setdefault("_kept", Kept())
         old = self._parents_weights(candidate.parent, budget, kept)
         grad = torch.inference_mode(False), torch.enable_grad()  # the caller may act without
-        with grad[0], grad[1], self._threads(), seeded(budget.training_seed, self.device):
+        repeatable = torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        )  # on a GPU; float32 is float32 there too
+        seed = seeded(budget.training_seed, self.device)
+        with grad[0], grad[1], repeatable, self._threads(), seed:
             network = build(candidate.architecture, self.task.spec)
             if candidate.parent is not None and old is not None:
                 inherit(network, candidate.architecture, candidate.parent.architecture, old)

@@ -165,6 +165,8 @@ class MDP(ABC):
             return self.take(state, action, illegal=False)
         if self.illegal == "project":
             legal = self.legal(state)
+            if not legal:
+                raise IllegalDecisionError(f"Nothing is legal after {state.walk}. Begin anew.")
             return self.take(state, legal[action % len(legal)], illegal=True)
         after = state._replace(steps=state.steps + 1)
         if self.illegal == "terminate":

@@ -32,7 +32,7 @@ class Automaton:
         to_go: (states, decisions) int64 cost of a decision plus the cheapest way to finish after
             it, or None. A walk that has spent c can stay under a limit exactly where
             c + to_go <= limit.
-        dearest: The highest cost of any complete walk, or None.
+        most: (states,) the highest cost to finish from each state, or None.
     """
 
     states: tuple[Hashable, ...]
@@ -41,7 +41,7 @@ class Automaton:
     walks: tuple[int, ...]
     cost: NDArray[np.int64] | None
     to_go: NDArray[np.int64] | None
-    dearest: int | None
+    most: NDArray[np.int64] | None
 
     @property
     def legal(self) -> NDArray[np.bool_]:
@@ -52,6 +52,11 @@ class Automaton:
     def num_states(self) -> int:
         """Number of states."""
         return len(self.states)
+
+    @property
+    def dearest(self) -> int | None:
+        """The highest cost of any complete walk, or None."""
+        return None if self.most is None else int(self.most[0])
 
     @property
     def cheapest(self) -> NDArray[np.int64] | None:
@@ -91,8 +96,8 @@ def compile_space(space: SearchSpace) -> Automaton:
     if costs is None:
         return Automaton(tuple(states), next_state, final, tuple(walks), None, None, None)
     cost = np.array(costs, dtype=np.int64).reshape(next_state.shape)
-    to_go, dearest = _finishing_costs(next_state, final, cost, order)
-    return Automaton(tuple(states), next_state, final, tuple(walks), cost, to_go, dearest)
+    to_go, most = _finishing_costs(next_state, final, cost, order)
+    return Automaton(tuple(states), next_state, final, tuple(walks), cost, to_go, most)
 
 
 def _explore(
@@ -149,7 +154,7 @@ def _finishing_costs(
     final: NDArray[np.bool_],
     cost: NDArray[np.int64],
     order: list[int],
-) -> tuple[NDArray[np.int64], int]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     to_go = np.full(cost.shape, NO_WALK, dtype=np.int64)
     least = np.zeros(len(final), dtype=np.int64)
     most = np.zeros(len(final), dtype=np.int64)
@@ -161,4 +166,4 @@ def _finishing_costs(
         to_go[state, legal] = cost[state, legal] + least[children]
         least[state] = to_go[state].min()
         most[state] = (cost[state, legal] + most[children]).max()
-    return to_go, int(most[0])
+    return to_go, most

@@ -179,16 +179,20 @@ class SearchSpace(ABC):
         return self.assemble(tuple(int(decision) for decision in walk))
 
     def size(self) -> int:
-        """Return the exact number of complete legal walks, the parameter limit respected."""
+        """Return the exact number of complete legal walks, the parameter limit respected.
+
+        Under a limit every different cost so far is followed: seconds for small spaces, many
+        minutes for a MetaQNN preset.
+        """
         automaton = self.automaton()
-        if self.max_params is None or automaton.cost is None:
+        if self.max_params is None or automaton.cost is None or automaton.most is None:
             return automaton.walks[0]
         complete, frontier = 0, Counter({(0, 0): 1})  # (state, spent) -> number of prefixes
         while frontier:
             after: Counter[tuple[int, int]] = Counter()
             for (state, spent), count in frontier.items():
-                if automaton.final[state]:
-                    complete += count
+                if spent + automaton.most[state] <= self.max_params:
+                    complete += count * automaton.walks[state]
                     continue
                 for decision in np.flatnonzero(automaton.allowed(state, spent, self.max_params)):
                     price = int(automaton.cost[state, decision])

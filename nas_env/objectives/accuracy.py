@@ -1,0 +1,18 @@
+"""`accuracy`: the share of validation samples that are named rightly."""
+
+from __future__ import annotations
+
+from nas_env.evaluation import Evaluation
+from nas_env.objectives.base import OBJECTIVES, Objective
+
+
+@OBJECTIVES.register("accuracy")
+class Accuracy(Objective):
+    """Validation accuracy, in [0, 1]."""
+
+    bounds = (0.0, 1.0)
+    failure = 0.0
+
+    def value(self, evaluation: Evaluation) -> float:
+        """Return the accuracy."""
+        return float(evaluation.metrics["accuracy"])

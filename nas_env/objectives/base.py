@@ -1,0 +1,39 @@
+"""The interface of an objective."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from nas_env.evaluation import Evaluation
+from nas_env.registry import Registry
+
+
+class Objective(ABC):
+    """Turns what came out of an evaluation into one number.
+
+    Attributes:
+        bounds: Least and greatest score, both finite.
+        failure: Score of every outcome but "ok"; within the bounds.
+    """
+
+    bounds: tuple[float, float]
+    failure: float
+
+    @abstractmethod
+    def value(self, evaluation: Evaluation) -> float:
+        """Return the value of a successful evaluation, which `score` clips to the bounds."""
+
+    def score(self, evaluation: Evaluation) -> float:
+        """Return the value within the bounds, or `failure` where the evaluation failed."""
+        if not evaluation.ok:
+            return self.failure
+        return min(max(self.value(evaluation), self.bounds[0]), self.bounds[1])
+
+    def describe(self) -> str:
+        """Return a text that is equal for objectives with equal scores."""
+        settings = ", ".join(f"{key}={value}" for key, value in sorted(vars(self).items()))
+        return f"{type(self).__name__}({settings})"
+
+
+OBJECTIVES: Registry[Callable[..., Objective]] = Registry("objective", package="nas_env.objectives")

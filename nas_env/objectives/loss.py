@@ -1,0 +1,29 @@
+"""`negative-loss`: the mean loss with its sign turned."""
+
+from __future__ import annotations
+
+from nas_env.errors import InvalidSettingError
+from nas_env.evaluation import Evaluation
+from nas_env.objectives.base import OBJECTIVES, Objective
+
+
+@OBJECTIVES.register("negative-loss")
+class NegativeLoss(Objective):
+    """The mean validation loss with its sign turned, R = -(1/N) sum L_i.
+
+    Args:
+        worst: Loss in nats at which the score is cut off; also the loss of a failure.
+
+    Raises:
+        InvalidSettingError: `worst` is not positive.
+    """
+
+    def __init__(self, worst: float = 10.0) -> None:
+        if not worst > 0:
+            raise InvalidSettingError(f"Objective setting worst must be > 0, but is {worst}.")
+        self.bounds = (-worst, 0.0)
+        self.failure = -worst
+
+    def value(self, evaluation: Evaluation) -> float:
+        """Return minus the loss."""
+        return -float(evaluation.metrics["loss"])
