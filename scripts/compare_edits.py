@@ -51,7 +51,7 @@ METHODS = {
     ),
     "Q-learning, last automaton state, edit": Method("q-learning", "NASEdit-v0", "state", {}),
     "Q-learning, automaton states, construct": Method(
-        "q-learning", "NAS-v0", "state", {"initial_value": 0.0}
+        "q-learning", "NAS-v0", "state", {"initial_value": "optimistic"}
     ),
     "masked PPO, edit": Method("maskable-ppo", "NASEdit-v0", "features", {}),
     "masked PPO, construct": Method("maskable-ppo", "NAS-v0", "tokens", {}),

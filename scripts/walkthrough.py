@@ -1,0 +1,192 @@
+"""Run the tutorial's loop with made-up and with trained scores, and write docs/walkthrough.md.
+
+The text is `walkthrough_template.md`; every number and picture in the page comes from this run.
+"""
+
+from __future__ import annotations
+
+import json
+import string
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+import tyro
+
+from agents.episodic import Step
+from agents.q_learning import QLearning
+from agents.search.folder import versions
+from agents.search.q_table import draw_q, picture_of
+from agents.search.retraining import mean_sd
+from nas_env.rendering import save_drawing
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATE = Path(__file__).with_name("walkthrough_template.md")
+START = (0, 14, 17, 19, 21)  # one 1x1 convolution of 8 channels, ReLU, nothing else
+ALPHA, GAMMA, EPSILON = 0.1, 0.9, 0.1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Run the tutorial's loop with made-up and with trained scores, and write the walkthrough."""
+
+    free_episodes: int = 1000
+    """Episodes with the synthetic evaluator."""
+    episodes: int = 30
+    """Episodes in which networks are trained."""
+    edits: int = 10
+    """Edits of a trained episode."""
+    seeds: int = 3
+    """Runs in which networks are trained: seeds 0, 1, ..."""
+    epochs: int = 8
+    """Epochs each network is trained."""
+    comparison: Path = ROOT / "docs" / "edits.json"
+    """Results of compare_edits.py, for the section on richer observations."""
+    output: Path = ROOT / "docs" / "walkthrough.md"
+    """The page; its pictures lie in a folder of the same name."""
+
+
+@dataclass
+class Story:
+    """What one run of the loop left."""
+
+    agent: QLearning
+    first: dict[str, Any]
+    best: dict[str, Any]
+    last: dict[str, Any]
+    networks: dict[str, int]
+    seconds: float
+    ends: list[float] = field(default_factory=list)
+
+
+def tutorial(env: Any, episodes: int, seed: int) -> Story:
+    """Run the loop of the README, unmasked, and keep what the page needs."""
+    q = np.zeros((100, 10))
+    rng = np.random.default_rng(seed)
+    visits, memory = np.zeros(q.shape, dtype=np.int64), []
+    networks: dict[str, int] = {}
+    started, ends = time.perf_counter(), []
+    story: Story | None = None
+    for episode in range(episodes):
+        state, info = env.reset(seed=seed if episode == 0 else None)
+        present, steps, done = info["evaluation"], [], False
+        if story is None:
+            story = Story(QLearning(env), present, present, present, networks, 0.0)
+        while not done:
+            action = rng.integers(10) if rng.random() < EPSILON else q[state].argmax()
+            after, reward, terminated, truncated, info = env.step(action)
+            value = 0.0 if terminated else q[after].max()
+            q[state, action] += ALPHA * (reward + GAMMA * value - q[state, action])
+            done = terminated or truncated
+            visits[state, action] += 1
+            mask = info["action_mask"].astype(bool)
+            steps.append(Step(state, int(action), reward, after, mask, terminated))
+            if "evaluation" in info:
+                present = info["evaluation"]
+                networks[info["architecture"]] = int(after)
+                story.best = max(story.best, present, key=lambda x: x["score"])
+            state = after
+        memory.append(steps)
+        ends.append(present["score"])
+        story.last = present
+    assert story is not None
+    story.agent.q, story.agent.visits, story.agent.memory = q, visits, memory
+    story.seconds, story.ends = time.perf_counter() - started, ends
+    return story
+
+
+def make(settings: Settings, evaluator: str) -> Any:
+    """Return the environment of a part of the page."""
+    common: dict[str, Any] = {"observation": "loss-bins", "evaluator": evaluator}
+    if evaluator == "training":
+        common |= {"start": START, "max_edits": settings.edits, "device": "cpu"}
+        common["budget"] = {"epochs": settings.epochs}
+    return gymnasium.make("NASEdit-v0", **common)
+
+
+def main(settings: Settings) -> int:
+    """Run everything and write the page."""
+    torch.set_num_threads(1)
+    pictures = settings.output.with_suffix("")
+    pictures.mkdir(parents=True, exist_ok=True)
+    free = tutorial(make(settings, "synthetic"), settings.free_episodes, 0)
+    save_drawing(
+        draw_q(picture_of(free.agent), "1,000 episodes, made-up scores"), pictures / "free"
+    )
+    stories = []
+    for seed in range(settings.seeds):
+        stories.append(tutorial(make(settings, "training"), settings.episodes, seed))
+        print(f"seed {seed}: {stories[-1].seconds:.0f} s, best {stories[-1].best['score']:.4f}")
+    title = f"{settings.episodes} episodes, trained networks, seed 0"
+    save_drawing(draw_q(picture_of(stories[0].agent), title), pictures / "trained")
+    values = numbers(settings, free, stories)
+    page = string.Template(TEMPLATE.read_text("utf-8")).substitute(values)
+    settings.output.write_text(page, encoding="utf-8")
+    print(f"Written: {settings.output}")
+    return 0
+
+
+def numbers(settings: Settings, free: Story, stories: list[Story]) -> dict[str, str]:
+    """Return the numbers of the page."""
+    shared = [aliased(story) for story in stories]
+    command = " ".join(["python scripts/walkthrough.py", *sys.argv[1:]])
+    return {
+        "command": command,
+        "versions": ", ".join(f"{k} {v}" for k, v in versions().items() if k != "commit"),
+        "pictures": settings.output.with_suffix("").name,
+        "free_episodes": f"{settings.free_episodes:,}",
+        "free_first": f"{np.mean(free.ends[: len(free.ends) // 10]):.3f}",
+        "free_last": f"{np.mean(free.ends[-(len(free.ends) // 10) :]):.3f}",
+        "episodes": str(settings.episodes),
+        "edits": str(settings.edits),
+        "epochs": str(settings.epochs),
+        "seeds": str(settings.seeds),
+        "start_loss": f"{stories[0].first['loss']:.3f}",
+        "start_accuracy": f"{100 * stories[0].first['accuracy']:.1f}",
+        "start_params": f"{stories[0].first['params']:,}",
+        "seconds": f"{np.mean([x.seconds for x in stories]):.0f}",
+        "networks": over(stories, lambda x: len(x.networks), 0),
+        "best_loss": over(stories, lambda x: x.best["loss"], 3),
+        "best_accuracy": over(stories, lambda x: 100 * x.best["accuracy"], 2),
+        "best_params": over(stories, lambda x: x.best["params"], 0),
+        "last_loss": over(stories, lambda x: x.last["loss"], 3),
+        "early_end": over(stories, lambda x: -float(np.mean(x.ends[:10])), 3),
+        "late_end": over(stories, lambda x: -float(np.mean(x.ends[-10:])), 3),
+        "aliased": " of ".join(f"{np.mean(counts):.0f}" for counts in zip(*shared, strict=True)),
+        "comparison": comparison(settings.comparison),
+    }
+
+
+def over(stories: list[Story], value: Callable[[Story], float], digits: int) -> str:
+    """Return "mean ± sd" over the runs."""
+    mean, sd = mean_sd([value(story) for story in stories])
+    return f"{mean:,.{digits}f} ± {sd:,.{digits}f}"
+
+
+def aliased(story: Story) -> tuple[int, int]:
+    """Return how many of the visited bins held several networks, and how many were visited."""
+    bins = list(story.networks.values())
+    return sum(bins.count(x) > 1 for x in set(bins)), len(set(bins))
+
+
+def comparison(file: Path) -> str:
+    """Return the rows of the tabular agents in the comparison, as a table."""
+    searches = json.loads(file.read_text("utf-8"))["searches"]
+    lines = ["| method | best score, mean ± sd | seeds |", "| --- | --- | --- |"]
+    for name in dict.fromkeys(x["method"] for x in searches):
+        if "Q-learning" in name or name == "random search":
+            scores = [x["score"] for x in searches if x["method"] == name]
+            lines.append(
+                "| {} | {:.4f} ± {:.4f} | {} |".format(name, *mean_sd(scores), len(scores))
+            )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Settings, description=Settings.__doc__)))
