@@ -23,7 +23,7 @@ from scipy.stats import binomtest
 
 import nas_env  # noqa: F401 - registers the environments
 from agents.search import run_search
-from agents.search.folder import versions
+from agents.search.provenance import versions
 from agents.search.retraining import mean_sd
 from nas_env.wrappers import Limits
 

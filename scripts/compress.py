@@ -20,8 +20,8 @@ import tyro
 
 from agents import observation_of
 from agents.search import run_search
-from agents.search.folder import versions
 from agents.search.progress import Progress
+from agents.search.provenance import versions
 from agents.search.retraining import mean_sd, retrain
 from nas_env.architecture import Candidate
 from nas_env.env import NASEnv

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+from scipy.stats import t as student
 
 from agents.search.retraining import mean_sd
 
@@ -120,6 +121,7 @@ def _sentences(runs: Sequence[dict[str, Any]], agent: str) -> list[str]:
         > run["searches"][agent]["mean_score_first_quarter"]
         for run in runs
     )
+    seconds = mean_sd([x["charged_seconds"] for run in runs for x in run["searches"].values()])
     return [
         f"- During the search {agent} beat random search in {wins}, lost in {losses} and tied in "
         f"{len(runs) - wins - losses} of {len(runs)} seeds.",
@@ -128,7 +130,27 @@ def _sentences(runs: Sequence[dict[str, Any]], agent: str) -> list[str]:
         "so few searches and this noise floor, that is no proof that either is better.",
         f"- Its policy learns: the last quarter of its networks scores higher than the first in "
         f"{learned} of {len(runs)} seeds.",
+        f"- {_reference(runs)}",
+        f"- One search of {runs[0]['settings']['evaluations']} networks took {seconds[0]:.0f} ± "
+        f"{seconds[1]:.0f} seconds; `make search` runs two and trains three networks anew.",
     ]
+
+
+def _reference(runs: Sequence[dict[str, Any]]) -> str:
+    """Compare the agent's networks with the one a person drew, over the searches."""
+    gaps = [
+        mean_sd(run["retrained"][0]["test_scores"])[0]
+        - mean_sd(run["retrained"][2]["test_scores"])[0]
+        for run in runs
+    ]
+    mean, sd = mean_sd(gaps)
+    half = float(student.ppf(0.975, len(gaps) - 1)) * sd / len(gaps) ** 0.5 if sd else 0.0
+    word = "above" if mean > 0 else "below"
+    clear = "" if abs(mean) > half else "; that is no difference"
+    return (
+        f"Against the hand-made reference its networks are {abs(mean):.4f} {word} in test score "
+        f"(95 % interval of the mean difference ± {half:.4f}){clear}."
+    )
 
 
 def _pm(values: Sequence[float], digits: int = 4) -> str:

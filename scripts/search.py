@@ -17,8 +17,9 @@ import tyro
 import nas_env  # noqa: F401 - registers the environments
 from agents import AGENTS, observation_of
 from agents.search import SearchResult, run_search
-from agents.search.folder import RunFolder, versions
+from agents.search.folder import RunFolder
 from agents.search.progress import Progress
+from agents.search.provenance import versions
 from agents.search.reference import reference_candidate
 from agents.search.report import Report
 from agents.search.retraining import Retrained, retrain

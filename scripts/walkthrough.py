@@ -21,7 +21,7 @@ import tyro
 
 from agents.episodic import Step
 from agents.q_learning import QLearning
-from agents.search.folder import versions
+from agents.search.provenance import versions
 from agents.search.q_table import draw_q, picture_of
 from agents.search.retraining import mean_sd
 from nas_env.rendering import save_drawing

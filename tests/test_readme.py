@@ -14,11 +14,16 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_readme_has_its_three_programs():
-    assert len(BLOCKS) == 3
+def test_the_readme_has_its_programs():
+    assert len(BLOCKS) == 4
+    lines = [len([x for x in block.splitlines() if x]) for block in BLOCKS]
+    assert lines[0] <= 10
+    assert lines[1] <= 20
+    assert lines[2] <= 15
+    assert lines[3] <= 5
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=["ten-lines", "q-table", "ppo"])
+@pytest.mark.parametrize("block", BLOCKS, ids=["ten-lines", "heat-map", "q-table", "ppo"])
 def test_block_runs(block, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", block], capture_output=True, text=True, cwd=tmp_path, timeout=170
@@ -27,6 +32,8 @@ def test_block_runs(block, tmp_path):
     assert "Warning" not in done.stderr
     if "print" in block:
         assert 0 < float(done.stdout.split()[0]) <= 1
+    if "savefig" in block:
+        assert (tmp_path / "q.png").stat().st_size > 5000
 
 
 def test_links_and_names_exist():

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
-import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +13,6 @@ from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError
 from nas_env.rendering import draw, save_drawing
 from nas_env.tasks.base import TaskSpec
-
-PACKAGES = ("nas-env", "torch", "gymnasium", "stable-baselines3", "sb3-contrib", "numpy")
 
 
 class RunFolder:
@@ -123,20 +118,3 @@ class RunFolder:
         part = self.path / f"{name}.part"
         part.write_text(text, encoding="utf-8")
         part.replace(self.path / name)
-
-
-def versions() -> dict[str, str]:
-    """Return versions of Python and the packages that make the numbers, and the git commit."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        commit = subprocess.run(git, capture_output=True, text=True, timeout=10, check=False)
-        found["commit"] = commit.stdout.strip() or "unknown"
-    except OSError:
-        found["commit"] = "unknown"
-    return found

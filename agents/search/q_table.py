@@ -151,9 +151,13 @@ def draw_q(picture: QPicture, title: str = "") -> Figure:
     return figure
 
 
-def _heat(axes: Any, table: NDArray[np.float64], picture: QPicture, **style: Any) -> Any:
-    image = axes.imshow(table, aspect="auto", interpolation="nearest", **style)
-    image.cmap.set_bad(UNVISITED)
+def _heat(
+    axes: Any, table: NDArray[np.float64], picture: QPicture, cmap: str, norm: Any = None
+) -> Any:
+    from matplotlib import colormaps
+
+    colours = colormaps[cmap].with_extremes(bad=UNVISITED)
+    image = axes.imshow(table, aspect="auto", interpolation="nearest", cmap=colours, norm=norm)
     every = max(1, len(picture.rows) // 20)
     axes.set_yticks(range(0, len(picture.rows), every), picture.rows[::every], fontsize=7)
     names = picture.actions

@@ -11,22 +11,11 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from agents.search.provenance import cpu_model
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "benchmarks"
 PACKAGES = ("nas-env", "gymnasium", "numpy", "torch", "stable-baselines3", "sb3-contrib")
-
-
-def cpu_model() -> str:
-    """Return the processor's name, with the matrix formats that training may use."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    values = dict(line.split(":", 1) for line in lines if ":" in line)
-    info = {key.strip(): value.strip() for key, value in values.items()}
-    flags = set(info.get("flags", "").split())
-    special = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
-    return f"{info.get('model name', platform.machine())} ({', '.join(special) or 'no AVX'})"
 
 
 def versions() -> str:
