@@ -60,7 +60,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         objective: Name of an objective, or the objective.
         mdp: Name of an MDP: "construct" or "edit".
         observation: "tokens", "state" or "features"; with mdp="edit" also "loss-bins" and
-            "accuracy-bins".
+            "accuracy-bins". None takes the MDP's own default: "tokens", or "features" to edit.
         illegal: "project", "terminate", "stay" or "raise"; see `nas_env.mdp.MDP`. None takes the
             MDP's own default.
         start: Where an episode of mdp="edit" begins: "random", "best" (the best network of the
@@ -88,7 +88,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         evaluator: str | Evaluator = "training",
         objective: str | Objective = "accuracy",
         mdp: str = "construct",
-        observation: str = "tokens",
+        observation: str | None = None,
         illegal: str | None = None,
         start: str | Sequence[int] | None = None,
         budget: Budget | Mapping[str, Any] | None = None,

@@ -162,7 +162,7 @@ def _settled_precision(factory: Any, task: Task, store: Store, device: str) -> s
 def make_mdp(
     name: str,
     space: SearchSpace,
-    observation: str,
+    observation: str | None,
     illegal: str | None,
     objective: Objective,
     settings: Mapping[str, Any],

@@ -74,6 +74,7 @@ class MDP(ABC):
 
     Args:
         space: The search space.
+        observation: A name in `observations`.
         illegal: What an illegal action does. "project": the action taken is
             `legal[action % len(legal)]`; "terminate": the episode ends with the failure score;
             "stay": nothing happens but a penalty; "raise": IllegalDecisionError.
@@ -81,21 +82,27 @@ class MDP(ABC):
 
     Attributes:
         observations: The observations that this process offers, by name.
+        default_observation: The observation where none is named.
         default_illegal: The mode where none is named.
         state_type: Class of its states.
 
     Raises:
-        UnknownNameError: No such mode.
+        UnknownNameError: No such observation or mode.
     """
 
     observations: ClassVar[Registry[Any]]
+    default_observation: ClassVar[str] = "tokens"
     default_illegal: ClassVar[str] = "project"
     state_type: ClassVar[type]
     action_space: gymnasium.spaces.Discrete
     observation_space: gymnasium.Space[Any]
 
-    def __init__(self, space: SearchSpace, illegal: str | None, failure: float) -> None:
+    def __init__(
+        self, space: SearchSpace, observation: str | None, illegal: str | None, failure: float
+    ) -> None:
         self.space = space
+        self.observation = self.observations.get(observation or self.default_observation)(space)
+        self.observation_space = self.observation.space
         self.illegal = illegal if illegal is not None else self.default_illegal
         self.failure = failure
         if self.illegal not in ILLEGAL_MODES:

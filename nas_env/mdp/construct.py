@@ -44,7 +44,7 @@ class Construct(MDP):
 
     Args:
         space: The search space.
-        observation: A name in `nas_env.observations.OBSERVATIONS`.
+        observation: A name in `nas_env.observations.OBSERVATIONS`; "tokens" unless told otherwise.
         illegal: See `MDP`; "project" unless told otherwise. "stay" costs 0.01, and the episode is
             truncated after three times the longest walk.
         failure: Score of an episode that "terminate" ends.
@@ -59,14 +59,12 @@ class Construct(MDP):
     def __init__(
         self,
         space: SearchSpace,
-        observation: str = "tokens",
+        observation: str | None = None,
         illegal: str | None = None,
         failure: float = 0.0,
     ) -> None:
-        super().__init__(space, illegal, failure)
+        super().__init__(space, observation, illegal, failure)
         self.action_space = gymnasium.spaces.Discrete(space.num_decisions)
-        self._observation = OBSERVATIONS.get(observation)(space)
-        self.observation_space = self._observation.space
         self._compile()
 
     def _compile(self) -> None:
@@ -119,7 +117,7 @@ class Construct(MDP):
 
     def observe(self, state: State) -> Any:
         """Return the observation of a state."""
-        return self._observation.observe(state)
+        return self.observation.observe(state)
 
     def cut(self, state: State) -> bool:
         """Return whether ignored actions have used up the steps of an episode."""

@@ -69,7 +69,8 @@ class Edit(MDP):
 
     Args:
         space: The search space.
-        observation: A name in `nas_env.observations.EDIT_OBSERVATIONS`.
+        observation: A name in `nas_env.observations.EDIT_OBSERVATIONS`; "features" (loss, accuracy,
+            layers, parameters, last edit and the walk) unless told otherwise.
         illegal: See `MDP`; "stay" unless told otherwise, and it costs nothing here: a penalty would
             break the sum of improvements.
         failure: Score of an episode that "terminate" ends.
@@ -87,13 +88,14 @@ class Edit(MDP):
     """
 
     observations = EDIT_OBSERVATIONS
+    default_observation = "features"
     default_illegal = "stay"
     state_type = EditState
 
     def __init__(
         self,
         space: SearchSpace,
-        observation: str = "tokens",
+        observation: str | None = None,
         illegal: str | None = None,
         failure: float = 0.0,
         reward: str = "improvement",
@@ -101,7 +103,7 @@ class Edit(MDP):
         until_score: float | None = None,
         inherit: bool = False,
     ) -> None:
-        super().__init__(space, illegal, failure)
+        super().__init__(space, observation, illegal, failure)
         if reward not in REWARDS:
             raise unknown_name("reward", reward, REWARDS)
         if max_edits < 1:
@@ -110,8 +112,6 @@ class Edit(MDP):
         self.max_edits = max_edits
         self.until_score = until_score
         self.inherit = inherit
-        self.observation = EDIT_OBSERVATIONS.get(observation)(space)
-        self.observation_space = self.observation.space
         drawn = getattr(self.observation, "drawn", False)
         positions = 1 if drawn else space.edit_rules.max_layers
         self.actions = _actions(positions)
