@@ -16,7 +16,7 @@ import tyro
 FOLDER = Path(__file__).with_name("bench")
 BENCHMARKS = {
     "startup": ["--repeats", "2"],
-    "memory": ["--repeats", "1", "--evaluations", "2"],
+    "memory": ["--repeats", "1", "--evaluations", "2", "--epochs", "1", "--retrain-seeds", "1"],
     "steps": ["--repeats", "2", "--steps", "500"],
     "training": ["--repeats", "2", "--epochs", "1", "--mnist-epochs", "1", "--networks", "1"],
 }

@@ -23,14 +23,17 @@ class Options:
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Run folders, one per seed."""
+    output: Path = PAGE
+    """The page."""
 
 
 def main(options: Options) -> int:
     """Read the runs and write the page."""
     runs = [json.loads((path / "summary.json").read_text("utf-8")) for path in options.runs]
     runs.sort(key=lambda run: run["settings"]["seed"])
-    PAGE.write_text(page(runs), encoding="utf-8")
-    print(f"Written: {PAGE}")
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(page(runs), encoding="utf-8")
+    print(f"Written: {options.output}")
     return 0
 
 

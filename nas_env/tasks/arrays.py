@@ -56,7 +56,7 @@ def arrays(data: str | Path | Mapping[str, NDArray[Any]]) -> SupervisedTask:
 
 def _read(data: str | Path | Mapping[str, NDArray[Any]]) -> tuple[str, Arrays]:
     if isinstance(data, Mapping):
-        return "The given arrays", {key: np.asarray(value) for key, value in data.items()}
+        return "The given arrays", {key: _array(key, value) for key, value in data.items()}
     path = Path(data)
     if not path.is_file():
         raise InvalidDataError(f"{path}: no such file. Give the path of an existing .npz file.")
@@ -75,6 +75,17 @@ def _read(data: str | Path | Mapping[str, NDArray[Any]]) -> tuple[str, Arrays]:
         f"{path}: a single array, not an .npz archive. "
         f"Save it with numpy.savez and the names {LAYOUTS}."
     )
+
+
+def _array(name: str, value: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors on a device
+        raise InvalidDataError(
+            f"The given arrays: {name} must be one array of equally large samples, but is a "
+            f"{type(value).__name__} that numpy cannot take ({str(error).rstrip('.')}). "
+            "Make the samples equal, such as by resizing, and give numpy arrays."
+        ) from None
 
 
 def _parts(source: str, content: Arrays) -> dict[str, _Pair]:
@@ -118,15 +129,17 @@ def _pair(source: str, content: Arrays, suffix: str) -> _Pair:
             "Give one class label per sample."
         )
     if x.dtype.kind not in "iufb":
-        raise InvalidDataError(f"{source}: {x_name} must hold numbers, but is {x.dtype}.")
-    if len(x) == 0 or x.size == 0:
+        raise InvalidDataError(
+            f"{source}: {x_name} must hold numbers, but is {x.dtype}. Convert it to float32."
+        )
+    if x.size == 0:
         raise InvalidDataError(f"{source}: {x_name} is empty {x.shape}. Every split needs samples.")
+    samples = _channels_first(source, x_name, x)
     if len(x) != len(y):
         raise InvalidDataError(
             f"{source}: {x_name} has {len(x)} samples, but {y_name} has {len(y)} labels. "
             "They must be as many."
         )
-    samples = _channels_first(source, x_name, x)
     if not np.isfinite(samples).all():
         bad = np.argwhere(~np.isfinite(samples))[0]
         raise InvalidDataError(

@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 
 import nas_env
 from nas_env.errors import InvalidDataError
@@ -115,11 +116,13 @@ UNKNOWN[5] = 8
 RARE = np.array([0] * 14 + [1] * 14 + [2] * 2)
 WRONG: dict[str, tuple[Mapping[str, Any], str]] = {
     "too few axes": ({"x": images()[:, 0, 0], "y": LABELS}, r"x has shape \(30,\).*vectors"),
+    "no axes": ({"x": np.array(3.0), "y": LABELS}, r"x has shape \(\).*Needed: vectors"),
+    "a single label": ({"x": images(), "y": np.array(1)}, r"y must be.*\(\) int64.*per sample"),
     "too many axes": ({"x": images(30, 2, 3, 4, 5), "y": LABELS}, "x has shape.*images"),
     "two channels": ({"x": images(30, 6, 5, 2), "y": LABELS}, "1, 3 or 4 channels"),
     "float labels": ({"x": images(), "y": LABELS / 2}, "y must be.*float64.*one class label"),
     "one-hot labels": ({"x": images(), "y": np.eye(3, dtype=int)[LABELS]}, r"y must be.*\(30, 3\)"),
-    "text as samples": ({"x": images().astype(str), "y": LABELS}, "x must hold numbers"),
+    "text as samples": ({"x": images().astype(str), "y": LABELS}, "x must hold numbers.*float32"),
     "not a number": ({"x": WITH_NAN, "y": LABELS}, "x sample 4 holds NaN or infinity.*Remove"),
     "infinite in float32": ({"x": TOO_LARGE, "y": LABELS}, "x sample 7 holds NaN or infinity"),
     "single class": ({"x": images(), "y": LABELS * 0}, "all training labels are 0.*two classes"),
@@ -153,6 +156,28 @@ def test_wrong_content_is_refused_by_file_and_remedy(tmp_path: Path, case: str) 
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     with pytest.raises(InvalidDataError):
         arrays(content)
+
+
+RAGGED: dict[str, tuple[Mapping[str, Any], str]] = {
+    "features": ({"x": [[1.0], [2.0, 3.0]] * 15, "y": LABELS}, "x must be one array.*is a list"),
+    "images": ({"x": [images(1), images(1, 4, 4)], "y": [0, 1]}, "x must be one array.*resizing"),
+    "labels": ({"x": images(), "y": [[1], [2, 3]] * 15}, "y must be one array.*inhomogeneous"),
+}
+
+
+@pytest.mark.parametrize("case", RAGGED)
+def test_ragged_lists_are_refused_by_name_and_remedy(case: str) -> None:
+    content, message = RAGGED[case]
+    with pytest.raises(InvalidDataError, match=message) as caught:
+        arrays(content)
+    assert str(caught.value).startswith("The given arrays: ")
+    assert caught.value.__suppress_context__
+
+
+def test_a_tensor_that_is_no_array_is_refused() -> None:
+    x = torch.ones(30, 4, requires_grad=True)
+    with pytest.raises(InvalidDataError, match=r"x must be one array.*is a Tensor.*numpy arrays"):
+        arrays({"x": x, "y": LABELS})
 
 
 def truncated(path: Path) -> None:

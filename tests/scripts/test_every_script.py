@@ -1,0 +1,215 @@
+"""Every script runs as a command with tiny arguments and leaves what it promises."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "scripts").rglob("*.py")
+    if "__main__" in path.read_text(encoding="utf-8")
+)
+KEPT = ("docs", "nas_env/data")  # what a script with an --output of its own leaves alone
+
+
+def run(command: str, out: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run a script as a user does, in the root of the repository; {out} is a folder."""
+    done = subprocess.run(
+        [sys.executable, *command.format(out=out).split()],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=170,
+    )
+    assert done.returncode == code, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def table(page: Path, number: int = 0) -> list[list[str]]:
+    """Return the cells of a page's table, without its heading."""
+    blocks = re.findall(r"(?:^\|.*\n)+", page.read_text(encoding="utf-8"), re.MULTILINE)
+    lines = blocks[number].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def number(cell: str) -> float:
+    """Return the first number of a cell."""
+    return float(cell.split()[0].replace(",", ""))
+
+
+def check_startup(out: Path) -> None:
+    rows = table(out / "startup.md")
+    assert [row[0] for row in rows] == ["`import gymnasium`", "`import nas_env`", "difference"]
+    assert min(number(row[1]) for row in rows[:2]) > 0
+    assert rows[1][2] == "no"  # torch
+
+
+def check_memory(out: Path) -> None:
+    rows = table(out / "memory.md")
+    nas_env, torch, search = sorted(rows, key=lambda row: number(row[1]))
+    assert (nas_env[0], torch[0]) == ("`import nas_env`", "`import torch`")
+    assert search[0] == "search, 2 networks"
+    assert "epochs of each: 1, retraining seeds: 1" in (out / "memory.md").read_text()
+
+
+def check_steps(out: Path) -> None:
+    rows = table(out / "steps.md")
+    assert [row[3] for row in rows if row[0].startswith("CartPole")] == ["1.00 (1.00 to 1.00)"]
+    assert sum(row[0].startswith("NAS-v0") for row in rows) == len(rows) - 1 == 8
+    assert all(number(row[1]) > 1 and number(row[2]) > 0 for row in rows)
+
+
+def check_training(out: Path) -> None:
+    rows = table(out / "training.md")
+    plain = [row for row in rows if row[1].startswith("plain loop")]
+    assert [row[3] for row in plain] == ["1.00 (1.00 to 1.00)"] * 2  # digits, larger images
+    assert sum("1 random networks" in row[1] for row in rows) == 1
+    for row in rows:
+        assert number(row[3]) > 0
+        assert not row[4] or 0 < number(row[4]) <= 100
+    assert "skipped" not in (out / "training.md").read_text()
+
+
+def check_benchmarks(out: Path) -> None:
+    check_startup(out)
+    check_steps(out)
+    unknown = run("scripts/bench.py stepps", out, code=1).stderr
+    known = set(unknown.split("Known: ")[1].strip(" .\n").split(", "))
+    assert known == {Path(name).stem for name in SCRIPTS if name.startswith("scripts/bench/")}
+
+
+def check_main_job(out: Path) -> None:
+    page = out / "page.md"
+    runs = [json.loads((out / seed / "summary.json").read_text()) for seed in "01"]
+    for name, best, *_ in table(page):
+        scores = [summary["searches"][name]["best"]["score"] for summary in runs]
+        assert best == f"{statistics.mean(scores):.4f} ± {statistics.stdev(scores):.4f}"
+    retrained = {row[0]: number(row[1]) for row in table(page, 1)}
+    assert list(retrained) == ["best of q-learning", "best of random", "hand-made reference"]
+    accuracies = [x for summary in runs for x in summary["retrained"][0]["test_accuracies"]]
+    assert retrained["best of q-learning"] == round(100 * statistics.mean(accuracies), 2)
+    assert "Search seeds 0, 1;" in page.read_text()
+    assert "of 2 seeds" in page.read_text()
+
+
+def check_embedded_data(out: Path) -> None:
+    shipped = sorted((ROOT / "nas_env" / "data").glob("*.npz"))
+    assert [path.name for path in sorted(out.glob("made/*"))] == [path.name for path in shipped]
+    for path in shipped:
+        with np.load(path) as old, np.load(out / "made" / path.name) as new:
+            assert old.files == new.files
+            for key in old.files:
+                assert old[key].dtype == new[key].dtype
+                assert np.array_equal(old[key], new[key])
+
+
+def check_edits(out: Path) -> None:
+    searches = json.loads((out / "edits.json").read_text())["searches"]
+    assert all(search["found_after"] <= 6 <= search["evaluations"] for search in searches)
+    rows = table(out / "edits.md")
+    assert 2 * len(rows) == len(searches) >= 18
+    for name, best, *_ in rows:
+        scores = [search["score"] for search in searches if search["method"] == name]
+        assert best.startswith(f"{statistics.mean(scores):.4f} ± ")
+    again = run(f"scripts/compare_edits.py {EDITS} --seeds 1", out).stdout
+    assert again.startswith("# Editing"), "a finished search was run again"
+
+
+def check_q_table(out: Path) -> None:
+    assert (out / "q.png").read_bytes()[:4] == b"\x89PNG"
+    assert "</svg>" in (out / "q.svg").read_text()
+    assert "holds no search" in run("scripts/plot_q.py {out}/absent", out, code=2).stderr
+
+
+class Try(NamedTuple):
+    """How a script is tried.
+
+    Attributes:
+        arguments: What makes it short; {out} is an empty folder with `images.npz`.
+        check: Looks at what it left in that folder.
+        before: Commands that it needs to have been run.
+    """
+
+    arguments: str
+    check: Callable[[Path], None]
+    before: tuple[str, ...] = ()
+
+
+Q_LEARNING = "scripts/search.py --agent q-learning --device cpu"
+SEARCH = f"{Q_LEARNING} --evaluations 4 --epochs 1 --retrain-seeds 2"
+EDITS = "--evaluator synthetic --evaluations 6 --store {out}/store.sqlite --output {out}/edits"
+TRIES = {
+    "scripts/bench.py": Try("startup steps --quick --output {out}", check_benchmarks),
+    "scripts/bench/memory.py": Try(
+        "--repeats 1 --evaluations 2 --epochs 1 --retrain-seeds 1 --output {out}", check_memory
+    ),
+    "scripts/bench/startup.py": Try("--repeats 1 --output {out}", check_startup),
+    "scripts/bench/steps.py": Try("--repeats 1 --steps 200 --output {out}", check_steps),
+    "scripts/bench/training.py": Try(
+        "--repeats 1 --epochs 1 --mnist-epochs 1 --networks 1 --mnist {out}/images.npz "
+        "--output {out}",
+        check_training,
+    ),
+    "scripts/compare_edits.py": Try(f"{EDITS} --seeds 2 --workers 1", check_edits),
+    "scripts/main_job_page.py": Try(
+        "{out}/1 {out}/0 --output {out}/page.md",
+        check_main_job,
+        (f"{SEARCH} --seed 0 --output {{out}}/0", f"{SEARCH} --seed 1 --output {{out}}/1"),
+    ),
+    "scripts/make_embedded_data.py": Try("--output {out}/made", check_embedded_data),
+    "scripts/plot_q.py": Try(
+        "{out}/run --output {out}/q",
+        check_q_table,
+        (f"{Q_LEARNING} --evaluator synthetic --evaluations 20 --output {{out}}/run",),
+    ),
+}
+TESTED_ELSEWHERE = {
+    "scripts/search.py": "tests/scripts/test_search.py",
+    "scripts/integrations/cleanrl_ppo.py": "tests/integrations/test_cleanrl.py",
+}
+
+
+def kept_files() -> dict[Path, int]:
+    """Return when each file that a script might overwrite was written."""
+    files = [path for folder in KEPT for path in (ROOT / folder).rglob("*.*")]
+    return {path: path.stat().st_mtime_ns for path in files if path.suffix in (".md", ".npz")}
+
+
+@pytest.mark.parametrize("script", [name for name in SCRIPTS if name not in TESTED_ELSEWHERE])
+def test_script_runs(script: str, tmp_path: Path) -> None:
+    if script not in TRIES:
+        pytest.fail(f"{script} is never run. Add it to TRIES with tiny arguments and a check.")
+    labels = np.arange(120) % 3
+    images = np.random.default_rng(0).normal(size=(120, 12, 12)) + labels[:, None, None]
+    np.savez(tmp_path / "images.npz", x=images, y=labels)
+    before = kept_files()
+    for command in TRIES[script].before:
+        run(command, tmp_path)
+    run(f"{script} {TRIES[script].arguments}", tmp_path)
+    TRIES[script].check(tmp_path)
+    assert kept_files() == before, "it wrote outside its --output"
+
+
+@pytest.mark.parametrize("script", TESTED_ELSEWHERE)
+def test_the_other_test_names_the_script(script: str) -> None:
+    test = ROOT / TESTED_ELSEWHERE[script]
+    assert script in test.read_text(encoding="utf-8")
+
+
+def test_the_tables_name_scripts_that_exist() -> None:
+    assert set(TRIES) | set(TESTED_ELSEWHERE) <= set(SCRIPTS)
+    assert not set(TRIES) & set(TESTED_ELSEWHERE)
