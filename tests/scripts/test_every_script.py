@@ -135,6 +135,22 @@ def check_q_table(out: Path) -> None:
     assert "holds no search" in run("scripts/plot_q.py {out}/absent", out, code=2).stderr
 
 
+def check_compression(out: Path) -> None:
+    rows = table(out / "compression.md")
+    assert [row[0].split(",")[0] for row in rows] == ["before", "after"]
+    assert (out / "store.sqlite").is_file()
+
+
+def check_walkthrough(out: Path) -> None:
+    names = {path.name for path in (out / "walk").iterdir()}
+    assert names == {"free.svg", "free.png", "trained.svg", "trained.png"}
+    page = (out / "walk.md").read_text(encoding="utf-8")
+    assert "$" not in page.replace("$$", ""), "a place of the template is not filled"
+    assert "random search" in page
+    for picture in re.findall(r"\]\((\S+\.(?:png|svg))\)", page):
+        assert (out / picture).is_file()
+
+
 class Try(NamedTuple):
     """How a script is tried.
 
@@ -165,6 +181,11 @@ TRIES = {
         check_training,
     ),
     "scripts/compare_edits.py": Try(f"{EDITS} --seeds 2 --workers 1", check_edits),
+    "scripts/compress.py": Try(
+        "--agents random --evaluations 2 --epochs 1 --seeds 2 --latency-repeats 2 "
+        "--store {out}/store.sqlite --output {out}/compression.md",
+        check_compression,
+    ),
     "scripts/main_job_page.py": Try(
         "{out}/1 {out}/0 --output {out}/page.md",
         check_main_job,
@@ -175,6 +196,12 @@ TRIES = {
         "{out}/run --output {out}/q",
         check_q_table,
         (f"{Q_LEARNING} --evaluator synthetic --evaluations 20 --output {{out}}/run",),
+    ),
+    "scripts/walkthrough.py": Try(
+        "--free-episodes 20 --episodes 2 --edits 2 --seeds 2 --epochs 1 "
+        "--comparison {out}/edits.json --output {out}/walk.md",
+        check_walkthrough,
+        (f"scripts/compare_edits.py {EDITS} --seeds 1 --workers 1",),
     ),
 }
 TESTED_ELSEWHERE = {
