@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,6 +118,8 @@ def main(settings: Settings) -> int:
     known = json.loads(file.read_text("utf-8")) if file.is_file() else {}
     found = known.get("searches", []) if known.get("settings") == shape else []
     have = {(x["method"], x["seed"]) for x in found}
+    if BASELINE not in settings.methods:
+        settings = replace(settings, methods=(BASELINE, *settings.methods))
     todo = [(m, s) for s in range(settings.seeds) for m in settings.methods if (m, s) not in have]
     settings.store.parent.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(settings.workers) as pool:

@@ -46,6 +46,8 @@ class Settings:
     """Runs in which networks are trained: seeds 0, 1, ..."""
     epochs: int = 8
     """Epochs each network is trained."""
+    store: Path = ROOT / "runs" / "walkthrough.sqlite"
+    """Every trained network; a run that was broken off goes on where it stopped."""
     comparison: Path = ROOT / "docs" / "edits.json"
     """Results of compare_edits.py, for the section on richer observations."""
     output: Path = ROOT / "docs" / "walkthrough.md"
@@ -105,7 +107,9 @@ def make(settings: Settings, evaluator: str) -> Any:
     """Return the environment of a part of the page."""
     common: dict[str, Any] = {"observation": "loss-bins", "evaluator": evaluator}
     if evaluator == "training":
+        settings.store.parent.mkdir(parents=True, exist_ok=True)
         common |= {"start": START, "max_edits": settings.edits, "device": "cpu"}
+        common["store"] = settings.store
         common["budget"] = {"epochs": settings.epochs}
     return gymnasium.make("NASEdit-v0", **common)
 
@@ -117,7 +121,8 @@ def main(settings: Settings) -> int:
     pictures.mkdir(parents=True, exist_ok=True)
     free = tutorial(make(settings, "synthetic"), settings.free_episodes, 0)
     save_drawing(
-        draw_q(picture_of(free.agent), "1,000 episodes, made-up scores"), pictures / "free"
+        draw_q(picture_of(free.agent), f"{settings.free_episodes:,} episodes, made-up scores"),
+        pictures / "free",
     )
     stories = []
     for seed in range(settings.seeds):
@@ -158,6 +163,7 @@ def numbers(settings: Settings, free: Story, stories: list[Story]) -> dict[str, 
         "last_loss": over(stories, lambda x: x.last["loss"], 3),
         "early_end": over(stories, lambda x: -float(np.mean(x.ends[:10])), 3),
         "late_end": over(stories, lambda x: -float(np.mean(x.ends[-10:])), 3),
+        "ends": where_it_ends(stories),
         "aliased": " of ".join(f"{np.mean(counts):.0f}" for counts in zip(*shared, strict=True)),
         "comparison": comparison(settings.comparison),
     }
@@ -167,6 +173,16 @@ def over(stories: list[Story], value: Callable[[Story], float], digits: int) -> 
     """Return "mean ± sd" over the runs."""
     mean, sd = mean_sd([value(story) for story in stories])
     return f"{mean:,.{digits}f} ± {sd:,.{digits}f}"
+
+
+def where_it_ends(stories: list[Story]) -> str:
+    """Say whether the policy leads to better networks than the one it begins with."""
+    start = stories[0].first["score"]
+    better = sum(float(np.mean(x.ends[-10:])) > start for x in stories)
+    return (
+        f"In {better} of {len(stories)} runs the last ten episodes end, in the mean, with a better "
+        "network than they began with"
+    )
 
 
 def aliased(story: Story) -> tuple[int, int]:

@@ -199,7 +199,7 @@ TRIES = {
     ),
     "scripts/walkthrough.py": Try(
         "--free-episodes 20 --episodes 2 --edits 2 --seeds 2 --epochs 1 "
-        "--comparison {out}/edits.json --output {out}/walk.md",
+        "--comparison {out}/edits.json --store {out}/walk.sqlite --output {out}/walk.md",
         check_walkthrough,
         (f"scripts/compare_edits.py {EDITS} --seeds 1 --workers 1",),
     ),
