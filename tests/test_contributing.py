@@ -59,6 +59,10 @@ USES = {
     "nas_env/tasks": ("SETTINGS = {'task': NAME}" + EPISODE, "tests/tasks"),
     "nas_env/layers": (BUILD, "tests/network/test_graphs.py"),
     "nas_env/evaluators": ("SETTINGS = {'evaluator': NAME}" + EPISODE, "tests/evaluators"),
+    "nas_env/objectives": (
+        "SETTINGS = {'objective': NAME}" + EPISODE.replace("<= 1", "<= 4"),
+        "tests/test_objectives.py",
+    ),
     "agents": (SEARCH, "tests/agents"),
 }
 
