@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,6 @@ def retrain(
     objective: Objective,
     budget: Budget,
     seeds: Sequence[int],
-    done: Callable[[], None] = lambda: None,
 ) -> Retrained:
     """Train a network once for each seed on the training split and test it.
 
@@ -73,7 +72,6 @@ def retrain(
         objective: Scores it.
         budget: The budget of the search; only its seed is replaced.
         seeds: Training seeds, none of them the search's.
-        done: Called after each training.
     """
     task = evaluator.task
     cost = predict(candidate.architecture, task.spec)
@@ -93,7 +91,6 @@ def retrain(
         scores.append(objective.score(evaluation))
         if number == 0:
             weights = {key: x.detach().cpu() for key, x in network.state_dict().items()}
-        done()
     return Retrained(
         name, candidate, cost.params, cost.macs, tuple(accuracies), tuple(scores), weights
     )
