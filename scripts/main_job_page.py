@@ -124,7 +124,6 @@ def _sentences(runs: Sequence[dict[str, Any]], agent: str) -> list[str]:
         > run["searches"][agent]["mean_score_first_quarter"]
         for run in runs
     )
-    seconds = mean_sd([x["charged_seconds"] for run in runs for x in run["searches"].values()])
     return [
         f"- During the search {agent} beat random search in {wins}, lost in {losses} and tied in "
         f"{len(runs) - wins - losses} of {len(runs)} seeds.",
@@ -134,8 +133,6 @@ def _sentences(runs: Sequence[dict[str, Any]], agent: str) -> list[str]:
         f"- Its policy learns: the last quarter of its networks scores higher than the first in "
         f"{learned} of {len(runs)} seeds.",
         f"- {_reference(runs)}",
-        f"- One search of {runs[0]['settings']['evaluations']} networks took {seconds[0]:.0f} ± "
-        f"{seconds[1]:.0f} seconds; `make search` runs two and trains three networks anew.",
     ]
 
 
