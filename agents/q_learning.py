@@ -58,7 +58,7 @@ class QLearning(EpisodicAgent):
             episode has ended.
 
     Raises:
-        IncompatibleError: The observation is not "state".
+        IncompatibleError: The observation is not a number of a state.
         InvalidSettingError: A setting is out of its range.
     """
 

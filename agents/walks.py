@@ -33,8 +33,8 @@ class WalkAgent(EpisodicAgent):
         self.best_score = -np.inf
 
     @abstractmethod
-    def propose(self) -> Walk:
-        """Return the next walk to evaluate."""
+    def propose(self) -> Walk | None:
+        """Return the next walk to evaluate; None: where an environment that edits begins."""
 
     @abstractmethod
     def tell(self, walk: Walk, score: float) -> None:
@@ -59,16 +59,17 @@ class WalkAgent(EpisodicAgent):
 
     def _episode(self, callbacks: BaseCallback) -> bool:
         walk = self.propose()
-        options = {"start": walk} if self.edits else None
+        options = {"start": walk} if self.edits and walk is not None else None
         self.env.reset(seed=None if self._seeded else self.seed, options=options)
         self._seeded = True
-        for decision in () if self.edits else walk:
+        for position, decision in enumerate(() if self.edits else walk or ()):
+            if position and not callbacks.on_step():
+                return False
             self.env.step(decision)
             self.num_timesteps += 1
-            if decision is not walk[-1] and not callbacks.on_step():
-                return False
         self.num_timesteps += self.edits
-        score = float(self.env.unwrapped.state.score)  # type: ignore[attr-defined]
+        state: Any = self.env.unwrapped.state  # type: ignore[attr-defined]
+        walk, score = state.walk, float(state.score)
         if score > self.best_score:
             self.best, self.best_score = walk, score
         self.tell(walk, score)

@@ -15,7 +15,7 @@ from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators import Evaluator
-from nas_env.mdp import BaseState, Move
+from nas_env.mdp import BaseState, Edit, Move
 from nas_env.objectives import Objective
 from nas_env.resolve import (
     make_budget,
@@ -64,7 +64,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         illegal: "project", "terminate", "stay" or "raise"; see `nas_env.mdp.MDP`. None takes the
             MDP's own default.
         start: Where an episode of mdp="edit" begins: "random", "best" (the best network of the
-            store under the objective; random where there is none), or a complete walk.
+            store under this objective and budget; random where there is none), or a complete walk.
         budget: What one evaluation may cost.
         store: None (in memory), a path of a SQLite file, an SQLAlchemy URL, or a store.
         data: Path or arrays for a task that takes data.
@@ -110,6 +110,11 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         )
         self.mdp = make_mdp(mdp, self.space, observation, illegal, self.objective, mdp_settings)
         self.start = start
+        if start not in (None, "random") and not isinstance(self.mdp, Edit):
+            raise InvalidSettingError(
+                f"The MDP {mdp!r} begins with the empty network, but start={start!r} was given. "
+                "Leave it out, or use mdp='edit'."
+            )
         self.action_space = self.mdp.action_space
         self.observation_space = self.mdp.observation_space
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -226,7 +231,8 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         """Return the walk with the best score among the store's that are legal here, if any."""
         found = (
             (self.objective.score(evaluation), candidate.walk)
-            for candidate, evaluation in self.store.records(self.evaluator.fingerprint)
-            if evaluation.ok and candidate.walk and self.space.check(candidate.walk) is None
+            for candidate, evaluation in self.store.records(self.evaluator.fingerprint, self.budget)
+            if evaluation.ok and candidate.parent is None and candidate.walk
+            if self.space.check(candidate.walk) is None
         )
         return max(found, key=lambda pair: pair[0], default=(0.0, None))[1]

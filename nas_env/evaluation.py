@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from nas_env.architecture import is_count
+from nas_env.architecture import canonical_json, is_count
 from nas_env.errors import InvalidSettingError
 
 
@@ -77,6 +77,13 @@ class Budget:
     def schedule_epochs(self) -> int:
         """Epochs the learning-rate schedule is laid out for."""
         return self.horizon or self.epochs
+
+    @property
+    def text(self) -> str:
+        """JSON text of all but the training seed."""
+        rest = self.to_json()
+        del rest["training_seed"]
+        return canonical_json(rest)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `Budget(**data)` makes an equal budget."""

@@ -34,9 +34,7 @@ class EvaluationKey(NamedTuple):
     @classmethod
     def of(cls, candidate: Candidate, fingerprint: str, budget: Budget) -> EvaluationKey:
         """Return the key of a candidate under an evaluator's fingerprint and a budget."""
-        rest = budget.to_json()
-        seed = rest.pop("training_seed")
-        return cls(candidate.key, fingerprint, canonical_json(rest), seed)
+        return cls(candidate.key, fingerprint, budget.text, budget.training_seed)
 
 
 @dataclass(frozen=True)
@@ -63,8 +61,8 @@ class Store(ABC):
         """Write a record for good; where the key is there already, the first one stays."""
 
     @abstractmethod
-    def records(self, fingerprint: str) -> Iterator[tuple[Candidate, Evaluation]]:
-        """Yield all that was evaluated under a fingerprint, oldest first."""
+    def records(self, fingerprint: str, budget: Budget) -> Iterator[tuple[Candidate, Evaluation]]:
+        """Yield all that was evaluated under a fingerprint and a budget, oldest first."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -99,10 +97,10 @@ class MemoryStore(Store):
         """Keep a record; where the key is there already, the first one stays."""
         self._records.setdefault(record.key, record)
 
-    def records(self, fingerprint: str) -> Iterator[tuple[Candidate, Evaluation]]:
-        """Yield all that was evaluated under a fingerprint, oldest first."""
+    def records(self, fingerprint: str, budget: Budget) -> Iterator[tuple[Candidate, Evaluation]]:
+        """Yield all that was evaluated under a fingerprint and a budget, oldest first."""
         for record in self._records.values():
-            if record.key.fingerprint == fingerprint:
+            if EvaluationKey.of(record.candidate, fingerprint, budget) == record.key:
                 yield record.candidate, record.evaluation
 
     def __len__(self) -> int:
@@ -157,14 +155,20 @@ class SQLStore(Store):
         """Commit a record; where the key is there already, the first one stays."""
         self._insert("evaluations", _row(record))
 
-    def records(self, fingerprint: str) -> Iterator[tuple[Candidate, Evaluation]]:
-        """Yield all that was evaluated under a fingerprint, oldest first."""
+    def records(self, fingerprint: str, budget: Budget) -> Iterator[tuple[Candidate, Evaluation]]:
+        """Yield all that was evaluated under a fingerprint and a budget, oldest first."""
         from sqlalchemy import select
 
         columns = self._tables["evaluations"].c
         query = select(columns.candidate, columns.evaluation).order_by(columns.id)
         with self._reading() as connection:
-            found = connection.execute(query.where(columns.fingerprint == fingerprint)).all()
+            found = connection.execute(
+                query.where(
+                    columns.fingerprint == fingerprint,
+                    columns.budget == budget.text,
+                    columns.training_seed == budget.training_seed,
+                )
+            ).all()
         for candidate, evaluation in found:
             yield (
                 Candidate.from_json(json.loads(candidate)),

@@ -93,6 +93,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._found_seconds = 0.0  # what evaluations found in the store cost when they were made
         self._last_new_episode = 0
         self._keys: set[str] = set()
+        self._only_begun = False
 
     @property
     def seconds(self) -> float:
@@ -131,6 +132,8 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Reset, and enter the network that the episode begins with, if any, into the books."""
         started = self._clock()
         observation, info = self.env.reset(**arguments)
+        self.episodes += self._only_begun  # the one before ended with the network it began with
+        self._only_begun = "evaluation" in info
         self._enter(info, started, self.episodes + 1)
         return observation, info
 
@@ -140,6 +143,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         result = self.env.step(action)
         _, _, terminated, truncated, info = result
         self.actions += 1
+        self._only_begun = False
         self.illegal_actions += bool(info.get("illegal_action", False))
         self.episodes += bool(terminated or truncated)
         self._enter(info, started, self.episodes + (not (terminated or truncated)))

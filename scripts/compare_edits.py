@@ -41,6 +41,13 @@ class Method(NamedTuple):
     settings: dict[str, Any]
 
 
+TUTORIAL: dict[str, Any] = {
+    "learning_rate": 0.1,
+    "discount": 0.9,
+    "initial_value": 0.0,
+    "replay": 0,
+}
+TUTORIAL |= {"online": True, "schedule": [[0.1, 1.0]]}
 METHODS = {
     BASELINE: Method("random", "NAS-v0", "state", {}),
     "random edits": Method("random", "NASEdit-v0", "tokens", {}),
@@ -49,8 +56,13 @@ METHODS = {
     "tutorial Q-learning, accuracy bins, edit": Method(
         "q-learning", "NASEdit-v0", "accuracy-bins", {}
     ),
-    "Q-learning, last automaton state, edit": Method("q-learning", "NASEdit-v0", "state", {}),
-    "Q-learning, automaton states, construct": Method(
+    "tutorial Q-learning, last automaton state, edit": Method(
+        "q-learning", "NASEdit-v0", "state", {}
+    ),
+    "tutorial Q-learning, automaton states, construct": Method(
+        "q-learning", "NAS-v0", "state", TUTORIAL
+    ),
+    "MetaQNN's Q-learning, automaton states, construct": Method(
         "q-learning", "NAS-v0", "state", {"initial_value": "optimistic"}
     ),
     "masked PPO, edit": Method("maskable-ppo", "NASEdit-v0", "features", {}),
@@ -95,17 +107,16 @@ def search(name: str, seed: int, settings: Settings) -> dict[str, Any]:
     )
     limits = Limits(evaluations=settings.evaluations)
     result = run_search(method.agent, env, limits, seed, **method.settings)
-    trials = [x for x in result.tracker.trials if x.evaluations <= settings.evaluations]
-    best = max(trials, key=lambda trial: trial.score)
+    best = result.best
     return {
         "method": name,
         "seed": seed,
-        "first_score": trials[0].score,
+        "first_score": result.trials[0].score,
         "score": best.score,
         "accuracy": best.evaluation.metrics["accuracy"],
         "params": best.evaluation.metrics["params"],
         "found_after": best.evaluations,
-        "evaluations": result.tracker.evaluations,
+        "evaluations": result.evaluations,
         "reason": result.reason,
     }
 
@@ -162,6 +173,9 @@ def page(found: Sequence[dict[str, Any]], settings: Settings) -> str:
         f"- Versions: {', '.join(f'{k} {v}' for k, v in versions().items() if k != 'commit')}",
         "- Episodes that edit begin from random networks. Hill climbing takes the first edit that "
         "helps, in random order, and begins anew where none does.",
+        "- Tutorial Q-learning: alpha 0.1, gamma 0.9, epsilon 0.1, a table of zeros; here with the "
+        "mask. MetaQNN's: alpha 0.01, gamma 1, its epsilon schedule, 100 replayed episodes, an "
+        "optimistic start.",
         "",
         "| method | best score | its accuracy, % | its parameters | found after | "
         "against random search |",

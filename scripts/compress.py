@@ -25,7 +25,7 @@ from agents.search.provenance import versions
 from agents.search.retraining import mean_sd, retrain
 from nas_env.architecture import Candidate
 from nas_env.env import NASEnv
-from nas_env.errors import NASError
+from nas_env.errors import InvalidSettingError, NASError
 from nas_env.network import build, predict
 from nas_env.objectives import AccuracyUnderCost
 from nas_env.registry import unknown_name
@@ -55,7 +55,7 @@ class Settings:
     target_params: int = 10_000
     """Parameters above which the score charges."""
     max_params: int | None = None
-    """Report the best network with at most so many parameters instead of the best score."""
+    """Most parameters: from above, edits may only take away; the report keeps to it too."""
     evaluations: int = 60
     """Trained networks of a search."""
     epochs: int = 8
@@ -85,7 +85,7 @@ def main(settings: Settings) -> int:
     settings.store.parent.mkdir(parents=True, exist_ok=True)
     try:
         env = make(settings, settings.agents[0])
-        start = env.space.decode(walk_of(env, settings.start))
+        start = env.space.assemble(walk_of(env, settings.start))
         found = {
             name: [smallest(settings, name, seed) for seed in range(settings.seeds)]
             for name in settings.agents
@@ -125,6 +125,7 @@ def make(settings: Settings, agent: str) -> NASEnv:
         budget={"epochs": settings.epochs},
         store=settings.store,
         device="cpu",
+        max_params=settings.max_params,
     ).unwrapped
     env.start = walk_of(env, settings.start)
     return env  # type: ignore[no-any-return]
@@ -137,10 +138,13 @@ def smallest(settings: Settings, agent: str, seed: int) -> Trial:
     result = run_search(agent, env, Limits(settings.evaluations), seed, progress=progress)
     progress.close()
     limit = settings.max_params
-    fitting = [x for x in result.tracker.trials if fits(x, limit)]
+    fitting = [x for x in result.trials if fits(x, limit)]
     if not fitting:
-        print(f"{agent}, seed {seed}: no network has at most {limit} parameters", file=sys.stderr)
-    return max(fitting or [result.best], key=lambda trial: trial.score)
+        raise InvalidSettingError(
+            f"{agent} with seed {seed} found no network with at most {limit} parameters. "
+            "Raise --max-params or --evaluations."
+        )
+    return max(fitting, key=lambda trial: trial.score)
 
 
 def fits(trial: Trial, limit: int | None) -> bool:

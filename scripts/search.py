@@ -73,9 +73,13 @@ class Options:
     epochs: int = 8
     """Epochs each network is trained."""
     start: str | None = None
-    """Where episodes of NASEdit-v0 begin: random, best (of the store), or decisions: 3,14,18."""
+    """Where episodes of NASEdit-v0 begin: random, or decisions, such as 3,14,18,19,21."""
     max_edits: int | None = None
     """Edits after which an episode of NASEdit-v0 is cut off."""
+    reward: str | None = None
+    """Reward of NASEdit-v0: improvement, score, best."""
+    inherit: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """In NASEdit-v0, begin training with the weights of the network before, where shapes allow."""
     max_params: int | None = None
     """Most parameters a network may have; kept by the mask."""
     max_seconds: float | None = None
@@ -147,6 +151,10 @@ def check(options: Options) -> None:
     if options.env not in ids:
         raise unknown_name("environment", options.env, ids)
     observation_of(options.agent, options.env)
+    if options.start == "best":
+        raise InvalidSettingError(
+            "A search begins with an empty store: --start best names nothing. Give decisions."
+        )
     for name, least in (("seed", 0), ("retrain_seeds", 1)):
         if getattr(options, name) < least:
             flag = name.replace("_", "-")
@@ -161,6 +169,9 @@ def make_env(options: Options, agent: str, store: Path | None, like: NASEnv | No
     if like is not None:
         optional = {"space": options.space, "task": like.task}
     optional |= {"start": start_of(options.start), "max_edits": options.max_edits}
+    optional |= {"reward": options.reward, "inherit": options.inherit or None}
+    if options.env == "NASEdit-v0":
+        optional["until_score"] = options.until_score
     env = gymnasium.make(
         options.env,
         objective=objective(options),

@@ -64,6 +64,7 @@ class Story:
     last: dict[str, Any]
     networks: dict[str, int]
     seconds: float
+    starts: list[float] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
 
 
@@ -73,11 +74,13 @@ def tutorial(env: Any, episodes: int, seed: int) -> Story:
     rng = np.random.default_rng(seed)
     visits, memory = np.zeros(q.shape, dtype=np.int64), []
     networks: dict[str, int] = {}
-    started, ends = time.perf_counter(), []
+    started, starts, ends = time.perf_counter(), [], []
     story: Story | None = None
     for episode in range(episodes):
         state, info = env.reset(seed=seed if episode == 0 else None)
         present, steps, done = info["evaluation"], [], False
+        networks[info["architecture"]] = int(state)
+        starts.append(present["score"])
         if story is None:
             story = Story(QLearning(env), present, present, present, networks, 0.0)
         while not done:
@@ -99,7 +102,7 @@ def tutorial(env: Any, episodes: int, seed: int) -> Story:
         story.last = present
     assert story is not None
     story.agent.q, story.agent.visits, story.agent.memory = q, visits, memory
-    story.seconds, story.ends = time.perf_counter() - started, ends
+    story.seconds, story.starts, story.ends = time.perf_counter() - started, starts, ends
     return story
 
 
@@ -146,6 +149,7 @@ def numbers(settings: Settings, free: Story, stories: list[Story]) -> dict[str, 
         "versions": ", ".join(f"{k} {v}" for k, v in versions().items() if k != "commit"),
         "pictures": settings.output.with_suffix("").name,
         "free_episodes": f"{settings.free_episodes:,}",
+        "free_start": f"{np.mean(free.starts):.3f}",
         "free_first": f"{np.mean(free.ends[: len(free.ends) // 10]):.3f}",
         "free_last": f"{np.mean(free.ends[-(len(free.ends) // 10) :]):.3f}",
         "episodes": str(settings.episodes),

@@ -65,8 +65,13 @@ def picture_of(agent: QLearning) -> QPicture:
         groups[seen] = np.arange(len(seen))
         rows, title = [str(state) for state in seen], "automaton state (those visited)"
     else:
-        groups = depths(inner.space)[agent.first_observation]
-        rows, title = [str(depth) for depth in range(groups.max())], "decisions so far"
+        depth = depths(inner.space)
+        groups = depth[agent.first_observation]
+        following = inner.space.automaton().next_state
+        nodes, decisions = np.nonzero(following >= 0)
+        exact = (depth[following[nodes, decisions]] == depth[nodes] + 1).all()
+        rows = [str(number) for number in range(groups.max())]
+        title = "decisions so far" if exact else "decisions so far (the fewest to a state)"
     values, visits = grouped(agent.q, agent.visits, groups, len(rows))
     return QPicture(values, visits, rows, actions, title, [(int(groups[r]), a) for r, a in path])
 
@@ -140,7 +145,7 @@ def draw_q(picture: QPicture, title: str = "") -> Figure:
         rows, actions = zip(*picture.path, strict=True)
         left.plot(actions, rows, color="#18a558", marker="o", markersize=5, linewidth=1.2)
         left.plot(actions[:1], rows[:1], color="#18a558", marker="s", markersize=9)
-    left.set_title("Q-values; green: greedy path (square: start)", fontsize=9)
+    left.set_title("Q-values; green: best actions that were tried (square: start)", fontsize=9)
     left.set_ylabel(picture.rows_title)
     counts = np.where(picture.visits > 0, picture.visits, np.nan)
     norm = LogNorm(1, max(2, int(picture.visits.max(initial=1))))

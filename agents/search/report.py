@@ -118,7 +118,7 @@ class Report:
             accuracy = f"{100 * metrics['accuracy']:.2f}" if "accuracy" in metrics else "-"
             params = f"{metrics['params']:,.0f}" if "params" in metrics else "-"
             lines.append(
-                f"| {name} | {tracker.evaluations} | {tracker.episodes} | {result.reason} "
+                f"| {name} | {result.evaluations} | {tracker.episodes} | {result.reason} "
                 f"| {result.best.score:.4f} | {accuracy} | {params} |"
             )
         return "\n".join(lines)
@@ -182,7 +182,7 @@ def _search_json(result: SearchResult) -> dict[str, Any]:
     first, last = result.quarters()
     return {
         "reason": result.reason,
-        "evaluations": tracker.evaluations,
+        "evaluations": result.evaluations,
         "repeats": tracker.repeats,
         "episodes": tracker.episodes,
         "illegal_share": tracker.illegal_share,
@@ -195,7 +195,7 @@ def _search_json(result: SearchResult) -> dict[str, Any]:
         },
         "mean_score_first_quarter": first,
         "mean_score_last_quarter": last,
-        "scores": [trial.score for trial in tracker.trials if trial.new],
+        "scores": [trial.score for trial in result.trials if trial.new],
     }
 
 

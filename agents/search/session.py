@@ -34,22 +34,36 @@ class SearchResult:
     reason: str
 
     @property
+    def trials(self) -> list[Trial]:
+        """The trials within the limit.
+
+        Where episodes begin with a network, a last one may have begun before the agent was stopped.
+        """
+        most = self.tracker.limits.evaluations
+        return [x for x in self.tracker.trials if most is None or x.evaluations <= most]
+
+    @property
+    def evaluations(self) -> int:
+        """New networks within the limit."""
+        return sum(trial.new for trial in self.trials)
+
+    @property
     def best(self) -> Trial:
         """The trial with the highest score; the earliest of equals.
 
         Raises:
             InvalidSettingError: The limit was too small for a single network.
         """
-        if not self.tracker.trials:
+        if not self.trials:
             raise InvalidSettingError(
                 f"The search ended ({self.reason}) before its first network was finished. "
                 "Raise the limit."
             )
-        return max(self.tracker.trials, key=lambda trial: (trial.score, -trial.episode))
+        return max(self.trials, key=lambda trial: (trial.score, -trial.episode))
 
     def quarters(self) -> tuple[float, float]:
         """Return the mean score of the first and of the last quarter of the new networks."""
-        scores = [trial.score for trial in self.tracker.trials if trial.new]
+        scores = [trial.score for trial in self.trials if trial.new]
         quarter = max(1, len(scores) // 4)
         return float(np.mean(scores[:quarter])), float(np.mean(scores[-quarter:]))
 

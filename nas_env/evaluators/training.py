@@ -102,11 +102,8 @@ class Training(Evaluator):
         if parent is None:
             return None
         if kept.get(parent, budget) is None:
-            try:
-                self.train(parent, budget)
-            except (InvalidArchitectureError, TrainingDiverged, TrainingTimeout):
-                return None  # the child of a failure starts anew
-        return kept.get(parent, budget)
+            self._evaluate(parent, budget)  # keeps its weights, unless it fails
+        return kept.get(parent, budget)  # the child of a failure starts anew
 
     def _fit(self, network: nn.Module, candidate: Candidate, budget: Budget) -> Iterator[Metrics]:
         return self.task.fit(

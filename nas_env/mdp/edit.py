@@ -76,9 +76,10 @@ class Edit(MDP):
         failure: Score of an episode that "terminate" ends.
         reward: "improvement": by how much the edit raises the score; the sum over an episode is
             last minus first score. "score": the score after the action, whatever it did. "best":
-            by how much the episode's best score rises.
+            by how much the episode's best score rises, which no observation shows.
         max_edits: Actions after which the episode is truncated.
-        until_score: The episode is terminated as soon as an action leads to this score.
+        until_score: The episode is terminated by the first action after which the network has this
+            score; where it begins with such a network, by any action.
         inherit: Whether a network starts with the trained weights of the one before, where shapes
             allow. Its evaluation then depends on its ancestors, and they join its key.
 
@@ -129,7 +130,7 @@ class Edit(MDP):
             IllegalDecisionError: The start is not a complete legal walk of the space.
         """
         if start is not None:
-            self.space.require(start)
+            self.space.require(start, limited=False)  # a large network may be shrunk under it
         walk = self.space.sample(rng) if start is None else tuple(int(x) for x in start)
         state = self._placed(EditState(0, walk, draw=int(rng.integers(2**31))))
         return Move(state, pending=self._candidate(state))

@@ -129,16 +129,22 @@ class SearchSpace(ABC):
         choice = self.choice(self.start())
         return choice.options if choice else ()
 
-    def check(self, walk: Sequence[int]) -> str | None:
-        """Return why a walk is not complete and legal, or None where it is."""
+    def check(self, walk: Sequence[int], limited: bool = True) -> str | None:
+        """Return why a walk is not complete and legal, or None where it is.
+
+        Args:
+            walk: The decisions.
+            limited: Whether the parameter limit counts.
+        """
         automaton, state, spent = self.automaton(), 0, 0
+        limit = self.max_params if limited else None
         for position, decision in enumerate(walk):
             if automaton.final[state]:
                 return (
                     f"The walk is complete after {position} decisions, but has {len(walk)}. "
                     f"Use the first {position}."
                 )
-            allowed = np.flatnonzero(automaton.allowed(state, spent, self.max_params))
+            allowed = np.flatnonzero(automaton.allowed(state, spent, limit))
             if decision not in allowed:
                 return (
                     f"Decision {decision} is not legal at position {position}. "
@@ -158,15 +164,17 @@ class SearchSpace(ABC):
     def edits(self, walk: Walk) -> tuple[Neighbour, ...]:
         """Return every complete legal walk that is one edit away from one.
 
+        From a walk over the parameter limit only edits that take parameters away are offered.
+
         Raises:
-            IllegalDecisionError: The walk is not complete and legal.
+            IllegalDecisionError: The walk is not complete and legal, the limit apart.
         """
-        self.require(walk)
+        self.require(walk, limited=False)
         return self.edit_rules.neighbours(tuple(int(decision) for decision in walk))
 
-    def require(self, walk: Sequence[int]) -> None:
+    def require(self, walk: Sequence[int], limited: bool = True) -> None:
         """Raise IllegalDecisionError where `check` finds a fault."""
-        if (fault := self.check(walk)) is not None:
+        if (fault := self.check(walk, limited)) is not None:
             raise IllegalDecisionError(fault)
 
     def decode(self, walk: Walk) -> Candidate:

@@ -68,7 +68,7 @@ class EditRules:
         self._next: list[list[int]] = automaton.next_state.tolist()
         self._final: list[bool] = automaton.final.tolist()
         self._cost: list[list[int]] = [] if automaton.cost is None else automaton.cost.tolist()
-        self._limit = space.max_params
+        self._limit = self._most = space.max_params
         self._fields = [dict(option.fields) for option in space.options()]
         kinds = [str(fields["kind"][0]) if "kind" in fields else "" for fields in self._fields]
         self._kinds = kinds
@@ -101,6 +101,9 @@ class EditRules:
 
     def _neighbours(self, walk: Walk) -> tuple[Neighbour, ...]:
         layers = self.layers(walk)
+        self._most = self._limit
+        if self._limit is not None and (spent := self.place(walk)[1]) > self._limit:
+            self._most = spent - 1  # over the limit: every edit must take something away
         found = [Neighbour(ADD_END, len(layers), x) for x in self._added(layers, len(layers))]
         for position in range(len(layers)):
             found += [Neighbour(ADD_MIDDLE, position, x) for x in self._added(layers, position)]
@@ -117,7 +120,7 @@ class EditRules:
     def _added(self, layers: list[Walk], position: int) -> Iterator[Walk]:
         """Yield the walks with one more layer; its details are its neighbour's, or the first."""
         before = [decision for layer in layers[:position] for decision in layer]
-        beside = layers[position - 1] if position else layers[0]
+        beside = layers[max(position - 1, 0)] if layers else ()
         node = self._end(before)
         for decision in self._layers if node is not None else ():
             added = self._with_details((*before, decision), beside)
@@ -181,7 +184,7 @@ class EditRules:
         return node
 
     def _affordable(self, walk: Walk) -> bool:
-        return self._limit is None or self.place(walk)[1] <= self._limit
+        return self._most is None or self.place(walk)[1] <= self._most
 
     def place(self, walk: Walk) -> tuple[int, int]:
         """Return the state that a legal walk leads to, and its additive cost (0: none declared)."""

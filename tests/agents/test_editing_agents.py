@@ -29,6 +29,8 @@ def test_every_agent_edits_and_repeats_itself(name):
     one, other = trials(), trials()
     assert one.reason == "evaluations"
     assert one.tracker.evaluations in (40, 41)  # a new episode begins with one more network
+    assert one.evaluations == 40
+    assert max(x.evaluations for x in one.trials) == 40
     walks = [x.candidate.walk for x in one.tracker.trials]
     assert walks == [x.candidate.walk for x in other.tracker.trials]
     assert len(set(walks)) >= 40
@@ -173,3 +175,28 @@ def test_the_table_goes_to_tensorboard(tmp_path):
     events = EventAccumulator(str(tmp_path), size_guidance={"images": 0})
     events.Reload()
     assert len(events.Images("search/q_table")) == 5
+
+
+def test_hill_climbing_stops_where_a_space_is_exhausted():
+    env = gym.make(
+        "NASEdit-v0",
+        space="mlp",
+        task="wine",
+        evaluator="synthetic",
+        observation="tokens",
+        max_params=160,
+    )
+    assert env.unwrapped.space.size() == 4
+    result = run_search("hill-climbing", env, Limits(evaluations=9), 0)
+    assert result.reason == "stagnation"
+    assert result.evaluations == 4
+    assert result.tracker.episodes > 90
+
+
+def test_hill_climbing_goes_on_where_it_was_saved(tmp_path):
+    agent = make_agent("hill-climbing", tiny_env("tokens"), seed=0)
+    agent.learn(100)
+    agent.save(tmp_path / "agent")
+    again = AGENTS.get("hill-climbing").load(tmp_path / "agent", tiny_env("tokens"))
+    assert again.tried == agent.tried
+    assert [agent.propose() for _ in range(5)] == [again.propose() for _ in range(5)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import gymnasium as gym
@@ -231,7 +232,7 @@ def test_settings_of_the_process_are_checked(make_env: MakeEnv, edit: Callable[.
     with pytest.raises(InvalidSettingError, match="max_edits must be >= 1"):
         edit(max_edits=0)
     with pytest.raises(InvalidSettingError, match="'construct' begins with the empty network"):
-        make_env(start=(0, 15)).reset(seed=0)
+        make_env(start=(0, 15))
     with pytest.raises(UnknownNameError, match=r"observation 'loss-bins'. Known: features"):
         make_env(observation="loss-bins")
 
@@ -316,3 +317,35 @@ def test_edit_is_pure() -> None:
     moves = {mdp.advance(begun, 2) for _ in range(5)}
     assert len(moves) == 1
     assert NegativeLoss().failure == -10
+
+
+def test_best_of_the_store_is_the_best_under_this_budget(tmp_path: Any) -> None:
+    def make(epochs: int, **settings: Any) -> Any:
+        store = tmp_path / "store.sqlite"
+        return gym.make(
+            "NASEdit-v0", store=store, budget={"epochs": epochs}, device="cpu", **settings
+        ).unwrapped
+
+    small, better = (0, 14, 17, 19, 21), (3, 14, 18, 19, 21)
+    for epochs, start in ((1, small), (2, better)):
+        make(epochs, start=start).reset(seed=0)
+    env = make(1, start="best")
+    env.reset(seed=0)
+    assert env.state.walk == small
+
+
+def test_a_start_over_the_limit_can_only_be_shrunk(edit: Callable[..., Any]) -> None:
+    large = (7, 14, 18, 19, 7, 14, 18, 19, 21)  # 41,674 parameters and more
+    env = edit(start=large, max_params=8_000, max_edits=200)
+    env.reset(seed=0)
+    spent = [env.state.spent]
+    assert spent[0] > 8_000
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        mask = env.action_masks()
+        mask[-1] = False
+        env.step(rng.choice(np.flatnonzero(mask)))
+        spent.append(env.state.spent)
+    under = next(i for i, params in enumerate(spent) if params <= 8_000)
+    assert all(a > b for a, b in pairwise(spent[: under + 1]))
+    assert max(spent[under:]) <= 8_000

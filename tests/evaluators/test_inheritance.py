@@ -142,3 +142,16 @@ def test_inheritance_in_the_environment(tmp_path: Any) -> None:
     assert cold == scores(True, tmp_path / "store.sqlite") == scores(True, None)
     assert cold[0] == plain[0]
     assert cold[1:] != plain[1:]
+
+
+def test_a_parent_that_is_too_large_is_not_trained_for_its_child(
+    make_task: Callable[[str], Task],
+) -> None:
+    parent = Candidate(Architecture((replace_channels(A, 64), replace_channels(A, 64))))
+    child = Candidate(Architecture((A,)), parent=parent)
+    limited = Budget(epochs=1, max_memory_mb=2)
+    evaluator = Training(make_task("digits"), "cpu")
+    assert evaluator.evaluate([parent], limited)[0].outcome == "too_large"
+    alone = evaluator.evaluate([replace(child, parent=None)], limited)[0]
+    assert alone.ok
+    assert evaluator.evaluate([child], limited)[0].metrics == alone.metrics
