@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import string
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,11 +73,12 @@ def tutorial(env: Any, episodes: int, seed: int) -> Story:
     rng = np.random.default_rng(seed)
     visits, memory = np.zeros(q.shape, dtype=np.int64), []
     networks: dict[str, int] = {}
-    started, starts, ends = time.perf_counter(), [], []
+    starts, ends, seconds = [], [], 0.0
     story: Story | None = None
     for episode in range(episodes):
         state, info = env.reset(seed=seed if episode == 0 else None)
         present, steps, done = info["evaluation"], [], False
+        seconds += new_seconds(env, info, networks)
         networks[info["architecture"]] = int(state)
         starts.append(present["score"])
         if story is None:
@@ -94,6 +94,7 @@ def tutorial(env: Any, episodes: int, seed: int) -> Story:
             steps.append(Step(state, int(action), reward, after, mask, terminated))
             if "evaluation" in info:
                 present = info["evaluation"]
+                seconds += new_seconds(env, info, networks)
                 networks[info["architecture"]] = int(after)
                 story.best = max(story.best, present, key=lambda x: x["score"])
             state = after
@@ -102,8 +103,13 @@ def tutorial(env: Any, episodes: int, seed: int) -> Story:
         story.last = present
     assert story is not None
     story.agent.q, story.agent.visits, story.agent.memory = q, visits, memory
-    story.seconds, story.starts, story.ends = time.perf_counter() - started, starts, ends
+    story.seconds, story.starts, story.ends = seconds, starts, ends
     return story
+
+
+def new_seconds(env: Any, info: dict[str, Any], networks: dict[str, int]) -> float:
+    """Return what a network cost when it was trained, 0 where this run has it already."""
+    return 0.0 if info["architecture"] in networks else float(env.unwrapped.evaluation.seconds)
 
 
 def make(settings: Settings, evaluator: str) -> Any:
