@@ -15,9 +15,10 @@ from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators import Evaluator
-from nas_env.mdp import BaseState, Edit, Move
+from nas_env.mdp import BaseState, Move
 from nas_env.objectives import Objective
 from nas_env.resolve import (
+    checked_start,
     make_budget,
     make_evaluator,
     make_mdp,
@@ -109,12 +110,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
             evaluator, self.task, self.store, self.objective, device, precision
         )
         self.mdp = make_mdp(mdp, self.space, observation, illegal, self.objective, mdp_settings)
-        self.start = start
-        if start not in (None, "random") and not isinstance(self.mdp, Edit):
-            raise InvalidSettingError(
-                f"The MDP {mdp!r} begins with the empty network, but start={start!r} was given. "
-                "Leave it out, or use mdp='edit'."
-            )
+        self.start = checked_start(start, self.mdp)
         self.action_space = self.mdp.action_space
         self.observation_space = self.mdp.observation_space
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:

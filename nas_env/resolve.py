@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from nas_env import registry
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget
 from nas_env.evaluators import EVALUATORS, Cached, Evaluator
-from nas_env.mdp import MDP, MDPS
+from nas_env.mdp import MDP, MDPS, Edit
 from nas_env.objectives import OBJECTIVES, Objective
 from nas_env.spaces import SPACES, SearchSpace
 from nas_env.store import Store
@@ -157,6 +157,16 @@ def _settled_precision(factory: Any, task: Task, store: Store, device: str) -> s
         store.set(name, factory(task=task, device=device, precision="auto").precision)
     verdict = store.setting(name)
     return verdict or "float32"
+
+
+def checked_start(start: str | Sequence[int] | None, mdp: MDP) -> str | Sequence[int] | None:
+    """Return the start of episodes, or refuse one where networks are built from nothing."""
+    if start is None or isinstance(mdp, Edit) or (isinstance(start, str) and start == "random"):
+        return start
+    raise InvalidSettingError(
+        f"Networks are built from nothing here, but start={start!r} was given. Leave it out, or "
+        "use mdp='edit'."
+    )
 
 
 def make_mdp(

@@ -231,7 +231,7 @@ def test_settings_of_the_process_are_checked(make_env: MakeEnv, edit: Callable[.
         make_env(max_edits=3)
     with pytest.raises(InvalidSettingError, match="max_edits must be >= 1"):
         edit(max_edits=0)
-    with pytest.raises(InvalidSettingError, match="'construct' begins with the empty network"):
+    with pytest.raises(InvalidSettingError, match="built from nothing"):
         make_env(start=(0, 15))
     with pytest.raises(UnknownNameError, match=r"observation 'loss-bins'. Known: features"):
         make_env(observation="loss-bins")

@@ -123,7 +123,13 @@ def test_an_interrupted_search_goes_on_to_the_same_end(tmp_path):
     arguments += ["--retrain-seeds", "1", "--seed", "5"]
     folder = tmp_path / "broken"
     command = [sys.executable, "scripts/search.py", *arguments, "--output", str(folder)]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_listen,
+    )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         if (folder / "store.sqlite").is_file() and (kept := _count(folder)) >= 2:
@@ -141,6 +147,11 @@ def test_an_interrupted_search_goes_on_to_the_same_end(tmp_path):
         for path in (folder, tmp_path / "whole")
     ]
     assert scores[0] == scores[1] and len(scores[0]) == 12
+
+
+def _listen():
+    """Let the process be interrupted, also where the tests run in the background and are deaf."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _count(folder: Path) -> int:
