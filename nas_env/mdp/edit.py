@@ -113,7 +113,7 @@ class Edit(MDP):
         self.max_edits = max_edits
         self.until_score = until_score
         self.inherit = inherit
-        drawn = getattr(self.observation, "drawn", False)
+        drawn = self.observation.drawn
         positions = 1 if drawn else space.edit_rules.max_layers
         self.actions = _actions(positions)
         self.drawn = drawn

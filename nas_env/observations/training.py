@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -56,13 +57,13 @@ class Bins(Observation):
         self.edges = self.find_edges(space)
         self.space = gymnasium.spaces.Discrete(BINS)
 
+    @abstractmethod
     def find_edges(self, space: SearchSpace) -> NDArray[np.float64]:
         """Return the 99 edges between the bins, ascending."""
-        raise NotImplementedError
 
+    @abstractmethod
     def value(self, state: EditState) -> float:
         """Return the number that is cut into bins."""
-        raise NotImplementedError
 
     def labels(self) -> list[str]:
         """Return the range of each bin, as text."""
