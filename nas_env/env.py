@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from nas_env.spaces import SearchSpace, Walk
 from nas_env.store import Store, open_store
 from nas_env.tasks import Task
 
+RESET_OPTIONS = ("start", "fidelity")
 TRUE, FALSE = np.bool_(True), np.bool_(False)  # a Python bool in `info` breaks TorchRL's reader
 
 
@@ -120,6 +122,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         self.candidate: Candidate | None = None
         self.evaluation: Evaluation | None = None
         self._state: BaseState | None = None
+        self._budget = self.budget
         self._over = True
 
     @property
@@ -144,14 +147,30 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         self._state = state
         self._over = self.mdp.over(state)
 
+    @property
+    def fidelity(self) -> int:
+        """Epochs of this episode's evaluations."""
+        return self._budget.epochs
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode. The option "start" takes the place of the argument of that name."""
+        """Begin an episode.
+
+        Args:
+            seed: Seeds what the environment itself draws: starts, edits, and the run of a table
+                that is looked at where that is "random".
+            options: "start" takes the place of the argument of that name; "fidelity" is the number
+                of epochs of this episode's evaluations.
+        """
         super().reset(seed=seed)
         for name in options or {}:
-            if name != "start":
-                raise registry.unknown_name("reset option", name, ["start"])
+            if name not in RESET_OPTIONS:
+                raise registry.unknown_name("reset option", name, RESET_OPTIONS)
+        if seed is not None and self.evaluator.draws:
+            drawn = int(self.np_random.integers(2**31))
+            self.budget = replace(self.budget, training_seed=drawn)
+        self._set_fidelity((options or {}).get("fidelity"))
         start = (options or {}).get("start", self.start)
         self.candidate = self.evaluation = None
         move = self.mdp.begin(self.np_random, self._start(start))
@@ -207,12 +226,19 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
             self._state, reward = self.mdp.settle(before, move, None)
             return reward
         self.candidate = move.pending
-        self.evaluation = self.evaluator.evaluate([move.pending], self.budget)[0]
+        self.evaluation = self.evaluator.evaluate([move.pending], self._budget)[0]
         score = self.objective.score(self.evaluation)
         self._state, reward = self.mdp.settle(before, move, score, self.evaluation)
         info["evaluation"] = {"score": score, **self.evaluation.summary()}
         info["architecture"] = move.pending.architecture.text
         return reward
+
+    def _set_fidelity(self, epochs: int | None) -> None:
+        """Set the budget of this episode: the environment's, or another number of epochs of it."""
+        self._budget = self.budget
+        if epochs is not None:
+            horizon = max(self.budget.schedule_epochs, epochs)
+            self._budget = replace(self.budget, epochs=epochs, horizon=horizon)
 
     def _start(self, start: str | Sequence[int] | None) -> Walk | None:
         if start is None or start == "random":

@@ -15,6 +15,8 @@ class Row(NamedTuple):
     kwargs: dict[str, Any]
 
 
+TABLE_ENV = "nas_env.table_env:make_table_env"
+
 ENVIRONMENTS = (
     Row("NAS-v0", "nas_env.env:NASEnv", {}),
     Row(
@@ -22,6 +24,8 @@ ENVIRONMENTS = (
         "nas_env.env:NASEnv",
         {"mdp": "edit", "space": "chain-editable", "objective": "negative-loss"},
     ),
+    Row("NASBenchGraph-v0", TABLE_ENV, {"table": "nasbench-graph"}),
+    Row("NASTable-v0", TABLE_ENV, {"table": "file"}),
 )
 
 

@@ -13,30 +13,43 @@ from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Evaluation
 
+LIMITS = ("evaluations", "seconds", "simulated_seconds", "episodes")
 STAGNATION = 10  # a search stops after this many times its limit in episodes without a new network
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When a search ends; None means no such limit. At least one of the first two is needed.
+    """When a search ends; None means no such limit. At least one limit is needed.
 
     Attributes:
         evaluations: Evaluations new to this search; a warm store makes them fast, not free.
         seconds: Seconds of the search; an evaluation found in the store costs what it cost then.
-        until_score: End as soon as a score is at least this.
+        until_score: End as soon as a score is at least this; no limit by itself.
+        simulated_seconds: Seconds that a table says the evaluations would have taken. An evaluation
+            that ends later does not count.
+        episodes: Episodes, whatever they led to.
+        charge_repeats: Whether evaluating a network again costs as much as the first time.
+        charge_isomorphs: Whether another walk to the same network costs, where a table has an entry
+            for each walk.
 
     Raises:
-        InvalidSettingError: Neither evaluations nor seconds are limited, or one is not positive.
+        InvalidSettingError: Nothing is limited, or a limit is not positive.
     """
 
     evaluations: int | None = None
     seconds: float | None = None
     until_score: float | None = None
+    simulated_seconds: float | None = None
+    episodes: int | None = None
+    charge_repeats: bool = False
+    charge_isomorphs: bool = True
 
     def __post_init__(self) -> None:
-        if self.evaluations is None and self.seconds is None:
-            raise InvalidSettingError("A search needs a limit. Give evaluations, seconds or both.")
-        for name in ("evaluations", "seconds"):
+        if all(getattr(self, name) is None for name in LIMITS):
+            raise InvalidSettingError(
+                f"A search needs a limit. Give one or more of: {', '.join(LIMITS)}."
+            )
+        for name in LIMITS:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InvalidSettingError(f"Limit {name} must be > 0, but is {value}.")
@@ -48,12 +61,14 @@ class Trial:
 
     Attributes:
         episode: Number of its episode, from 1; an episode that edits has several trials.
-        evaluations: Evaluations new to this search so far, this one included.
+        evaluations: Evaluations charged to this search so far, this one included.
         new: Whether this network was new to this search.
         candidate: The network.
         evaluation: What came out of it.
         score: Its score.
         seconds: Charged seconds of the search so far.
+        simulated_seconds: Simulated seconds of the search so far, 0 where nothing is simulated.
+        distinct: Networks new to this search so far, this one included.
     """
 
     episode: int
@@ -63,12 +78,20 @@ class Trial:
     evaluation: Evaluation
     score: float
     seconds: float
+    simulated_seconds: float = 0.0
+    distinct: int = 0
+
+    @property
+    def walk(self) -> tuple[int, ...]:
+        """The decisions that led to the network."""
+        return self.candidate.walk
 
 
 class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Keeps the books of one search: every trial, the best one, and the share of the limit used.
 
-    It never ends an episode by itself; whoever drives it looks at `finished` after each step.
+    It never ends an episode by itself; whoever drives it looks at `finished` after each step. Where
+    a table tells the seconds of an evaluation, `info["simulated_clock"]` is their sum so far.
 
     Args:
         env: The environment, wrapped or not, around a `NASEnv`.
@@ -92,7 +115,8 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._started = clock()
         self._found_seconds = 0.0  # what evaluations found in the store cost when they were made
         self._last_new_episode = 0
-        self._keys: set[str] = set()
+        self._keys: set[Any] = set()
+        self.simulated_seconds = 0.0
         self._only_begun = False
 
     @property
@@ -101,14 +125,14 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         return self._clock() - self._started + self._found_seconds
 
     @property
+    def charged(self) -> int:
+        """Evaluations so far that count against the limit."""
+        return self.evaluations + (self.repeats if self.limits.charge_repeats else 0)
+
+    @property
     def share(self) -> float:
         """Share of the limit that is used, in [0, 1]; agents' schedules follow it."""
-        shares = [0.0]
-        if self.limits.evaluations is not None:
-            shares.append(self.evaluations / self.limits.evaluations)
-        if self.limits.seconds is not None:
-            shares.append(self.seconds / self.limits.seconds)
-        return min(1.0, max(shares))
+        return min(1.0, max(used / limit for used, limit in self._used().values()))
 
     @property
     def illegal_share(self) -> float:
@@ -117,16 +141,29 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     @property
     def finished(self) -> str | None:
-        """Why the search is over ("evaluations", "seconds", "score", "stagnation"), or None."""
+        """Why the search is over (the name of a limit, "score", "stagnation"), or None."""
         limits = self.limits
         if limits.until_score is not None and self.best and self.best.score >= limits.until_score:
             return "score"
-        if limits.evaluations is not None and self.evaluations >= limits.evaluations:
-            return "evaluations"
-        if limits.seconds is not None and self.seconds >= limits.seconds:
-            return "seconds"
+        for name, (used, limit) in self._used().items():
+            if used >= limit:
+                return name
         patience = STAGNATION * (limits.evaluations or 100)
         return "stagnation" if self.episodes - self._last_new_episode >= patience else None
+
+    def _used(self) -> dict[str, tuple[float, float]]:
+        """Return what is used of each limit that there is, and the limit."""
+        limits = self.limits
+        used: dict[str, tuple[float, float]] = {}
+        if limits.evaluations is not None:
+            used["evaluations"] = self.charged, limits.evaluations
+        if limits.seconds is not None:
+            used["seconds"] = self.seconds, limits.seconds
+        if limits.simulated_seconds is not None:
+            used["simulated_seconds"] = self.simulated_seconds, limits.simulated_seconds
+        if limits.episodes is not None:
+            used["episodes"] = self.episodes, limits.episodes
+        return used
 
     def reset(self, **arguments: Any) -> tuple[Any, dict[str, Any]]:
         """Reset, and enter the network that the episode begins with, if any, into the books."""
@@ -160,15 +197,23 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         score, seconds = float(info["evaluation"]["score"]), self._clock() - started
         inner: Any = self.unwrapped
         candidate, evaluation = inner.candidate, inner.evaluation
-        new = candidate.key not in self._keys
+        by_walk = inner.evaluator.by_walk and self.limits.charge_isomorphs
+        key = (candidate.walk if by_walk else candidate.key, inner.fidelity)
+        new = key not in self._keys
+        if new or self.limits.charge_repeats:
+            self.simulated_seconds += evaluation.metrics.get("simulated_seconds", 0.0)
         if new:
-            self._keys.add(candidate.key)
+            self._keys.add(key)
             self.evaluations += 1
             self._last_new_episode = self.episodes
             self._found_seconds += max(0.0, evaluation.seconds - seconds)
         else:
             self.repeats += 1
-        trial = Trial(episode, self.evaluations, new, candidate, evaluation, score, self.seconds)
+        if "simulated_seconds" in evaluation.metrics:
+            info["simulated_clock"] = self.simulated_seconds
+        clocks = self.seconds, self.simulated_seconds
+        distinct = self.evaluations
+        trial = Trial(episode, self.charged, new, candidate, evaluation, score, *clocks, distinct)
         self.trials.append(trial)
         if self.best is None or score > self.best.score:
             self.best = trial

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -20,7 +21,7 @@ from nas_env.evaluators import EVALUATORS
 from nas_env.layers import LAYERS
 from nas_env.mdp import MDPS
 from nas_env.objectives import OBJECTIVES
-from nas_env.registration import ENVIRONMENTS
+from nas_env.registration import ENVIRONMENTS, Row
 from nas_env.spaces import SPACES, SearchSpace
 from nas_env.tasks import TASKS, Task, TaskSpec
 
@@ -38,10 +39,54 @@ REGISTERED: dict[str, Iterable[str]] = {
     "env_id": [row.id for row in ENVIRONMENTS],
     "construct_id": [row.id for row in ENVIRONMENTS if mdp_of(row.kwargs) == "construct"],
 }
-# Every environment id with every observation that its process offers.
-OBSERVED = [
-    (row.id, name) for row in ENVIRONMENTS for name in MDPS.get(mdp_of(row.kwargs)).observations
-]
+LARGE_SPACES = [name for name in SPACES if name.startswith("metaqnn-")]
+OTHER_SPACES = [name for name in SPACES if name not in LARGE_SPACES]
+
+
+def observations_of(row: Row) -> Iterable[str]:
+    return MDPS.get(mdp_of(row.kwargs)).observations
+
+
+def spaces_of(row: Row, spaces: Iterable[str]) -> Iterable[str | None]:
+    """Return the spaces an id is tried with; an id of a table has its own, hence None."""
+    return [None] if "table" in row.kwargs else spaces
+
+
+# What a test asks for together is tried together: every id with every observation that its process
+# offers, and with every space where it takes one.
+TOGETHER: dict[tuple[str, ...], list[tuple[str | None, ...]]] = {
+    ("env_id", "observation_name", "any_space"): [
+        (row.id, name, space)
+        for row in ENVIRONMENTS
+        for name in observations_of(row)
+        for space in spaces_of(row, SPACES)
+    ],
+    ("env_id", "observation_name", "small_space"): [
+        (row.id, name, space)
+        for row in ENVIRONMENTS
+        for name in observations_of(row)
+        for space in spaces_of(row, OTHER_SPACES)
+    ],
+    ("env_id", "large_space"): [
+        (row.id, space)
+        for row in ENVIRONMENTS
+        if "table" not in row.kwargs
+        for space in LARGE_SPACES
+    ],
+    ("construct_id", "any_space"): [
+        (row.id, space)
+        for row in ENVIRONMENTS
+        if mdp_of(row.kwargs) == "construct"
+        for space in spaces_of(row, SPACES)
+    ],
+    ("env_id", "observation_name"): [
+        (row.id, name) for row in ENVIRONMENTS for name in observations_of(row)
+    ],
+}
+TABLE_IDS = [row.id for row in ENVIRONMENTS if "table" in row.kwargs]
+TABLE_FILE = Path(__file__).parent / "data" / "table.csv"
+# What an id needs to be made at all.
+NEEDED = {"NASTable-v0": {"path": TABLE_FILE, "decisions": list("abcd"), "reward": "valid"}}
 
 torch.set_num_threads(1)
 settings.register_profile(
@@ -55,10 +100,13 @@ settings.load_profile("steady")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    asked = set(metafunc.fixturenames)
+    for arguments, values in TOGETHER.items():
+        if asked.issuperset(arguments):
+            metafunc.parametrize(arguments, values)
+            asked -= set(arguments)
     for argument, names in REGISTERED.items():
-        if argument == "env_id" and "observation_name" in metafunc.fixturenames:
-            metafunc.parametrize(("env_id", "observation_name"), OBSERVED)
-        elif argument in metafunc.fixturenames:
+        if argument in asked:
             metafunc.parametrize(argument, list(names))
 
 
@@ -101,9 +149,17 @@ def make_env() -> Callable[..., gym.Env[Any, Any]]:
     """Return a factory of environments by id that train nothing unless told to."""
 
     def make(env_id: str = "NAS-v0", **settings: Any) -> gym.Env[Any, Any]:
-        return gym.make(env_id, **{"evaluator": "synthetic", **settings})
+        return gym.make(env_id, **{**free_settings(env_id), **settings})
 
     return make
+
+
+def free_settings(env_id: str) -> dict[str, Any]:
+    """Return the settings with which an id answers at once: from its table, or made up."""
+    name = env_id.removeprefix("nas_env:")
+    if name in TABLE_IDS:
+        return dict(NEEDED.get(name, {}))
+    return {"evaluator": "synthetic"}
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ ORDER = (
     "store",
     "graph_module",
     "network",
+    "tables",
     "evaluators",
     "rendering",
     "observations",
@@ -34,6 +35,7 @@ ORDER = (
     "resolve",
     "wrappers",
     "env",
+    "table_env",
     "vector",
     "registration",
 )

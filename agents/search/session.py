@@ -26,7 +26,7 @@ class SearchResult:
     Attributes:
         agent: The agent as it is now.
         tracker: The books of the search.
-        reason: Why it ended: "evaluations", "seconds", "score" or "stagnation".
+        reason: Why it ended: the name of a limit, "score" or "stagnation".
     """
 
     agent: Agent
@@ -39,8 +39,14 @@ class SearchResult:
 
         Where episodes begin with a network, a last one may have begun before the agent was stopped.
         """
-        most = self.tracker.limits.evaluations
-        return [x for x in self.tracker.trials if most is None or x.evaluations <= most]
+        limits = self.tracker.limits
+        most, latest = limits.evaluations, limits.simulated_seconds
+        return [
+            x
+            for x in self.tracker.trials
+            if (most is None or x.evaluations <= most)
+            and (latest is None or x.simulated_seconds <= latest)
+        ]
 
     @property
     def evaluations(self) -> int:
@@ -108,4 +114,6 @@ def _most_steps(env: gymnasium.Env[Any, Any], limits: Limits) -> int:
     episodes = EPISODES_WITHOUT_LIMIT
     if limits.evaluations is not None:
         episodes = STAGNATION * limits.evaluations * (limits.evaluations + 1)
+    if limits.episodes is not None:
+        episodes = min(episodes, limits.episodes)
     return int(min(episodes * inner.space.max_length * 3, 10**12))

@@ -5,8 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget, Evaluation, Outcome
+from nas_env.objectives import Objective
 from nas_env.registry import Registry
 
 
@@ -17,10 +21,16 @@ class Evaluator(ABC):
         fingerprint: Text that changes with everything that changes the numbers: task and split,
             training loop, precision, class of device.
         free: Whether an answer costs so little that keeping it would cost more.
+        draws: Whether an answer depends on a training seed that the environment draws when it is
+            reset with a seed.
+        by_walk: Whether each walk has an evaluation of its own, as in a table, even where two walks
+            lead to the same network.
     """
 
     fingerprint: str
     free: bool = False
+    draws: bool = False
+    by_walk: bool = False
 
     @abstractmethod
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
@@ -35,6 +45,26 @@ class Evaluator(ABC):
         """Yield (index, evaluation) as they complete; here one after the other."""
         for index, candidate in enumerate(candidates):
             yield index, self.evaluate([candidate], budget)[0]
+
+    def scores(
+        self,
+        tokens: NDArray[np.int64],
+        objective: Objective,
+        budget: Budget,
+        training_seeds: NDArray[np.int64],
+    ) -> NDArray[np.float64] | None:
+        """Return the scores of complete walks at once, or None where there is no such short cut.
+
+        Args:
+            tokens: (n, max_length) decisions plus one, 0 after the last.
+            objective: Turns evaluations into scores.
+            budget: What each may cost.
+            training_seeds: (n,) take the place of the budget's training seed.
+
+        Returns:
+            (n,) what `objective.score` gives for the evaluations of `evaluate`, or None.
+        """
+        return None
 
 
 def failed(outcome: Outcome, message: str, seconds: float = 0.0) -> Evaluation:

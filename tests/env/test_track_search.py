@@ -171,8 +171,8 @@ def test_masks_pass_through(make_env: MakeEnv) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "Give evaluations, seconds or both"),
-        ({"until_score": 0.9}, "Give evaluations, seconds or both"),
+        ({}, "Give one or more of: evaluations, seconds"),
+        ({"until_score": 0.9}, "Give one or more of: evaluations, seconds"),
         ({"evaluations": 0}, "evaluations must be > 0"),
         ({"seconds": -1.0}, "seconds must be > 0"),
         ({"seconds": float("nan")}, "seconds must be > 0"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,19 +15,31 @@ from nas_env.evaluation import Budget, Outcome
 from nas_env.evaluators import EVALUATORS, Evaluator
 from nas_env.network import predict
 from nas_env.spaces import SearchSpace
+from nas_env.tables import TABLES, Table, TableTask
 from nas_env.tasks import Task
 
 BUDGET = Budget(epochs=1)
 
 
-@pytest.fixture
-def made(evaluator_name: str, make_task: Callable[[str], Task]) -> Evaluator:
-    return EVALUATORS.get(evaluator_name)(task=make_task("wine"), device="cpu", precision="float32")
+@cache
+def table() -> Table:
+    return TABLES.get("nasbench-graph")(dataset="proteins")
 
 
 @pytest.fixture
-def candidates(make_space: Callable[..., SearchSpace]) -> list[Candidate]:
-    space, rng = make_space("mlp", (13,), 3), np.random.default_rng(0)
+def task(evaluator_name: str, make_task: Callable[[str], Task]) -> Task:
+    return TableTask(table()) if evaluator_name == "tabular" else make_task("wine")
+
+
+@pytest.fixture
+def made(evaluator_name: str, task: Task) -> Evaluator:
+    return EVALUATORS.get(evaluator_name)(task=task, device="cpu", precision="float32")
+
+
+@pytest.fixture
+def candidates(task: Task, make_space: Callable[..., SearchSpace]) -> list[Candidate]:
+    known = table().make_space(None) if isinstance(task, TableTask) else None
+    space, rng = known or make_space("mlp", (13,), 3), np.random.default_rng(0)
     return [space.decode(space.sample(rng)) for _ in range(4)]
 
 
@@ -41,27 +54,36 @@ def test_as_many_come_out_in_order_and_repeat(made: Evaluator, candidates: list[
     assert found == numbers(made.evaluate(batch, BUDGET))
     assert found == [numbers(made.evaluate([x], BUDGET))[0] for x in batch]
     assert found[0] == found[4]
-    assert len({x.metrics["loss"] for x in found}) > 1
+    assert len({x.metrics["accuracy"] for x in found}) > 1
     streamed = dict(made.stream(batch, BUDGET))
     assert numbers([streamed[i] for i in range(5)]) == found
 
 
 def test_metrics_are_plain_and_complete(
-    made: Evaluator, candidates: list[Candidate], make_task: Callable[[str], Task]
+    made: Evaluator, candidates: list[Candidate], task: Task
 ) -> None:
     for candidate, found in zip(candidates, made.evaluate(candidates, BUDGET), strict=True):
         assert found.ok
         assert all(type(x) in (int, float) for x in found.metrics.values())
         assert 0 <= found.metrics["accuracy"] <= 1
+        if isinstance(task, TableTask):
+            continue
         assert found.metrics["loss"] >= 0
-        cost = predict(candidate.architecture, make_task("wine").spec).to_json()
+        cost = predict(candidate.architecture, task.spec).to_json()
         assert {name: found.metrics[name] for name in cost} == cost
 
 
-def test_an_impossible_network_is_an_outcome(made: Evaluator) -> None:
+def test_an_impossible_network_is_an_outcome(
+    made: Evaluator, task: Task, candidates: list[Candidate]
+) -> None:
     impossible = Candidate(Architecture((Layer.of("conv", channels=8, kernel=3),)))
     unknown = Candidate(Architecture((Layer.of("no-such-layer"),)))
     good = Candidate(Architecture((Layer.of("linear", units=8),)))
+    if isinstance(task, TableTask):
+        found = made.evaluate([impossible, candidates[0]], BUDGET)
+        assert [x.outcome for x in found] == [Outcome.CRASHED, Outcome.OK]
+        assert "has no walk" in found[0].message
+        return
     found = made.evaluate([impossible, unknown, good], BUDGET)
     assert [x.outcome for x in found] == [Outcome.CRASHED, Outcome.CRASHED, Outcome.OK]
     assert "needs a map" in found[0].message

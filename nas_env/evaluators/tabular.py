@@ -1,0 +1,286 @@
+"""`tabular`: answers from a benchmark table, in microseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.architecture import Candidate
+from nas_env.errors import IncompatibleError, InvalidSettingError
+from nas_env.evaluation import Budget, Evaluation, Outcome
+from nas_env.evaluators.base import EVALUATORS, Evaluator, failed
+from nas_env.objectives import Objective
+from nas_env.objectives.reward import Reward
+from nas_env.registry import unknown_name
+from nas_env.tables import Table, TableTask
+from nas_env.tables.base import Numbers
+from nas_env.tasks import Task
+
+MEAN, RANDOM = "mean", "random"
+HASH_SEED = 2017  # of the weights that turn a walk into one number
+MOST_ANSWERS = 200_000
+
+
+class View(NamedTuple):
+    """A table as one search sees it: one number a row, and the best of those that are allowed.
+
+    Attributes:
+        reward: (rows,) what is rewarded.
+        report: (rows,) what is reported.
+        best_reward: The optimum of the reward.
+        best_report: The optimum of the report.
+        run: (rows,) the run that is rewarded, -1 for the mean.
+    """
+
+    reward: Numbers
+    report: Numbers
+    best_reward: float
+    best_report: float
+    run: NDArray[np.int64]
+
+
+@EVALUATORS.register("tabular")
+class Tabular(Evaluator):
+    """Looks a finished walk up in a table; trains nothing.
+
+    The budget's epochs are the fidelity; its training seed draws the run where `run` is "random".
+    "reward" and "report" of an evaluation are numbers of two columns, "regret_reward" and
+    "regret_report" how far each is below the best of its own column (of the networks that
+    `max_params` allows).
+
+    Args:
+        task: The task of a table.
+        device: Not used.
+        precision: Not used.
+        reward: Column that is rewarded; None: the table's own for the fidelity.
+        report: Column that is reported; None: the table's own.
+        run: Where networks were trained several times: a run from 1, "mean", or "random" (drawn for
+            each network and training seed). The report is the mean of the other runs, so that it
+            does not contain what was selected on. None: the table's own.
+        hardware: A device of the table whose latency and energy are metrics too, or "all".
+        max_params: Networks above it do not count for the optimum.
+
+    Raises:
+        IncompatibleError: The task is not of a table.
+        UnknownNameError: No such column or device.
+        InvalidSettingError: No such run.
+    """
+
+    free = True
+    by_walk = True
+
+    def __init__(
+        self,
+        task: Task,
+        device: str = "auto",
+        precision: str = "float32",
+        reward: str | None = None,
+        report: str | None = None,
+        run: int | str | None = None,
+        hardware: str | None = None,
+        max_params: int | None = None,
+    ) -> None:
+        if not isinstance(task, TableTask):
+            raise IncompatibleError(
+                f"Evaluator 'tabular' answers from a table, but task {task.spec.name!r} has none. "
+                "Make an environment of a table, such as NASBench201-v0."
+            )
+        self.task, self.table = task, task.table
+        self.reward, self.report = reward, report or self.table.report
+        names = [self.report, *([reward] if reward else self.table.rewards.values())]
+        runs = [shape[1] for name in names if len(shape := self.table.column(name).shape) == 2]
+        self.run = _checked_run(self.table.run if run is None else run, max(runs, default=1))
+        self.draws = self.run == RANDOM and bool(runs)
+        self.hardware = _hardware(self.table, hardware)
+        self.max_params = max_params
+        self._answers: dict[tuple[int, int, int], Evaluation] = {}
+        self._view = lru_cache(maxsize=16)(self._make_view)
+        settings = (reward, self.report, self.run, hardware, max_params)
+        self.fingerprint = f"tabular-1/{self.table.name}/{'/'.join(map(str, settings))}"
+
+    @property
+    def fidelities(self) -> tuple[int, ...]:
+        """Epochs that can be asked for, ascending; one where the reward's column is fixed."""
+        return self.table.fidelities
+
+    def view(self, budget: Budget) -> View:
+        """Return the table as it is seen under a budget.
+
+        Raises:
+            InvalidSettingError: The table has no such fidelity.
+        """
+        self._check(budget.epochs)
+        return self._view(budget.epochs, budget.training_seed if self.draws else 0)
+
+    def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
+        """Return one evaluation per candidate, in order.
+
+        Raises:
+            InvalidSettingError: The table has no such fidelity.
+        """
+        self._check(budget.epochs)
+        seed = budget.training_seed if self.draws else 0
+        return [self._answer(x.walk, budget.epochs, seed) for x in candidates]
+
+    def scores(
+        self,
+        tokens: NDArray[np.int64],
+        objective: Objective,
+        budget: Budget,
+        training_seeds: NDArray[np.int64],
+    ) -> Numbers | None:
+        """Return (n,) scores of complete walks at once, or None for an objective of more metrics.
+
+        Args:
+            tokens: (n, max_length) decisions plus one, 0 after the last.
+            objective: Only the table's reward has an array path.
+            budget: Gives the fidelity.
+            training_seeds: (n,) seeds that draw the runs.
+        """
+        if not isinstance(objective, Reward):
+            return None
+        self._check(budget.epochs)
+        rows = self.rows(tokens)
+        values = self.table.column(self._column(budget.epochs))
+        if values.ndim == 1 or not self.draws:
+            chosen = self._view(budget.epochs, 0).reward[rows]
+        else:
+            chosen = values[rows, drawn_runs(rows, training_seeds, values.shape[1])]
+        return np.clip(chosen, *objective.bounds)
+
+    def rows(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return (n,) the rows of complete walks, given as tokens (n, max_length)."""
+        codes, order = self._codes
+        found = np.searchsorted(codes, tokens.astype(np.uint64) @ self._weights)
+        return order[np.minimum(found, len(order) - 1)]
+
+    @cached_property
+    def _weights(self) -> NDArray[np.uint64]:
+        rng = np.random.default_rng(HASH_SEED)
+        weights: NDArray[np.uint64] = rng.integers(
+            2**64, size=self.table.walks.shape[1:], dtype=np.uint64
+        )
+        return weights
+
+    @cached_property
+    def _codes(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        codes = (self.table.walks.astype(np.int64) + 1).astype(np.uint64) @ self._weights
+        order = np.argsort(codes)
+        return codes[order], order
+
+    @cached_property
+    def _row(self) -> dict[tuple[int, ...], int]:
+        lengths = (self.table.walks >= 0).sum(axis=1).tolist()
+        walks = self.table.walks.tolist()
+        return {tuple(walks[i][: lengths[i]]): i for i in range(len(walks))}
+
+    def _column(self, epochs: int) -> str:
+        return self.reward or self.table.rewards[epochs]
+
+    def _check(self, epochs: int) -> None:
+        if epochs not in self.table.rewards:
+            raise InvalidSettingError(
+                f"Table {self.table.name!r} has no fidelity of {epochs} epochs. "
+                f"Known: {', '.join(map(str, self.table.fidelities))}."
+            )
+
+    def _make_view(self, epochs: int, seed: int) -> View:
+        reward, report = self.table.column(self._column(epochs)), self.table.column(self.report)
+        rows = np.arange(len(reward))
+        run = np.full(len(rows), -1)
+        if self.run != MEAN and 2 in (reward.ndim, report.ndim):
+            most = max(x.shape[1] for x in (reward, report) if x.ndim == 2)
+            seeds = np.full(len(rows), seed)
+            run = drawn_runs(rows, seeds, most) if self.draws else run + int(self.run)  # from 0
+        seen, told = _of_run(reward, run), _of_other_runs(report, run)
+        allowed = np.ones(len(rows), dtype=bool)
+        if self.max_params is not None:
+            allowed = self.table.metrics["params"] <= self.max_params
+        return View(seen, told, float(seen[allowed].max()), float(told[allowed].max()), run)
+
+    def _answer(self, walk: tuple[int, ...], epochs: int, seed: int) -> Evaluation:
+        row = self._row.get(walk)
+        if row is None:
+            return failed(Outcome.CRASHED, f"Table {self.table.name!r} has no walk {walk}.")
+        key = (row, epochs, seed)
+        known = self._answers.get(key)
+        if known is None:
+            known = Evaluation(Outcome.OK, self._metrics(row, epochs, seed), epochs=epochs)
+            if len(self._answers) < MOST_ANSWERS:
+                self._answers[key] = known
+        return known
+
+    def _metrics(self, row: int, epochs: int, seed: int) -> dict[str, float]:
+        table, view = self.table, self._view(epochs, seed)
+        reward, report = float(view.reward[row]), float(view.report[row])
+        metrics = {"accuracy": reward} if table.accuracies else {}
+        metrics |= {
+            "reward": reward,
+            "report": report,
+            "regret_reward": view.best_reward - reward,
+            "regret_report": view.best_report - report,
+        }
+        if epochs in table.seconds:
+            metrics["simulated_seconds"] = float(table.seconds[epochs][row])
+        if epochs in table.losses:
+            metrics["loss"] = float(_of_run(table.losses[epochs], view.run)[row])
+        found = {**table.metrics, **self.hardware}
+        metrics |= {name: values[row].item() for name, values in found.items()}
+        return {name: value for name, value in metrics.items() if value == value}  # NaN: unknown
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_answers": {}, "_view": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._view = lru_cache(maxsize=16)(self._make_view)
+
+
+def drawn_runs(rows: NDArray[np.int64], seeds: NDArray[np.int64], runs: int) -> NDArray[np.int64]:
+    """Return (n,) a run from 0 for each row and seed, evenly spread and always the same."""
+    mixed = rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + seeds.astype(np.uint64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # SplitMix64
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    mixed ^= mixed >> np.uint64(31)
+    return (mixed % np.uint64(runs)).astype(np.int64)
+
+
+def _of_run(values: Numbers, run: NDArray[np.int64]) -> Numbers:
+    """Return (rows,) the numbers of each row's run; the mean where it is -1."""
+    if values.ndim == 1:
+        return values
+    chosen = values[np.arange(len(values)), np.maximum(run, 0)]
+    return np.where(run < 0, values.mean(axis=1), chosen)
+
+
+def _of_other_runs(values: Numbers, run: NDArray[np.int64]) -> Numbers:
+    """Return (rows,) the mean of all runs but each row's own; of all where that is -1."""
+    if values.ndim == 1:
+        return values
+    if values.shape[1] == 1:
+        return values[:, 0]
+    total, own = values.sum(axis=1), _of_run(values, run)
+    others: Numbers = (total - own) / (values.shape[1] - 1)
+    return np.where(run < 0, values.mean(axis=1), others)
+
+
+def _checked_run(run: int | str, runs: int) -> int | str:
+    if run in (MEAN, RANDOM) or (type(run) is int and 1 <= run <= max(runs, 1)):
+        return run
+    raise InvalidSettingError(
+        f"Run {run!r} is not in the table. Use {', '.join(map(str, range(1, runs + 1)))}, "
+        "'mean' or 'random'."
+    )
+
+
+def _hardware(table: Table, device: str | None) -> Mapping[str, Numbers]:
+    if device is None:
+        return {}
+    if device != "all" and device not in table.hardware:
+        raise unknown_name(f"device of table {table.name!r}", device, ["all", *table.hardware])
+    devices = table.hardware if device == "all" else [device]
+    return {name: values for x in devices for name, values in table.hardware[x].items()}

@@ -1,0 +1,155 @@
+"""The space of a list of walks: what stands in a table, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.architecture import Architecture, Candidate, Layer
+from nas_env.errors import InvalidSettingError
+from nas_env.spaces.automaton import Automaton
+from nas_env.spaces.base import Choice, Option, SearchSpace, Walk
+
+
+class TrieSpace(SearchSpace):
+    """Exactly the walks of a list; the automaton is their prefix tree.
+
+    Decisions: the numbers that stand in the walks; `labels` says what they mean.
+    Observation: given by the environment; the state is the walk so far.
+    Reward: given by the environment.
+    Episode end: where a walk of the list is complete.
+    Reference: none; its networks cannot be built, so only a table can answer for them.
+
+    Args:
+        name: Name of the space.
+        walks: (rows, max_length) integers, -1 after the last decision of a shorter walk.
+        labels: What each decision means.
+        names: What is decided at each position.
+
+    Raises:
+        InvalidSettingError: A walk stands there twice, or is the beginning of another.
+    """
+
+    modality = "table"
+    feature_names = ("depth",)
+    distinct = True
+
+    def __init__(
+        self, name: str, walks: NDArray[Any], labels: Sequence[str], names: Sequence[str]
+    ) -> None:
+        self.name = name
+        self.num_decisions = len(labels)
+        self.max_length = walks.shape[1]
+        self.names = tuple(names)
+        self._options = tuple(Option(x, {"operation": (x, i)}) for i, x in enumerate(labels))
+        self._layers = [
+            [Layer.of("decision", name=where, value=x) for x in labels] for where in names
+        ]
+        order = np.lexsort(walks.T[::-1])
+        self._compiled = _compile(name, walks[order].astype(np.int64), len(labels))
+
+    def automaton(self) -> Automaton:
+        """Return the prefix tree as arrays."""
+        return self._compiled
+
+    @cached_property
+    def _number(self) -> dict[Hashable, int]:
+        return {state: number for number, state in enumerate(self._compiled.states)}
+
+    def start(self) -> Walk:
+        """Return the empty walk."""
+        return ()
+
+    def choice(self, state: Hashable) -> Choice | None:
+        """Return what follows in some walk of the list; None where the walk is complete."""
+        number = self._number[state]
+        if self._compiled.final[number]:
+            return None
+        legal = np.flatnonzero(self._compiled.next_state[number] >= 0).tolist()
+        return Choice(self.names[len(cast(Walk, state))], tuple(legal), self._options)
+
+    def follow(self, state: Hashable, decision: int) -> Walk:
+        """Return the longer walk."""
+        return (*cast(Walk, state), decision)
+
+    def project(self, state: Hashable) -> int:
+        """Return the position."""
+        return len(cast(Walk, state))
+
+    def features(self, state: Hashable) -> tuple[float, ...]:
+        """Return the share of the decisions that are taken."""
+        return (len(cast(Walk, state)) / self.max_length,)
+
+    def assemble(self, walk: Walk) -> Candidate:
+        """Return the decisions as a candidate, which no evaluator can build."""
+        return Candidate(self.partial(walk), walk=walk)
+
+    def partial(self, walk: Walk) -> Architecture:
+        """Return the decisions so far."""
+        layers = [self._layers[position][decision] for position, decision in enumerate(walk)]
+        return Architecture(tuple(layers))
+
+
+def listed(
+    name: str,
+    walks: NDArray[Any],
+    labels: Sequence[str],
+    names: Sequence[str],
+    max_params: int | None,
+) -> TrieSpace:
+    """Return the space of a list of walks.
+
+    Raises:
+        InvalidSettingError: A parameter limit is given; the tree does not know parameters.
+    """
+    space = TrieSpace(name, walks, labels, names)
+    space.max_params = max_params
+    space.check_limit()
+    return space
+
+
+def _compile(name: str, walks: NDArray[np.int64], num_decisions: int) -> Automaton:
+    """Return the prefix tree of walks in lexicographic order, numbered breadth first."""
+    rows, length = walks.shape
+    new = np.ones(rows, dtype=bool)  # where the prefix differs from the row before
+    new[1:] = False
+    node = np.zeros(rows, dtype=np.int64)  # of each row's present prefix
+    states: list[Walk] = [()]
+    edges: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]] = []
+    ends = np.zeros(rows, dtype=np.int64)
+    for depth in range(length):
+        going = walks[:, depth] >= 0
+        new[1:] |= walks[1:, depth] != walks[:-1, depth]
+        starts = new & going
+        after = len(states) - 1 + np.cumsum(starts)
+        edges.append((node[starts], walks[starts, depth], after[starts]))
+        states += map(tuple, walks[starts, : depth + 1].tolist())
+        node = np.where(going, after, node)
+        ends[going] = depth + 1
+    next_state = np.full((len(states), num_decisions), -1, dtype=np.int32)
+    for parents, decisions, children in edges:
+        next_state[parents, decisions] = children
+    counts = np.bincount(node, minlength=len(states))
+    final = counts > 0
+    bad = np.flatnonzero((counts > 1) | (final & (next_state >= 0).any(axis=1)))
+    if len(bad):
+        raise InvalidSettingError(
+            f"Walk {states[bad[0]]} of space {name!r} stands there twice, or is the beginning of "
+            "another. Every walk must be there once and end for itself."
+        )
+    walk_counts = _count(next_state, counts.tolist())
+    return Automaton(tuple(states), next_state, final, walk_counts, None, None, None)
+
+
+def _count(next_state: NDArray[np.int32], counts: list[int]) -> tuple[int, ...]:
+    """Return the number of complete walks from each state, children first."""
+    parents, decisions = np.nonzero(next_state >= 0)
+    children = next_state[parents, decisions]
+    order = np.argsort(-children, kind="stable")
+    for parent, child in zip(parents[order].tolist(), children[order].tolist(), strict=True):
+        counts[parent] += counts[child]
+    return tuple(counts)

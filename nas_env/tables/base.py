@@ -1,0 +1,195 @@
+"""What a benchmark table is: one row per walk of a search space, and named columns of numbers."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.architecture import Recipe
+from nas_env.errors import IncompatibleError, InvalidDataError
+from nas_env.evaluation import Budget
+from nas_env.registry import Registry, unknown_name
+from nas_env.spaces import SPACES, SearchSpace
+from nas_env.tasks.base import Metrics, Task, TaskSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A search space of which every network is known.
+
+    Attributes:
+        name: The registered name, with the data set where there are several.
+        walks: (rows, max_length) int16 decisions of each row, -1 after the last.
+        columns: What may be rewarded or reported, by name: (rows,), or (rows, runs) where each
+            network was trained several times. Accuracies are fractions.
+        rewards: Fidelity (epochs) to the column that is rewarded there unless told otherwise; the
+            first is the table's own fidelity.
+        report: The column that is reported unless told otherwise.
+        run: Which run is rewarded unless told otherwise; see `nas_env.evaluators.tabular`.
+        make_space: Called with a parameter limit or None; returns the search space.
+        spec: The task the networks were trained for.
+        metrics: More numbers of each row: "params", "macs", and whatever else is known.
+        losses: Fidelity to the validation loss in nats, (rows,) or (rows, runs), where known.
+        seconds: Fidelity to the simulated seconds of one evaluation, (rows,), where known.
+        hardware: Device to its metrics by name; NaN where not measured.
+        accuracies: Whether the columns are accuracies.
+    """
+
+    name: str
+    walks: NDArray[np.int16]
+    columns: Mapping[str, Numbers]
+    rewards: Mapping[int, str]
+    report: str
+    make_space: Callable[[int | None], SearchSpace]
+    spec: TaskSpec
+    run: int | str = "mean"
+    metrics: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    losses: Mapping[int, Numbers] = field(default_factory=dict)
+    seconds: Mapping[int, Numbers] = field(default_factory=dict)
+    hardware: Mapping[str, Mapping[str, Numbers]] = field(default_factory=dict)
+    accuracies: bool = True
+
+    @property
+    def fidelities(self) -> tuple[int, ...]:
+        """Epochs after which networks were measured, ascending."""
+        return tuple(sorted(self.rewards))
+
+    @property
+    def fidelity(self) -> int:
+        """Epochs after which networks are looked up unless told otherwise."""
+        return next(iter(self.rewards))
+
+    def column(self, name: str) -> Numbers:
+        """Return a column; a minus sign before its name turns the sign of its numbers.
+
+        Raises:
+            UnknownNameError: No such column; the message lists them.
+        """
+        bare = name.removeprefix("-")
+        if bare not in self.columns:
+            raise unknown_name(f"column of table {self.name!r}", bare, self.columns)
+        return -self.columns[bare] if bare != name else self.columns[bare]
+
+
+class TableTask(Task):
+    """The task that a table's networks were trained for; their data do not come along."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    @property
+    def spec(self) -> TaskSpec:
+        """Name, shapes and metric."""
+        return self.table.spec
+
+    @property
+    def fingerprint(self) -> str:
+        """Name of the table."""
+        return f"table-{self.table.name}"
+
+    def fit(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        budget: Budget,
+        *,
+        device: str = "cpu",
+        precision: str = "float32",
+    ) -> Iterator[Metrics]:
+        """Refuse: there are no data.
+
+        Raises:
+            IncompatibleError: Always.
+        """
+        raise IncompatibleError(self._refusal)
+
+    def test(self, network: nn.Module, *, device: str = "cpu") -> Metrics:
+        """Refuse: there are no data.
+
+        Raises:
+            IncompatibleError: Always.
+        """
+        raise IncompatibleError(self._refusal)
+
+    @property
+    def _refusal(self) -> str:
+        return (
+            f"The data of task {self.spec.name!r} do not come with its table, so nothing can be "
+            "trained. Give evaluator='training' with task=NAME or data=PATH."
+        )
+
+
+class Embedded(Mapping[str, NDArray[Any]]):
+    """The arrays of an `.npz` file of `nas_env/data`, read one by one when they are asked for.
+
+    Args:
+        name: Name of the file.
+        remedy: The command that makes the file again.
+        prefix: Only arrays whose names begin so; names are given without it.
+
+    Raises:
+        InvalidDataError: The file is missing or damaged.
+    """
+
+    def __init__(self, name: str, remedy: str, prefix: str = "") -> None:
+        self.path = Path(str(files("nas_env.data") / name))
+        self.remedy = remedy
+        self.prefix = prefix
+        self._read: dict[str, NDArray[Any]] = {}
+        self._names = [x.removeprefix(prefix) for x in self._open(list) if x.startswith(prefix)]
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._read:
+            self._read[name] = self._open(lambda file: file[self.prefix + name])
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def _open(self, use: Callable[[Any], Any]) -> Any:
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                return use(file)
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            raise InvalidDataError(
+                f"{self.path}: the table is missing or damaged ({error}). Install the package "
+                f"again, or make the file anew: {self.remedy}."
+            ) from None
+
+
+def space_of(spec: TaskSpec, name: str, max_params: int | None) -> SearchSpace:
+    """Return the registered space of a name, made for a task."""
+    return SPACES.get(name)(spec.input_shape, spec.num_outputs, max_params)
+
+
+def one_of(kind: str, name: str | None, known: Mapping[str, Any] | list[str], default: str) -> str:
+    """Return the name, or the default for None.
+
+    Raises:
+        UnknownNameError: No such name; the message lists the known ones.
+    """
+    if name is None:
+        return default
+    if name not in known:
+        raise unknown_name(kind, name, known)
+    return name
+
+
+TABLES: Registry[Callable[..., Table]] = Registry("table", package="nas_env.tables")

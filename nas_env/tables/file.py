@@ -1,0 +1,171 @@
+"""`file`: anybody's table, a Parquet or CSV file with one row an architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.errors import InvalidDataError, InvalidSettingError, MissingDependencyError
+from nas_env.registry import unknown_name
+from nas_env.spaces.trie import listed
+from nas_env.tables.base import TABLES, Numbers, Table
+from nas_env.tasks.base import TaskSpec
+
+STOP = "stop"
+
+
+@TABLES.register("file")
+def table_of_file(
+    path: str | Path,
+    decisions: Sequence[str],
+    reward: str | None = None,
+    report: str | None = None,
+) -> Table:
+    """Return the table of a file.
+
+    Every column of numbers that is no decision may be rewarded or reported; "-name" turns the sign
+    of a column of which less is better. Equal values mean the same decision in every column. A
+    blank ends a shorter walk; where one walk is the beginning of another, the shorter one ends with
+    the decision "stop".
+
+    Args:
+        path: A `.parquet` or `.csv` file, one row an architecture.
+        decisions: The columns of the decisions, in order.
+        reward: The column that is rewarded; needed.
+        report: The column that is reported; the rewarded one where None.
+
+    Raises:
+        InvalidSettingError: No decisions or no reward are named.
+        InvalidDataError: The file is missing, unreadable, or breaks one of these rules.
+        UnknownNameError: No such column.
+        MissingDependencyError: pyarrow is not installed.
+    """
+    path = Path(path)
+    if not decisions or reward is None:
+        raise InvalidSettingError(
+            f"A table needs decisions and a reward, but has decisions={list(decisions)!r}, "
+            f"reward={reward!r}. Name the file's columns: decisions=[...], reward=NAME."
+        )
+    data = _read(path)
+    used = [name.removeprefix("-") for name in (reward, report or reward)]
+    for name in (*decisions, *used):
+        if name not in data:
+            raise unknown_name(f"column of {path}", name, data)
+    walks, labels = _with_stop(*_walks(path, data, decisions))
+    columns = _numbers(path, data, decisions, used)
+
+    return Table(
+        name=f"file/{path.stem}",
+        walks=walks,
+        columns=columns,
+        rewards={1: reward},
+        report=report or reward,
+        make_space=partial(listed, path.stem, walks, labels, tuple(decisions)),
+        spec=TaskSpec(path.stem, 1, "table", (), 1),
+        accuracies=False,
+    )
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        from pyarrow import ArrowException, csv, parquet
+    except ImportError:
+        raise MissingDependencyError(
+            "Reading a table needs pyarrow, which is not installed. Run: pip install "
+            "'nas-env[tables]'."
+        ) from None
+    if not path.is_file():
+        raise InvalidDataError(f"{path}: no such file. Give the path of a .parquet or .csv file.")
+    try:
+        table = csv.read_csv(path) if path.suffix == ".csv" else parquet.read_table(path)
+    except (ArrowException, OSError) as error:
+        reason = (str(error).splitlines() or ["unreadable"])[0]
+        raise InvalidDataError(
+            f"{path}: not a readable .parquet or .csv file ({reason}). Write it anew."
+        ) from None
+    if not table.num_rows:
+        raise InvalidDataError(f"{path}: the table has no rows. One row an architecture is needed.")
+    return {name: table[name].to_numpy() for name in table.column_names}
+
+
+def _walks(
+    path: Path, data: dict[str, NDArray[Any]], decisions: Sequence[str]
+) -> tuple[NDArray[np.int16], list[str]]:
+    """Return decisions by number (rows, columns), -1 where blank, and what the numbers mean."""
+    texts = np.stack([_texts(data[name]) for name in decisions], axis=1)
+    labels = sorted(set(np.unique(texts).tolist()) - {""}, key=_order)
+    if not labels:
+        raise InvalidDataError(f"{path}: the columns {list(decisions)} are blank.")
+    number = {"": -1} | {label: index for index, label in enumerate(labels)}
+    known, inverse = np.unique(texts, return_inverse=True)
+    walks = np.array([number[x] for x in known.tolist()], np.int16)[inverse].reshape(texts.shape)
+    blank = walks < 0
+    if (gap := np.argwhere(blank[:, :-1] & ~blank[:, 1:])).size:
+        raise InvalidDataError(
+            f"{path}: row {gap[0, 0]} has a blank in {decisions[gap[0, 1]]!r} before a decision. "
+            "Only the end of a walk may be blank."
+        )
+    if blank[:, 0].any():
+        raise InvalidDataError(f"{path}: row {int(blank[:, 0].argmax())} has no decision at all.")
+    _, first, counts = np.unique(walks, axis=0, return_index=True, return_counts=True)
+    if counts.max() > 1:
+        raise InvalidDataError(
+            f"{path}: the decisions of row {int(first[counts.argmax()])} stand there "
+            f"{counts.max()} times. Average repeated rows first, or name more decision columns."
+        )
+    return walks, labels
+
+
+def _texts(column: NDArray[Any]) -> NDArray[np.str_]:
+    """Return the values as text, blanks and missing numbers as ""."""
+    if column.dtype.kind == "f":
+        return np.array([f"{x:g}" if np.isfinite(x) else "" for x in column])
+    return np.array(["" if x is None else str(x) for x in column])
+
+
+def _order(label: str) -> tuple[int, float, str]:
+    """Numbers by size, then words by alphabet."""
+    try:
+        return 0, float(label), label
+    except ValueError:
+        return 1, 0.0, label
+
+
+def _with_stop(walks: NDArray[np.int16], labels: list[str]) -> tuple[NDArray[np.int16], list[str]]:
+    """Return the walks, the shorter ones ended by "stop" where one is the beginning of another."""
+    lengths = (walks >= 0).sum(axis=1)
+    known = {tuple(row[:length]) for row, length in zip(walks.tolist(), lengths, strict=True)}
+    begun = {walk[:end] for walk in known for end in range(1, len(walk))}
+    if not known & begun:
+        return walks, labels
+    short = np.flatnonzero(lengths < walks.shape[1])
+    walks[short, lengths[short]] = len(labels)
+    return walks, [*labels, STOP]
+
+
+def _numbers(
+    path: Path, data: dict[str, NDArray[Any]], decisions: Sequence[str], used: Sequence[str]
+) -> dict[str, Numbers]:
+    """Return the columns of numbers without a gap; those that are used must be among them."""
+    numbers = {
+        name: column.astype(np.float64)
+        for name, column in data.items()
+        if name not in decisions and column.dtype.kind in "iufb"
+    }
+    whole = {name: column for name, column in numbers.items() if np.isfinite(column).all()}
+    for name in used:
+        if name not in numbers:
+            raise InvalidDataError(
+                f"{path}: column {name!r} holds no numbers. Choose: {', '.join(numbers)}."
+            )
+        if name not in whole:
+            row = int(np.argmin(np.isfinite(numbers[name])))
+            raise InvalidDataError(
+                f"{path}: column {name!r} has no number in row {row}. Fill it or leave the row out."
+            )
+    return whole
