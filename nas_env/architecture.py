@@ -223,26 +223,32 @@ class Candidate:
             same network are the same candidate.
         parent: The candidate whose trained weights it starts with, where shapes allow; None: none.
             Part of equality and of the key.
+        function: Text that stands in for the architecture in the key, so that networks a space
+            declares to be one (isomorphic cells) share it; "": the architecture speaks for itself.
+            Part of equality, for equal candidates have equal keys.
     """
 
     architecture: Architecture
     recipe: Recipe = field(default_factory=Recipe)
     walk: tuple[int, ...] = field(default=(), compare=False)
     parent: Candidate | None = None
+    function: str = ""
 
     @cached_property
     def key(self) -> str:
         """32 hexadecimal digits that are equal for equal candidates, in every process."""
-        own = [self.architecture.to_json(), self.recipe.to_json()]
+        own = [self.function or self.architecture.to_json(), self.recipe.to_json()]
         return digest(own if self.parent is None else [*own, self.parent.key])
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` makes an equal candidate."""
-        data = {
+        data: dict[str, Any] = {
             "architecture": self.architecture.to_json(),
             "recipe": self.recipe.to_json(),
             "walk": list(self.walk),
         }
+        if self.function:
+            data["function"] = self.function
         return data if self.parent is None else {**data, "parent": self.parent.to_json()}
 
     @classmethod
@@ -253,4 +259,5 @@ class Candidate:
             Recipe.from_json(data["recipe"]),
             tuple(data.get("walk", ())),
             cls.from_json(data["parent"]) if data.get("parent") else None,
+            data.get("function", ""),
         )

@@ -1,10 +1,13 @@
-"""Activation functions, shared by convolutional and fully connected layers."""
+"""Activation functions: shared by convolutional and fully connected layers, and on their own."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nas_env.architecture import Layer
+from nas_env.architecture import Layer, Shape
+from nas_env.errors import InvalidArchitectureError
+from nas_env.layers.base import LayerType, register_layer, single
 from nas_env.registry import unknown_name
 
 if TYPE_CHECKING:
@@ -29,3 +32,25 @@ def activation_module(name: str) -> nn.Module:
 
     module: nn.Module = getattr(nn, ACTIVATIONS[name])()
     return module
+
+
+@register_layer("activation")
+class Activation(LayerType):
+    """An activation function alone. Settings: activation ("relu")."""
+
+    def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
+        """Return the input shape."""
+        if activation_name(layer) is None:
+            raise InvalidArchitectureError(
+                f"Layer 'activation' has the activation 'none'. Leave it out, or use one of "
+                f"{', '.join(ACTIVATIONS)}."
+            )
+        return single(layer, inputs)
+
+    def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
+        """Return the activation module."""
+        return activation_module(str(activation_name(layer)))
+
+    def label(self, layer: Layer) -> str:
+        """Return the name."""
+        return f"activation {activation_name(layer)}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nas_env.architecture import Layer, Shape
+from nas_env.errors import InvalidArchitectureError
 from nas_env.layers.activation import activation_module, activation_name
 from nas_env.layers.base import FLOAT_BYTES, LayerType, positive, register_layer, size, spatial
 
@@ -13,32 +14,53 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+def has_bias(layer: Layer) -> bool:
+    """Return whether a convolution has a bias: as it says, else without normalisation."""
+    return bool(layer.get("bias", not layer.get("batch_norm", True)))
+
+
+def fan_in(layer: Layer, inputs: Sequence[Shape]) -> int:
+    """Return the weights that each output channel of a convolution reads with.
+
+    Raises:
+        InvalidArchitectureError: The groups do not divide the channels.
+    """
+    channels, groups = spatial(layer, inputs)[0], layer.get("groups", 1)
+    if channels % groups or layer["channels"] % groups:
+        raise InvalidArchitectureError(
+            f"Layer {layer.kind!r} cannot cut {channels} channels into {layer['channels']} with "
+            f"groups={groups}. Groups must divide both."
+        )
+    return int(channels // groups * layer["kernel"] ** 2)
+
+
 @register_layer("conv")
 class Convolution(LayerType):
     """Convolution, batch normalisation, activation.
 
-    Settings: channels, kernel (square), stride (1), batch_norm (True), activation ("relu").
+    Settings: channels, kernel (square), stride (1), groups (1), batch_norm (True), activation
+    ("relu"), bias (where there is no batch normalisation).
     The map is padded so that stride 1 keeps its size; with an even kernel the odd row and column
-    of padding is at the bottom and right. A bias is there only without batch normalisation.
+    of padding is at the bottom and right.
     """
 
     def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
         """Return (channels, ceil(height / stride), ceil(width / stride))."""
-        positive(layer, "channels", "kernel", *(("stride",) if layer.get("stride", 1) != 1 else ()))
+        optional = [name for name in ("stride", "groups") if layer.get(name, 1) != 1]
+        positive(layer, "channels", "kernel", *optional)
+        fan_in(layer, inputs)
         _, height, width = spatial(layer, inputs)
         stride = layer.get("stride", 1)
         return layer["channels"], -(-height // stride), -(-width // stride)
 
     def params(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return the weights plus two per channel (normalisation) or one (bias)."""
-        extra = 2 if layer.get("batch_norm", True) else 1
-        fan_in = spatial(layer, inputs)[0] * layer["kernel"] ** 2
-        return int(layer["channels"] * (fan_in + extra))
+        """Return the weights plus two per channel (normalisation) and one (bias)."""
+        extra = 2 * bool(layer.get("batch_norm", True)) + has_bias(layer)
+        return int(layer["channels"] * (fan_in(layer, inputs) + extra))
 
     def macs(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return kernel area times input channels for each output element."""
-        fan_in = spatial(layer, inputs)[0] * layer["kernel"] ** 2
-        return int(fan_in * size(self.output_shape(layer, inputs)))
+        """Return kernel area times input channels of a group for each output element."""
+        return fan_in(layer, inputs) * size(self.output_shape(layer, inputs))
 
     def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
         """Return the bytes of the convolution's, normalisation's and activation's outputs."""
@@ -55,7 +77,6 @@ class Convolution(LayerType):
         from torch import nn
 
         kernel, channels = layer["kernel"], layer["channels"]
-        normalised = bool(layer.get("batch_norm", True))
         modules: list[nn.Module] = []
         padding = (kernel - 1) // 2
         if kernel % 2 == 0:
@@ -68,10 +89,11 @@ class Convolution(LayerType):
                 kernel,
                 stride=layer.get("stride", 1),
                 padding=padding,
-                bias=not normalised,
+                groups=layer.get("groups", 1),
+                bias=has_bias(layer),
             )
         )
-        if normalised:
+        if layer.get("batch_norm", True):
             modules.append(nn.BatchNorm2d(channels))
         if (name := activation_name(layer)) is not None:
             modules.append(activation_module(name))

@@ -1,4 +1,4 @@
-"""Pooling: local maximum, global average."""
+"""Pooling: local maximum and average, global average."""
 
 from __future__ import annotations
 
@@ -55,6 +55,42 @@ class MaxPool(LayerType):
     def label(self, layer: Layer) -> str:
         """Return window and stride."""
         return f"max-pool {layer['kernel']}x{layer['kernel']}, stride {layer['stride']}"
+
+
+@register_layer("local-average-pool")
+class LocalAveragePool(LayerType):
+    """Mean over a square window; what lies outside the map is not counted.
+
+    Settings: kernel (odd, or equal to the stride), stride. The map is padded so that stride 1
+    keeps its size.
+    """
+
+    def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
+        """Return (channels, ceil(height / stride), ceil(width / stride))."""
+        positive(layer, "kernel", "stride")
+        channels, height, width = spatial(layer, inputs)
+        kernel, stride = layer["kernel"], layer["stride"]
+        if kernel % 2 == 0 and kernel != stride:
+            raise InvalidArchitectureError(
+                f"Average pooling window {kernel} is even and not its stride {stride}. "
+                "Use an odd window, or a stride equal to it."
+            )
+        return channels, -(-height // stride), -(-width // stride)
+
+    def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
+        """Return the pooling module."""
+        from torch import nn
+
+        kernel, stride = layer["kernel"], layer["stride"]
+        padding = 0 if kernel % 2 == 0 else kernel // 2
+        return nn.AvgPool2d(
+            kernel, stride, padding, ceil_mode=kernel % 2 == 0, count_include_pad=False
+        )
+
+    def label(self, layer: Layer) -> str:
+        """Return window and stride."""
+        window = f"{layer['kernel']}x{layer['kernel']}"
+        return f"local-average-pool {window}, stride {layer['stride']}"
 
 
 @register_layer("global-average-pool")

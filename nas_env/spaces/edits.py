@@ -33,7 +33,7 @@ FIELDS = {
     WIDEN: WIDTHS,
     NARROW: WIDTHS,
     "change activation": ("activation",),
-    "change kernel": ("kernel",),
+    "change kernel": ("kernel", "operation"),  # in a cell, whose choices are operations
     "toggle normalisation": ("normalisation", "batch_norm"),
     "toggle dropout": ("dropout",),
 }

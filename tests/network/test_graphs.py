@@ -24,11 +24,16 @@ RESIDUAL = Architecture(
         Layer.of("max-pool", kernel=2, stride=2),
     )
 )
+CELL = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|skip_connect~2|"
 EXAMPLES: dict[str, dict[str, str | int | float | bool]] = {
     "conv": {"channels": 4, "kernel": 2, "stride": 2},
     "max-pool": {"kernel": 2, "stride": 2},
     "linear": {"units": 4},
     "dropout": {"rate": 0.5},
+    "local-average-pool": {"kernel": 3, "stride": 2},
+    "mb-conv": {"channels": 3, "kernel": 5, "expansion": 2},
+    "nasbench201-cell": {"channels": 3, "cell": CELL},
+    "residual-block": {"channels": 4, "stride": 2},
 }
 BAD_SETTINGS = [
     ("conv", {"channels": 0, "kernel": 3}),
@@ -40,6 +45,21 @@ BAD_SETTINGS = [
     ("max-pool", {"kernel": 7, "stride": 2}),
     ("max-pool", {"kernel": 2, "stride": 0}),
     ("linear", {"units": True}),
+    ("conv", {"channels": 4, "kernel": 3, "groups": 2}),
+    ("conv", {"channels": 4, "kernel": 3, "groups": 3}),
+    ("conv", {"channels": 3, "kernel": 3, "groups": 0}),
+    ("local-average-pool", {"kernel": 2, "stride": 1}),
+    ("local-average-pool", {"kernel": 3, "stride": 0}),
+    ("activation", {"activation": "none"}),
+    ("batch-norm", {"activation": "rleu"}),
+    ("residual-block", {"channels": 0}),
+    ("residual-block", {"channels": 4, "stride": 0}),
+    ("mb-conv", {"channels": 4, "kernel": 3}),
+    ("mb-conv", {"channels": 4, "kernel": 3, "expansion": 0}),
+    ("nasbench201-cell", {"channels": 4, "cell": CELL}),
+    ("nasbench201-cell", {"channels": 3, "cell": CELL.replace("none", "nothing")}),
+    ("nasbench201-cell", {"channels": 3, "cell": CELL.replace("none~0", "none~1")}),
+    ("nasbench201-cell", {"channels": 3, "cell": "|none~0|"}),
     ("dropout", {"rate": 1.0}),
 ]
 

@@ -1,0 +1,65 @@
+"""The torch modules of layers with several paths; apart, so that their rules load no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from nas_env.layers._merge_modules import Add
+
+
+class Zero(nn.Module):
+    """Zeros of the input's shape that stay part of the graph, so that gradients are 0, not none."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return zeros, (batch, *shape)."""
+        return x * 0.0
+
+
+class Paths(nn.Module):
+    """Modules by number; those that are None pass their input on and hold nothing."""
+
+    def __init__(self, modules: Sequence[nn.Module | None]) -> None:
+        super().__init__()
+        self.paths = nn.ModuleDict({str(i): m for i, m in enumerate(modules) if m is not None})
+        self.add = Add()
+
+    def path(self, number: int, x: Tensor) -> Tensor:
+        """Return what a path makes of its input."""
+        name = str(number)
+        return self.paths[name](x) if name in self.paths else x
+
+
+class SumOf(Paths):
+    """Sum of paths that all read the input."""
+
+    def __init__(self, modules: Sequence[nn.Module | None]) -> None:
+        super().__init__(modules)
+        self.count = len(modules)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sum, (batch, *shape)."""
+        total: Tensor = self.add(*(self.path(number, x) for number in range(self.count)))
+        return total
+
+
+class Cell(Paths):
+    """A complete directed acyclic graph of nodes; path i is the i-th edge, by target and source.
+
+    Node 0 is the input, each later node the sum over the edges from all nodes before it, the last
+    node the output.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module | None], nodes: int) -> None:
+        super().__init__(modules)
+        self.nodes = nodes
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the last node, (batch, *shape)."""
+        values, edge = [x], 0
+        for target in range(1, self.nodes):
+            terms = [self.path(edge + source, values[source]) for source in range(target)]
+            values.append(self.add(*terms) if len(terms) > 1 else terms[0])
+            edge += target
+        return values[-1]

@@ -1,0 +1,99 @@
+"""Layers that are made of other layers; their rules are the sums of their parts' rules."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from nas_env.architecture import Layer, Shape
+from nas_env.layers.base import FLOAT_BYTES, LayerType, layer_type, size
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Chain = tuple[Layer, ...]
+Placed = tuple[Layer, tuple[Shape, ...]]
+
+
+def along(chain: Iterable[Layer], shape: Shape) -> Iterator[Placed]:
+    """Yield each layer of a chain with the shapes it reads; `shape` is the first's."""
+    for layer in chain:
+        yield layer, (shape,)
+        shape = layer_type(layer).output_shape(layer, (shape,))
+
+
+def params_along(chain: Iterable[Layer], shape: Shape) -> int:
+    """Return the parameters of a chain of layers that reads `shape`."""
+    return sum(layer_type(x).params(x, inputs) for x, inputs in along(chain, shape))
+
+
+class Composite(LayerType):
+    """A layer whose parts are chains of other layers."""
+
+    @abstractmethod
+    def chains(self, layer: Layer, shape: Shape) -> Sequence[Chain]:
+        """Return the chains of layers it is made of; an empty one passes its input on."""
+
+    @abstractmethod
+    def shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
+        """Return the shape that it reads.
+
+        Raises:
+            InvalidArchitectureError: The layer does not accept these inputs.
+        """
+
+    @abstractmethod
+    def sums(self, layer: Layer, shape: Shape) -> int:
+        """Return how many sums of chains it computes, each of the size of the output."""
+
+    def parts(self, layer: Layer, inputs: Sequence[Shape]) -> list[Placed]:
+        """Return every layer it is made of, with the shapes it reads."""
+        shape = self.shape(layer, inputs)
+        return [part for chain in self.chains(layer, shape) for part in along(chain, shape)]
+
+    def params(self, layer: Layer, inputs: Sequence[Shape]) -> int:
+        """Return the parameters of all parts."""
+        return sum(layer_type(x).params(x, reads) for x, reads in self.parts(layer, inputs))
+
+    def macs(self, layer: Layer, inputs: Sequence[Shape]) -> int:
+        """Return the multiply-accumulates of all parts."""
+        return sum(layer_type(x).macs(x, reads) for x, reads in self.parts(layer, inputs))
+
+    def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
+        """Return the bytes of what all parts and the sums put out."""
+        parts = self.parts(layer, inputs)
+        own = sum(layer_type(x).activation_bytes(x, reads) for x, reads in parts)
+        sums = self.sums(layer, self.shape(layer, inputs))
+        return own + sums * FLOAT_BYTES * size(self.output_shape(layer, inputs))
+
+
+def chain_module(chain: Chain, shape: Shape) -> nn.Module | None:
+    """Return the module of a chain that reads `shape`; None for one that passes it on."""
+    from torch import nn
+
+    modules = [layer_type(layer).build(layer, inputs) for layer, inputs in along(chain, shape)]
+    return nn.Sequential(*modules) if modules else None
+
+
+class Branches(Composite):
+    """A layer that is the sum of chains which all read its input."""
+
+    def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
+        """Return the shape after the first chain."""
+        shape = self.shape(layer, inputs)
+        for part in self.chains(layer, shape)[0]:
+            shape = layer_type(part).output_shape(part, (shape,))
+        return shape
+
+    def sums(self, layer: Layer, shape: Shape) -> int:
+        """Return 1, or 0 where there is but one chain."""
+        return int(len(self.chains(layer, shape)) > 1)
+
+    def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
+        """Return the chain, or the sum of the chains."""
+        from nas_env.layers._branch_modules import SumOf
+
+        shape = self.shape(layer, inputs)
+        modules = [chain_module(chain, shape) for chain in self.chains(layer, shape)]
+        return modules[0] if len(modules) == 1 and modules[0] else SumOf(modules)

@@ -1,0 +1,92 @@
+"""Blocks with a shortcut: the residual basic block and the inverted bottleneck of MobileNets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from nas_env.architecture import Layer, Shape
+from nas_env.layers.base import positive, register_layer, spatial
+from nas_env.layers.composite import Branches, Chain
+
+
+class _Block(Branches):
+    settings: tuple[str, ...] = ("channels",)
+
+    def shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
+        """Return the map that it reads, and refuse bad settings."""
+        positive(layer, *self.settings, *(("stride",) if layer.get("stride", 1) != 1 else ()))
+        return spatial(layer, inputs)
+
+
+@register_layer("residual-block")
+class ResidualBlock(_Block):
+    """Two times ReLU, 3x3 convolution and normalisation, plus a shortcut.
+
+    Settings: channels, stride (1). The shortcut is the input; with a stride, average pooling and a
+    plain 1x1 convolution; with other channels alone, ReLU, 1x1 convolution and normalisation.
+
+    Reference: Dong and Yang, ICLR 2020 (NAS-Bench-201), the reduction between stages.
+    """
+
+    def chains(self, layer: Layer, shape: Shape) -> Sequence[Chain]:
+        """Return the convolutions and the shortcut."""
+        channels, stride = layer["channels"], layer.get("stride", 1)
+        first = relu_conv_bn(channels, 3, stride)
+        if stride > 1:
+            pool = Layer.of("local-average-pool", kernel=stride, stride=stride)
+            plain = partial(Layer.of, "conv", batch_norm=False, bias=False, activation="none")
+            shortcut: Chain = (pool, plain(channels=channels, kernel=1))
+        else:
+            shortcut = () if channels == shape[0] else relu_conv_bn(channels, 1)
+        return ((*first, *relu_conv_bn(channels, 3)), shortcut)
+
+    def label(self, layer: Layer) -> str:
+        """Return channels and, unless it is 1, stride."""
+        return f"residual-block {layer['channels']}{_stride(layer)}"
+
+
+@register_layer("mb-conv")
+class MBConv(_Block):
+    """Inverted bottleneck: 1x1 expansion, depthwise convolution, 1x1 projection, each normalised.
+
+    Settings: channels, kernel, expansion, stride (1), activation ("relu"; not after the
+    projection). Expansion 1 has no 1x1 expansion. The shortcut is the input, where the shape stays.
+
+    Reference: Sandler et al., CVPR 2018 (MobileNetV2).
+    """
+
+    settings = ("channels", "kernel", "expansion")
+
+    def chains(self, layer: Layer, shape: Shape) -> Sequence[Chain]:
+        """Return the three convolutions, and the shortcut where there is one."""
+        channels, expansion, stride = layer["channels"], layer["expansion"], layer.get("stride", 1)
+        name, hidden = layer.get("activation", "relu"), expansion * shape[0]
+        expand = Layer.of("conv", channels=hidden, kernel=1, activation=name)
+        depthwise = Layer.of(
+            "conv",
+            channels=hidden,
+            kernel=layer["kernel"],
+            stride=stride,
+            groups=hidden,
+            activation=name,
+        )
+        project = Layer.of("conv", channels=channels, kernel=1, activation="none")
+        body = (*((expand,) if expansion > 1 else ()), depthwise, project)
+        return (body, ()) if stride == 1 and channels == shape[0] else (body,)
+
+    def label(self, layer: Layer) -> str:
+        """Return channels, kernel, expansion and, unless it is 1, stride."""
+        window = f"{layer['kernel']}x{layer['kernel']}"
+        return f"mb-conv {layer['channels']}, {window}, x{layer['expansion']}{_stride(layer)}"
+
+
+def relu_conv_bn(channels: int, kernel: int, stride: int = 1) -> Chain:
+    """Return ReLU, convolution and normalisation, in this order."""
+    conv = Layer.of("conv", channels=channels, kernel=kernel, stride=stride, activation="none")
+    return Layer.of("activation", activation="relu"), conv
+
+
+def _stride(layer: Layer) -> str:
+    stride = layer.get("stride", 1)
+    return f", stride {stride}" if stride != 1 else ""

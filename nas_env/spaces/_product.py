@@ -1,0 +1,126 @@
+"""Spaces of fixed length where every decision is always legal, compiled with numpy."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Hashable, Sequence
+from functools import cached_property
+from itertools import chain, product
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.architecture import Shape
+from nas_env.errors import IncompatibleError
+from nas_env.spaces.automaton import NO_WALK, Automaton
+from nas_env.spaces.base import Choice, Option, SearchSpace, Walk
+
+
+class ProductSpace(SearchSpace):
+    """A fixed number of positions with the same options at each; the state is the walk so far.
+
+    A decision's parameters depend on its position alone, so costs are additive.
+
+    Args:
+        name: The registered name.
+        input_shape: Shape of the images, without batch.
+        num_outputs: Number of classes.
+        max_params: Limit on parameters, or None.
+        positions: What is chosen at each position.
+        operations: Label of each decision.
+    """
+
+    modality = "image"
+    additive_cost = True
+    input_shape: Shape
+    num_outputs: int
+
+    def __init__(
+        self,
+        name: str,
+        input_shape: Shape,
+        num_outputs: int,
+        max_params: int | None,
+        positions: Sequence[str],
+        operations: Sequence[str],
+    ) -> None:
+        if len(input_shape) != 3:
+            raise IncompatibleError(
+                f"Space {name!r} needs images (channels, height, width), but the input shape is "
+                f"{input_shape}. Choose a space for vectors, such as 'mlp'."
+            )
+        self.name = name
+        self.input_shape = input_shape
+        self.num_outputs = num_outputs
+        self.max_params = max_params
+        self.num_decisions, self.max_length = len(operations), len(positions)
+        options = [Option(x, {"operation": (x, order)}) for order, x in enumerate(operations)]
+        legal = tuple(range(len(operations)))
+        self._choices = [Choice(position, legal, tuple(options)) for position in positions]
+        self.feature_names = ("depth", *(f"share of {x}" for x in operations))
+
+    @abstractmethod
+    def prices(self) -> list[list[int]]:
+        """Return the parameters that each decision adds at each position.
+
+        The last position brings those of everything that is not decided.
+        """
+
+    def start(self) -> Walk:
+        """Return the empty walk."""
+        return ()
+
+    def choice(self, state: Hashable) -> Choice | None:
+        """Return all operations; None after the last position."""
+        position = len(cast(Walk, state))
+        return self._choices[position] if position < self.max_length else None
+
+    def follow(self, state: Hashable, decision: int) -> Walk:
+        """Return the longer walk."""
+        return (*cast(Walk, state), decision)
+
+    def cost(self, state: Hashable, decision: int) -> int:
+        """Return the parameters that an operation adds; the last adds the skeleton's too."""
+        return self._prices[len(cast(Walk, state))][decision]
+
+    def project(self, state: Hashable) -> int:
+        """Return the number of decisions made, and nothing of which they were."""
+        return len(cast(Walk, state))
+
+    def features(self, state: Hashable) -> tuple[float, ...]:
+        """Return the share of positions decided, and of those that hold each operation."""
+        walk, length = cast(Walk, state), self.max_length
+        return len(walk) / length, *(walk.count(d) / length for d in range(self.num_decisions))
+
+    @cached_property
+    def _prices(self) -> list[list[int]]:
+        return self.prices()
+
+    @cached_property
+    def _automaton(self) -> Automaton:
+        return compile_product(np.array(self._prices, dtype=np.int64))
+
+
+def compile_product(prices: NDArray[np.int64]) -> Automaton:
+    """Return what `compile_space` returns for such a space, without visiting states one by one.
+
+    Args:
+        prices: (positions, decisions) additive cost.
+    """
+    length, width = prices.shape
+    sizes = width ** np.arange(length + 1)  # states after so many decisions
+    depth = np.repeat(np.arange(length + 1), sizes)
+    final = depth == length
+    inner, total = int(sizes[:-1].sum()), len(depth)
+    next_state = np.full((total, width), -1, dtype=np.int32)
+    next_state[:inner] = 1 + np.arange(inner * width).reshape(inner, width)
+    cost = np.zeros((total, width), dtype=np.int64)
+    cost[:inner] = prices[depth[:inner]]
+    least = np.append(prices.min(axis=1)[::-1].cumsum()[::-1], 0)  # after so many decisions
+    most = np.append(prices.max(axis=1)[::-1].cumsum()[::-1], 0)
+    to_go = np.full((total, width), NO_WALK, dtype=np.int64)
+    to_go[:inner] = cost[:inner] + least[depth[:inner] + 1, None]
+    states = chain.from_iterable(product(range(width), repeat=n) for n in range(length + 1))
+    walks = tuple(sizes[::-1][depth].tolist())
+    return Automaton(tuple(states), next_state, final, walks, cost, to_go, most[depth])
