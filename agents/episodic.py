@@ -58,6 +58,9 @@ class EpisodicAgent(ABC):
     def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
         """Return a legal action. `mask` is (actions,) bool."""
 
+    def begin_episode(self, mask: NDArray[np.bool_]) -> None:  # noqa: B027 - most need nothing
+        """Prepare for an episode; `mask` is that of its first action."""
+
     def end_step(self, step: Step) -> None:  # noqa: B027 - most learn from whole episodes
         """Learn from a step."""
 
@@ -162,8 +165,10 @@ class EpisodicAgent(ABC):
         self._seeded = True
         steps: list[Step] = []
         done = False
+        legal = info["action_mask"].astype(bool)
+        self.begin_episode(legal)
         while not done:
-            mask = info["action_mask"].astype(bool)
+            mask = legal
             action = self.act(observation, mask)
             after, reward, terminated, truncated, info = self.env.step(action)
             done = terminated or truncated

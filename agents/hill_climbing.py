@@ -23,14 +23,28 @@ class HillClimbing(WalkAgent):
 
     Reference: White, Nolen, Savani, "Exploring the Loss Landscape in Neural Architecture Search",
     UAI 2021 (local search; there the best neighbour is taken, here the first better one).
+
+    Attributes:
+        improvement: "first": move to the first better neighbour; "best": to the best, when all were
+            tried.
     """
+
+    improvement = "first"
 
     def __init__(self, env: gymnasium.Env[Any, Any], seed: int = 0) -> None:
         super().__init__(env, seed)
         self.present: Walk | None = None
         self.score = 0.0
+        self.goal: tuple[Walk, float] | None = None
         self.waiting: list[Walk] = []
-        self.tried: set[Walk] = set()
+        self.tried: dict[Walk, float] = {}
+
+    def around(self, walk: Walk) -> list[Walk]:
+        """Return the walks that may come after one."""
+        return [neighbour.walk for neighbour in self.space.edits(walk)]
+
+    def meet(self, walk: Walk) -> None:
+        """Pass by a neighbour that was tried before."""
 
     def propose(self) -> Walk | None:
         """Return the next untried neighbour, or a random walk where there is none."""
@@ -40,27 +54,42 @@ class HillClimbing(WalkAgent):
             walk = self.waiting.pop()
             if walk not in self.tried:
                 return walk
+            self.meet(walk)
         self.present = None
         return self.space.sample(self.rng)
 
     def tell(self, walk: Walk, score: float) -> None:
         """Move to the walk where it is better than the present one, or where there is none."""
-        self.tried.add(walk)
-        if self.present is not None and score <= self.score:
-            return
-        self.present, self.score = walk, score
-        neighbours = [neighbour.walk for neighbour in self.space.edits(walk)]
+        self.tried[walk] = score
+        if self.present is None:
+            self.move(walk, score)
+        else:
+            self.consider(walk, score)
+
+    def consider(self, walk: Walk, score: float) -> None:
+        """Move to a neighbour that is better, or remember it as the best of this neighbourhood."""
+        if score > (self.goal[1] if self.goal else self.score):
+            self.goal = walk, score
+        if self.goal and (self.improvement == "first" or not self.waiting):
+            self.move(*self.goal)
+
+    def move(self, walk: Walk, score: float) -> None:
+        """Make a walk the present one; its neighbours wait in random order."""
+        self.present, self.score, self.goal = walk, score, None
+        neighbours = self.around(walk)
         self.waiting = [neighbours[index] for index in self.rng.permutation(len(neighbours))]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the best walk, the present one, and what is waiting and was tried."""
-        place = json.dumps([self.present, self.score, self.waiting, sorted(self.tried)])
+        tried = sorted(self.tried.items())
+        place = json.dumps([self.present, self.score, self.goal, self.waiting, tried])
         return {**super().arrays(), "place": np.array(place)}
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back what `arrays` returned."""
         super().restore(arrays)
-        present, self.score, waiting, tried = json.loads(str(arrays["place"]))
+        present, self.score, goal, waiting, tried = json.loads(str(arrays["place"]))
         self.present = None if present is None else tuple(present)
+        self.goal = None if goal is None else (tuple(goal[0]), goal[1])
         self.waiting = [tuple(walk) for walk in waiting]
-        self.tried = {tuple(walk) for walk in tried}
+        self.tried = {tuple(walk): score for walk, score in tried}

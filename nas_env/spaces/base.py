@@ -17,6 +17,7 @@ from nas_env.errors import IllegalDecisionError, InvalidSettingError
 from nas_env.registry import Registry
 from nas_env.spaces.automaton import Automaton, compile_space
 from nas_env.spaces.edits import EditRules, Neighbour
+from nas_env.spaces.neighbours import Neighbourhood
 
 Walk = tuple[int, ...]
 MAX_REJECTIONS = 10_000
@@ -171,6 +172,21 @@ class SearchSpace(ABC):
         """
         self.require(walk, limited=False)
         return self.edit_rules.neighbours(tuple(int(decision) for decision in walk))
+
+    @cached_property
+    def _neighbourhood(self) -> Neighbourhood:
+        return Neighbourhood(self)
+
+    def neighbours(self, walk: Walk) -> tuple[Walk, ...]:
+        """Return every complete legal walk that differs from one by one decision, ascending.
+
+        One decision is replaced, inserted or removed (Levenshtein distance 1). The parameter limit
+        is respected.
+
+        Raises:
+            IllegalDecisionError: The walk is not complete and legal, the limit apart.
+        """
+        return self._neighbourhood.of(tuple(int(decision) for decision in walk))
 
     def require(self, walk: Sequence[int], limited: bool = True) -> None:
         """Raise IllegalDecisionError where `check` finds a fault."""

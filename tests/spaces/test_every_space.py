@@ -254,3 +254,49 @@ def test_sampling_by_decisions_gives_each_legal_decision_the_same_chance() -> No
 def test_sampling_by_anything_else_is_refused() -> None:
     with pytest.raises(InvalidSettingError, match="'decisions' or 'walks'"):
         tiny().sample(np.random.default_rng(0), "layers")  # type: ignore[arg-type]
+
+
+def distance(one: Walk, other: Walk) -> int:
+    """Return the Levenshtein distance of two walks."""
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, start=1):
+        before, row[0] = row[0], i
+        for j, b in enumerate(other, start=1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (a != b))
+    return row[-1]
+
+
+def test_neighbours_are_legal_and_one_decision_away(make_space: Make, space_name: str) -> None:
+    space = make_space(space_name)
+    for walk in walks_of(space, 10, "decisions") + walks_of(space, 10, "walks"):
+        around = space.neighbours(walk)
+        assert list(around) == sorted(set(around))
+        assert around
+        for other in around:
+            assert space.check(other) is None
+            assert distance(walk, other) == 1
+        for other in around[:: max(1, len(around) // 10)]:
+            assert walk in space.neighbours(other)
+
+
+@pytest.mark.parametrize("limit", [None, 60])
+def test_neighbours_equal_brute_force(limit: int | None) -> None:
+    space = tiny(limit)
+    walks = list(space.enumerate())
+    for walk in walks:
+        expected = tuple(other for other in walks if distance(walk, other) == 1)
+        assert space.neighbours(walk) == expected
+    assert {len(x) - len(y) for x in walks for y in space.neighbours(x)} == {-1, 0, 1}
+
+
+def test_a_walk_over_the_limit_has_neighbours_under_it() -> None:
+    free, space = tiny(), tiny(60)
+    over = [walk for walk in free.enumerate() if space.check(walk) is not None]
+    for walk in over:
+        around = set(space.neighbours(walk))
+        assert around == {x for x in free.neighbours(walk) if space.check(x) is None}
+
+
+def test_only_complete_walks_have_neighbours() -> None:
+    with pytest.raises(IllegalDecisionError, match="not complete"):
+        tiny().neighbours(())

@@ -1,0 +1,209 @@
+"""The common part of policies that learn from whole episodes by the score function (REINFORCE).
+
+Actions are sampled while learning, never the likeliest taken; the log-probability is that of the
+action taken; an episode's return is the plain sum of its rewards; the baseline of an episode is
+made from the returns before it alone, so that the gradient stays unbiased.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.episodic import EpisodicAgent, Step
+from nas_env.errors import InvalidSettingError
+
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+
+
+class Episode(NamedTuple):
+    """One sampled episode: (steps, actions) bool masks, (steps,) actions, and its advantage."""
+
+    masks: NDArray[np.bool_]
+    actions: NDArray[np.int64]
+    advantage: float
+
+
+class Baseline:
+    """An exponential moving average of returns, free of the bias of its start.
+
+    Args:
+        momentum: Weight of the past.
+        normalise: Whether advantages are divided by their running root mean square.
+    """
+
+    def __init__(self, momentum: float, normalise: bool) -> None:
+        self.momentum, self.normalise = momentum, normalise
+        self.sums = np.zeros(4)  # returns, their weight, squared advantages, their weight
+
+    @property
+    def mean(self) -> float:
+        """The average return; 0 before the first."""
+        return float(self.sums[0] / self.sums[1]) if self.sums[1] else 0.0
+
+    def advantage(self, value: float) -> float:
+        """Return how much a return is above those before it, then take it in; 0 for the first."""
+        difference = value - self.mean if self.sums[1] else 0.0
+        fresh = [value, 1.0, difference**2, 1.0 if self.sums[1] else 0.0]
+        self.sums = self.momentum * self.sums + (1 - self.momentum) * np.array(fresh)
+        if not self.normalise or difference == 0:
+            return difference
+        return difference / float(np.sqrt(self.sums[2] / self.sums[3]))
+
+
+class Adam:
+    """Kingma and Ba's optimiser over one vector; ascends."""
+
+    def __init__(self, size: int, learning_rate: float) -> None:
+        self.learning_rate, self.updates = learning_rate, 0
+        self.moments = np.zeros((2, size))
+
+    def step(self, gradient: NDArray[Any]) -> NDArray[np.float64]:
+        """Return what to add to the parameters."""
+        self.updates += 1
+        for moment, beta, power in zip(self.moments, BETAS, (1, 2), strict=True):
+            moment *= beta
+            moment += (1 - beta) * gradient**power
+        first, second = (
+            moment / (1 - beta**self.updates)
+            for moment, beta in zip(self.moments, BETAS, strict=True)
+        )
+        change: NDArray[np.float64] = self.learning_rate * first / (np.sqrt(second) + EPSILON)
+        return change
+
+
+class PolicyGradient(EpisodicAgent):
+    """Samples episodes, and after each batch of them moves its parameters by one Adam step.
+
+    Args:
+        env: One environment.
+        seed: Seed of the agent.
+        learning_rate: Adam's.
+        momentum: Weight of the past in the baseline.
+        normalise: Whether advantages are divided by their running root mean square.
+        entropy: Weight of the mean entropy of the decisions.
+        reward_scale: Factor of the returns: 100 makes percent of accuracies.
+        reward_power: Power of the returns' size.
+        batch_size: Episodes to an update.
+
+    Raises:
+        InvalidSettingError: A setting is out of its range.
+    """
+
+    observation = "tokens"
+    NAMES: tuple[str, ...] = (
+        "learning_rate",
+        "momentum",
+        "normalise",
+        "entropy",
+        "reward_scale",
+        "reward_power",
+        "batch_size",
+    )
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        seed: int = 0,
+        learning_rate: float = 0.01,
+        momentum: float = 0.9,
+        normalise: bool = False,
+        entropy: float = 0.0,
+        reward_scale: float = 1.0,
+        reward_power: float = 1.0,
+        batch_size: int = 1,
+    ) -> None:
+        super().__init__(env, seed)
+        if not learning_rate > 0:
+            raise InvalidSettingError(f"Setting learning_rate must be > 0, but is {learning_rate}.")
+        if not 0 <= momentum < 1:
+            raise InvalidSettingError(f"Setting momentum must be in [0, 1), but is {momentum}.")
+        if batch_size < 1:
+            raise InvalidSettingError(f"Setting batch_size must be >= 1, but is {batch_size}.")
+        self.learning_rate, self.momentum, self.normalise = learning_rate, momentum, normalise
+        self.entropy, self.reward_scale, self.reward_power = entropy, reward_scale, reward_power
+        self.batch_size = batch_size
+        inner: Any = env.unwrapped
+        self.inner = inner
+        self.num_actions = int(env.action_space.n)  # type: ignore[attr-defined]
+        self.max_steps = int(getattr(inner.mdp, "max_edits", inner.space.max_length))
+        self.baseline = Baseline(momentum, normalise)
+        self.batch: list[Episode] = []
+        self.parameters = self.initial()
+        self.adam = Adam(len(self.parameters), learning_rate)
+
+    @abstractmethod
+    def initial(self) -> NDArray[Any]:
+        """Return the parameters at the start, as one vector."""
+
+    @abstractmethod
+    def logits(self, step: int) -> NDArray[Any]:
+        """Return (actions,) unnormalised log-probabilities for a step of the present episode."""
+
+    @abstractmethod
+    def gradient(self, batch: list[Episode]) -> NDArray[Any]:
+        """Return the gradient of the mean of advantage times log-probability, plus entropy."""
+
+    def update(self) -> None:
+        """Move the parameters by one step along the gradient of the batch."""
+        self.parameters += self.adam.step(self.gradient(self.batch))
+        self.batch = []
+
+    def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
+        """Return a legal action, sampled from the policy; the likeliest where greedy."""
+        legal = mask.nonzero()[0]
+        logits = self.logits(self.inner.state.steps)[legal]
+        if greedy:
+            return int(legal[logits.argmax()])
+        chances = np.exp(logits - logits.max()).cumsum()
+        return int(legal[chances.searchsorted(self.rng.random() * chances[-1], side="right")])
+
+    def begin_episode(self, mask: NDArray[np.bool_]) -> None:
+        """Remember the mask of the first action."""
+        self._first_mask = mask
+
+    def end_episode(self, steps: list[Step]) -> None:
+        """Enter the episode into the batch, and learn where that is full."""
+        value = sum(step.reward for step in steps)
+        value = self.reward_scale * float(np.copysign(abs(value) ** self.reward_power, value))
+        self.logger.record("train/baseline", self.baseline.mean)
+        self.batch.append(
+            Episode(
+                np.array([self._first_mask, *(step.mask for step in steps[:-1])]),
+                np.array([step.action for step in steps]),
+                self.baseline.advantage(value),
+            )
+        )
+        if len(self.batch) == self.batch_size:
+            self.update()
+
+    def settings(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain data."""
+        return {**super().settings(), **{name: getattr(self, name) for name in self.NAMES}}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return parameters, optimiser, baseline and the unfinished batch."""
+        return {
+            "parameters": self.parameters,
+            "moments": self.adam.moments,
+            "updates": np.array(self.adam.updates),
+            "baseline": self.baseline.sums,
+            "lengths": np.array([len(x.actions) for x in self.batch], dtype=np.int64),
+            "actions": np.array([a for x in self.batch for a in x.actions], dtype=np.int64),
+            "masks": np.array([row for x in self.batch for row in x.masks], dtype=bool),
+            "advantages": np.array([x.advantage for x in self.batch]),
+        }
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take back what `arrays` returned."""
+        self.parameters[:] = arrays["parameters"]
+        self.adam.moments, self.adam.updates = arrays["moments"], int(arrays["updates"])
+        self.baseline.sums = arrays["baseline"]
+        ends = np.cumsum(arrays["lengths"])
+        for end, length, value in zip(ends, arrays["lengths"], arrays["advantages"], strict=True):
+            part = slice(end - length, end)
+            self.batch.append(Episode(arrays["masks"][part], arrays["actions"][part], float(value)))

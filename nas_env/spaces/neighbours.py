@@ -1,0 +1,77 @@
+"""Neighbours: the complete walks that differ from one by a single decision.
+
+Other than edits they need no fields and no kinds: any space has them, and they are symmetric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nas_env.spaces.base import SearchSpace, Walk
+
+REMEMBERED = 10_000
+
+
+class Neighbourhood:
+    """The neighbours of one space's walks, read off its automaton."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._space = space
+        automaton = space.automaton()
+        self._next: list[list[int]] = automaton.next_state.tolist()
+        self._final: list[bool] = automaton.final.tolist()
+        self._cost: list[list[int]] | None = None
+        self._limit = space.max_params
+        if self._limit is not None and automaton.cost is not None:
+            self._cost = automaton.cost.tolist()
+        self._legal = [[d for d, child in enumerate(row) if child >= 0] for row in self._next]
+        self._known: dict[Walk, tuple[Walk, ...]] = {}
+
+    def of(self, walk: Walk) -> tuple[Walk, ...]:
+        """Return the neighbours of a walk, ascending; remembered.
+
+        Raises:
+            IllegalDecisionError: The walk is not complete and legal, the limit apart.
+        """
+        if walk not in self._known:
+            self._space.require(walk, limited=False)
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[walk] = tuple(sorted(set(self._find(walk)) - {walk}))
+        return self._known[walk]
+
+    def _find(self, walk: Walk) -> Iterator[Walk]:
+        """Yield each neighbour, some more than once, and the walk itself."""
+        node = 0
+        for position in range(len(walk)):
+            before, here, after = walk[:position], walk[position:], walk[position + 1 :]
+            if self._finishes(node, after) and self._affordable(removed := (*before, *after)):
+                yield removed
+            for decision in self._legal[node]:
+                child = self._next[node][decision]
+                for rest in (after, here):  # in place of the old decision, and before it
+                    if self._finishes(child, rest):
+                        found = (*before, decision, *rest)
+                        if self._affordable(found):
+                            yield found
+            node = self._next[node][walk[position]]
+
+    def _finishes(self, node: int, rest: Walk) -> bool:
+        """Return whether these decisions complete a walk from a state."""
+        for decision in rest:
+            node = self._next[node][decision]
+            if node < 0:
+                return False
+        return self._final[node]
+
+    def _affordable(self, walk: Walk) -> bool:
+        """Return whether a complete walk is under the parameter limit."""
+        if self._cost is None or self._limit is None:
+            return True
+        node = spent = 0
+        for decision in walk:
+            spent += self._cost[node][decision]
+            node = self._next[node][decision]
+        return spent <= self._limit
