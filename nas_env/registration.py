@@ -24,6 +24,8 @@ ENVIRONMENTS = (
         "nas_env.env:NASEnv",
         {"mdp": "edit", "space": "chain-editable", "objective": "negative-loss"},
     ),
+    Row("NASBench201-v0", TABLE_ENV, {"table": "nasbench201"}),
+    Row("NASBenchMacro-v0", TABLE_ENV, {"table": "nasbench-macro"}),
     Row("NASBenchGraph-v0", TABLE_ENV, {"table": "nasbench-graph"}),
     Row("NASTable-v0", TABLE_ENV, {"table": "file"}),
 )
