@@ -1,0 +1,154 @@
+"""A cell of a benchmark: one agent on one environment with one seed, played to its end."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.utils import set_random_seed
+
+from agents.benchmark.results import Row
+from agents.benchmark.specs import AgentSpec, EnvSpec
+from nas_env.errors import InvalidSettingError
+from nas_env.wrappers import Limits, TrackSearch, Trial
+
+METRICS = ("report", "regret_reward", "regret_report")
+MADE: dict[str, gymnasium.Env[Any, Any]] = {}  # environments of this process
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One agent on one environment with one seed."""
+
+    agent: AgentSpec
+    env: EnvSpec
+    seed: int
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Its labels and seed."""
+        return self.agent.label, self.env.label, self.seed
+
+    def __str__(self) -> str:
+        return f"{self.agent.label} on {self.env.label}, seed {self.seed}"
+
+
+class Stop(BaseCallback):
+    """Stops the agent when the search is over or can find nothing better."""
+
+    def __init__(self, tracker: TrackSearch) -> None:
+        super().__init__()
+        self.tracker = tracker
+        self.optimum = False
+        self._seen = 0
+
+    def _on_step(self) -> bool:
+        trials = self.tracker.trials
+        while self._seen < len(trials):
+            trial = trials[self._seen]
+            self.optimum |= at_full_fidelity(trial, self.tracker) and is_best(trial)
+            self._seen += 1
+        return not self.optimum and self.tracker.finished is None
+
+
+def is_best(trial: Trial) -> bool:
+    """Return whether no network of the table has a higher score."""
+    return trial.evaluation.metrics.get("regret_reward") == 0
+
+
+def at_full_fidelity(trial: Trial, tracker: TrackSearch) -> bool:
+    """Return whether a network was evaluated with the environment's own number of epochs."""
+    inner: Any = tracker.unwrapped
+    return not inner.evaluator.by_walk or trial.evaluation.epochs == inner.budget.epochs
+
+
+def play(cell: Cell, limits: Limits) -> tuple[list[Row], str]:
+    """Return the rows of a cell and why it ended: "optimum" or one of `TrackSearch.finished`.
+
+    A run ends early where the best score of the table is found, for nothing can take its place.
+    Networks over the limit (the last one, where simulated seconds run out) are left out.
+
+    Raises:
+        InvalidSettingError: The limit was too small for a single network.
+    """
+    env = made(cell)
+    set_random_seed(cell.seed)
+    env.reset(seed=cell.seed)  # whether the agent seeds the environment or not, the run is the same
+    env.action_space.seed(cell.seed)
+    tracker = TrackSearch(env, limits)
+    agent = cell.agent.make(tracker, cell.seed)
+    if hasattr(agent, "set_logger"):
+        agent.set_logger(Logger(folder=None, output_formats=[]))
+    callback = Stop(tracker)
+    agent.learn(most_steps(env, limits), callback)
+    rows = rows_of(cell, tracker)
+    if not rows:
+        raise InvalidSettingError(
+            f"The run of {cell} ended ({tracker.finished}) before its first network was finished. "
+            "Raise the limit."
+        )
+    return rows, "optimum" if callback.optimum else tracker.finished or "steps"
+
+
+def made(cell: Cell) -> gymnasium.Env[Any, Any]:
+    """Return the environment of a cell; one process makes each only once, then seeds it anew."""
+    observation = cell.agent.observation(cell.env)
+    key = json.dumps([cell.env.to_json(), observation])
+    if key not in MADE:
+        MADE[key] = cell.env.make(observation)
+    return MADE[key]
+
+
+def most_steps(env: Any, limits: Limits) -> int:
+    """Return the environment steps in which the episodes under these limits can be played."""
+    inner = env.unwrapped
+    longest = inner.space.max_length
+    if getattr(inner.mdp, "illegal", "project") != "project" or hasattr(inner.mdp, "max_edits"):
+        longest = 3 * max(longest, getattr(inner.mdp, "max_edits", 0))
+    return int((limits.episodes or 1_000_000) * longest)
+
+
+def rows_of(cell: Cell, tracker: TrackSearch) -> list[Row]:
+    """Return the networks within the limits as rows, up to the first of the best score.
+
+    Networks that the agent had evaluated with other numbers of epochs cost queries, but their
+    scores compare with no other: they are no rows.
+    """
+    rows = []
+    for trial in tracker.trials:
+        if _over(trial, tracker.limits):
+            break
+        if at_full_fidelity(trial, tracker):
+            rows.append(_row(cell, trial))
+            if is_best(trial):
+                break
+    return rows
+
+
+def _over(trial: Trial, limits: Limits) -> bool:
+    most, seconds = limits.evaluations, limits.simulated_seconds
+    if most is not None and trial.evaluations > most:
+        return True
+    return seconds is not None and trial.simulated_seconds > seconds
+
+
+def _row(cell: Cell, trial: Trial) -> Row:
+    metrics = trial.evaluation.metrics
+    report, regret_reward, regret_report = (float(metrics.get(x, np.nan)) for x in METRICS)
+    return Row(
+        *cell.key,
+        trial.distinct,
+        trial.episode,
+        ",".join(map(str, trial.walk)),
+        not trial.new,
+        trial.score,
+        report,
+        regret_reward,
+        regret_report,
+        trial.simulated_seconds if "simulated_seconds" in metrics else np.nan,
+    )

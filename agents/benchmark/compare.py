@@ -1,0 +1,108 @@
+"""Who beats whom: probabilities of improvement, and one sentence for each agent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from agents.benchmark.runs import Numbers, Runs
+from agents.benchmark.statistics import REPEATS, Interval, improvement
+
+RIVALS = {
+    "random": "random search",
+    "local-search": "local search",
+    "regularized-evolution": "regularised evolution",
+}
+ENOUGH = 10  # runs, for a verdict
+BEATS, LOSES, LEVEL = "beats", "loses to", "is not told apart from"
+
+
+class Rival(NamedTuple):
+    """An agent that all others are compared with: its label, and its name in words."""
+
+    label: str
+    words: str
+
+
+def rivals(runs: Runs, agents: dict[str, Any]) -> list[Rival]:
+    """Return random search, local search and regularised evolution, where they were run.
+
+    Args:
+        runs: The runs.
+        agents: Settings by label; of several labels with one agent the first counts.
+    """
+    found = []
+    for name, words in RIVALS.items():
+        labels = [x for x in runs.agents if agents.get(x, {}).get("name") == name]
+        found += [Rival(labels[0], words)] if labels else []
+    return found
+
+
+class Comparison:
+    """Compares agents on each environment, two at a time.
+
+    Args:
+        runs: The runs.
+        repeats: Bootstrap samples of an interval.
+    """
+
+    def __init__(self, runs: Runs, repeats: int = REPEATS) -> None:
+        self.runs = runs
+        self.repeats = repeats
+        self.improvement = cache(self._improvement)
+
+    def final(self, agent: str, env: str, name: str = "score") -> Numbers:
+        """Return (runs,) final numbers of which more is better.
+
+        Args:
+            agent: Label of the agent.
+            env: Label of the environment.
+            name: "score" or "report" at the limit, or "queries": minus the queries to the optimum,
+                one more than the limit where it was not found.
+        """
+        if name != "queries":
+            return self.runs.values(agent, env, name)
+        cap = self.runs.limit + 1
+        counts = self.runs.to_optimum(agent, env)
+        return np.array([-float(cap if count is None else count) for count in counts])
+
+    def _improvement(self, agent: str, rival: str, env: str, name: str = "score") -> Interval:
+        """Return how probable it is that a run of the agent ends better than one of the rival."""
+        ours, theirs = self.final(agent, env, name), self.final(rival, env, name)
+        return improvement(ours, theirs, self.repeats)
+
+    def verdict(self, agent: str, rival: str, env: str, name: str = "score") -> str:
+        """Return `BEATS` where the interval lies above 0.5, `LOSES` where below, else `LEVEL`.
+
+        With fewer than `ENOUGH` runs of either nothing is told apart: the bootstrap of a few runs
+        gives intervals that are too narrow.
+        """
+        if min(len(self.runs.of(x, env)) for x in (agent, rival)) < ENOUGH:
+            return LEVEL
+        found = self.improvement(agent, rival, env, name)
+        return BEATS if found.low > 0.5 else LOSES if found.high < 0.5 else LEVEL
+
+    def sentence(self, agent: str, others: Sequence[Rival], name: str = "score") -> str:
+        """Return one sentence: how the agent stands to each rival on each environment."""
+        parts = [self._clause(agent, rival, name) for rival in others if rival.label != agent]
+        said = "; ".join(part for part in parts if part) or "has nobody to be compared with"
+        return f"`{agent}` {said}."
+
+    def _clause(self, agent: str, rival: Rival, name: str) -> str:
+        envs = [
+            env
+            for env in self.runs.envs
+            if self.runs.of(agent, env)
+            and self.runs.of(rival.label, env)
+            and (name != "queries" or self.runs.known(env, "regret_reward"))
+        ]
+        verdicts = {env: self.verdict(agent, rival.label, env, name) for env in envs}
+        said = []
+        for word in (BEATS, LOSES, LEVEL):
+            where = [env for env in envs if verdicts[env] == word]
+            on = "everywhere" if len(where) == len(envs) > 1 else f"on {', '.join(where)}"
+            said += [f"{word} {rival.words} {on}"] if where else []
+        return ", ".join(said)

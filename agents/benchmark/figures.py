@@ -1,0 +1,128 @@
+"""Anytime curves and performance profiles as SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from agents.benchmark.runs import Numbers, Runs
+from agents.benchmark.statistics import REPEATS, Interval, iqm, median, profile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+POINTS = 40  # of a curve
+STYLES = ("-", "--", "-.", ":")
+LEAST = 0.01  # points of regret below which the axis is linear
+AXES = {
+    "regret_report": "regret of the report, points",
+    "regret_reward": "regret of the reward, points",
+    "score": "score, %",
+}
+
+
+def curve_points(limit: int) -> list[int]:
+    """Return the numbers of queries at which curves are drawn, denser at the beginning."""
+    return sorted({round(x) for x in np.geomspace(1, limit, POINTS)})
+
+
+def drawn_quantities(runs: Runs, env: str) -> list[str]:
+    """Return which quantities an environment has curves of: its regrets, or else its score."""
+    known = [name for name in ("regret_report", "regret_reward") if runs.known(env, name)]
+    return known or ["score"]
+
+
+def draw_curves(runs: Runs, env: str, repeats: int = REPEATS) -> Figure:
+    """Draw median and interquartile mean of the best so far against queries, with intervals."""
+    from matplotlib.figure import Figure
+
+    names = drawn_quantities(runs, env)
+    figure = Figure(figsize=(11, 3.6 * len(names)), layout="constrained")
+    grid: Any = figure.subplots(len(names), 2, squeeze=False, sharex=True)
+    points = curve_points(runs.limit)
+    for row, name in zip(grid, names, strict=True):
+        for axes, (title, estimate) in zip(row, (("median", median), ("IQM", iqm)), strict=True):
+            for index, agent in enumerate(runs.agents):
+                if runs.of(agent, env):
+                    values = 100 * runs.curves(agent, env, name, points)
+                    _line(axes, points, estimate(values, repeats), index, agent)
+            _label(axes, f"{title}, {env}", AXES[name], name != "score")
+    for axes in grid[-1]:
+        axes.set_xlabel("unique networks")
+        axes.set_xscale("log")
+    _legend(figure, grid[0][0])
+    return figure
+
+
+def draw_profiles(runs: Runs, repeats: int = REPEATS) -> Figure | None:
+    """Draw the share of runs whose final regret of the report is at most so many points.
+
+    One panel for each environment that has regrets, and one for all together; None: none has.
+    """
+    from matplotlib.figure import Figure
+
+    envs = [env for env in runs.envs if runs.known(env, "regret_report")]
+    if not envs:
+        return None
+    panels = [*([env] for env in envs), *([envs] if len(envs) > 1 else [])]
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(4.2 * columns, 3.4 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, panel in zip(grid, panels, strict=False):
+        _profiles(axes, runs, panel, repeats)
+    for axes in grid[len(panels) :]:
+        axes.axis("off")
+    _legend(figure, grid[0])
+    return figure
+
+
+def save_svg(figure: Figure, path: Path) -> None:
+    """Write a drawing as SVG, the same bytes each time."""
+    import matplotlib
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with matplotlib.rc_context({"svg.hashsalt": "benchmark", "svg.fonttype": "none"}):
+        figure.savefig(path, metadata={"Date": None})
+
+
+def _profiles(axes: Any, runs: Runs, envs: Sequence[str], repeats: int) -> None:
+    finals = {
+        agent: [100 * runs.values(agent, env, "regret_report") for env in envs]
+        for agent in runs.agents
+        if all(runs.of(agent, env) for env in envs)
+    }
+    far = max(float(np.nanquantile(x, 0.9)) for found in finals.values() for x in found)
+    levels: Numbers = np.linspace(0, max(far, LEAST), 100)
+    for index, agent in enumerate(runs.agents):
+        if agent in finals:
+            _line(axes, levels, profile(finals[agent], levels, repeats), index, agent)
+    _label(axes, envs[0] if len(envs) == 1 else "all", "share of runs", False)
+    axes.set_xlabel("regret of the report at most, points")
+
+
+def _line(axes: Any, x: Any, found: Interval, index: int, agent: str) -> None:
+    import matplotlib
+
+    colour = matplotlib.colormaps["tab10"](index % 10)
+    style = STYLES[(index // 10) % len(STYLES)]
+    axes.plot(x, found.value, style, color=colour, label=agent, linewidth=1.3)
+    axes.fill_between(x, found.low, found.high, color=colour, alpha=0.12, linewidth=0)
+
+
+def _label(axes: Any, title: str, quantity: str, regret: bool) -> None:
+    axes.set_title(title, fontsize=10)
+    axes.set_ylabel(quantity)
+    axes.grid(alpha=0.3)
+    if regret:
+        axes.set_yscale("symlog", linthresh=LEAST)
+        lowest = min(line.get_ydata().min() for line in axes.get_lines())
+        axes.set_ylim(bottom=0 if lowest < 10 * LEAST else None)
+
+
+def _legend(figure: Any, axes: Any) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=8, frameon=False)

@@ -1,0 +1,217 @@
+"""The folder of a benchmark: its settings, one small file per finished cell, and the results."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from agents.benchmark.cells import Cell
+from agents.benchmark.results import ResultWriter, Row, incumbents, table_of
+from agents.benchmark.specs import AgentSpec, EnvSpec
+from nas_env.errors import InvalidSettingError
+from nas_env.wrappers import Limits
+
+EPISODES = 10  # a run plays at most this many times its limit of queries
+LOCK = ".lock"
+REASON = b"reason"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a benchmark is asked to do.
+
+    Attributes:
+        agents: The agents.
+        envs: The environments.
+        seeds: Seeds of every pair.
+        limit: Unique networks of a run; None where simulated seconds alone end it.
+        simulated_seconds: Simulated seconds of a run, or None.
+        charge_repeats: Whether a network that a run repeats costs a query and its seconds again.
+        command: The command line, for the pages.
+    """
+
+    agents: tuple[AgentSpec, ...]
+    envs: tuple[EnvSpec, ...]
+    seeds: range
+    limit: int | None = 300
+    simulated_seconds: float | None = None
+    charge_repeats: bool = False
+    command: str = ""
+
+    def cells(self) -> list[Cell]:
+        """Return every cell, seed by seed."""
+        return [
+            Cell(agent, env, seed)
+            for seed in self.seeds
+            for agent in self.agents
+            for env in self.envs
+        ]
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of a run; its episodes are at most ten times its queries."""
+        episodes = None if self.limit is None else EPISODES * self.limit
+        return Limits(
+            evaluations=self.limit,
+            simulated_seconds=self.simulated_seconds,
+            episodes=episodes,
+            charge_repeats=self.charge_repeats,
+        )
+
+    def fixed(self) -> dict[str, Any]:
+        """Return the settings that all cells of a folder share."""
+        names = ("limit", "simulated_seconds", "charge_repeats")
+        return {name: getattr(self, name) for name in names}
+
+
+class BenchmarkFolder:
+    """Holds `settings.json`, `cells/`, `results.parquet` and `best.parquet`.
+
+    More agents, environments and seeds may be added to a folder by a later command; what was
+    finished stays.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        InvalidSettingError: It is a file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if path.exists() and not path.is_dir():
+            raise InvalidSettingError(f"Output {path} is a file. Give a folder.")
+        self.path = path
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was asked of this folder so far, as plain data; empty where nothing was."""
+        file = self.path / "settings.json"
+        known: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+        return known
+
+    def begin(self, plan: Plan, versions: dict[str, str]) -> None:
+        """Enter a plan into the settings.
+
+        Raises:
+            InvalidSettingError: It differs from what this folder was begun with.
+        """
+        known = self.settings
+        others = {x.name for x in self.path.iterdir()} if self.path.is_dir() else set()
+        if not known and others - {LOCK}:
+            raise InvalidSettingError(
+                f"Output folder {self.path} is not empty and holds no benchmark. Choose another."
+            )
+        data: dict[str, Any] = {**plan.fixed(), "agents": {}, "envs": {}, "commands": [], **known}
+        for name, value in plan.fixed().items():
+            self._same(name.replace("_", "-"), data[name], value)
+        for env in plan.envs:
+            entry = data["envs"].setdefault(env.label, env.to_json())
+            self._same(f"envs {env.label}", entry, env.to_json())
+        for agent in plan.agents:
+            entry = data["agents"].setdefault(agent.label, agent.to_json())
+            for part, value in agent.to_json(plan.envs).items():
+                self._enter(f"agents {agent.label}", entry, part, value)
+        entry = {"command": plan.command, "seeds": [*plan.seeds], "versions": versions}
+        data["commands"] = [x for x in data["commands"] if x != entry] + [entry]
+        (self.path / "cells").mkdir(parents=True, exist_ok=True)
+        self._write("settings.json", json.dumps(data, indent=1))
+
+    def _enter(self, option: str, entry: dict[str, Any], part: str, value: Any) -> None:
+        """Enter a part of an agent's settings; hyper-parameters grow with the environments."""
+        if part == "stored":
+            for env_id, stored in value.items():
+                known = entry[part].setdefault(env_id, stored)
+                self._same(f"{option} (stored for {env_id})", known, stored)
+        else:
+            self._same(option, entry[part], value)
+
+    def _same(self, option: str, known: Any, value: Any) -> None:
+        if json.dumps(known) != json.dumps(value):
+            raise InvalidSettingError(
+                f"The benchmark in {self.path} was begun with --{option} = {known}, not {value}. "
+                "Give the same, or another --output, or another label."
+            )
+
+    def has(self, cell: Cell) -> bool:
+        """Return whether a cell is finished."""
+        return self._cell(cell).is_file()
+
+    def write(self, cell: Cell, rows: Sequence[Row], reason: str) -> None:
+        """Keep the rows of a finished cell, all or none."""
+        path = self._cell(cell)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table = table_of(rows).replace_schema_metadata({REASON: reason.encode()})
+        part = path.with_suffix(".part")
+        pq.write_table(table, part, compression="zstd")
+        part.replace(path)
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Yield the rows of every finished cell: agents and environments in order, then seeds."""
+        settings = self.settings
+        for agent in settings["agents"]:
+            for env in settings["envs"]:
+                folder = self.path / "cells" / _name(agent) / _name(env)
+                files = folder.glob("*.parquet")
+                for file in sorted(files, key=lambda path: int(path.stem)):
+                    yield pq.read_table(file).replace_schema_metadata()
+
+    def merge(self, results: str = "results.parquet") -> tuple[Path, Path]:
+        """Write all rows, and those of `incumbents`, and return the two paths."""
+        full = self.path / results
+        best = full.with_stem("best" if full.stem != "best" else "best-only")
+        writers = [ResultWriter(full, self.settings), ResultWriter(best, self.settings)]
+        for table in self.tables():
+            writers[0].write(table)
+            writers[1].write(incumbents(table))
+        for writer in writers:
+            writer.close()
+        return full, best
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep a second benchmark out of the folder while the block runs.
+
+        Raises:
+            InvalidSettingError: One is at work there.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / LOCK).open("w") as file:
+            try:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except ImportError:  # not on Windows
+                pass
+            except OSError:
+                raise InvalidSettingError(
+                    f"Another benchmark is at work in {self.path}. Wait for it, or choose another "
+                    "--output."
+                ) from None
+            yield
+
+    def _cell(self, cell: Cell) -> Path:
+        return (
+            self.path
+            / "cells"
+            / _name(cell.agent.label)
+            / _name(cell.env.label)
+            / f"{cell.seed}.parquet"
+        )
+
+    def _write(self, name: str, text: str) -> None:
+        part = self.path / f"{name}.part"
+        part.write_text(text, encoding="utf-8")
+        part.replace(self.path / name)
+
+
+def _name(label: str) -> str:
+    """Return a label as the name of a file."""
+    return quote(label, safe=" =+-_").replace(".", "%2E") or "%"

@@ -1,0 +1,273 @@
+"""The leaderboard: `docs/leaderboard.md` and its figures, made from one file of results alone."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from agents.benchmark.compare import ENOUGH, Comparison, Rival, rivals
+from agents.benchmark.figures import draw_curves, draw_profiles, save_svg
+from agents.benchmark.runs import Runs
+from agents.benchmark.statistics import REPEATS, ToOptimum, iqm
+from nas_env.errors import InvalidDataError
+
+BY = ("query", "episode")
+
+
+def write_page(
+    table: pa.Table, settings: dict[str, Any], page: Path, source: Path, repeats: int = REPEATS
+) -> list[Path]:
+    """Write the page, and its figures into the folder of the page's name, and return all paths.
+
+    Args:
+        table: Rows of a file of results, all or those of the best.
+        settings: What made them, from the file.
+        page: The page.
+        source: The file, for a link.
+        repeats: Bootstrap samples of an interval.
+
+    Raises:
+        InvalidDataError: There are no rows, or runs are not limited by queries.
+    """
+    if settings["limit"] is None:
+        raise InvalidDataError("These runs are not limited by queries: they make no leaderboard.")
+    runs = Runs(table, settings["limit"])
+    folder = page.with_suffix("")
+    paths = {env: folder / f"curves-{_file(env)}.svg" for env in runs.envs}
+    for env, path in paths.items():
+        save_svg(draw_curves(runs, env, repeats), path)
+    profiles = draw_profiles(runs, repeats)
+    if profiles is not None:
+        paths["profiles"] = folder / "profiles.svg"
+        save_svg(profiles, paths["profiles"])
+    pictures = {name: os.path.relpath(path, page.parent) for name, path in paths.items()}
+    link = os.path.relpath(source, page.parent)
+    text = Leaderboard(runs, settings, link, repeats).markdown(pictures)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(text, encoding="utf-8")
+    return [page, *paths.values()]
+
+
+class Leaderboard:
+    """The text of the page.
+
+    Args:
+        runs: The runs.
+        settings: What made them.
+        source: How the page names its file.
+        repeats: Bootstrap samples of an interval.
+    """
+
+    def __init__(
+        self, runs: Runs, settings: dict[str, Any], source: str, repeats: int = REPEATS
+    ) -> None:
+        self.runs = runs
+        self.settings = settings
+        self.source = source
+        self.repeats = repeats
+        self.compare = Comparison(runs, repeats)
+        self.rivals: list[Rival] = rivals(runs, settings["agents"])
+
+    def markdown(self, pictures: dict[str, str]) -> str:
+        """Return the page; `pictures` are paths of the figures by environment, and "profiles"."""
+        parts = ["# Leaderboard", self._how(), self._overview(), *self._sentences()]
+        if "profiles" in pictures:
+            parts += ["## Performance profiles", f"![Profiles]({pictures['profiles']})"]
+        for env in self.runs.envs:
+            parts += [f"## {env}", self._final(env), self._optimum(env)]
+            parts += [f"![Best so far on {env}]({pictures[env]})"]
+        parts += ["## How it was made", self._made()]
+        return "\n\n".join(part for part in parts if part) + "\n"
+
+    def _how(self) -> str:
+        limit = self.settings["limit"]
+        return "\n".join(
+            [
+                f"A run ends after {limit} unique networks (*queries*; repeats are free), after "
+                f"{10 * limit} episodes, or when the best reward of the table is found. The best "
+                "network of a run is the one with the highest reward so far, the first of equals; "
+                "its *report* is what papers print. *Regret*: how far a number is below the best "
+                "of its own column, in points (hundredths). IQM: interquartile mean over runs; "
+                "brackets: 95 % intervals of a stratified bootstrap with "
+                f"{self.repeats:,} samples. *Charged*: the same runs after {limit} episodes, where "
+                "each repeat costs a query.",
+                "",
+                f"Everything here is made from [{self.source}]({self.source}) alone, by `python "
+                "scripts/leaderboard.py FILE`; `python scripts/replay.py FILE` plays its rows "
+                "again. How to enter an agent: docs/benchmarking.md.",
+            ]
+        )
+
+    def _overview(self) -> str:
+        """Return the table of all agents and environments."""
+        names = {env: _quantity(self.runs, env) for env in self.runs.envs}
+        heads = [f"{env}: {name.replace('_', ' of ')}" for env, name in names.items()]
+        lines = [
+            f"IQM after {self.settings['limit']} queries, in points:",
+            "",
+            *_head("agent", "runs", *heads),
+        ]
+        for agent in self.runs.agents:
+            counts = {len(self.runs.of(agent, env)) for env in self.runs.envs} - {0}
+            cells = [self._iqm(agent, env, name) for env, name in names.items()]
+            lines.append(_row(f"`{agent}`", _range(counts), *cells))
+        return "\n".join(lines)
+
+    def _sentences(self) -> list[str]:
+        """Return who beats whom by the final reward, and by queries to the optimum."""
+        if not self.rivals:
+            return []
+        text = (
+            "A word stands where the 95 % interval of the probability that a run of the agent ends "
+            "better than one of the other (ties count one half) lies on one side of 0.5. Nothing "
+            f"is told apart with fewer than {ENOUGH} runs. Nothing is corrected for the number of "
+            "comparisons: of pairs without any difference about one in twenty would be told apart."
+        )
+        parts = [f"## Who beats whom\n\n{text}", "By the reward of the best network at the limit:"]
+        parts.append(self._list("score"))
+        if any(self.runs.known(env, "regret_reward") for env in self.runs.envs):
+            parts.append(
+                "By queries to the best reward of the table (fewer is better; one more than the "
+                "limit where it was not found):"
+            )
+            parts.append(self._list("queries"))
+        return parts
+
+    def _list(self, name: str) -> str:
+        agents = self.runs.agents
+        return "\n".join(f"- {self.compare.sentence(x, self.rivals, name)}" for x in agents)
+
+    def _final(self, env: str) -> str:
+        """Return the table of final numbers of an environment, the best first."""
+        names = [x for x in ("regret_reward", "regret_report") if self.runs.known(env, x)]
+        names = names or ["score"]
+        heads = [
+            f"{name.replace('_', ' of ')}, {by}" for name in names for by in ("free", "charged")
+        ]
+        against = [f"better than random, {x}" for x in self._against(env)]
+        lines = _head("agent", "runs", "score, %", "report, %", *heads, *against)
+        for agent in self._order(env):
+            cells = [self._iqm(agent, env, name, by) for name in names for by in BY]
+            better = [self._better(agent, env, name) for name in self._against(env)]
+            plain = [self._mean(agent, env, name) for name in ("score", "report")]
+            count = str(len(self.runs.of(agent, env)))
+            lines.append(_row(f"`{agent}`", count, *plain, *cells, *better))
+        return "\n".join(lines)
+
+    def _against(self, env: str) -> list[str]:
+        """Return by what agents are compared with random search on an environment."""
+        if "random" not in [rival.words.split()[0] for rival in self.rivals]:
+            return []
+        if not self.runs.of(self.rivals[0].label, env):
+            return []
+        return ["score", "report"] if self.runs.known(env, "report") else ["score"]
+
+    def _optimum(self, env: str) -> str:
+        """Return the table of queries to the optimum of an environment."""
+        if not self.runs.known(env, "regret_reward"):
+            return ""
+        limit = self.settings["limit"]
+        heads = [f"{x}, {by}" for by in ("free", "charged") for x in ("mean", "median", "found")]
+        lines = [
+            f"Queries to the best reward (mean: a run that did not find it counts {limit}; median: "
+            "- where half of the runs or more did not find it; found: share of runs):",
+            "",
+            *_head("agent", *heads, "episodes of a run"),
+        ]
+        for agent in self._order(env):
+            cells: list[str] = []
+            for by in BY:
+                found = ToOptimum.of(self.runs.to_optimum(agent, env, by), limit)
+                middle = "-" if found.median is None else f"{found.median:.0f}"
+                cells += [f"{found.mean:.0f}", middle, f"{100 * found.share:.0f} %"]
+            episodes = np.mean([run.episodes for run in self.runs.of(agent, env)])
+            lines.append(_row(f"`{agent}`", *cells, f"{episodes:,.0f}"))
+        return "\n".join(lines)
+
+    def _order(self, env: str) -> list[str]:
+        """Return the agents of an environment: by final score, then by queries to the optimum."""
+        cap = self.settings["limit"]
+
+        def place(agent: str) -> tuple[float, float]:
+            score = float(np.mean(self.runs.values(agent, env, "score")))
+            return -round(score, 9), ToOptimum.of(self.runs.to_optimum(agent, env), cap).mean
+
+        return sorted((x for x in self.runs.agents if self.runs.of(x, env)), key=place)
+
+    def _iqm(self, agent: str, env: str, name: str, by: str = "query") -> str:
+        if not self.runs.of(agent, env):
+            return ""
+        found = iqm(100 * self.runs.values(agent, env, name, by), self.repeats)
+        return f"{found.value[0]:.2f} [{found.low[0]:.2f}, {found.high[0]:.2f}]"
+
+    def _mean(self, agent: str, env: str, name: str) -> str:
+        values = 100 * self.runs.values(agent, env, name)
+        if np.isnan(values).all():
+            return ""
+        spread = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
+        return f"{values.mean():.2f}{spread}"
+
+    def _better(self, agent: str, env: str, name: str) -> str:
+        rival = self.rivals[0].label
+        if agent == rival:
+            return ""
+        found = self.compare.improvement(agent, rival, env, name)
+        return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+    def _made(self) -> str:
+        return "\n".join(
+            [*made(self.settings), "", "Agents and their settings:", "", *self._agents()]
+        )
+
+    def _agents(self) -> list[str]:
+        """Return one line on each agent's settings, and on each environment's."""
+        lines = []
+        for label in self.runs.agents:
+            entry = self.settings["agents"][label]
+            stored: dict[str, Any] = {}
+            for values in entry.get("stored", {}).values():
+                stored |= values
+            values = ", ".join(f"{k} {v}" for k, v in {**stored, **entry["settings"]}.items())
+            lines.append(f"- `{label}`: {entry['name']}{': ' if values else ''}{values}")
+        for label in self.runs.envs:
+            entry = self.settings["envs"][label]
+            values = ", ".join(f"{k} {v}" for k, v in entry["settings"].items())
+            lines.append(f"- `{label}`: {entry['id']}{': ' if values else ''}{values}")
+        return lines
+
+
+def made(settings: dict[str, Any]) -> list[str]:
+    """Return lines on the commands, seeds and versions that made a file of results."""
+    lines = []
+    for entry in settings["commands"]:
+        seeds = entry["seeds"]
+        versions = ", ".join(f"{k} {v}" for k, v in entry["versions"].items())
+        lines += [f"- `{entry['command']}`: seeds {seeds[0]} to {seeds[-1]}; {versions}"]
+    return lines
+
+
+def _quantity(runs: Runs, env: str) -> str:
+    return next((x for x in ("regret_report", "regret_reward") if runs.known(env, x)), "score")
+
+
+def _head(*cells: str) -> list[str]:
+    return [_row(*cells), _row("---", *["---:"] * (len(cells) - 1))]
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _range(counts: Sequence[int] | set[int]) -> str:
+    low, high = min(counts), max(counts)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _file(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", label)

@@ -1,0 +1,204 @@
+"""The tidy file of results: its columns, how it is written and read, and what is kept of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from nas_env.errors import InvalidDataError, InvalidSettingError
+
+KEY = b"benchmark"  # of the metadata in the schema of a Parquet file
+NUMBERS = ("score", "report", "regret_reward", "regret_report", "simulated_seconds")
+SCHEMA = pa.schema(
+    [
+        ("agent", pa.string()),
+        ("env", pa.string()),
+        ("seed", pa.int64()),
+        ("query", pa.int64()),  # unique networks so far, this one included
+        ("episode", pa.int64()),  # networks so far, repeats included
+        ("walk", pa.string()),  # decisions, "3,0,4"
+        ("repeated", pa.bool_()),
+        *((name, pa.float64()) for name in NUMBERS),
+    ]
+)
+ROWS_AT_ONCE = 200_000
+
+
+class Row(NamedTuple):
+    """One scored network of one run; a number that the environment does not know is NaN.
+
+    Attributes:
+        agent: Label of the agent.
+        env: Label of the environment.
+        seed: Seed of agent and environment.
+        query: Unique networks of the run so far, this one included.
+        episode: Episodes of the run so far.
+        walk: The decisions, as text: "3,0,4".
+        repeated: Whether the run had scored this network before.
+        score: What the agent was told.
+        report: What papers report of this network.
+        regret_reward: Best score in the table minus this one's.
+        regret_report: Best report in the table minus this one's.
+        simulated_seconds: What the run's networks so far took to train.
+    """
+
+    agent: str
+    env: str
+    seed: int
+    query: int
+    episode: int
+    walk: str
+    repeated: bool
+    score: float
+    report: float = np.nan
+    regret_reward: float = np.nan
+    regret_report: float = np.nan
+    simulated_seconds: float = np.nan
+
+
+def table_of(rows: Sequence[Row]) -> pa.Table:
+    """Return rows as a table."""
+    columns = list(zip(*rows, strict=True)) or [[] for _ in SCHEMA]
+    arrays = [
+        pa.array(column, type=item.type) for column, item in zip(columns, SCHEMA, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def incumbents(table: pa.Table) -> pa.Table:
+    """Return the rows where the best score so far rises, and the last row of each run.
+
+    Rows of a run stand together and in order. Of equal scores the first stays the best. What is
+    returned comes back unchanged when given again, and says as much about the best so far after
+    any number of queries or episodes as all rows do.
+    """
+    if not len(table):
+        return table
+    starts = np.append(run_starts(table), len(table))
+    scores = np.nan_to_num(table["score"].to_numpy(), nan=-np.inf)
+    kept = np.zeros(len(table), bool)
+    for start, end in pairwise(starts):
+        best = np.maximum.accumulate(scores[start:end])
+        kept[start:end] = np.diff(best, prepend=-np.inf) > 0
+        kept[start] = kept[end - 1] = True
+    return table.filter(pa.array(kept))
+
+
+def run_starts(table: pa.Table) -> Any:
+    """Return (runs,) the index of each run's first row."""
+    changed = np.zeros(len(table), bool)
+    changed[0] = True
+    for name in ("agent", "env", "seed"):
+        codes = table[name].combine_chunks()
+        if name != "seed":
+            codes = codes.dictionary_encode().indices
+        values = codes.to_numpy()
+        changed[1:] |= values[1:] != values[:-1]
+    return np.flatnonzero(changed)
+
+
+class ResultWriter:
+    """Writes tables to one file, Parquet or (where its name ends in .csv) CSV, whole or not at all.
+
+    The settings go into the schema's metadata, or into a first line that begins with "#".
+
+    Args:
+        path: The file.
+        settings: What made the rows, as plain data.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
+        check_name(path)
+        self.path = path
+        self._part = path.with_name(path.name + ".part")
+        text = json.dumps(settings)
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
+        self._writer: Any
+        if path.suffix == ".csv":
+            self._stream = self._part.open("wb")
+            self._stream.write(f"# {text}\n".encode())
+            self._writer = pa.csv.CSVWriter(self._stream, SCHEMA)
+        else:
+            schema = SCHEMA.with_metadata({KEY: text.encode()})
+            self._writer = pq.ParquetWriter(self._part, schema, compression="zstd")
+
+    def write(self, table: pa.Table) -> None:
+        """Append rows."""
+        self._waiting.append(table)
+        self._rows += len(table)
+        if self._rows >= ROWS_AT_ONCE:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is waiting and give the file its name."""
+        self._flush()
+        self._writer.close()
+        if self.path.suffix == ".csv":
+            self._stream.close()
+        self._part.replace(self.path)
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.concat_tables(self._waiting))
+        self._waiting, self._rows = [], 0
+
+
+def write_results(path: Path, tables: Iterable[pa.Table], settings: dict[str, Any]) -> None:
+    """Write tables to one file with the settings that made them."""
+    writer = ResultWriter(path, settings)
+    for table in tables:
+        writer.write(table)
+    writer.close()
+
+
+def read_results(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the rows of a file, and the settings that made them.
+
+    Raises:
+        InvalidDataError: The file is missing, cannot be read, or lacks columns or settings.
+    """
+    check_name(path)
+    try:
+        table, text = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
+        return table.select(SCHEMA.names).cast(SCHEMA), json.loads(text)
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        raise InvalidDataError(
+            f"{path}: not a file of results ({error}). Give a file that scripts/benchmark.py "
+            "wrote, or make it again."
+        ) from None
+
+
+def check_name(path: Path) -> None:
+    """Refuse a file name of another format.
+
+    Raises:
+        InvalidSettingError: It ends neither in .parquet nor in .csv.
+    """
+    if path.suffix not in (".parquet", ".csv"):
+        raise InvalidSettingError(
+            f"File of results {path.name!r} must end in .parquet or .csv. Give such a name."
+        )
+
+
+def _read_parquet(path: Path) -> tuple[pa.Table, str]:
+    table = pq.read_table(path)
+    return table.replace_schema_metadata(), (table.schema.metadata or {})[KEY].decode()
+
+
+def _read_csv(path: Path) -> tuple[pa.Table, str]:
+    with path.open("rb") as stream:
+        first = stream.readline().decode()
+        if not first.startswith("# "):
+            raise ValueError("its first line holds no settings")
+        types = {item.name: item.type for item in SCHEMA}
+        options = pa.csv.ConvertOptions(column_types=types, null_values=[])
+        return pa.csv.read_csv(stream, convert_options=options), first[2:]

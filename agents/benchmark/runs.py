@@ -1,0 +1,127 @@
+"""Runs as step functions: the best network so far after any number of queries or episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from agents.benchmark.results import incumbents, run_starts
+from nas_env.errors import InvalidDataError
+
+Numbers = NDArray[np.float64]
+QUANTITIES = ("score", "report", "regret_reward", "regret_report")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The best networks of one run, each from its discovery to the next.
+
+    Attributes:
+        seed: Its seed.
+        query: (n,) unique networks when each was found.
+        episode: (n,) episodes when each was found.
+        values: (n,) score, report and regrets of each, by name.
+        walks: (n,) their walks.
+        queries: Unique networks of the whole run.
+        episodes: Episodes of the whole run.
+    """
+
+    seed: int
+    query: NDArray[np.int64]
+    episode: NDArray[np.int64]
+    values: dict[str, Numbers]
+    walks: tuple[str, ...]
+    queries: int
+    episodes: int
+
+    def at(self, name: str, after: Any, by: str = "query") -> Any:
+        """Return a quantity of the best network after so many queries or episodes.
+
+        Args:
+            name: "score", "report", "regret_reward" or "regret_report".
+            after: A number or an array of them.
+            by: "query" where repeats are free, "episode" where they are charged.
+        """
+        found = np.searchsorted(getattr(self, by), after, side="right") - 1
+        return np.where(found < 0, np.nan, self.values[name][np.maximum(found, 0)])
+
+    def to_optimum(self, cap: int, by: str = "query") -> int | None:
+        """Return after how many queries or episodes the best score was found; None: never."""
+        best = np.flatnonzero(self.values["regret_reward"] == 0)
+        count = int(getattr(self, by)[best[0]]) if len(best) else cap + 1
+        return count if count <= cap else None
+
+
+class Runs:
+    """All runs of a table of results, by agent and environment, in the order of the table.
+
+    Args:
+        table: Rows of a file of results, all of them or those of `incumbents`.
+        limit: Queries of a run.
+
+    Raises:
+        InvalidDataError: There are no rows.
+    """
+
+    def __init__(self, table: pa.Table, limit: int) -> None:
+        if not len(table):
+            raise InvalidDataError("There are no results. Run scripts/benchmark.py first.")
+        self.limit = limit
+        self._runs: dict[tuple[str, str], list[Run]] = {}
+        kept = incumbents(table)
+        starts = np.append(run_starts(kept), len(kept))
+        for start, end in pairwise(starts):
+            part = kept.slice(start, end - start)
+            key = (part["agent"][0].as_py(), part["env"][0].as_py())
+            self._runs.setdefault(key, []).append(_run(part))
+        for runs in self._runs.values():
+            runs.sort(key=lambda run: run.seed)
+        self.agents = list(dict.fromkeys(agent for agent, _ in self._runs))
+        self.envs = list(dict.fromkeys(env for _, env in self._runs))
+
+    def of(self, agent: str, env: str) -> list[Run]:
+        """Return the runs of a pair, by seed; none where it was not played."""
+        return self._runs.get((agent, env), [])
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield the pairs of agent and environment that were played."""
+        yield from self._runs
+
+    def values(self, agent: str, env: str, name: str, by: str = "query") -> Numbers:
+        """Return (runs,) a quantity of the best network at the limit."""
+        return np.array([float(run.at(name, self.limit, by)) for run in self.of(agent, env)])
+
+    def curves(self, agent: str, env: str, name: str, after: Sequence[int]) -> Numbers:
+        """Return (runs, len(after)) a quantity of the best network after so many queries."""
+        return np.array([run.at(name, np.asarray(after)) for run in self.of(agent, env)])
+
+    def known(self, env: str, name: str) -> bool:
+        """Return whether an environment tells a quantity."""
+        runs = [run for (_, of), found in self._runs.items() if of == env for run in found]
+        return any(np.isfinite(run.values[name]).any() for run in runs)
+
+    def to_optimum(self, agent: str, env: str, by: str = "query") -> list[int | None]:
+        """Return (runs,) queries or episodes to the best score; None where it was not found."""
+        return [run.to_optimum(self.limit, by) for run in self.of(agent, env)]
+
+
+def _run(part: pa.Table) -> Run:
+    """Return one run of the rows of one run; the last row may hold no new best network."""
+    scores = part["score"].to_numpy()
+    best = np.flatnonzero(np.diff(np.maximum.accumulate(scores), prepend=-np.inf) > 0)
+    query, episode = part["query"].to_numpy(), part["episode"].to_numpy()
+    return Run(
+        seed=part["seed"][0].as_py(),
+        query=query[best],
+        episode=episode[best],
+        values={name: part[name].to_numpy()[best] for name in QUANTITIES},
+        walks=tuple(part["walk"].to_numpy()[best]),
+        queries=int(query[-1]),
+        episodes=int(episode[-1]),
+    )

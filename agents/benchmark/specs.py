@@ -1,0 +1,193 @@
+"""What `--agents` and `--envs` name: a registered name or an import path, settings, a label."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+
+from agents.base import AGENTS, make_agent, observation_of
+from agents.hyperparameters import hyperparameters
+from nas_env.errors import InvalidSettingError, UnknownNameError
+from nas_env.registration import ENVIRONMENTS
+from nas_env.registry import unknown_name
+
+LABEL = re.compile(r"([^:=\[\]{}]+)=(.+)", re.DOTALL)
+INTO_PARTS = re.compile(r",(?=\s*[A-Za-z_]\w*\s*=)")  # a comma before the next NAME=
+
+
+@dataclass(frozen=True)
+class EnvSpec:
+    """An environment of a benchmark, such as `c10=NASBench201-v0:dataset=cifar10`.
+
+    Attributes:
+        label: How tables name it; the whole text where no label was given.
+        id: Environment id.
+        settings: Arguments of `gymnasium.make`.
+
+    Example:
+        >>> EnvSpec.parse("c10=NASBench201-v0:dataset=cifar10").settings
+        {'dataset': 'cifar10'}
+    """
+
+    label: str
+    id: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> EnvSpec:
+        """Return the environment that a text names.
+
+        Raises:
+            UnknownNameError: No such environment.
+            InvalidSettingError: The text is not LABEL=ID:NAME=VALUE,NAME=VALUE.
+        """
+        label, rest = _label(text)
+        name, _, settings = rest.partition(":")
+        known = [row.id for row in ENVIRONMENTS]
+        if name not in known:
+            raise unknown_name("environment", name, known)
+        return cls(label, name, _settings(settings, text))
+
+    def make(self, observation: str | None = None) -> gymnasium.Env[Any, Any]:
+        """Return the environment, with an agent's observation unless the settings have one."""
+        import nas_env  # noqa: F401 - registers the environments, also in a new process
+
+        more = {} if observation is None else {"observation": observation}
+        return gymnasium.make(self.id, **{**more, **self.settings})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return id and settings as plain data."""
+        return {"id": self.id, "settings": self.settings}
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """An agent of a benchmark: `random`, `rea=regularized-evolution:sample_size=3`, `my:MyAgent`.
+
+    A class from an import path needs either `create(env, seed, device, **settings)` or the
+    constructor of Stable-Baselines3, `(policy, env, seed=, device=, **settings)`, and
+    `learn(total_timesteps, callback)`. Its attribute `observation` (none: "tokens") names the
+    observation it wants, the setting `policy` (none: "MlpPolicy") the policy.
+
+    Attributes:
+        label: How tables name it; the whole text where no label was given.
+        name: A registered name, or MODULE:CLASS.
+        settings: Hyper-parameters over the stored ones.
+
+    Example:
+        >>> AgentSpec.parse("a2c=stable_baselines3:A2C:n_steps=8").settings
+        {'n_steps': 8}
+    """
+
+    label: str
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> AgentSpec:
+        """Return the agent that a text names; a class is imported to see that it is there.
+
+        Raises:
+            UnknownNameError: No such agent, or no such class.
+            InvalidSettingError: The text is not LABEL=NAME:SETTING=VALUE,SETTING=VALUE.
+        """
+        label, rest = _label(text)
+        name, _, settings = rest.partition(":")
+        if name not in AGENTS and settings and "=" not in settings.partition(":")[0]:
+            path, _, settings = settings.partition(":")
+            name = f"{name}:{path}"
+        spec = cls(label, name, _settings(settings, text))
+        spec._class()
+        return spec
+
+    @property
+    def imported(self) -> bool:
+        """Whether it is a class from an import path."""
+        return ":" in self.name
+
+    def observation(self, env: EnvSpec) -> str | None:
+        """Return the observation that suits the agent; None: the environment's own."""
+        if self.imported:
+            return getattr(self._class(), "observation", None)
+        return observation_of(self.name, env.id)
+
+    def make(self, env: gymnasium.Env[Any, Any], seed: int) -> Any:
+        """Return the agent for an environment."""
+        if not self.imported:
+            return make_agent(self.name, env, seed, **self.settings)
+        found = self._class()
+        if hasattr(found, "create"):
+            return found.create(env, seed, "cpu", **self.settings)
+        settings = {"policy": "MlpPolicy", "seed": seed, "device": "cpu", **self.settings}
+        return found(settings.pop("policy"), env, **settings)
+
+    def to_json(self, envs: Iterable[EnvSpec] = ()) -> dict[str, Any]:
+        """Return name and settings, and the stored hyper-parameters for these environments."""
+        data: dict[str, Any] = {"name": self.name, "settings": self.settings}
+        if not self.imported:
+            data["stored"] = {env.id: hyperparameters(self.name, env.id) for env in envs}
+        return data
+
+    def _class(self) -> Any:
+        if not self.imported:
+            return AGENTS.get(self.name)
+        module, _, name = self.name.partition(":")
+        if str(Path.cwd()) not in sys.path:
+            sys.path.append(str(Path.cwd()))
+        try:
+            return getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise UnknownNameError(
+                f"Unknown agent {self.name!r} ({error}). Give MODULE:CLASS that Python finds from "
+                f"here, or one of: {', '.join(AGENTS)}."
+            ) from None
+
+
+def distinct(specs: Iterable[Any], what: str) -> None:
+    """Refuse two with one label.
+
+    Raises:
+        InvalidSettingError: A label stands twice.
+    """
+    labels = [spec.label for spec in specs]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise InvalidSettingError(
+                f"Two {what} have the label {label!r}. Give one of them another: LABEL={label}."
+            )
+
+
+def _label(text: str) -> tuple[str, str]:
+    """Return label and rest; where the text has no label, it is its own."""
+    found = LABEL.fullmatch(text.strip())
+    return (found[1], found[2]) if found else (text.strip(), text.strip())
+
+
+def _settings(text: str, whole: str) -> dict[str, Any]:
+    """Return the settings of NAME=VALUE,NAME=VALUE; values are JSON, or else plain text."""
+    settings = {}
+    for part in INTO_PARTS.split(text) if text else []:
+        name, sign, value = part.partition("=")
+        if not sign or not name.strip().isidentifier():
+            raise InvalidSettingError(
+                f"Setting {part!r} of {whole!r} is not NAME=VALUE. Write "
+                "LABEL=NAME:SETTING=VALUE,SETTING=VALUE; the label may be left out."
+            )
+        settings[name.strip()] = _value(value.strip())
+    return settings
+
+
+def _value(text: str) -> Any:
+    words = {"True": True, "False": False, "None": None}
+    try:
+        return words[text] if text in words else json.loads(text)
+    except json.JSONDecodeError:
+        return text

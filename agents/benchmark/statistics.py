@@ -1,0 +1,136 @@
+"""Interquartile means, stratified bootstrap intervals, probabilities of improvement, profiles.
+
+They are those of the library `rliable` (Agarwal et al., "Deep Reinforcement Learning at the Edge of
+the Statistical Precipice", NeurIPS 2021). Runs are resampled within each environment. Its intervals
+draw from numpy's global generator whatever random state they are given; here that is seeded before
+and put back after, so a page comes out the same each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata, trim_mean
+
+from nas_env.errors import MissingDependencyError
+
+Numbers = NDArray[np.float64]
+REPEATS = 2000  # bootstrap samples of an interval on a page
+
+
+class Interval(NamedTuple):
+    """An estimate with the ends of its 95 % interval; arrays where there are several."""
+
+    value: Any
+    low: Any
+    high: Any
+
+
+def interval(scores: Numbers, estimate: Callable[[Numbers], Numbers], repeats: int) -> Interval:
+    """Return an estimate of (runs, environments, ...) scores with its bootstrap interval."""
+    with seeded():
+        values, ends = _library().get_interval_estimates({"": scores}, estimate, reps=repeats)
+    return Interval(values[""], ends[""][0], ends[""][1])
+
+
+def iqm(scores: Numbers, repeats: int = REPEATS) -> Interval:
+    """Return the interquartile mean of (runs,) or (runs, points) scores, point by point."""
+    return interval(_stacked(scores), lambda x: trim_mean(x[:, 0], 0.25, axis=0), repeats)
+
+
+def median(scores: Numbers, repeats: int = REPEATS) -> Interval:
+    """Return the median of (runs,) or (runs, points) scores, point by point."""
+    return interval(_stacked(scores), lambda x: np.median(x[:, 0], axis=0), repeats)
+
+
+def profile(scores: Sequence[Numbers], levels: Numbers, repeats: int = REPEATS) -> Interval:
+    """Return (levels,) the share of all runs at or under each level.
+
+    Args:
+        scores: Of each environment (runs,) numbers, smaller is better.
+        levels: The levels.
+        repeats: Bootstrap samples.
+    """
+    runs = min(len(x) for x in scores)
+    matrix = np.stack([x[:runs] for x in scores], axis=1)  # (runs, environments)
+
+    def shares(sample: Numbers) -> Numbers:
+        return np.searchsorted(np.sort(sample, axis=None), levels, side="right") / sample.size
+
+    return interval(matrix, shares, repeats)
+
+
+def improvement(ours: Numbers, theirs: Numbers, repeats: int = REPEATS) -> Interval:
+    """Return how probable it is that a run of ours has a higher score than one of theirs.
+
+    Args:
+        ours: (runs,) scores; a tie counts one half.
+        theirs: (runs,) scores of the other agent.
+        repeats: Bootstrap samples.
+    """
+    with seeded():
+        pair = {"": (ours[:, None], theirs[:, None])}
+        values, ends = _library().get_interval_estimates(pair, _improvement, reps=repeats)
+    return Interval(float(values[""][0]), float(ends[""][0, 0]), float(ends[""][1, 0]))
+
+
+def _improvement(ours: Numbers, theirs: Numbers) -> Numbers:
+    """Return what `rliable.metrics.probability_of_improvement` does, ten times as fast."""
+    n, m = ours.size, theirs.size
+    ranks = rankdata(np.concatenate([ours.ravel(), theirs.ravel()]))
+    return np.array([(ranks[:n].sum() - n * (n + 1) / 2) / (n * m)])
+
+
+@dataclass(frozen=True)
+class ToOptimum:
+    """How many queries runs needed to the optimum.
+
+    Attributes:
+        mean: Mean, where a run that did not find it counts with the cap.
+        median: Median; None where half of the runs or more did not find it.
+        share: Share of the runs that found it.
+    """
+
+    mean: float
+    median: float | None
+    share: float
+
+    @classmethod
+    def of(cls, counts: Sequence[int | None], cap: int) -> ToOptimum:
+        """Return what these counts say; None stands for a run that did not find it."""
+        numbers = [cap if count is None else count for count in counts]
+        found = sum(count is not None for count in counts) / len(counts)
+        middle = float(np.median([np.inf if count is None else count for count in counts]))
+        return cls(float(np.mean(numbers)), middle if np.isfinite(middle) else None, found)
+
+
+@contextmanager
+def seeded(seed: int = 0) -> Iterator[None]:
+    """Seed numpy's global generator while the block runs."""
+    before = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
+
+
+def _stacked(scores: Numbers) -> Numbers:
+    """Return (runs, 1, points) for the bootstrap, whose second axis is environments."""
+    return scores.reshape(len(scores), 1, -1)
+
+
+def _library() -> Any:
+    try:
+        from rliable import library
+    except (ImportError, TypeError) as error:  # TypeError: its `arch` beside pandas 3
+        raise MissingDependencyError(
+            f"Statistics of a benchmark need rliable ({error}). "
+            "Run: pip install -c constraints.txt -e '.[benchmark]'"
+        ) from None
+    return library

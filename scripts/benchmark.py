@@ -1,0 +1,133 @@
+"""Run agents on environments with many seeds, and write the results and a leaderboard.
+
+Example: python scripts/benchmark.py --agents random q-learning --envs
+c10=NASBench201-v0:dataset=cifar10 NASBenchMacro-v0 --seeds 100 --output runs/board
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import gymnasium
+import tyro
+
+import nas_env  # noqa: F401 - registers the environments
+from agents import AGENTS
+from agents.benchmark.folder import BenchmarkFolder, Plan
+from agents.benchmark.page import write_page
+from agents.benchmark.results import check_name, read_results
+from agents.benchmark.runner import Progress, run_cells
+from agents.benchmark.specs import AgentSpec, EnvSpec, distinct
+from agents.benchmark.statistics import REPEATS
+from agents.search.provenance import versions
+from nas_env.errors import InvalidSettingError, NASError
+from nas_env.registration import ENVIRONMENTS
+
+INTERRUPTED = 130
+FAILED = 1
+LEAST = {"seeds": 1, "first_seed": 0, "limit": 1, "processes": 1, "repeats": 1}
+KNOWN_AGENTS = f"Registered: {', '.join(AGENTS)}."
+KNOWN_ENVS = f"Known: {', '.join(row.id for row in ENVIRONMENTS)}."
+
+
+@dataclass(frozen=True)
+class Options:
+    """Run agents on environments with many seeds, and write the results and a leaderboard.
+
+    The same command goes on where it was interrupted. Another command may add agents, environments
+    and seeds to the same folder; the limits and the settings behind a label stay.
+    """
+
+    output: Path
+    """Folder of the benchmark."""
+    agents: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=KNOWN_AGENTS)] = ()
+    """NAME, NAME:SETTING=VALUE,SETTING=VALUE or MODULE:CLASS, each with LABEL= before it or not."""
+    envs: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=KNOWN_ENVS)] = ()
+    """ID or ID:NAME=VALUE,NAME=VALUE, each with LABEL= before it or not."""
+    seeds: int = 10
+    """Number of seeds."""
+    first_seed: int = 0
+    """The first of them."""
+    limit: int = 300
+    """Unique networks of a run; its episodes are at most ten times as many."""
+    simulated_seconds: float | None = None
+    """End a run also after so many seconds of the table's training times."""
+    processes: int = 2
+    """Runs at once, each with one thread."""
+    results: str = "results.parquet"
+    """Name of the file of all rows in the folder, .parquet or .csv; that of the best is best.*."""
+    repeats: int = REPEATS
+    """Bootstrap samples of an interval on the page (leaderboard.md in the folder)."""
+
+
+def main(options: Options) -> int:
+    """Run what is missing, write results and page, and return the exit code."""
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        print("\nInterrupted. Finished runs are kept; the same command goes on.", file=sys.stderr)
+        return INTERRUPTED
+    except (NASError, gymnasium.error.Error) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def run(options: Options) -> int:
+    """Play every cell that is not finished, write results and page, and return the exit code."""
+    plan = plan_of(options)
+    folder = BenchmarkFolder(options.output)
+    with folder.lock():
+        folder.begin(plan, versions())
+        cells = plan.cells()
+        missing = [cell for cell in cells if not folder.has(cell)]
+        progress = Progress(len(missing), len(cells) - len(missing))
+        failed = run_cells(missing, folder, plan.limits, options.processes, progress.show)
+        written = list(folder.merge(options.results))
+        if len(failed) < len(cells):
+            print("making the page ...", file=sys.stderr)
+            page = options.output / "leaderboard.md"
+            written += write_page(*read_results(written[1]), page, written[1], options.repeats)
+    for path in written:
+        print(f"Written: {path}")
+    if failed:
+        print(f"{len(failed)} of {len(cells)} cells failed; the same command tries them again.")
+        print(f"The first: {failed[0].cell}: {failed[0].error}")
+    return FAILED if failed else 0
+
+
+def plan_of(options: Options) -> Plan:
+    """Return what the options ask for, or refuse it before anything is written.
+
+    Raises:
+        UnknownNameError: No such agent or environment.
+        InvalidSettingError: A number is out of its range, or a label stands twice.
+    """
+    for name, least in LEAST.items():
+        if getattr(options, name) < least:
+            raise InvalidSettingError(
+                f"Option --{name.replace('_', '-')} must be >= {least}, but is "
+                f"{getattr(options, name)}."
+            )
+    for name, given in (("agents", options.agents), ("envs", options.envs)):
+        if not given:
+            raise InvalidSettingError(f"Option --{name} names none. Give one or more.")
+    check_name(Path(options.results))
+    agents = tuple(AgentSpec.parse(text) for text in options.agents)
+    envs = tuple(EnvSpec.parse(text) for text in options.envs)
+    distinct(agents, "agents")
+    distinct(envs, "envs")
+    for env in envs:
+        env.make().close()
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    command = f"python scripts/benchmark.py {' '.join(sys.argv[1:])}"
+    plan = Plan(agents, envs, seeds, options.limit, options.simulated_seconds, command=command)
+    plan.limits  # noqa: B018 - refuses seconds that are not positive
+    return plan
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Options, description=inspect.cleandoc(Options.__doc__ or ""))))
