@@ -181,3 +181,67 @@ def test_masks_pass_through(make_env: MakeEnv) -> None:
 def test_bad_limits_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSettingError, match=message):
         Limits(**settings)
+
+
+def cells(env: TrackSearch, walks: list[tuple[int, ...]]) -> list[dict[str, Any]]:
+    """Play walks of NAS-Bench-201 and return the last info of each."""
+    infos = []
+    for walk in walks:
+        env.reset()
+        for decision in walk:
+            *_, info = env.step(decision)
+        infos.append(info)
+    return infos
+
+
+ONE, OTHER = (3, 0, 0, 3, 0, 0), (2, 0, 0, 3, 0, 0)  # one network: only the fourth edge counts
+
+
+def test_repeats_and_isomorphs_are_charged_as_told(make_env: MakeEnv) -> None:
+    walks = [ONE, ONE, OTHER]
+    for settings, charged, repeats in (
+        ({}, [1, 1, 2], 1),
+        ({"charge_isomorphs": False}, [1, 1, 1], 2),
+        ({"charge_repeats": True}, [1, 2, 3], 1),
+    ):
+        env = TrackSearch(make_env("NASBench201-v0"), Limits(evaluations=9, **settings))
+        cells(env, walks)
+        assert [x.evaluations for x in env.trials] == charged
+        assert env.repeats == repeats
+        assert [x.walk for x in env.trials] == walks
+        assert env.trials[0].candidate.key == env.trials[2].candidate.key
+        assert env.share == charged[-1] / 9
+
+
+@pytest.mark.parametrize("charge_repeats", [False, True])
+def test_the_simulated_clock_adds_up_and_ends_the_search(
+    make_env: MakeEnv, charge_repeats: bool
+) -> None:
+    cost = float(
+        cells(TrackSearch(make_env("NASBench201-v0"), Limits(episodes=1)), [ONE])[0]["evaluation"][
+            "simulated_seconds"
+        ]
+    )
+    limits = Limits(simulated_seconds=2.5 * cost, charge_repeats=charge_repeats)
+    env = TrackSearch(make_env("NASBench201-v0"), limits)
+    clocks = [info["simulated_clock"] for info in cells(env, [ONE, ONE, ONE])]
+    assert clocks == pytest.approx([cost, 2 * cost, 3 * cost] if charge_repeats else [cost] * 3)
+    assert env.finished == ("simulated_seconds" if charge_repeats else None)
+    assert env.share == pytest.approx(1.0 if charge_repeats else 0.4)
+
+
+def test_another_fidelity_is_another_evaluation(make_env: MakeEnv) -> None:
+    env = TrackSearch(make_env("NASBench201-v0"), Limits(evaluations=9))
+    for options in (None, {"fidelity": 200}, {"fidelity": 12}, {"fidelity": 200}):
+        env.reset(options=options)
+        for decision in ONE:
+            env.step(decision)
+    assert [x.new for x in env.trials] == [True, True, False, False]
+
+
+def test_a_search_may_be_limited_in_episodes(make_env: MakeEnv) -> None:
+    env = TrackSearch(make_env("NASBench201-v0"), Limits(episodes=3))
+    cells(env, [ONE, ONE])
+    assert (env.finished, env.share) == (None, pytest.approx(2 / 3))
+    cells(env, [ONE])
+    assert env.finished == "episodes"

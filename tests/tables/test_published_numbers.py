@@ -76,7 +76,7 @@ def test_macro_has_the_papers_best_network() -> None:
     mean = table.column("test").mean(axis=1)
     assert mean.max() == pytest.approx(0.9313, abs=5e-5)
     best = table.walks[np.isclose(mean, mean.max(), atol=1e-9)].tolist()
-    assert [2, 2, 2, 1, 2, 2, 1, 0] in best
+    assert [2, 2, 2, 1, 2, 2, 2, 0] in best
     assert len(best) == 2  # one network: where in its stage the identity stands is the same
     rows = source("nas_bench_macro.parquet")
     assert np.allclose(mean * 100, rows["mean_acc"], atol=1e-4)
