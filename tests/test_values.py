@@ -292,3 +292,16 @@ def test_layers_are_equal_exactly_where_their_keys_are(a: Scalar, b: Scalar) -> 
     assert one == Layer.of("linear", units=a)
     assert hash(one) == hash(Layer.of("linear", units=a))
     assert one != one.text
+
+
+def test_a_function_stands_in_for_the_architecture_in_the_key() -> None:
+    one, other = (Architecture((Layer.of("linear", units=units),)) for units in (3, 4))
+    named = [Candidate(x, function="f") for x in (one, other)]
+    assert named[0].key == named[1].key == Candidate.from_json(named[0].to_json()).key
+    assert Candidate.from_json(named[0].to_json()) == named[0] != named[1]
+    assert len({x.key for x in (named[0], Candidate(one), Candidate(one, function="g"))}) == 3
+    assert named[0] != Candidate(one), "equal candidates would have different keys"
+    assert "function" not in Candidate(one).to_json()
+    recipe = Recipe(learning_rate=0.5)
+    assert replace(named[0], recipe=recipe).key != named[0].key
+    assert Candidate(one, parent=named[0]).key == Candidate(one, parent=named[1]).key

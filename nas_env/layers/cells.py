@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NODES = 4
 EDGES = tuple((source, target) for target in range(1, NODES) for source in range(target))
+PATTERN = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
 
 
 @register_layer("zero")
@@ -41,8 +42,7 @@ class Zero(LayerType):
 
 def cell_text(operations: Sequence[int]) -> str:
     """Return the official text of a NAS-Bench-201 cell from the operations of its six edges."""
-    names = [f"{OPERATIONS[o]}~{source}" for o, (source, _) in zip(operations, EDGES, strict=True)]
-    return f"|{names[0]}|+|{'|'.join(names[1:3])}|+|{'|'.join(names[3:])}|"
+    return PATTERN.format(*[OPERATIONS[operation] for operation in operations])
 
 
 @lru_cache(maxsize=20_000)

@@ -7,7 +7,6 @@ Search", ICLR 2020 (section 2.1, figure 1).
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from itertools import chain, repeat
 
 from nas_env.architecture import Architecture, Candidate, Layer, Recipe, Shape
 from nas_env.layers.cells import EDGES, OPERATIONS, cell_text, edge_chain
@@ -18,7 +17,7 @@ from nas_env.spaces.base import SPACES, SpaceFactory, Walk
 CHANNELS = (16, 32, 64)  # of the three stages
 CELLS = 5  # in each stage
 NONE, SKIP = OPERATIONS.index("none"), OPERATIONS.index("skip_connect")
-REMEMBERED = 4096
+REMEMBERED = 5**6  # all
 RECIPE = Recipe()
 STEM = Layer.of("conv", channels=CHANNELS[0], kernel=3, activation="none")
 REDUCTIONS = [Layer.of("residual-block", channels=c, stride=2) for c in CHANNELS[1:]]
@@ -75,12 +74,12 @@ def candidate(walk: Walk) -> Candidate:
 
 def network(walk: Walk) -> Architecture:
     """Return the network around the cell of a walk; edges beyond its end have no operation."""
-    cell = cell_text((*walk, *repeat(NONE, len(EDGES) - len(walk))))
-    stages = [[Layer.of("nasbench201-cell", channels=c, cell=cell)] * CELLS for c in CHANNELS]
-    later = chain.from_iterable(
-        (x, *stage) for x, stage in zip(REDUCTIONS, stages[1:], strict=True)
+    cell = cell_text(walk + (NONE,) * (len(EDGES) - len(walk)))
+    first, second, third = (
+        (Layer("nasbench201-cell", (("cell", cell), ("channels", channels))),) * CELLS
+        for channels in CHANNELS
     )
-    return Architecture((STEM, *stages[0], *later, *END))
+    return Architecture((STEM, *first, REDUCTIONS[0], *second, REDUCTIONS[1], *third, *END))
 
 
 def expression(walk: Walk) -> str:
