@@ -40,6 +40,15 @@ class WalkAgent(EpisodicAgent):
     def tell(self, walk: Walk, score: float) -> None:
         """Learn the score of a proposed walk."""
 
+    def options(self) -> dict[str, Any]:
+        """Return the reset options of the episode that plays the proposed walk."""
+        return {}
+
+    def keep(self, walk: Walk, score: float) -> None:
+        """Remember the walk where it is the best so far."""
+        if score > self.best_score:
+            self.best, self.best_score = walk, score
+
     def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
         """Return the next decision of the best walk; where that is left, a random legal one."""
         state: Any = self.env.unwrapped.state  # type: ignore[attr-defined]
@@ -59,8 +68,10 @@ class WalkAgent(EpisodicAgent):
 
     def _episode(self, callbacks: BaseCallback) -> bool:
         walk = self.propose()
-        options = {"start": walk} if self.edits and walk is not None else None
-        self.env.reset(seed=None if self._seeded else self.seed, options=options)
+        options = self.options()
+        if self.edits and walk is not None:
+            options["start"] = walk
+        self.env.reset(seed=None if self._seeded else self.seed, options=options or None)
         self._seeded = True
         for position, decision in enumerate(() if self.edits else walk or ()):
             if position and not callbacks.on_step():
@@ -70,7 +81,6 @@ class WalkAgent(EpisodicAgent):
         self.num_timesteps += self.edits
         state: Any = self.env.unwrapped.state  # type: ignore[attr-defined]
         walk, score = state.walk, float(state.score)
-        if score > self.best_score:
-            self.best, self.best_score = walk, score
+        self.keep(walk, score)
         self.tell(walk, score)
         return callbacks.on_step()

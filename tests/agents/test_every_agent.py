@@ -14,7 +14,8 @@ from nas_env.errors import UnknownNameError
 from nas_env.wrappers import Limits, TrackSearch
 
 NAMES = AGENTS.names()
-MASKED = ("maskable-ppo", "q-learning", "random")
+UNMASKED = ("a2c", "dqn", "ppo")
+MASKED = tuple(name for name in NAMES if name not in UNMASKED)
 
 
 def trials(name: str, seed: int, evaluations: int = 30):

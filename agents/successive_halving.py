@@ -1,0 +1,117 @@
+"""`successive-halving`: many walks trained shortly, the best of them longer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.base import AGENTS
+from agents.walks import WalkAgent
+from nas_env.errors import InvalidSettingError
+from nas_env.spaces import Walk
+
+DRAWS = 100  # random walks in search of a new one
+
+
+@AGENTS.register("successive-halving")
+class SuccessiveHalving(WalkAgent):
+    """Evaluates a bracket of random walks at the lowest fidelity and the best of them at the next.
+
+    One in `eta` goes on, until the highest fidelity is reached or none is left; then a new bracket
+    begins. The fidelities are those of the environment's evaluator (`evaluator.fidelities`, epochs,
+    ascending), asked for by `env.reset(options={"fidelity": epochs})`. Where there are fewer than
+    two, there is nothing to halve, and this is random search that remembers its best walk. Scores
+    of different fidelities are not compared: the best walk is the best at the highest fidelity that
+    was reached.
+
+    Reference: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
+    Optimization", AISTATS 2016; Li et al., "Hyperband", JMLR 2018, for `eta`.
+
+    Args:
+        env: One environment.
+        seed: Seed of the agent.
+        bracket_size: Walks of a bracket at the lowest fidelity.
+        eta: One in so many goes on.
+
+    Raises:
+        InvalidSettingError: A setting is out of its range.
+    """
+
+    def __init__(
+        self, env: gymnasium.Env[Any, Any], seed: int = 0, bracket_size: int = 27, eta: int = 3
+    ) -> None:
+        super().__init__(env, seed)
+        for name, value, least in (("bracket_size", bracket_size, 1), ("eta", eta, 2)):
+            if value < least:
+                raise InvalidSettingError(f"Setting {name} must be >= {least}, but is {value}.")
+        inner: Any = env.unwrapped
+        self.fidelities = tuple(getattr(inner.evaluator, "fidelities", ()) or ())
+        self.bracket_size, self.eta = bracket_size, eta
+        self.rung = self.best_rung = 0
+        self.waiting: list[Walk] = []
+        self.scores: list[tuple[float, Walk]] = []  # of this rung
+        self.drawn: set[Walk] = set()
+
+    def propose(self) -> Walk:
+        """Return the next walk of this rung, of the next, or of a new bracket."""
+        if not self.waiting:
+            self._advance()
+        return self.waiting.pop()
+
+    def options(self) -> dict[str, Any]:
+        """Return the fidelity of this rung as reset option."""
+        if len(self.fidelities) < 2:
+            return {}
+        return {"fidelity": self.fidelities[self.rung]}
+
+    def tell(self, walk: Walk, score: float) -> None:
+        """Remember the score for the choice of those who go on."""
+        self.scores.append((score, walk))
+
+    def keep(self, walk: Walk, score: float) -> None:
+        """Remember the walk where it is the best at the highest fidelity so far."""
+        if (self.rung, score) > (self.best_rung, self.best_score):
+            self.best, self.best_score, self.best_rung = walk, score, self.rung
+
+    def _advance(self) -> None:
+        survivors = len(self.scores) // self.eta
+        if survivors and self.rung + 1 < len(self.fidelities):
+            self.rung += 1
+            ranked = sorted(self.scores, key=lambda scored: -scored[0])  # the earlier of equals
+            self.waiting = [walk for _, walk in ranked[:survivors]][::-1]
+        else:
+            self.rung = 0
+            self.waiting = [self._new() for _ in range(self.bracket_size)]
+        self.scores = []
+
+    def _new(self) -> Walk:
+        """Return a random walk, one that was not drawn before where that is found."""
+        for _ in range(DRAWS):
+            walk = self.space.sample(self.rng)
+            if walk not in self.drawn:
+                break
+        self.drawn.add(walk)
+        return walk
+
+    def settings(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain data."""
+        return {**super().settings(), "bracket_size": self.bracket_size, "eta": self.eta}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the best walk and where the bracket stands."""
+        rungs, drawn = [self.rung, self.best_rung], sorted(self.drawn)
+        place = json.dumps([rungs, self.waiting, self.scores, drawn])
+        return {**super().arrays(), "place": np.array(place)}
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take back what `arrays` returned."""
+        super().restore(arrays)
+        rungs, waiting, scores, drawn = json.loads(str(arrays["place"]))
+        self.rung, self.best_rung = rungs
+        self.waiting = [tuple(walk) for walk in waiting]
+        self.scores = [(score, tuple(walk)) for score, walk in scores]
+        self.drawn = {tuple(walk) for walk in drawn}
