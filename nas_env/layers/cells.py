@@ -77,11 +77,11 @@ def edge_chain(operation: int, channels: int) -> Chain:
 
 @register_layer("nasbench201-cell")
 class NASBench201Cell(Composite):
-    """A cell of NAS-Bench-201: four nodes, an operation on each of the six edges between them.
+    """Cells of NAS-Bench-201: four nodes, an operation on each of the six edges between them.
 
     Settings: channels (in and out), cell (the official text
-    "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"). Node 0 is the input, each later node the sum of its
-    edges, node 3 the output. Every edge is computed and counted, also where nothing reads it, as
+    "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"), repeats (1): so many cells, one after the other. Node 0
+    is the input, each later node the sum of its edges, node 3 the output. Every edge is computed and counted, also where nothing reads it, as
     in the published parameters and FLOPs. Its label writes operations by number.
 
     Reference: Dong and Yang, ICLR 2020.
@@ -89,7 +89,7 @@ class NASBench201Cell(Composite):
 
     def shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
         """Return the map that it reads, and refuse other channels than its own."""
-        positive(layer, "channels")
+        positive(layer, "channels", *(("repeats",) if layer.get("repeats", 1) != 1 else ()))
         shape = spatial(layer, inputs)
         if shape[0] != layer["channels"]:
             raise InvalidArchitectureError(
@@ -104,21 +104,27 @@ class NASBench201Cell(Composite):
         return self.shape(layer, inputs)
 
     def chains(self, layer: Layer, shape: Shape) -> Sequence[Chain]:
-        """Return the layers of each edge."""
-        return [edge_chain(operation, shape[0]) for operation in cell_operations(layer["cell"])]
+        """Return the layers of each edge of all cells."""
+        edges = [edge_chain(operation, shape[0]) for operation in cell_operations(layer["cell"])]
+        return edges * int(layer.get("repeats", 1))
 
     def sums(self, layer: Layer, shape: Shape) -> int:
-        """Return 2: nodes 2 and 3 add several edges."""
-        return NODES - 2
+        """Return 2 for each cell: nodes 2 and 3 add several edges."""
+        return (NODES - 2) * int(layer.get("repeats", 1))
 
     def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
-        """Return the graph of modules."""
+        """Return the graph of modules of each cell."""
+        from torch import nn
+
         from nas_env.layers._branch_modules import Cell
 
-        shape = self.shape(layer, inputs)
-        return Cell([chain_module(chain, shape) for chain in self.chains(layer, shape)], NODES)
+        shape, count = self.shape(layer, inputs), len(EDGES)
+        modules = [chain_module(chain, shape) for chain in self.chains(layer, shape)]
+        starts = range(0, len(modules), count)
+        return nn.Sequential(*(Cell(modules[start : start + count], NODES) for start in starts))
 
     def label(self, layer: Layer) -> str:
-        """Return the operations by number, node by node, such as "3|03|101"."""
+        """Return the operations by number, node by node, such as "3|03|101", and the repeats."""
         digits = "".join(map(str, cell_operations(layer["cell"])))
-        return f"nasbench201-cell {digits[0]}|{digits[1:3]}|{digits[3:]}"
+        times = f" x{layer['repeats']}" if layer.get("repeats", 1) != 1 else ""
+        return f"nasbench201-cell {digits[0]}|{digits[1:3]}|{digits[3:]}{times}"

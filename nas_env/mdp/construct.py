@@ -74,7 +74,7 @@ class Construct(MDP):
         self._cost: list[list[int]] | None = None
         if automaton.cost is not None:
             self._cost = automaton.cost.tolist()
-        self._choices = [np.flatnonzero(row).tolist() for row in automaton.legal]
+        self._choices: dict[int, list[int]] = {}  # legal decisions by node, found when needed
         self._masks = automaton.legal.astype(np.int8)
         self._masks.flags.writeable = False
         self._limited = self.space.max_params is not None
@@ -131,9 +131,12 @@ class Construct(MDP):
 
     def legal(self, state: State) -> list[int]:
         """Return the legal actions, ascending."""
-        if not self._limited:
-            return self._choices[state.node]
-        return super().legal(state)
+        if self._limited:
+            return super().legal(state)
+        known = self._choices.get(state.node)
+        if known is None:
+            known = self._choices[state.node] = super().legal(state)
+        return known
 
     def take(self, state: State, action: int, illegal: bool) -> Move:
         """Return the state with one more decision; announce the candidate of a complete walk."""

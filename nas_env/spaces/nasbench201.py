@@ -76,10 +76,10 @@ def network(walk: Walk) -> Architecture:
     """Return the network around the cell of a walk; edges beyond its end have no operation."""
     cell = cell_text(walk + (NONE,) * (len(EDGES) - len(walk)))
     first, second, third = (
-        (Layer("nasbench201-cell", (("cell", cell), ("channels", channels))),) * CELLS
+        Layer("nasbench201-cell", (("cell", cell), ("channels", channels), ("repeats", CELLS)))
         for channels in CHANNELS
     )
-    return Architecture((STEM, *first, REDUCTIONS[0], *second, REDUCTIONS[1], *third, *END))
+    return Architecture((STEM, first, REDUCTIONS[0], second, REDUCTIONS[1], third, *END))
 
 
 def expression(walk: Walk) -> str:

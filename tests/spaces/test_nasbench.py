@@ -178,7 +178,7 @@ def test_a_cell_computes_what_its_text_says(walk: Walk) -> None:
     module: Any = layer_type(layer).build(layer, [(4, 5, 6)])
     nodes = [x, *[torch.zeros_like(x)] * 3]
     for number, (source, target) in enumerate(EDGES):
-        own = dict(module.paths).get(str(number))
+        own = dict(module[0].paths).get(str(number))
         nodes[target] = nodes[target] + edge(nodes[source], walk[number], own)
     torch.testing.assert_close(module(x), nodes[3], rtol=1e-4, atol=1e-5)
 
@@ -247,3 +247,18 @@ def test_its_networks_are_trained_on_anybody_s_images(
     expected = predict(inner.candidate.architecture, inner.task.spec)
     assert info["evaluation"]["params"] == expected.params
     assert (inner.candidate.walk == walk) is (mdp == "construct")
+
+
+def test_repeated_cells_follow_one_another_with_weights_of_their_own() -> None:
+    torch.manual_seed(0)
+    one, three = (
+        Layer.of("nasbench201-cell", channels=4, cell=cell_text(RESNET), repeats=repeats)
+        for repeats in (1, 3)
+    )
+    rules, shape = layer_type(one), [(4, 6, 6)]
+    modules = [rules.build(layer, shape) for layer in (one, three)]
+    for measure in (rules.params, rules.macs, rules.activation_bytes):
+        assert measure(three, shape) == 3 * measure(one, shape)
+    counts = [sum(p.numel() for p in module.parameters()) for module in modules]
+    assert counts == [rules.params(one, shape), 3 * counts[0]]
+    assert rules.label(three) == rules.label(one) + " x3"
