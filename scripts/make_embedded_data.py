@@ -1,4 +1,4 @@
-"""Make the embedded data sets again from scikit-learn; equal bytes at every call.
+"""Make the embedded data sets again from scikit-learn and MNIST; equal bytes at every call.
 
 Example: python scripts/make_embedded_data.py --output nas_env/data
 """
@@ -16,19 +16,28 @@ import tyro
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits, load_wine
 
+from nas_env.tasks.supervised import stratified_split
+
 DATA = Path(__file__).resolve().parents[1] / "nas_env" / "data"
+MNIST = DATA.parents[2] / "shared" / "data" / "mnist_15k.npz"
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
+MNIST_SIZES = (1000, 2000, 2000)  # training, validation, test
+REACH = 4  # pixels of the 28 by which a digit is moved at most
+NOISE = 0.1  # standard deviation; a pixel is in [0, 1]
+LEVELS = 16
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Make the embedded data sets again from scikit-learn.
+    """Make the embedded data sets again from scikit-learn and MNIST.
 
     Attributes:
-        output: Folder of the two files.
+        output: Folder of the files.
+        mnist: Class-balanced draw of MNIST; without it `mnist_small.npz` is left as it is.
     """
 
     output: Path = DATA
+    mnist: Path = MNIST
 
 
 def digits() -> dict[str, NDArray[Any]]:
@@ -44,6 +53,46 @@ def wine() -> dict[str, NDArray[Any]]:
     return {"x": bunch.data.astype(np.float32), "y": bunch.target.astype(np.uint8)}
 
 
+def mnist_small(source: Path) -> dict[str, NDArray[Any]]:
+    """Return x uint8 (n, 1, 14, 14) in 0..15, y uint8 (n,) and the three sizes of the splits.
+
+    Training and validation split come from MNIST's training images, the test split from its test
+    images; all are class-balanced. Digits are moved by up to `REACH` pixels, halved in size by the
+    mean of 2x2 pixels, and noisy.
+    """
+    with np.load(source, allow_pickle=False) as arrays:
+        pools = [(arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test")]
+    train, validation, test = MNIST_SIZES
+    parts = [
+        *((pools[0][0][rows], pools[0][1][rows]) for rows in _draw(pools[0][1], train, validation)),
+        *((pools[1][0][rows], pools[1][1][rows]) for rows in _draw(pools[1][1], test)),
+    ]
+    rng = np.random.default_rng(0)
+    return {
+        "x": np.concatenate([_degrade(images, rng) for images, _ in parts]),
+        "y": np.concatenate([labels for _, labels in parts]).astype(np.uint8),
+        "sizes": np.array(MNIST_SIZES, dtype=np.int32),
+    }
+
+
+def _draw(labels: NDArray[Any], *sizes: int) -> list[NDArray[np.int64]]:
+    """Return class-balanced disjoint samples of the given sizes."""
+    rest = len(labels) - sum(sizes)
+    shares = tuple(size / len(labels) for size in (*sizes, rest))
+    return stratified_split(labels.astype(np.int64), shares)[:-1]
+
+
+def _degrade(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return images (n, 28, 28) moved, halved and noisy: (n, 1, 14, 14) in 0..LEVELS - 1."""
+    padded = np.pad(images.astype(np.float32) / 255, ((0, 0), (REACH, REACH), (REACH, REACH)))
+    corners = rng.integers(0, 2 * REACH + 1, (len(images), 2))
+    moved = np.stack([x[a : a + 28, b : b + 28] for x, (a, b) in zip(padded, corners, strict=True)])
+    small = moved.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4))
+    noisy = small + NOISE * rng.normal(size=small.shape)
+    share = np.clip((noisy + 2 * NOISE) / (1 + 4 * NOISE), 0, 1)
+    return np.rint(share * (LEVELS - 1)).astype(np.uint8)[:, None]
+
+
 def write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     """Write a compressed `.npz` whose bytes depend on the arrays only, not on the clock."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -54,9 +103,14 @@ def write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
 
 
 def main(settings: Settings) -> None:
-    """Write both files."""
+    """Write the files."""
     settings.output.mkdir(parents=True, exist_ok=True)
-    for name, arrays in (("digits", digits()), ("wine", wine())):
+    made = {"digits": digits(), "wine": wine()}
+    if settings.mnist.is_file():
+        made["mnist_small"] = mnist_small(settings.mnist)
+    else:
+        print(f"{settings.mnist} is not there: mnist_small.npz is left as it is.")
+    for name, arrays in made.items():
         path = settings.output / f"{name}.npz"
         write(path, arrays)
         shapes = ", ".join(f"{key} {value.shape} {value.dtype}" for key, value in arrays.items())

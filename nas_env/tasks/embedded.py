@@ -26,6 +26,15 @@ def _task(name: str) -> SupervisedTask:
     return SupervisedTask(name, *cast(tuple[Split, Split, Split], tuple(parts)), num_outputs)
 
 
+@TASKS.register("mnist-small")
+def mnist_small() -> SupervisedTask:
+    """Return handwritten digits, 14x14, moved and noisy: 1,000, 2,000 and 2,000 of ten classes."""
+    data, num_outputs = _load("mnist_small")
+    cuts = (1000, 3000)  # the file's order is training, validation, test
+    parts = zip(np.split(data.x, cuts), np.split(data.y, cuts), strict=True)
+    return SupervisedTask("mnist-small", *(Split(x, y) for x, y in parts), num_outputs)
+
+
 @TASKS.register("digits")
 def digits() -> SupervisedTask:
     """Return handwritten digits: 1,797 grey 8x8 images of ten classes, split 60/20/20."""
