@@ -5,8 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget, Evaluation, Outcome
+from nas_env.objectives import Objective
 from nas_env.registry import Registry
 
 
@@ -17,10 +21,13 @@ class Evaluator(ABC):
         fingerprint: Text that changes with everything that changes the numbers: task and split,
             training loop, precision, class of device.
         free: Whether an answer costs so little that keeping it would cost more.
+        draws: Whether answers depend on a training seed that the environment is to draw anew at
+            every reset with a seed.
     """
 
     fingerprint: str
     free: bool = False
+    draws: bool = False
 
     @abstractmethod
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
@@ -35,6 +42,26 @@ class Evaluator(ABC):
         """Yield (index, evaluation) as they complete; here one after the other."""
         for index, candidate in enumerate(candidates):
             yield index, self.evaluate([candidate], budget)[0]
+
+    def scores(
+        self,
+        tokens: NDArray[np.int64],
+        objective: Objective,
+        budget: Budget,
+        training_seeds: NDArray[np.int64],
+    ) -> NDArray[np.float64] | None:
+        """Return the scores of many walks at once, or None where only `evaluate` can tell.
+
+        They are the scores that the objective gives to what `evaluate` returns.
+
+        Args:
+            tokens: (walks, max_length) the decisions of complete legal walks plus one, 0 after
+                the last.
+            objective: What is scored.
+            budget: What one evaluation may cost; its training seed does not count here.
+            training_seeds: (walks,) the training seed of each.
+        """
+        return None
 
 
 def failed(outcome: Outcome, message: str, seconds: float = 0.0) -> Evaluation:
