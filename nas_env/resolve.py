@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from nas_env import registry
+from nas_env.architecture import is_count
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget
 from nas_env.evaluators import EVALUATORS, Cached, Evaluator
@@ -167,6 +170,30 @@ def checked_start(start: str | Sequence[int] | None, mdp: MDP) -> str | Sequence
         f"Networks are built from nothing here, but start={start!r} was given. Leave it out, or "
         "use mdp='edit'."
     )
+
+
+RESET_OPTIONS = ("start", "fidelity")
+
+
+def checked_options(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the options of a reset, or refuse an unknown one."""
+    for name in options or {}:
+        if name not in RESET_OPTIONS:
+            raise registry.unknown_name("reset option", name, RESET_OPTIONS)
+    return options or {}
+
+
+def with_fidelity(budget: Budget, fidelity: int | None) -> Budget:
+    """Return the budget with so many epochs of its own schedule; None leaves it as it is."""
+    if fidelity is None:
+        return budget
+    horizon = max(budget.schedule_epochs, fidelity) if is_count(fidelity) else None
+    return replace(budget, epochs=fidelity, horizon=horizon)
+
+
+def draw_training_seed(rng: np.random.Generator) -> int:
+    """Return the training seed that an environment draws at a reset with a seed."""
+    return int(rng.integers(2**31))
 
 
 def make_mdp(

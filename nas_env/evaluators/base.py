@@ -53,16 +53,16 @@ class Evaluator(ABC):
         budget: Budget,
         training_seeds: NDArray[np.int64],
     ) -> NDArray[np.float64] | None:
-        """Return the scores of complete walks at once, or None where there is no such short cut.
+        """Return the scores of many walks at once, or None where only `evaluate` can tell.
+
+        They are the scores that the objective gives to what `evaluate` returns.
 
         Args:
-            tokens: (n, max_length) decisions plus one, 0 after the last.
-            objective: Turns evaluations into scores.
-            budget: What each may cost.
-            training_seeds: (n,) take the place of the budget's training seed.
-
-        Returns:
-            (n,) what `objective.score` gives for the evaluations of `evaluate`, or None.
+            tokens: (walks, max_length) the decisions of complete legal walks plus one, 0 after
+                the last.
+            objective: What is scored.
+            budget: What one evaluation may cost; its training seed does not count here.
+            training_seeds: (walks,) the training seed of each.
         """
         return None
 

@@ -80,8 +80,9 @@ class NASBench201Cell(Composite):
     """Cells of NAS-Bench-201: four nodes, an operation on each of the six edges between them.
 
     Settings: channels (in and out), cell (the official text
-    "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"), repeats (1): so many cells, one after the other. Node 0
-    is the input, each later node the sum of its edges, node 3 the output. Every edge is computed and counted, also where nothing reads it, as
+    "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"), repeats (1): so many cells, one after the
+    other. Node 0 is the input, each later node the sum of its edges, node 3 the output. Every edge
+    is computed and counted, also where nothing reads it, as
     in the published parameters and FLOPs. Its label writes operations by number.
 
     Reference: Dong and Yang, ICLR 2020.

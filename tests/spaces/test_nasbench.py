@@ -20,7 +20,6 @@ from nas_env.layers import layer_type
 from nas_env.layers.cells import EDGES, OPERATIONS, cell_operations, cell_text
 from nas_env.network import build, layer_cost, predict
 from nas_env.spaces import SPACES, SearchSpace, Walk
-from nas_env.spaces.edits import EDITS
 from nas_env.spaces.nasbench201 import expression
 from nas_env.tasks import TaskSpec
 
@@ -147,10 +146,12 @@ def test_published_examples_of_nas_bench_201(make_space: Make) -> None:
     space = make_space("nasbench201")
     cost = predict(space.decode(RESNET).architecture, spec)
     assert (cost.params, cost.macs) == (559_386, 78_561_920)
-    kinds = [layer.kind for layer in space.decode(RESNET).architecture.layers]
-    cells = ["nasbench201-cell"] * 5
-    middle = [*cells, "residual-block", *cells, "residual-block", *cells]
-    assert kinds == ["conv", *middle, "batch-norm", "global-average-pool"]
+    layers = space.decode(RESNET).architecture.layers
+    cells, reduction = "nasbench201-cell", "residual-block"
+    middle = [cells, reduction, cells, reduction, cells]
+    kinds = ["conv", *middle, "batch-norm", "global-average-pool"]
+    assert [layer.kind for layer in layers] == kinds
+    assert [layers[index]["repeats"] for index in (1, 3, 5)] == [5, 5, 5]
 
 
 def edge(x: Tensor, operation: int, module: nn.Module | None) -> Tensor:
