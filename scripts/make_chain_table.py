@@ -9,6 +9,7 @@ Example: nohup nice python scripts/make_chain_table.py > runs/chain_table.log &
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import sys
@@ -176,15 +177,115 @@ def watch(workers: Sequence[Any], job: Job, todo: int, every: float) -> None:
         sys.exit("A worker failed; see above. Give the same command again to go on.")
 
 
+def table(job: Job, walks: Sequence[Walk]) -> Arrays:
+    """Return the table's rows, in the order in which the space enumerates its walks.
+
+    A training that failed has `MISSING` hits and NaN losses from the first epoch it did not reach
+    on, and the same in the test columns; one that was not done has NaN seconds too.
+    """
+    wanted = set(walks)
+    rows = [walk for walk in job.space.enumerate() if walk in wanted]
+    padded = np.full((len(rows), job.space.max_length), -1, dtype=np.int8)
+    for row, walk in zip(padded, rows, strict=True):
+        row[: len(walk)] = walk
+    costs = [predict(job.space.decode(walk).architecture, job.task.spec) for walk in rows]
+    return {
+        "walks": padded,
+        **trained(job, rows),
+        "params": np.array([cost.params for cost in costs], dtype=np.int32),
+        "macs": np.array([cost.macs for cost in costs], dtype=np.int64),
+        "sizes": np.array(job.task.spec.sizes[1:], dtype=np.int32),
+    }
+
+
+def trained(job: Job, rows: Sequence[Walk]) -> Arrays:
+    """Return the columns that came out of training."""
+    index = {job.space.decode(walk).key: row for row, walk in enumerate(rows)}
+    shape = (len(rows), len(SEEDS))
+    columns: Arrays = {
+        "hits": np.full((*shape, EPOCHS), MISSING, dtype=np.uint16),
+        "loss": np.full((*shape, EPOCHS), np.nan, dtype=np.float32),
+        "train_loss": np.full((*shape, EPOCHS), np.nan, dtype=np.float32),
+        "test_hits": np.full(shape, MISSING, dtype=np.uint16),
+        "test_loss": np.full(shape, np.nan, dtype=np.float32),
+        "seconds": np.full(shape, np.nan, dtype=np.float32),
+    }
+    for seed in SEEDS:
+        for candidate, evaluation in job.store.records(job.evaluator.fingerprint, budget(seed)):
+            if (row := index.get(candidate.key)) is not None:
+                enter(columns, (row, SEEDS.index(seed)), evaluation, job.task.spec.sizes)
+    return columns
+
+
+def enter(
+    columns: Arrays, cell: tuple[int, int], evaluation: Evaluation, sizes: tuple[int, int, int]
+) -> None:
+    """Write one training into its cell."""
+    columns["seconds"][cell] = evaluation.metrics["cpu_seconds"]
+    for epoch, point in enumerate(evaluation.curve):
+        columns["hits"][cell][epoch] = round(point["accuracy"] * sizes[1])
+        columns["loss"][cell][epoch] = point["loss"]
+        columns["train_loss"][cell][epoch] = point["train_loss"]
+    if evaluation.ok:
+        columns["test_hits"][cell] = round(evaluation.metrics["test_accuracy"] * sizes[2])
+        columns["test_loss"][cell] = evaluation.metrics["test_loss"]
+
+
+@torch.inference_mode()
+def latency(job: Job, walks: NDArray[np.int8], rounds: int) -> NDArray[np.float32]:
+    """Return the milliseconds of a forward pass of one image on one thread.
+
+    The median of 25 passes after 5 that warm up, and of that the median over the rounds, in each of
+    which all networks take their turn; NaN without rounds.
+    """
+    image = torch.zeros(1, *job.task.spec.input_shape)
+    seen = np.full((max(rounds, 1), len(walks)), np.nan, dtype=np.float32)
+    for turn in range(rounds):
+        for row, padded in enumerate(walks):
+            walk = tuple(int(decision) for decision in padded if decision >= 0)
+            network = build(job.space.decode(walk).architecture, job.task.spec).eval()
+            times = [timed(network, image) for _ in range(30)][5:]
+            seen[turn, row] = np.median(times)
+    return np.median(seen, axis=0).astype(np.float32)
+
+
+def timed(network: torch.nn.Module, image: torch.Tensor) -> float:
+    """Return the milliseconds of one forward pass."""
+    started = time.perf_counter()
+    network(image)
+    return 1000 * (time.perf_counter() - started)
+
+
+def about(job: Job) -> NDArray[np.str_]:
+    """Return how the table was made, as JSON."""
+    facts = {
+        "space": SPACE,
+        "task": job.task.fingerprint,
+        "evaluator": job.evaluator.fingerprint,
+        "recipe": job.space.decode(next(job.space.enumerate())).recipe.to_json(),
+        "epochs": EPOCHS,
+        "seeds": list(SEEDS),
+        "versions": json.loads(job.store.setting("versions") or "{}"),
+    }
+    return np.array(canonical_json(facts))
+
+
 def main(settings: Settings) -> int:
     """Train what is missing and write the table."""
     torch.set_num_threads(1)
-    settings.work.parent.mkdir(parents=True, exist_ok=True)
+    for path in (settings.work, settings.output):
+        path.parent.mkdir(parents=True, exist_ok=True)
     job = Job(settings.work)
     walks = chosen(job.space, settings.limit)
     if not settings.partial:
-        job.store.set("started", canonical_json(versions()))
+        job.store.set("versions", canonical_json(versions()))
         train_all(job, walks, settings)
+    arrays = table(job, walks)
+    rounds = 0 if settings.partial else settings.latency_rounds
+    arrays["latency_ms"] = latency(job, arrays["walks"], rounds)
+    arrays["about"] = about(job)
+    write(settings.output, arrays)
+    print(f"{settings.output}: {len(arrays['walks'])} rows, {settings.output.stat().st_size} bytes")
     return 0
 
 

@@ -90,7 +90,8 @@ def _degrade(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
     small = moved.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4))
     noisy = small + NOISE * rng.normal(size=small.shape)
     share = np.clip((noisy + 2 * NOISE) / (1 + 4 * NOISE), 0, 1)
-    return np.rint(share * (LEVELS - 1)).astype(np.uint8)[:, None]
+    levels: NDArray[np.uint8] = np.rint(share * (LEVELS - 1)).astype(np.uint8)
+    return levels[:, None]
 
 
 def write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:

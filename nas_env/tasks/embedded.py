@@ -31,8 +31,8 @@ def mnist_small() -> SupervisedTask:
     """Return handwritten digits, 14x14, moved and noisy: 1,000, 2,000 and 2,000 of ten classes."""
     data, num_outputs = _load("mnist_small")
     cuts = (1000, 3000)  # the file's order is training, validation, test
-    parts = zip(np.split(data.x, cuts), np.split(data.y, cuts), strict=True)
-    return SupervisedTask("mnist-small", *(Split(x, y) for x, y in parts), num_outputs)
+    train, validation, test = map(Split, np.split(data.x, cuts), np.split(data.y, cuts))
+    return SupervisedTask("mnist-small", train, validation, test, num_outputs)
 
 
 @TASKS.register("digits")
