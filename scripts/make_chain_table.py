@@ -22,12 +22,14 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
+from make_embedded_data import write
 from numpy.typing import NDArray
 
 from agents.search.provenance import versions
 from nas_env.architecture import Candidate, canonical_json
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators.training import Training
+from nas_env.network import build, predict
 from nas_env.spaces import SPACES, SearchSpace, Walk
 from nas_env.store import EvaluationKey, Record, SQLStore
 from nas_env.tasks import TASKS
