@@ -19,7 +19,9 @@ from nas_env.evaluators import Evaluator
 from nas_env.mdp import BaseState, Move
 from nas_env.objectives import Objective
 from nas_env.resolve import (
+    checked_options,
     checked_start,
+    draw_training_seed,
     make_budget,
     make_evaluator,
     make_mdp,
@@ -31,7 +33,6 @@ from nas_env.spaces import SearchSpace, Walk
 from nas_env.store import Store, open_store
 from nas_env.tasks import Task
 
-RESET_OPTIONS = ("start", "fidelity")
 TRUE, FALSE = np.bool_(True), np.bool_(False)  # a Python bool in `info` breaks TorchRL's reader
 
 
@@ -106,7 +107,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         self.task = make_task(space, task, data)
         self.space = make_space(space, self.task, max_params)
         self.objective = make_objective(objective)
-        self.budget = make_budget(budget)
+        self.budget = self.episode_budget = make_budget(budget)
         self.store = open_store(store)
         self.evaluator = make_evaluator(
             evaluator, self.task, self.store, self.objective, device, precision
@@ -164,16 +165,13 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
                 of epochs of this episode's evaluations.
         """
         super().reset(seed=seed)
-        for name in options or {}:
-            if name not in RESET_OPTIONS:
-                raise registry.unknown_name("reset option", name, RESET_OPTIONS)
+        chosen = checked_options(options)
         if seed is not None and self.evaluator.draws:
-            drawn = int(self.np_random.integers(2**31))
-            self.budget = replace(self.budget, training_seed=drawn)
-        self._set_fidelity((options or {}).get("fidelity"))
-        start = (options or {}).get("start", self.start)
+            self.budget = replace(self.budget, training_seed=draw_training_seed(self.np_random))
+        self.episode_budget = self.budget.at_fidelity(chosen.get("fidelity"))
         self.candidate = self.evaluation = None
-        move = self.mdp.begin(self.np_random, self._start(start))
+        start = self.start_walk(chosen.get("start", self.start), self.episode_budget)
+        move = self.mdp.begin(self.np_random, start)
         self._state, self._over = move.state, False
         info: dict[str, Any] = {}
         if move.pending is not None:
@@ -226,34 +224,28 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
             self._state, reward = self.mdp.settle(before, move, None)
             return reward
         self.candidate = move.pending
-        self.evaluation = self.evaluator.evaluate([move.pending], self._budget)[0]
+        self.evaluation = self.evaluator.evaluate([move.pending], self.episode_budget)[0]
         score = self.objective.score(self.evaluation)
         self._state, reward = self.mdp.settle(before, move, score, self.evaluation)
         info["evaluation"] = {"score": score, **self.evaluation.summary()}
         info["architecture"] = move.pending.architecture.text
         return reward
 
-    def _set_fidelity(self, epochs: int | None) -> None:
-        """Set the budget of this episode: the environment's, or another number of epochs of it."""
-        self._budget = self.budget
-        if epochs is not None:
-            horizon = max(self.budget.schedule_epochs, epochs)
-            self._budget = replace(self.budget, epochs=epochs, horizon=horizon)
-
-    def _start(self, start: str | Sequence[int] | None) -> Walk | None:
+    def start_walk(self, start: str | Sequence[int] | None, budget: Budget) -> Walk | None:
+        """Return the walk that a start stands for now, None for the process's own."""
         if start is None or start == "random":
             return None
         if start == "best":
-            return self._best_of_store()
+            return self._best_of_store(budget)
         if isinstance(start, str):
             raise registry.unknown_name("start", start, ["random", "best", "or a walk"])
         return tuple(int(decision) for decision in start)
 
-    def _best_of_store(self) -> Walk | None:
+    def _best_of_store(self, budget: Budget) -> Walk | None:
         """Return the walk with the best score among the store's that are legal here, if any."""
         found = (
             (self.objective.score(evaluation), candidate.walk)
-            for candidate, evaluation in self.store.records(self.evaluator.fingerprint, self.budget)
+            for candidate, evaluation in self.store.records(self.evaluator.fingerprint, budget)
             if evaluation.ok and candidate.parent is None and candidate.walk
             if self.space.check(candidate.walk) is None
         )

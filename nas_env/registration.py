@@ -8,26 +8,30 @@ import gymnasium
 
 
 class Row(NamedTuple):
-    """One environment id: its entry point and what is fixed by the id."""
+    """One environment id: its entry points and what is fixed by the id."""
 
     id: str
     entry_point: str
+    vector_entry_point: str
     kwargs: dict[str, Any]
 
 
-TABLE_ENV = "nas_env.table_env:make_table_env"
+SINGLE, VECTOR = "nas_env.env:NASEnv", "nas_env.vector:NASVectorEnv"
+TABLE = "nas_env.table_env:make_table_env"
+TABLE_VECTOR = "nas_env.table_env:make_table_vector_env"
 
 ENVIRONMENTS = (
-    Row("NAS-v0", "nas_env.env:NASEnv", {}),
+    Row("NAS-v0", SINGLE, VECTOR, {}),
     Row(
         "NASEdit-v0",
-        "nas_env.env:NASEnv",
+        SINGLE,
+        VECTOR,
         {"mdp": "edit", "space": "chain-editable", "objective": "negative-loss"},
     ),
-    Row("NASBench201-v0", TABLE_ENV, {"table": "nasbench201"}),
-    Row("NASBenchMacro-v0", TABLE_ENV, {"table": "nasbench-macro"}),
-    Row("NASBenchGraph-v0", TABLE_ENV, {"table": "nasbench-graph"}),
-    Row("NASTable-v0", TABLE_ENV, {"table": "file"}),
+    Row("NASBench201-v0", TABLE, TABLE_VECTOR, {"table": "nasbench201"}),
+    Row("NASBenchMacro-v0", TABLE, TABLE_VECTOR, {"table": "nasbench-macro"}),
+    Row("NASBenchGraph-v0", TABLE, TABLE_VECTOR, {"table": "nasbench-graph"}),
+    Row("NASTable-v0", TABLE, TABLE_VECTOR, {"table": "file"}),
 )
 
 
@@ -35,4 +39,9 @@ def register_all() -> None:
     """Enter every row into Gymnasium's registry; a second call changes nothing."""
     for row in ENVIRONMENTS:
         if row.id not in gymnasium.registry:
-            gymnasium.register(row.id, row.entry_point, kwargs=row.kwargs)
+            gymnasium.register(
+                row.id,
+                row.entry_point,
+                vector_entry_point=row.vector_entry_point,
+                kwargs=row.kwargs,
+            )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from nas_env import registry
@@ -167,6 +168,22 @@ def checked_start(start: str | Sequence[int] | None, mdp: MDP) -> str | Sequence
         f"Networks are built from nothing here, but start={start!r} was given. Leave it out, or "
         "use mdp='edit'."
     )
+
+
+RESET_OPTIONS = ("start", "fidelity")
+
+
+def checked_options(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the options of a reset, or refuse an unknown one."""
+    for name in options or {}:
+        if name not in RESET_OPTIONS:
+            raise registry.unknown_name("reset option", name, RESET_OPTIONS)
+    return options or {}
+
+
+def draw_training_seed(rng: np.random.Generator) -> int:
+    """Return the training seed that an environment draws at a reset with a seed."""
+    return int(rng.integers(2**31))
 
 
 def make_mdp(

@@ -30,6 +30,7 @@ class Cached(Evaluator):
         self.store = store
         self.objective = objective
         self.fingerprint = evaluator.fingerprint
+        self.draws = evaluator.draws
 
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
         """Return one evaluation per candidate, in order."""

@@ -78,7 +78,7 @@ class Construct(MDP):
         self._masks = automaton.legal.astype(np.int8)
         self._masks.flags.writeable = False
         self._limited = self.space.max_params is not None
-        self._max_steps = STAY_LENGTHS * self.space.max_length
+        self.max_steps = STAY_LENGTHS * self.space.max_length
 
     def begin(self, rng: np.random.Generator, start: Walk | None = None) -> Move:
         """Return the empty walk.
@@ -121,7 +121,7 @@ class Construct(MDP):
 
     def cut(self, state: State) -> bool:
         """Return whether ignored actions have used up the steps of an episode."""
-        return self.illegal == "stay" and state.steps >= self._max_steps
+        return self.illegal == "stay" and state.steps >= self.max_steps
 
     def is_legal(self, state: State, action: int) -> bool:
         """Return whether an action, in range or not, is legal."""

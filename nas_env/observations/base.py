@@ -3,9 +3,31 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Walks(Protocol):
+    """Many states of construction as arrays, one row a state; not to be written to.
+
+    Attributes:
+        node: (n,) numbers of the automaton states.
+        tokens: (n, max_length) int64 decisions so far plus one, 0 after the last.
+        length: (n,) number of decisions so far.
+        spent: (n,) int64 additive cost so far.
+    """
+
+    @property
+    def node(self) -> NDArray[np.intp]: ...  # noqa: D102 - described above
+    @property
+    def tokens(self) -> NDArray[np.int64]: ...  # noqa: D102
+    @property
+    def length(self) -> NDArray[np.intp]: ...  # noqa: D102
+    @property
+    def spent(self) -> NDArray[np.int64]: ...  # noqa: D102
 
 
 class Observation(ABC):
@@ -22,3 +44,7 @@ class Observation(ABC):
     @abstractmethod
     def observe(self, state: Any) -> Any:
         """Return the observation of a state; a fresh array."""
+
+    def observe_walks(self, walks: Walks) -> NDArray[Any] | None:
+        """Return the observations of many states, one row each, or None to ask one by one."""
+        return None

@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_env.observations.base import Observation
+from nas_env.observations.base import Observation, Walks
 from nas_env.registry import Registry
 from nas_env.spaces import SearchSpace
 
@@ -40,6 +40,10 @@ class Tokens(Observation):
             tokens[position] = decision + 1
         return tokens
 
+    def observe_walks(self, walks: Walks) -> NDArray[np.int64]:
+        """Return (n, max_length) int64."""
+        return walks.tokens.copy()
+
 
 @OBSERVATIONS.register("state")
 class StateNumber(Observation):
@@ -51,6 +55,10 @@ class StateNumber(Observation):
     def observe(self, state: BaseState) -> np.int64:
         """Return the number."""
         return np.int64(state.node)
+
+    def observe_walks(self, walks: Walks) -> NDArray[np.int64]:
+        """Return (n,) int64."""
+        return walks.node.astype(np.int64)
 
 
 @OBSERVATIONS.register("features")
@@ -84,4 +92,15 @@ class Features(Observation):
         out[1] = min(math.log1p(state.spent) / self.log_dearest, 1.0)
         if state.walk:
             out[self.last + state.walk[-1]] = 1.0
+        return out
+
+    def observe_walks(self, walks: Walks) -> NDArray[np.float32]:
+        """Return (n, features) float32."""
+        out: NDArray[np.float32] = self.rows[walks.node]
+        out[:, 0] = walks.length / self.max_length
+        if walks.spent.any():  # numpy's own log1p may differ in the last digit
+            out[:, 1] = [min(math.log1p(x) / self.log_dearest, 1.0) for x in walks.spent.tolist()]
+        lanes = np.flatnonzero(walks.length)
+        last = walks.tokens[lanes, walks.length[lanes] - 1] - 1
+        out[lanes, self.last + last] = 1.0
         return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,6 +53,12 @@ class Automaton:
     def num_states(self) -> int:
         """Number of states."""
         return len(self.states)
+
+    @cached_property
+    def is_tree(self) -> bool:
+        """Whether each state is reached by one walk only, so that its number says the walk."""
+        entered = np.bincount(self.next_state[self.legal], minlength=self.num_states)
+        return bool(entered[0] == 0 and (entered[1:] == 1).all())
 
     @property
     def dearest(self) -> int | None:

@@ -1,0 +1,266 @@
+"""Many environments in one: all lanes are stepped together and scored in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from nas_env import registry
+from nas_env.env import NASEnv
+from nas_env.errors import InvalidSettingError
+from nas_env.evaluation import Budget
+from nas_env.lanes import Budgets, LaneInfos, Lanes, Scorer, make_lanes
+from nas_env.lanes.base import Parts
+from nas_env.mdp import BaseState
+from nas_env.resolve import checked_options, draw_training_seed
+from nas_env.spaces import Walk
+
+AUTORESET_MODES = (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP)
+
+
+class LaneGenerators(Sequence[np.random.Generator]):
+    """One random generator a lane, made when it is first used: most processes draw nothing."""
+
+    def __init__(self, num: int) -> None:
+        self.seeds: list[int | None] = [None] * num
+        self._made: list[np.random.Generator | None] = [None] * num
+
+    def seed(self, seeds: Sequence[int | None]) -> None:
+        """Seed the lanes that are given a seed; the others keep their generator."""
+        for lane, seed in enumerate(seeds):
+            if seed is not None:
+                self.seeds[lane], self._made[lane] = seed, None
+
+    def replace(self, generators: Sequence[np.random.Generator]) -> None:
+        """Take other generators, of which the seeds are not known: -1, as Gymnasium says it."""
+        self._made, self.seeds = list(generators), [-1] * len(self)
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    def __getitem__(self, lane: Any) -> Any:
+        made = self._made[lane]
+        if made is None:
+            made, self.seeds[lane] = seeding.np_random(self.seeds[lane])
+            self._made[lane] = made
+        return made
+
+
+class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
+    """Step many environments at once; lane i is exactly a `NASEnv` with the same arguments.
+
+    `gymnasium.make_vec(id, num_envs=n)` makes it for every id of this package. It holds one
+    `NASEnv` as template and the state of all lanes beside it; all lanes share the template's
+    store. `reset(seed=s)` seeds lane i with s + i. With mdp="construct" the lanes are arrays and a
+    step is look-ups in the compiled automaton, whatever `illegal` and `observation` are; where the
+    automaton is a tree and the evaluator has an array path (`Evaluator.scores`), rewards are looked
+    up too. Every other process, "edit" among them, is no array look-up: its lanes are stepped one
+    by one and no faster, but still scored in one batch.
+
+    Decisions: `MultiDiscrete([num_decisions] * num_envs)`, as `NASEnv` for each lane.
+        `infos["action_mask"]` (lanes, actions) int8 and `action_masks()` (bool) say which are
+        legal.
+    Observation: That of `NASEnv`, one row a lane, always a fresh array (using a buffer again was
+        measured and is no faster).
+    Reward: (lanes,) float64, as `NASEnv`.
+    Episode end: The next episode begins by itself. "NextStep": in the lane's next step, whose
+        action is ignored and whose reward is 0. "SameStep": at once; the observation is the new
+        episode's, the last one is in `infos["final_obs"]` and its info in `infos["final_info"]`.
+        The infos hold what `SyncVectorEnv`'s do but are built only when they are looked at, see
+        `nas_env.lanes.LaneInfos`.
+    Reference: Gymnasium's autoreset modes, https://farama.org/Vector-Autoreset-Mode.
+
+    Example:
+        >>> import gymnasium as gym, nas_env
+        >>> envs = gym.make_vec("NAS-v0", num_envs=3, evaluator="synthetic")
+        >>> observations, infos = envs.reset(seed=0)
+        >>> observations, rewards, terminated, truncated, infos = envs.step([3, 0, 1])
+        >>> infos["decision"].tolist(), rewards.tolist()
+        ([3, 0, 1], [0.0, 0.0, 0.0])
+
+    Args:
+        num_envs: Number of lanes.
+        autoreset_mode: "NextStep" or "SameStep", or Gymnasium's `AutoresetMode`.
+        make: Makes the template.
+        settings: Arguments of the template, see `NASEnv`.
+
+    Raises:
+        InvalidSettingError: No lane is asked for, or the autoreset mode is another.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        make: Callable[..., NASEnv] = NASEnv,
+        **settings: Any,
+    ) -> None:
+        if num_envs < 1:
+            raise InvalidSettingError(f"Argument num_envs must be >= 1, but is {num_envs}.")
+        self.num_envs = num_envs
+        self.autoreset_mode = checked_mode(autoreset_mode)
+        self.template = env = make(**settings)
+        self.metadata = {**env.metadata, "autoreset_mode": self.autoreset_mode}
+        self.render_mode = env.render_mode
+        self.single_action_space = env.action_space
+        self.single_observation_space = env.observation_space
+        self.action_space = batch_space(env.action_space, num_envs)
+        self.observation_space = batch_space(env.observation_space, num_envs)
+        self._rngs = LaneGenerators(num_envs)
+        self._budgets = Budgets(env.budget)
+        self._begun = False
+        same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
+        self.lanes: Lanes = make_lanes(
+            Parts(
+                env.mdp,
+                Scorer(env.evaluator, env.objective),
+                self._rngs,
+                env.budget,
+                self._usual_start,
+                num_envs,
+                same_step,
+            )
+        )
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Begin an episode in all lanes.
+
+        Args:
+            seed: Lane i is seeded with seed + i, or with its own of a list; a lane without a seed
+                keeps its generator.
+            options: As for `NASEnv`, for every lane's present episode.
+        """
+        chosen = checked_options(options)
+        fidelity = chosen.get("fidelity")
+        self.template.budget.at_fidelity(fidelity)  # refuses what is no number of epochs
+        seeds = self._seeds(seed)
+        self._rngs.seed(seeds)
+        budgets = self._drawn(seeds)
+        if fidelity is not None:
+            special = np.ones(self.num_envs, np.bool_)
+            budgets = budgets._replace(special=special, fidelity=fidelity)
+        start = chosen.get("start", self.template.start)
+        observations, turn = self.lanes.reset(
+            budgets, lambda budget: self.template.start_walk(start, budget)
+        )
+        self._begun = True
+        return observations, LaneInfos(self, turn)
+
+    def step(
+        self, actions: Any
+    ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Any]:
+        """Take one action in each lane; score all networks that are finished in one call.
+
+        Raises:
+            gymnasium.error.ResetNeeded: Before the first reset.
+            InvalidSettingError: There is not one action for each lane.
+            IllegalDecisionError: An action is illegal and the environment was told to raise; no
+                lane was stepped.
+        """
+        if not self._begun:
+            raise gymnasium.error.ResetNeeded("There are no states yet. Call reset() first.")
+        actions = np.asarray(actions).astype(np.int64, copy=False)
+        if actions.shape != (self.num_envs,):
+            raise InvalidSettingError(
+                f"Actions of shape {actions.shape} do not fit {self.num_envs} lanes. Give one "
+                f"integer for each: shape ({self.num_envs},)."
+            )
+        observations, rewards, terminated, truncated, turn = self.lanes.step(actions)
+        return observations, rewards, terminated, truncated, LaneInfos(self, turn)
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Return (lanes, actions) bool, True where legal."""
+        if not self._begun:
+            raise gymnasium.error.ResetNeeded("There are no states yet. Call reset() first.")
+        return self.lanes.masks_now()().astype(np.bool_)
+
+    def state(self, lane: int) -> BaseState:
+        """Return the state of a lane."""
+        return self.lanes.state(lane)
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Return the network of each lane so far, as `NASEnv.render`."""
+        if self.render_mode is None:
+            return None
+        frames = []
+        for lane in range(self.num_envs):
+            self.template.state = self.state(lane)
+            frames.append(self.template.render())
+        return tuple(frames)
+
+    @property
+    def np_random_seed(self) -> Any:
+        """The seed of each lane, a tuple as in `SyncVectorEnv`."""
+        return tuple(self._rngs.seeds[lane] for lane, _ in enumerate(self._rngs))
+
+    @property
+    def np_random(self) -> Any:
+        """The generator of each lane, a tuple as in `SyncVectorEnv`."""
+        return tuple(self._rngs)
+
+    @np_random.setter
+    def np_random(self, value: Any) -> None:
+        self._rngs.replace(value)
+
+    def _usual_start(self, budget: Budget) -> Walk | None:
+        return self.template.start_walk(self.template.start, budget)
+
+    def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
+        """Return one seed for each lane, each of them one that Gymnasium takes."""
+        if seed is None:
+            return [None] * self.num_envs
+        if isinstance(seed, int):
+            seeding.np_random(seed)  # refuses a negative one
+            return [seed + lane for lane in range(self.num_envs)]
+        if len(seed) != self.num_envs:
+            raise InvalidSettingError(
+                f"{len(seed)} seeds do not fit {self.num_envs} lanes. Give one for each, or one "
+                "integer for all."
+            )
+        for own in seed:
+            seeding.np_random(own)
+        return list(seed)
+
+    def _drawn(self, seeds: Sequence[int | None]) -> Budgets:
+        """Return the budgets of the lanes' episodes; a seeded lane draws its training seed."""
+        base = self.template.budget
+        if not self.template.evaluator.draws:
+            return Budgets(base)
+        before = self._budgets.seeds
+        drawn = np.full(self.num_envs, base.training_seed) if before is None else before.copy()
+        for lane, seed in enumerate(seeds):
+            if seed is not None:
+                drawn[lane] = draw_training_seed(self._rngs[lane])
+        self._budgets = Budgets(base, drawn)
+        return self._budgets
+
+
+def checked_mode(mode: str | AutoresetMode) -> AutoresetMode:
+    """Return the autoreset mode that is named, or refuse another."""
+    names = [known.value for known in AUTORESET_MODES]
+    given = mode.value if isinstance(mode, AutoresetMode) else mode
+    if given not in names:
+        raise registry.unknown_name("autoreset mode", given, names)
+    return AutoresetMode(given)
+
+
+def vector_form(make: Callable[..., NASEnv]) -> Callable[..., NASVectorEnv]:
+    """Return the vector entry point that belongs to an entry point for single environments."""
+
+    def make_vector(num_envs: int = 1, **settings: Any) -> NASVectorEnv:
+        """Return the vector environment with one lane for each of so many environments."""
+        return NASVectorEnv(num_envs, make=make, **settings)
+
+    return make_vector
