@@ -28,7 +28,6 @@ from nas_env.resolve import (
     make_objective,
     make_space,
     make_task,
-    with_fidelity,
 )
 from nas_env.spaces import SearchSpace, Walk
 from nas_env.store import Store, open_store
@@ -124,6 +123,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         self.candidate: Candidate | None = None
         self.evaluation: Evaluation | None = None
         self._state: BaseState | None = None
+        self._budget = self.budget
         self._over = True
 
     @property
@@ -151,7 +151,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
     @property
     def fidelity(self) -> int:
         """Epochs of this episode's evaluations."""
-        return self.episode_budget.epochs
+        return self._budget.epochs
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -159,16 +159,16 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         """Begin an episode.
 
         Args:
-            seed: Seeds what the environment draws; where the evaluator asks for it (`draws`), a
-                training seed too, which holds until the next seed.
-            options: "start" takes the place of the argument of that name; "fidelity" is the epochs
-                of this episode's budget.
+            seed: Seeds what the environment itself draws: starts, edits, and the run of a table
+                that is looked at where that is "random".
+            options: "start" takes the place of the argument of that name; "fidelity" is the number
+                of epochs of this episode's evaluations.
         """
         super().reset(seed=seed)
         chosen = checked_options(options)
         if seed is not None and self.evaluator.draws:
             self.budget = replace(self.budget, training_seed=draw_training_seed(self.np_random))
-        self.episode_budget = with_fidelity(self.budget, chosen.get("fidelity"))
+        self.episode_budget = self.budget.at_fidelity(chosen.get("fidelity"))
         self.candidate = self.evaluation = None
         start = self.start_walk(chosen.get("start", self.start), self.episode_budget)
         move = self.mdp.begin(self.np_random, start)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -77,6 +77,13 @@ class Budget:
     def schedule_epochs(self) -> int:
         """Epochs the learning-rate schedule is laid out for."""
         return self.horizon or self.epochs
+
+    def at_fidelity(self, epochs: int | None) -> Budget:
+        """Return this budget with another number of epochs; None leaves it as it is."""
+        if epochs is None:
+            return self
+        flat = replace(self, epochs=epochs, horizon=None)  # refuses what is no number of epochs
+        return replace(flat, horizon=max(self.schedule_epochs, epochs))
 
     @property
     def text(self) -> str:

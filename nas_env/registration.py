@@ -18,7 +18,8 @@ class Row(NamedTuple):
 
 SINGLE, VECTOR = "nas_env.env:NASEnv", "nas_env.vector:NASVectorEnv"
 TABLE = "nas_env.table_env:make_table_env"
-TABLE_VECTOR = "nas_env.vector:make_table_vector_env"
+TABLE_VECTOR = "nas_env.table_env:make_table_vector_env"
+
 ENVIRONMENTS = (
     Row("NAS-v0", SINGLE, VECTOR, {}),
     Row(

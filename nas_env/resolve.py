@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_env import registry
-from nas_env.architecture import is_count
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget
 from nas_env.evaluators import EVALUATORS, Cached, Evaluator
@@ -181,14 +179,6 @@ def checked_options(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
         if name not in RESET_OPTIONS:
             raise registry.unknown_name("reset option", name, RESET_OPTIONS)
     return options or {}
-
-
-def with_fidelity(budget: Budget, fidelity: int | None) -> Budget:
-    """Return the budget with so many epochs of its own schedule; None leaves it as it is."""
-    if fidelity is None:
-        return budget
-    horizon = max(budget.schedule_epochs, fidelity) if is_count(fidelity) else None
-    return replace(budget, epochs=fidelity, horizon=horizon)
 
 
 def draw_training_seed(rng: np.random.Generator) -> int:

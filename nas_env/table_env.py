@@ -14,6 +14,7 @@ from nas_env.objectives.reward import Reward
 from nas_env.resolve import make_budget
 from nas_env.spaces import SPACES
 from nas_env.tables import TABLES, Table, TableTask
+from nas_env.vector import vector_form
 
 
 def make_table_env(
@@ -81,6 +82,10 @@ def make_table_env(
         budget=limits,
         **settings,
     )
+
+
+make_table_vector_env = vector_form(make_table_env)
+"""The vector form: `num_envs` lanes, see `nas_env.vector.NASVectorEnv`."""
 
 
 def make_table(

@@ -19,9 +19,8 @@ from nas_env.evaluation import Budget
 from nas_env.lanes import Budgets, LaneInfos, Lanes, Scorer, make_lanes
 from nas_env.lanes.base import Parts
 from nas_env.mdp import BaseState
-from nas_env.resolve import checked_options, draw_training_seed, with_fidelity
+from nas_env.resolve import checked_options, draw_training_seed
 from nas_env.spaces import Walk
-from nas_env.table_env import make_table_env
 
 AUTORESET_MODES = (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP)
 
@@ -145,7 +144,7 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         """
         chosen = checked_options(options)
         fidelity = chosen.get("fidelity")
-        with_fidelity(self.template.budget, fidelity)  # refuses what is no number of epochs
+        self.template.budget.at_fidelity(fidelity)  # refuses what is no number of epochs
         seeds = self._seeds(seed)
         self._rngs.seed(seeds)
         budgets = self._drawn(seeds)
@@ -265,6 +264,3 @@ def vector_form(make: Callable[..., NASEnv]) -> Callable[..., NASVectorEnv]:
         return NASVectorEnv(num_envs, make=make, **settings)
 
     return make_vector
-
-
-make_table_vector_env = vector_form(make_table_env)

@@ -36,8 +36,8 @@ ORDER = (
     "resolve",
     "wrappers",
     "env",
-    "table_env",
     "vector",
+    "table_env",
     "registration",
 )
 LONG_FUNCTIONS = {}

@@ -37,7 +37,7 @@ class Budgets(NamedTuple):
         if self.seeds is not None:
             budget = replace(budget, training_seed=int(self.seeds[lane]))
         if self.fidelity is not None and self.special is not None and self.special[lane]:
-            budget = replace(budget, epochs=self.fidelity)
+            budget = budget.at_fidelity(self.fidelity)
         return budget
 
     def begun(self, lanes: NDArray[np.bool_]) -> Budgets:
@@ -91,7 +91,7 @@ class Scorer:
             return self._ask(lanes, tokens, budgets, budgets.base)
         scores = np.zeros(len(lanes))
         special = budgets.special[lanes]
-        other = replace(budgets.base, epochs=budgets.fidelity)
+        other = budgets.base.at_fidelity(budgets.fidelity)
         for members, budget in ((~special, budgets.base), (special, other)):
             if not members.any():
                 continue
