@@ -20,7 +20,6 @@ from nas_env.layers import layer_type
 from nas_env.layers.cells import EDGES, OPERATIONS, cell_operations, cell_text
 from nas_env.network import build, layer_cost, predict
 from nas_env.spaces import SPACES, SearchSpace, Walk
-from nas_env.spaces.edits import EDITS
 from nas_env.spaces.nasbench201 import expression
 from nas_env.tasks import TaskSpec
 
