@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 COLOURS = {
     "input": "#e8e8e8",
     "conv": "#8fb8de",
+    "mb-conv": "#8fb8de",
+    "residual-block": "#8fb8de",
+    "nasbench201-cell": "#c5dcf0",
     "max-pool": "#f2b880",
+    "local-average-pool": "#f2b880",
     "global-average-pool": "#f2b880",
     "linear": "#a8d5a2",
     "dropout": "#d9c8e8",
