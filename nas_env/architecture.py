@@ -240,6 +240,17 @@ class Candidate:
         own = [self.function or self.architecture.to_json(), self.recipe.to_json()]
         return digest(own if self.parent is None else [*own, self.parent.key])
 
+    @cached_property
+    def trained_key(self) -> str:
+        """As `key`, but different for networks that are built differently, whatever they compute.
+
+        Their parameters and trained numbers differ, so evaluations are kept under it.
+        """
+        if not self.function and self.parent is None:
+            return self.key
+        own = [self.architecture.to_json(), self.recipe.to_json()]
+        return digest(own if self.parent is None else [*own, self.parent.trained_key])
+
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` makes an equal candidate."""
         data: dict[str, Any] = {

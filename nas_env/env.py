@@ -123,7 +123,6 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         self.candidate: Candidate | None = None
         self.evaluation: Evaluation | None = None
         self._state: BaseState | None = None
-        self._budget = self.budget
         self._over = True
 
     @property
@@ -151,7 +150,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
     @property
     def fidelity(self) -> int:
         """Epochs of this episode's evaluations."""
-        return self._budget.epochs
+        return self.episode_budget.epochs
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -34,7 +34,7 @@ class EvaluationKey(NamedTuple):
     @classmethod
     def of(cls, candidate: Candidate, fingerprint: str, budget: Budget) -> EvaluationKey:
         """Return the key of a candidate under an evaluator's fingerprint and a budget."""
-        return cls(candidate.key, fingerprint, budget.text, budget.training_seed)
+        return cls(candidate.trained_key, fingerprint, budget.text, budget.training_seed)
 
 
 @dataclass(frozen=True)

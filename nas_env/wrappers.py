@@ -197,8 +197,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         score, seconds = float(info["evaluation"]["score"]), self._clock() - started
         inner: Any = self.unwrapped
         candidate, evaluation = inner.candidate, inner.evaluation
-        by_walk = inner.evaluator.by_walk and self.limits.charge_isomorphs
-        key = (candidate.walk if by_walk else candidate.key, inner.fidelity)
+        key = (self._identity(candidate, inner.evaluator.by_walk), inner.fidelity)
         new = key not in self._keys
         if new or self.limits.charge_repeats:
             self.simulated_seconds += evaluation.metrics.get("simulated_seconds", 0.0)
@@ -217,3 +216,9 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.trials.append(trial)
         if self.best is None or score > self.best.score:
             self.best = trial
+
+    def _identity(self, candidate: Candidate, by_walk: bool) -> Any:
+        """Return what makes two networks the same to this search."""
+        if not self.limits.charge_isomorphs:
+            return candidate.key
+        return candidate.walk if by_walk else candidate.trained_key

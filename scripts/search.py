@@ -55,7 +55,8 @@ class Options:
 
     agent: Annotated[str, named("Agent", AGENTS)] = "maskable-ppo"
     env: str = "NAS-v0"
-    """Environment id: NAS-v0 (append layers), NASEdit-v0 (change a finished network)."""
+    """Environment id: NAS-v0 (append layers), NASEdit-v0 (change a finished network). Those of
+    tables are for scripts/benchmark.py."""
     space: Annotated[str | None, named("Search space", SPACES, BY_OTHERS)] = None
     task: Annotated[str | None, named("Task", TASKS, BY_OTHERS)] = None
     data: Path | None = None
@@ -147,7 +148,7 @@ def check(options: Options) -> None:
         UnknownNameError: No such environment or agent.
         InvalidSettingError: A number is out of its range.
     """
-    ids = [row.id for row in ENVIRONMENTS]
+    ids = [row.id for row in ENVIRONMENTS if "table" not in row.kwargs]
     if options.env not in ids:
         raise unknown_name("environment", options.env, ids)
     observation_of(options.agent, options.env)

@@ -15,15 +15,16 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_readme_has_its_programs():
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
     lines = [len([x for x in block.splitlines() if x]) for block in BLOCKS]
     assert lines[0] <= 10
     assert lines[1] <= 20
     assert lines[2] <= 15
     assert lines[3] <= 5
+    assert lines[4] <= 6
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=["ten-lines", "heat-map", "q-table", "ppo"])
+@pytest.mark.parametrize("block", BLOCKS, ids=["ten-lines", "heat-map", "q-table", "ppo", "table"])
 def test_block_runs(block, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", block], capture_output=True, text=True, cwd=tmp_path, timeout=170
@@ -39,12 +40,14 @@ def test_block_runs(block, tmp_path):
 def test_links_and_names_exist():
     from agents import AGENTS
     from nas_env.objectives import OBJECTIVES
+    from nas_env.registration import ENVIRONMENTS
     from nas_env.spaces import SPACES
     from nas_env.tasks import TASKS
 
     for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
         assert (ROOT / target).exists(), target
-    for registry in (AGENTS, OBJECTIVES, SPACES, TASKS):
+    ids = [row.id for row in ENVIRONMENTS]
+    for registry in (AGENTS, OBJECTIVES, SPACES, TASKS, ids):
         for name in registry:
             assert f"`{name}`" in README, name
 

@@ -305,3 +305,14 @@ def test_a_function_stands_in_for_the_architecture_in_the_key() -> None:
     recipe = Recipe(learning_rate=0.5)
     assert replace(named[0], recipe=recipe).key != named[0].key
     assert Candidate(one, parent=named[0]).key == Candidate(one, parent=named[1]).key
+
+
+def test_what_is_trained_has_a_key_of_its_own_where_a_function_is_shared() -> None:
+    one, other = (Architecture((Layer.of("linear", units=units),)) for units in (8, 9))
+    named = [Candidate(x, function="f") for x in (one, other)]
+    assert named[0].key == named[1].key
+    assert named[0].trained_key != named[1].trained_key
+    assert named[0].trained_key == Candidate(one).key == Candidate(one).trained_key
+    children = [Candidate(one, parent=parent) for parent in (*named, Candidate(one))]
+    assert children[0].trained_key != children[1].trained_key
+    assert children[0].trained_key == children[2].trained_key

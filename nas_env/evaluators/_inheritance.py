@@ -24,14 +24,14 @@ class Kept:
 
     def put(self, candidate: Candidate, budget: Budget, network: nn.Module) -> None:
         """Keep the weights of a trained network."""
-        self._weights[candidate.key, budget] = weights_of(network)
+        self._weights[candidate.trained_key, budget] = weights_of(network)
         while len(self._weights) > self.most:
             self._weights.popitem(last=False)
 
     def get(self, candidate: Candidate, budget: Budget) -> Weights | None:
         """Return the weights of a network, or None where they are gone."""
         self.most = KEPT
-        return self._weights.get((candidate.key, budget))
+        return self._weights.get((candidate.trained_key, budget))
 
 
 def weights_of(network: nn.Module) -> Weights:

@@ -149,7 +149,7 @@ class Tabular(Evaluator):
         if values.ndim == 1 or not self.draws:
             chosen = self._view(budget.epochs, 0).reward[rows]
         else:
-            chosen = values[rows, drawn_runs(rows, training_seeds, values.shape[1])]
+            chosen = values[rows, self._drawn(rows, training_seeds, values.shape[1])]
         return np.clip(chosen, *objective.bounds)
 
     def rows(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -157,6 +157,13 @@ class Tabular(Evaluator):
         codes, order = self._codes
         found = np.searchsorted(codes, tokens.astype(np.uint64) @ self._weights)
         return order[np.minimum(found, len(order) - 1)]
+
+    def _drawn(
+        self, rows: NDArray[np.int64], seeds: NDArray[np.int64], runs: int
+    ) -> NDArray[np.int64]:
+        """Return (n,) the run that is drawn for the network of each row."""
+        networks = self.table.networks
+        return drawn_runs(rows if networks is None else networks[rows], seeds, runs)
 
     @cached_property
     def _weights(self) -> NDArray[np.uint64]:
@@ -195,7 +202,7 @@ class Tabular(Evaluator):
         if self.run != MEAN and 2 in (reward.ndim, report.ndim):
             most = max(x.shape[1] for x in (reward, report) if x.ndim == 2)
             seeds = np.full(len(rows), seed)
-            run = drawn_runs(rows, seeds, most) if self.draws else run + int(self.run)  # from 0
+            run = self._drawn(rows, seeds, most) if self.draws else run + int(self.run)  # from 0
         seen, told = _of_run(reward, run), _of_other_runs(report, run)
         allowed = np.ones(len(rows), dtype=bool)
         if self.max_params is not None:
@@ -240,9 +247,11 @@ class Tabular(Evaluator):
         self._view = lru_cache(maxsize=16)(self._make_view)
 
 
-def drawn_runs(rows: NDArray[np.int64], seeds: NDArray[np.int64], runs: int) -> NDArray[np.int64]:
-    """Return (n,) a run from 0 for each row and seed, evenly spread and always the same."""
-    mixed = rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + seeds.astype(np.uint64)
+def drawn_runs(
+    networks: NDArray[np.int64], seeds: NDArray[np.int64], runs: int
+) -> NDArray[np.int64]:
+    """Return (n,) a run from 0 for each network and seed, evenly spread and always the same."""
+    mixed = networks.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + seeds.astype(np.uint64)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # SplitMix64
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     mixed ^= mixed >> np.uint64(31)

@@ -43,6 +43,8 @@ class Table:
         metrics: More numbers of each row: "params", "macs", and whatever else is known.
         losses: Fidelity to the validation loss in nats, (rows,) or (rows, runs), where known.
         seconds: Fidelity to the simulated seconds of one evaluation, (rows,), where known.
+        networks: (rows,) number of each row's network, equal where two walks lead to one; None:
+            every row has a network of its own.
         hardware: Device to its metrics by name; NaN where not measured.
         accuracies: Whether the columns are accuracies.
     """
@@ -58,6 +60,7 @@ class Table:
     metrics: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     losses: Mapping[int, Numbers] = field(default_factory=dict)
     seconds: Mapping[int, Numbers] = field(default_factory=dict)
+    networks: NDArray[np.int64] | None = None
     hardware: Mapping[str, Mapping[str, Numbers]] = field(default_factory=dict)
     accuracies: bool = True
 

@@ -142,7 +142,12 @@ def test_random_runs_are_drawn_for_each_network_and_seed() -> None:
     seeds = np.full(len(rows), 5)
     scores = tabular.scores(tokens(tabular.table.walks), Reward(), Budget(epochs=50), seeds)
     assert np.array_equal(scores, one.reward)
-    assert np.array_equal(drawn_runs(rows, seeds, 3), one.run)
+    networks = tabular.table.networks
+    assert networks is not None and len(np.unique(networks)) == 3969
+    assert np.array_equal(drawn_runs(networks, seeds, 3), one.run)
+    walks = {tuple(walk): row for row, walk in enumerate(tabular.table.walks.tolist())}
+    twins = [walks[2, 2, 2, 1, 2, 2, 2, 0], walks[2, 2, 2, 1, 2, 2, 0, 2]]  # one network
+    assert one.run[twins[0]] == one.run[twins[1]]
 
 
 def test_a_seeded_reset_draws_the_runs_anew(make_env: MakeEnv) -> None:
