@@ -56,6 +56,10 @@ class HillClimbing(WalkAgent):
                 return walk
             self.meet(walk)
         self.present = None
+        return self.restart()
+
+    def restart(self) -> Walk:
+        """Return a random walk to begin anew from."""
         return self.space.sample(self.rng)
 
     def tell(self, walk: Walk, score: float) -> None:

@@ -12,7 +12,6 @@ from nas_env.registry import unknown_name
 from nas_env.spaces import Walk
 
 IMPROVEMENTS = ("first", "best")
-DRAWS = 100  # random walks in search of an untried one before a tried one is played again
 
 
 @AGENTS.register("local-search")
@@ -20,12 +19,12 @@ class LocalSearch(HillClimbing):
     """Tries the neighbours of the present walk in random order and moves on to a better one.
 
     Where none is better, it begins anew from a random walk, drawn decision by decision. Scores are
-    remembered: a walk that was tried before is moved to, or begun from, without an episode. Only
-    where nothing new is in reach a walk is played twice.
+    remembered: a better neighbour that was tried before is moved to without an episode, and none is
+    played twice while there are new ones to begin from.
 
     Reference: White, Nolen, Savani, "Exploring the Loss Landscape in Neural Architecture Search",
     UAI 2021. Their code offers both improvements; it begins from the best of ten random walks and
-    passes by neighbours that were tried before, here one begins from a single walk.
+    passes by neighbours that were tried before, here it begins from a single walk.
 
     Args:
         env: One environment.
@@ -52,15 +51,9 @@ class LocalSearch(HillClimbing):
         """Move to a neighbour that was tried before where it is better."""
         self.consider(walk, self.tried[walk])
 
-    def propose(self) -> Walk | None:
-        """Return the next untried neighbour, or a random walk where there is none."""
-        walk = super().propose()
-        for _ in range(DRAWS):
-            if walk is None or walk not in self.tried:
-                break
-            self.move(walk, self.tried[walk])
-            walk = super().propose()
-        return walk
+    def restart(self) -> Walk:
+        """Return a random walk that was not tried before, to begin anew from."""
+        return self.fresh(self.tried)
 
     def settings(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data."""

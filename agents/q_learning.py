@@ -6,6 +6,7 @@ Learning", ICLR 2017 (section 4.3, table 2).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -15,9 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.base import AGENTS
-from agents.episodic import EpisodicAgent, Step
+from agents.episodic import EpisodicAgent, Step, random_legal
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.registry import unknown_name
+
+Cell = tuple[int, int]  # row and action
+Plain = tuple[Cell, float, list[Cell]]  # a step: its cell, its reward, the legal cells after it
 
 # Table 2: (epsilon, unique networks), 2,700 in all. Here as shares of the limit, whatever it is.
 METAQNN_SCHEDULE = (
@@ -92,6 +96,8 @@ class QLearning(EpisodicAgent):
         self.initial_value = _initial_value(env, initial_value)
         self.replay = replay
         self.schedule = [(float(epsilon), float(weight)) for epsilon, weight in schedule]
+        total = sum(weight for _, weight in self.schedule)
+        self._ends = list(accumulate(weight / total for _, weight in self.schedule))
         self.bins = bins
         self.online = online
         self._row = _rows(env, bins)
@@ -99,6 +105,7 @@ class QLearning(EpisodicAgent):
         self.q = np.full((int(self._row.max()) + 1, actions), self.initial_value)
         self.visits = np.zeros(self.q.shape, dtype=np.int64)
         self.memory: list[list[Step]] = []
+        self._backward: list[list[Plain]] = []  # the memory as it is replayed
 
     def row(self, observation: Any) -> int:
         """Return the table's row of an observation."""
@@ -112,21 +119,17 @@ class QLearning(EpisodicAgent):
     @property
     def epsilon(self) -> float:
         """Chance of a random action at the present share of the limit."""
-        total = sum(weight for _, weight in self.schedule)
-        ends = accumulate(weight / total for _, weight in self.schedule)
-        for (epsilon, _), end in zip(self.schedule, ends, strict=True):
-            if self.share < end:
-                return epsilon
-        return self.schedule[-1][0]
+        index = bisect_right(self._ends, self.share)
+        return self.schedule[min(index, len(self.schedule) - 1)][0]
 
     def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
         """Return a legal action: random with chance epsilon, else one of the best."""
-        legal = np.flatnonzero(mask)
         if not greedy and self.rng.random() < self.epsilon:
-            return int(self.rng.choice(legal))
+            return random_legal(self.rng, mask)
+        legal = mask.nonzero()[0]
         values = self.q[self.row(observation), legal]
         best = legal[values == values.max()]
-        return int(best[0]) if greedy else int(self.rng.choice(best))
+        return int(best[0] if greedy else best[self.rng.integers(len(best))])
 
     def end_step(self, step: Step) -> None:
         """Count the visit; learn at once where told to."""
@@ -137,20 +140,37 @@ class QLearning(EpisodicAgent):
     def end_episode(self, steps: list[Step]) -> None:
         """Remember the episode and replay remembered ones."""
         self.memory.append(steps)
+        self._backward.append(self._plain(steps))
         if not self.online:
-            self.update(steps)
-        for index in self.rng.integers(len(self.memory), size=self.replay):
-            self.update(self.memory[index])
+            self._learn(self._backward[-1])
+        for index in self.rng.integers(len(self.memory), size=self.replay).tolist():
+            self._learn(self._backward[index])
         self.logger.record("train/epsilon", self.epsilon)
 
     def update(self, steps: list[Step]) -> None:
         """Move the Q-values of one episode's steps towards their targets, last step first."""
-        for step in reversed(steps):
-            target = step.reward
-            if not step.done:
-                target += self.discount * self.q[self.row(step.after), step.mask].max()
-            row = self.row(step.state)
-            self.q[row, step.action] += self.learning_rate * (target - self.q[row, step.action])
+        self._learn(self._plain(steps))
+
+    def _plain(self, steps: list[Step]) -> list[Plain]:
+        """Return the steps from the last to the first, as plain numbers."""
+        return [
+            (
+                (self.row(step.state), step.action),
+                step.reward,
+                [] if step.done else self._cells(step.after, step.mask),
+            )
+            for step in reversed(steps)
+        ]
+
+    def _cells(self, observation: Any, mask: NDArray[np.bool_]) -> list[Cell]:
+        row = self.row(observation)
+        return [(row, action) for action in mask.nonzero()[0].tolist()]
+
+    def _learn(self, backward: list[Plain]) -> None:
+        cells: Any = self.q.data  # as a memoryview, whose single numbers are fast to read and write
+        for cell, reward, after in backward:
+            best = self.discount * max([cells[x] for x in after]) if after else 0.0
+            cells[cell] += self.learning_rate * (reward + best - cells[cell])
 
     def settings(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data."""
@@ -180,6 +200,7 @@ class QLearning(EpisodicAgent):
             state, action, after, done = (int(x) for x in numbers)
             step = Step(state, action, float(reward), after, mask, bool(done))
             self.memory[episode].append(step)
+        self._backward = [self._plain(steps) for steps in self.memory]
 
 
 def _initial_value(env: gymnasium.Env[Any, Any], value: float | str) -> float:

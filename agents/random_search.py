@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.base import AGENTS
-from agents.episodic import EpisodicAgent
+from agents.episodic import EpisodicAgent, random_legal
 
 
 @AGENTS.register("random")
@@ -17,4 +17,4 @@ class RandomSearch(EpisodicAgent):
 
     def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
         """Return a random legal action."""
-        return int(self.rng.choice(np.flatnonzero(mask)))
+        return random_legal(self.rng, mask)

@@ -14,8 +14,6 @@ from agents.walks import WalkAgent
 from nas_env.errors import InvalidSettingError
 from nas_env.spaces import Walk
 
-DRAWS = 100  # random walks in search of a new one
-
 
 @AGENTS.register("successive-halving")
 class SuccessiveHalving(WalkAgent):
@@ -89,11 +87,7 @@ class SuccessiveHalving(WalkAgent):
         self.scores = []
 
     def _new(self) -> Walk:
-        """Return a random walk, one that was not drawn before where that is found."""
-        for _ in range(DRAWS):
-            walk = self.space.sample(self.rng)
-            if walk not in self.drawn:
-                break
+        walk = self.fresh(self.drawn)
         self.drawn.add(walk)
         return walk
 

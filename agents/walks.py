@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Container
 from typing import Any
 
 import gymnasium
@@ -10,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 
-from agents.episodic import EpisodicAgent
+from agents.episodic import EpisodicAgent, random_legal
 from nas_env.mdp import Edit
 from nas_env.spaces import SearchSpace, Walk
+
+DRAWS = 100  # random walks in search of a new one
 
 
 class WalkAgent(EpisodicAgent):
@@ -40,6 +43,14 @@ class WalkAgent(EpisodicAgent):
     def tell(self, walk: Walk, score: float) -> None:
         """Learn the score of a proposed walk."""
 
+    def fresh(self, known: Container[Walk]) -> Walk:
+        """Return a random walk, drawn decision by decision; a known one only where none is new."""
+        for _ in range(DRAWS):
+            walk = self.space.sample(self.rng)
+            if walk not in known:
+                break
+        return walk
+
     def options(self) -> dict[str, Any]:
         """Return the reset options of the episode that plays the proposed walk."""
         return {}
@@ -54,7 +65,7 @@ class WalkAgent(EpisodicAgent):
         state: Any = self.env.unwrapped.state  # type: ignore[attr-defined]
         done = len(state.walk)
         if self.edits or state.walk != self.best[:done] or done == len(self.best):
-            return int(self.rng.choice(np.flatnonzero(mask)))
+            return random_legal(self.rng, mask)
         return self.best[done]
 
     def arrays(self) -> dict[str, NDArray[Any]]:

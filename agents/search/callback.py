@@ -38,7 +38,8 @@ class SearchCallback(BaseCallback):
 
     def _on_step(self) -> bool:
         for trial in self.tracker.trials[self._seen :]:
-            self._log(trial)
+            if self.logger.output_formats:
+                self._log(trial)
             if self.progress is not None:
                 self.progress.show(self.tracker, trial)
         self._seen = len(self.tracker.trials)
