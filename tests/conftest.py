@@ -38,6 +38,7 @@ REGISTERED: dict[str, Iterable[str]] = {
     "layer_kind": LAYERS,
     "env_id": [row.id for row in ENVIRONMENTS],
     "construct_id": [row.id for row in ENVIRONMENTS if mdp_of(row.kwargs) == "construct"],
+    "table_id": [row.id for row in ENVIRONMENTS if "table" in row.kwargs],
 }
 LARGE_SPACES = [name for name in SPACES if name.startswith("metaqnn-")]
 OTHER_SPACES = [name for name in SPACES if name not in LARGE_SPACES]

@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from conftest import free_settings
 from gymnasium.utils.env_checker import data_equivalence as equal
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from vector_doubles import Counted, Prefixes
@@ -20,7 +21,6 @@ from nas_env.lanes.states import StateLanes
 from nas_env.lanes.tree import TreeLanes
 from nas_env.lanes.walks import WalkLanes
 from nas_env.mdp import ILLEGAL_MODES
-from nas_env.spaces import SPACES
 from nas_env.vector import NASVectorEnv
 
 MODES = ("NextStep", "SameStep")
@@ -28,12 +28,12 @@ LANES = 4
 
 
 def vector(env_id: str, mode: str, **settings: Any) -> Any:
-    settings = {"evaluator": "synthetic", **settings}
+    settings = {**free_settings(env_id), **settings}
     return gym.make_vec(env_id, num_envs=LANES, autoreset_mode=mode, **settings)
 
 
 def singles(env_id: str, mode: str, **settings: Any) -> Any:
-    settings = {"evaluator": "synthetic", **settings}
+    settings = {**free_settings(env_id), **settings}
     reset = {"autoreset_mode": AutoresetMode(mode)}
     return gym.make_vec(
         env_id, num_envs=LANES, vectorization_mode="sync", vector_kwargs=reset, **settings
@@ -114,18 +114,21 @@ def test_every_mode_of_illegal_actions(env_id: str, illegal: str, mode: str) -> 
     assert_episodes_went_by(seen, mode)
 
 
-@pytest.mark.parametrize("space", list(SPACES))
 @pytest.mark.parametrize("mode", MODES)
 def test_every_space_with_a_limit(
-    make_env: Callable[..., Any], construct_id: str, space: str, mode: str
+    make_env: Callable[..., Any], construct_id: str, any_space: str | None, mode: str
 ) -> None:
-    cheapest: Any = make_env(construct_id, space=space).unwrapped.space.automaton().cheapest
-    one = vector(construct_id, mode, space=space, max_params=6 * int(cheapest[0]))
-    parts = {"space": one.template.space, "task": one.template.task}  # compiled once
-    several = singles(construct_id, mode, **parts)
-    assert_same(one, several, 40)
+    how: dict[str, Any] = {} if any_space is None else {"space": any_space}
+    cheapest = make_env(construct_id, **how).unwrapped.space.automaton().cheapest
+    if cheapest is None:
+        pytest.skip("this space has no additive cost")
+    how["max_params"] = int(cheapest[0]) * (6 if any_space else 1) + 30_000 * (any_space is None)
+    one = vector(construct_id, mode, **how)
+    if any_space is not None:
+        how = {"space": one.template.space, "task": one.template.task}  # compiled once
+    assert_same(one, singles(construct_id, mode, **how), 40)
     for observation in ("features", "state"):
-        few = {**parts, "observation": observation}
+        few = {**how, "observation": observation}
         assert_same(vector(construct_id, mode, **few), singles(construct_id, mode, **few), 20)
 
 
@@ -164,6 +167,33 @@ def test_training_seeds_and_fidelity_are_those_of_each_lane(
     assert rewards[0] != rewards[1] != rewards[2]
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("env_id", "settings", "fidelity"),
+    [
+        ("NASBench201-v0", {"dataset": "imagenet16-120"}, 200),
+        ("NASBench201-v0", {"fidelity": 200, "hardware": "all"}, 12),
+        ("NASBench201-v0", {"mdp": "edit"}, 200),
+        ("NASBenchMacro-v0", {"run": "random"}, None),
+        ("NASBenchMacro-v0", {"run": 2, "illegal": "stay"}, None),
+        ("NASBenchMacro-v0", {"run": "random", "illegal": "terminate"}, None),
+    ],
+)
+def test_tables_with_their_settings(
+    env_id: str, settings: dict[str, Any], fidelity: int | None, mode: str
+) -> None:
+    one, several = (make(env_id, mode, **settings) for make in (vector, singles))
+    assert_episodes_went_by(assert_same(one, several, 40, seed=1), mode)
+    assert_same(one, several, 40, seed=2, options={"fidelity": fidelity})
+
+
+def test_tables_are_looked_up(table_id: str) -> None:
+    lanes = vector(table_id, "NextStep").lanes
+    assert type(lanes) is TreeLanes
+    assert lanes.rewards is not None
+    assert lanes.rewards.any()
+
+
 def test_lanes_with_different_training_seeds_get_different_rewards() -> None:
     rewards = {}
     for draws in (False, True):
@@ -192,7 +222,7 @@ def test_options_are_those_of_the_single_environment(mode: str) -> None:
 def test_a_lane_is_a_single_environment_with_its_seed(env_id: str) -> None:
     env = vector(env_id, "SameStep")
     for seed, seeds in ((11, range(11, 11 + LANES)), ([4, 9, 4, 0], [4, 9, 4, 0])):
-        lanes = [gym.make(env_id, evaluator="synthetic") for _ in range(LANES)]
+        lanes = [gym.make(env_id, **free_settings(env_id)) for _ in range(LANES)]
         observations, infos = env.reset(seed=seed)
         for lane, (single, own) in enumerate(zip(lanes, seeds, strict=True)):
             observation, info = single.reset(seed=own)
@@ -342,7 +372,7 @@ def test_gymnasium_wrappers_take_it() -> None:
 def test_gymnasium_makes_it_without_a_warning(
     env_id: str, recwarn: pytest.WarningsRecorder
 ) -> None:
-    env = gym.make_vec(env_id, num_envs=3, evaluator="synthetic")
+    env = gym.make_vec(env_id, num_envs=3, **free_settings(env_id))
     assert env.num_envs == 3
     assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
     observations, _ = env.reset(seed=0)
