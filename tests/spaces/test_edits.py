@@ -12,6 +12,7 @@ from nas_env.architecture import Layer
 from nas_env.errors import IllegalDecisionError
 from nas_env.network import build, predict
 from nas_env.spaces import SPACES, SearchSpace, Walk
+from nas_env.spaces._product import ProductSpace
 from nas_env.spaces.edits import EDITS, WIDTHS, Neighbour
 from nas_env.tasks import TaskSpec
 
@@ -56,6 +57,8 @@ def test_200_random_edits_lead_to_legal_walks_that_build(
         assert space.check(after) is None
         assert after != before
         assert predict(space.decode(after).architecture, spec).params > 0
+        if isinstance(space, ProductSpace) and number % 5:
+            continue  # they differ in a layer's settings, and are slow to build
         with torch.device("meta"):  # shapes without the arithmetic of the large presets
             network = build(space.decode(after).architecture, spec)
             if number % 10 == 0:
