@@ -70,12 +70,13 @@ def make_table_env(
         given = {"objective": objective or "accuracy", "budget": budget, "max_params": max_params}
         return NASEnv(**{"space": table, "evaluator": evaluator, **given, **settings})
     found = make_table(table, reward, report, needs)
+    space = found.make_space(max_params)  # refuses a limit that it cannot keep
     task = TableTask(found)
     tabular = Tabular(task, "auto", "float32", reward, report, run, hardware, max_params)
     limits = _budget(found, reward, fidelity, budget)
     tabular.view(limits)  # refuses an unknown fidelity now
     return NASEnv(
-        space=found.make_space(max_params),
+        space=space,
         task=task,
         evaluator=tabular,
         objective=objective or column_reward(found, tabular),

@@ -1,0 +1,160 @@
+"""Anybody's table: what a file may look like, and what is said of one that may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv, parquet
+
+from nas_env.errors import InvalidDataError, InvalidSettingError, NASError, UnknownNameError
+from nas_env.spaces.automaton import compile_space
+from nas_env.spaces.trie import TrieSpace
+
+GOOD: dict[str, list[Any]] = {
+    "op": ["a", "a", "b", "b"],
+    "width": [8, 16, 8, 16],
+    "valid": [0.1, 0.4, 0.3, 0.2],
+    "milliseconds": [4.0, 1.0, 2.0, 3.0],
+    "gap": [1.0, float("nan"), 2.0, 3.0],
+    "name": ["w", "x", "y", "z"],
+}
+
+
+def write(folder: Path, suffix: str = ".parquet", **columns: list[Any]) -> Path:
+    path = folder / f"mine{suffix}"
+    table = pa.table({**GOOD, **columns})
+    if suffix == ".csv":
+        csv.write_csv(table, path)
+    else:
+        parquet.write_table(table, path)
+    return path
+
+
+def make(path: Path, **settings: Any) -> gym.Env[Any, Any]:
+    usual = {"decisions": ["op", "width"], "reward": "valid"}
+    return gym.make("NASTable-v0", path=path, **{**usual, **settings})
+
+
+def play(env: gym.Env[Any, Any], *labels: str) -> dict[str, Any]:
+    """Take decisions by label and return the last info with the last step's end."""
+    options = [x.label for x in env.unwrapped.space.options()]  # type: ignore[attr-defined]
+    env.reset(seed=0)
+    for label in labels:
+        _, reward, terminated, _, info = env.step(options.index(label))
+        assert not info["illegal_action"]
+    return {"reward": reward, "over": terminated, **info["evaluation"]}
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_every_row_is_a_walk_with_its_numbers(tmp_path: Path, suffix: str) -> None:
+    env = make(write(tmp_path, suffix), report="-milliseconds")
+    inner: Any = env.unwrapped
+    assert [x.label for x in inner.space.options()] == ["8", "16", "a", "b"]
+    assert inner.space.size() == 4
+    for op, width, valid, time in zip(*list(GOOD.values())[:4], strict=True):
+        found = play(env, op, str(width))
+        assert found["over"]
+        assert found["reward"] == found["score"] == valid
+        assert found["report"] == -time
+        assert found["regret_reward"] == pytest.approx(0.4 - valid)
+        assert found["regret_report"] == pytest.approx(time - 1)
+        assert "accuracy" not in found
+
+
+def test_the_reward_may_be_any_number(tmp_path: Path) -> None:
+    env = make(write(tmp_path), reward="-milliseconds")
+    assert env.unwrapped.objective.bounds == (-4.0, -1.0)  # type: ignore[attr-defined]
+    found = play(env, "a", "16")
+    assert (found["reward"], found["regret_reward"]) == (-1.0, 0.0)
+
+
+def test_a_blank_ends_a_shorter_walk(tmp_path: Path) -> None:
+    env = make(write(tmp_path, width=[8, None, 8, 16]))
+    assert play(env, "a", "8")["reward"] == 0.1
+    assert play(env, "a", "stop")["reward"] == 0.4  # it is the beginning of another walk
+    alone = make(write(tmp_path, width=[8, None, 8, 16], op=["a", "c", "b", "b"]))
+    assert play(alone, "c")["reward"] == 0.4
+
+
+@pytest.mark.parametrize(
+    ("columns", "settings", "error", "message"),
+    [
+        ({}, {"decisions": []}, InvalidSettingError, "needs decisions and a reward"),
+        ({}, {"reward": None}, InvalidSettingError, "needs decisions and a reward"),
+        ({}, {"decisions": ["op", "widht"]}, UnknownNameError, "'widht'. Did you mean 'width'"),
+        ({}, {"reward": "vald"}, UnknownNameError, "'vald'. Did you mean 'valid'"),
+        ({}, {"report": "-tset"}, UnknownNameError, "'tset'"),
+        ({}, {"reward": "name"}, InvalidDataError, "'name' holds no numbers. Choose: valid"),
+        ({}, {"reward": "gap"}, InvalidDataError, "'gap' has no number in row 1"),
+        ({}, {"decisions": ["op"]}, InvalidDataError, "row 0 stand there 2 times"),
+        ({"op": ["a", None, "b", "b"]}, {}, InvalidDataError, "row 1 has a blank in 'op'"),
+        (
+            {"op": [None, "a", "b", "b"], "width": [None, 8, 8, 16]},
+            {},
+            InvalidDataError,
+            "row 0 has no decision at all",
+        ),
+        ({}, {"dataset": "cora"}, InvalidSettingError, "NASTable-v0 needs path=FILE"),
+        ({}, {"max_params": 5}, InvalidSettingError, "no additive cost"),
+        ({}, {"evaluator": "training"}, InvalidSettingError, "cannot be built"),
+        ({}, {"fidelity": 2}, InvalidSettingError, "no fidelity of 2 epochs"),
+    ],
+)
+def test_what_cannot_work_is_refused(
+    tmp_path: Path,
+    columns: dict[str, list[Any]],
+    settings: dict[str, Any],
+    error: type[NASError],
+    message: str,
+) -> None:
+    path = write(tmp_path, **columns)
+    with pytest.raises(error, match=message):
+        make(path, **settings)
+
+
+def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDataError, match="no such file"):
+        make(tmp_path / "absent.csv")
+    for name in ("broken.parquet", "broken.csv"):
+        (tmp_path / name).write_bytes(b"\x00\x01not a table\n\n,,,\n1,2\n")
+        with pytest.raises(InvalidDataError, match="not a readable"):
+            make(tmp_path / name)
+    empty = pa.table({"op": pa.array([], pa.string()), "valid": pa.array([], pa.float64())})
+    parquet.write_table(empty, tmp_path / "empty.parquet")
+    with pytest.raises(InvalidDataError, match="has no rows"):
+        make(tmp_path / "empty.parquet")
+
+
+def test_a_path_is_needed() -> None:
+    with pytest.raises(InvalidSettingError, match="NASTable-v0 needs path=FILE"):
+        gym.make("NASTable-v0", reward="valid")
+
+
+def test_the_trie_is_what_compiling_would_give() -> None:
+    rng = np.random.default_rng(0)
+    walks = np.unique(rng.integers(0, 4, size=(60, 5)), axis=0)
+    walks[::3, 4] = -1
+    walks = np.unique(walks, axis=0)
+    keep = [
+        i for i, w in enumerate(walks) if w[4] < 0 or (*w[:4], -1) not in set(map(tuple, walks))
+    ]
+    space = TrieSpace("probe", rng.permutation(walks[keep]), list("abcd"), list("12345"))
+    ours, generic = space.automaton(), compile_space(space)
+    assert ours.states == generic.states
+    assert np.array_equal(ours.next_state, generic.next_state)
+    assert np.array_equal(ours.final, generic.final)
+    assert ours.walks == generic.walks
+    assert list(space.enumerate()) == sorted(
+        tuple(x for x in w.tolist() if x >= 0) for w in walks[keep]
+    )
+
+
+def test_a_trie_refuses_what_is_no_list_of_walks() -> None:
+    for walks in ([[0, 1], [0, 1]], [[0, -1], [0, 1]]):
+        with pytest.raises(InvalidSettingError, match="stands there twice, or is the beginning"):
+            TrieSpace("probe", np.array(walks), ["a", "b"], ["1", "2"])
