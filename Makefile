@@ -49,7 +49,7 @@ check: lint type test  ## Lint, types and tests.
 bench: $(DEV_STAMP)  ## Measure, and write the pages under docs/benchmarks; ARGS names some.
 	$(BIN)/python scripts/bench.py $(ARGS)
 
-data: $(DEV_STAMP)  ## Make the embedded data sets again from scikit-learn.
+data: $(DEV_STAMP)  ## Make the embedded data sets again from scikit-learn and MNIST.
 	$(BIN)/python scripts/make_embedded_data.py
 
 clean:  ## Remove caches and the virtual environment; runs are kept.

@@ -107,14 +107,28 @@ def check_main_job(out: Path) -> None:
 
 
 def check_embedded_data(out: Path) -> None:
-    shipped = sorted((ROOT / "nas_env" / "data").glob("*.npz"))
-    assert [path.name for path in sorted(out.glob("made/*"))] == [path.name for path in shipped]
-    for path in shipped:
+    made = {path.name for path in out.glob("made/*")}
+    mnist = (ROOT.parent / "shared" / "data" / "mnist_15k.npz").is_file()  # else left as it is
+    assert made == {"digits.npz", "wine.npz"} | ({"mnist_small.npz"} if mnist else set())
+    for path in (ROOT / "nas_env" / "data" / name for name in sorted(made)):
         with np.load(path) as old, np.load(out / "made" / path.name) as new:
             assert old.files == new.files
             for key in old.files:
                 assert old[key].dtype == new[key].dtype
                 assert np.array_equal(old[key], new[key])
+
+
+def check_chain_page(out: Path) -> None:
+    with np.load(ROOT / "nas_env" / "data" / "chain_bench.npz") as arrays:
+        scores = arrays["hits"][:, :, -1].mean(axis=1) / arrays["sizes"][0]
+    quantiles = table(out / "chain.md")[0]
+    assert quantiles[0] == "validation, %"
+    assert number(quantiles[1]) == round(100 * scores.min(), 2)
+    assert number(quantiles[-1]) == round(100 * scores.max(), 2)
+    places = table(out / "chain.md", 1)
+    assert [row[0] for row in places][:3] == ["1", "2", "5"]
+    assert number(places[0][1]) == number(quantiles[-1])
+    assert {path.name for path in (out / "chain").iterdir()} == {"scores.png", "landscape.png"}
 
 
 def check_edits(out: Path) -> None:
@@ -180,6 +194,7 @@ TRIES = {
         "--output {out}",
         check_training,
     ),
+    "scripts/chain_table_page.py": Try("--output {out}/chain.md", check_chain_page),
     "scripts/compare_edits.py": Try(f"{EDITS} --seeds 2 --workers 1", check_edits),
     "scripts/compress.py": Try(
         "--agents random --evaluations 2 --epochs 1 --seeds 2 --latency-repeats 2 "
@@ -205,6 +220,7 @@ TRIES = {
     ),
 }
 TESTED_ELSEWHERE = {
+    "scripts/make_chain_table.py": "tests/scripts/test_chain_table.py",
     "scripts/search.py": "tests/scripts/test_search.py",
     "scripts/integrations/cleanrl_ppo.py": "tests/integrations/test_cleanrl.py",
 }
