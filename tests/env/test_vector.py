@@ -169,7 +169,7 @@ def test_training_seeds_and_fidelity_are_those_of_each_lane(
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    ("env_id", "settings", "fidelity"),
+    ("name", "settings", "fidelity"),
     [
         ("NASBench201-v0", {"dataset": "imagenet16-120"}, 200),
         ("NASBench201-v0", {"fidelity": 200, "hardware": "all"}, 12),
@@ -180,9 +180,9 @@ def test_training_seeds_and_fidelity_are_those_of_each_lane(
     ],
 )
 def test_tables_with_their_settings(
-    env_id: str, settings: dict[str, Any], fidelity: int | None, mode: str
+    name: str, settings: dict[str, Any], fidelity: int | None, mode: str
 ) -> None:
-    one, several = (make(env_id, mode, **settings) for make in (vector, singles))
+    one, several = (make(name, mode, **settings) for make in (vector, singles))
     assert_episodes_went_by(assert_same(one, several, 40, seed=1), mode)
     assert_same(one, several, 40, seed=2, options={"fidelity": fidelity})
 
