@@ -18,6 +18,7 @@ BENCHMARKS = {
     "startup": ["--repeats", "2"],
     "memory": ["--repeats", "1", "--evaluations", "2", "--epochs", "1", "--retrain-seeds", "1"],
     "steps": ["--repeats", "2", "--steps", "500"],
+    "tables": ["--repeats", "1"],
     "training": ["--repeats", "2", "--epochs", "1", "--mnist-epochs", "1", "--networks", "1"],
 }
 """Name of each script, and the arguments that make it short."""

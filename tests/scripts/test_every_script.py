@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from nas_env.registration import ENVIRONMENTS
+
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted(
     path.relative_to(ROOT).as_posix()
@@ -71,6 +73,16 @@ def check_steps(out: Path) -> None:
     assert [row[3] for row in rows if row[0].startswith("CartPole")] == ["1.00 (1.00 to 1.00)"]
     assert sum(row[0].startswith("NAS-v0") for row in rows) == len(rows) - 1 == 8
     assert all(number(row[1]) > 1 and number(row[2]) > 0 for row in rows)
+
+
+def check_tables(out: Path) -> None:
+    rows = table(out / "tables.md")
+    assert {row[0].strip("`") for row in rows} == {
+        row.id
+        for row in ENVIRONMENTS
+        if "table" in row.kwargs and row.id != "NASTable-v0"  # a file of anybody's
+    }
+    assert all(0 < number(row[1]) < 60 and 10 < number(row[2]) < 1000 for row in rows)
 
 
 def check_training(out: Path) -> None:
@@ -189,6 +201,7 @@ TRIES = {
     ),
     "scripts/bench/startup.py": Try("--repeats 1 --output {out}", check_startup),
     "scripts/bench/steps.py": Try("--repeats 1 --steps 200 --output {out}", check_steps),
+    "scripts/bench/tables.py": Try("--repeats 1 --output {out}", check_tables),
     "scripts/bench/training.py": Try(
         "--repeats 1 --epochs 1 --mnist-epochs 1 --networks 1 --mnist {out}/images.npz "
         "--output {out}",
@@ -221,6 +234,7 @@ TRIES = {
 }
 TESTED_ELSEWHERE = {
     "scripts/make_chain_table.py": "tests/scripts/test_chain_table.py",
+    "scripts/make_tables.py": "tests/scripts/test_make_tables.py",
     "scripts/search.py": "tests/scripts/test_search.py",
     "scripts/integrations/cleanrl_ppo.py": "tests/integrations/test_cleanrl.py",
 }
