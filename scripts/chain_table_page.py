@@ -252,10 +252,10 @@ def kinds(table: Table) -> Iterator[str]:
     groups: dict[str, list[int]] = {}
     for row, walk in enumerate(table.walks):
         first, last = labels[walk[0]], labels[walk[-2]]
-        for name in (f"{len(walk) - 1} layers", f"first: {first}", f"last: {last}"):
+        for name in (f"depth {len(walk) - 1}", f"first: {first}", f"last: {last}"):
             groups.setdefault(name, []).append(row)
     body = []
-    for name, rows in sorted(groups.items(), key=lambda item: (item[0][0].isalpha(), item[0])):
+    for name, rows in sorted(groups.items()):
         part = table.mean[rows]
         cells = (percent(part.mean()), percent(part.min()), percent(part.max()))
         body.append((name, f"{len(rows):,}", *cells))
