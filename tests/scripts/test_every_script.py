@@ -205,6 +205,10 @@ TRIES = {
     ),
 }
 TESTED_ELSEWHERE = {
+    "scripts/benchmark.py": "tests/benchmark/test_benchmark.py",
+    "scripts/leaderboard.py": "tests/benchmark/test_benchmark.py",
+    "scripts/nb201_protocol.py": "tests/benchmark/test_replay.py",
+    "scripts/replay.py": "tests/benchmark/test_replay.py",
     "scripts/search.py": "tests/scripts/test_search.py",
     "scripts/integrations/cleanrl_ppo.py": "tests/integrations/test_cleanrl.py",
 }
