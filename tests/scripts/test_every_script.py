@@ -167,6 +167,18 @@ def check_compression(out: Path) -> None:
     assert (out / "store.sqlite").is_file()
 
 
+def check_sweep(out: Path) -> None:
+    page = out / "sweep.md"
+    for agent, settings in enumerate((9, 5)):  # reinforce, masked-dqn
+        rows = table(page, agent)
+        assert len(rows) == settings
+        assert rows[0][0] == "as stored"
+        assert all(row[-1] == "2" for row in rows)  # one search in each of two landscapes
+        assert all(number(row[2]) >= number(row[1]) for row in rows)
+    assert "--spaces strings-3x3 chain" in page.read_text()
+    assert "Known: reinforce" in run("scripts/sweep.py --agents ppoo", out, code=2).stderr
+
+
 def check_walkthrough(out: Path) -> None:
     names = {path.name for path in (out / "walk").iterdir()}
     assert names == {"free.svg", "free.png", "trained.svg", "trained.png"}
@@ -224,6 +236,11 @@ TRIES = {
         "{out}/run --output {out}/q",
         check_q_table,
         (f"{Q_LEARNING} --evaluator synthetic --evaluations 20 --output {{out}}/run",),
+    ),
+    "scripts/sweep.py": Try(
+        "--agents reinforce masked-dqn --spaces strings-3x3 chain --seeds 1 --cheap-seeds 1 "
+        "--evaluations 5 --output {out}/sweep.md",
+        check_sweep,
     ),
     "scripts/walkthrough.py": Try(
         "--free-episodes 20 --episodes 2 --edits 2 --seeds 2 --epochs 1 "

@@ -1,0 +1,338 @@
+"""Try hyper-parameters of the learning agents on made-up landscapes, and write docs/sweep.md.
+
+The landscapes are those of the evaluator `synthetic` with seeds that no test uses. No table, no
+trained network has a say, so the settings that win here are chosen before any result is seen.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+import torch
+import tyro
+from numpy.typing import NDArray
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+
+import nas_env  # noqa: F401 - registers the environments
+from agents import make_agent, observation_of
+from agents.search.provenance import versions
+from nas_env.architecture import Architecture, Candidate, Layer
+from nas_env.evaluation import Budget
+from nas_env.evaluators.synthetic import Synthetic
+from nas_env.resolve import make_space, make_task
+from nas_env.spaces import SPACES, Choice, Option, SearchSpace, Walk
+from nas_env.wrappers import Limits, TrackSearch
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = 1000  # random networks that say what is usual in a landscape
+EPISODES = 5  # a search ends after so many times its limit in episodes
+CHEAP = ("q-learning", "reinforce")
+
+Setting = dict[str, Any]
+ON_POLICY: list[Setting] = [
+    {},
+    {"learning_rate": 0.001},
+    {"learning_rate": 0.01},
+    {"n_steps": 32, "batch_size": 32},
+    {"n_steps": 32, "batch_size": 32, "learning_rate": 0.01},
+    {"ent_coef": 0.05},
+]
+OFF_POLICY: list[Setting] = [
+    {},
+    {"learning_rate": 0.003},
+    {"exploration_fraction": 0.3},
+    {"target_update_interval": 30},
+    {"target_update_interval": 30, "learning_rate": 0.003, "exploration_fraction": 0.3},
+]
+GRID: dict[str, list[Setting]] = {
+    "reinforce": [
+        {},
+        {"learning_rate": 0.03},
+        {"learning_rate": 0.1},
+        {"learning_rate": 0.2},
+        {"normalise": True, "learning_rate": 0.03},
+        {"normalise": True, "learning_rate": 0.1},
+        {"normalise": True, "learning_rate": 0.2},
+        {"normalise": True, "learning_rate": 0.1, "entropy": 0.1},
+        {"normalise": True, "learning_rate": 0.2, "entropy": 0.1},
+    ],
+    "q-learning": [
+        {},
+        {"learning_rate": 0.1},
+        {"initial_value": "optimistic"},
+        {"initial_value": "optimistic", "learning_rate": 0.1},
+        {"schedule": [[1.0, 1], [0.1, 9]]},
+        {"schedule": [[1.0, 1], [0.1, 9]], "learning_rate": 0.1},
+        {"schedule": [[0.1, 1]], "initial_value": "optimistic", "learning_rate": 0.1},
+    ],
+    "reinforce-lstm": [
+        {},
+        {"learning_rate": 0.002},
+        {"learning_rate": 0.005},
+        {"normalise": True},
+        {"normalise": True, "learning_rate": 0.002},
+        {"normalise": True, "learning_rate": 0.005},
+        {"normalise": True, "learning_rate": 0.002, "entropy": 0.1},
+        {"normalise": True, "learning_rate": 0.005, "batch_size": 4},
+    ],
+    "a2c": [
+        {},
+        {"learning_rate": 0.002},
+        {"learning_rate": 0.005},
+        {"n_steps": 20, "learning_rate": 0.002},
+        {"n_steps": 20, "learning_rate": 0.005},
+        {"ent_coef": 0.05},
+    ],
+    "ppo": ON_POLICY,
+    "maskable-ppo": ON_POLICY,
+    "dqn": OFF_POLICY,
+    "masked-dqn": OFF_POLICY,
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Command line of this script."""
+
+    agents: tuple[str, ...] = tuple(GRID)
+    """Which agents."""
+    spaces: tuple[str, ...] = ("chain", "strings-6x5", "strings-8x3")
+    """Which spaces the landscapes are over: registered ones, or strings-LENGTHxOPTIONS."""
+    seeds: int = 4
+    """Landscapes over each space, from seed 1; each is searched with the same seed."""
+    cheap_seeds: int = 16
+    """The same for agents without a neural network."""
+    evaluations: int = 300
+    """New networks of each search."""
+    workers: int = 2
+    """Searches at once."""
+    output: Path = ROOT / "docs" / "sweep.md"
+    """The page."""
+
+
+class Strings(SearchSpace):
+    """So many decisions, each between as many options; every prefix is a state of its own.
+
+    Each decision is a linear layer of a width that no other decision has, so that `synthetic` gives
+    every option at every position, and every pair of neighbours, a value of its own.
+    """
+
+    modality, input_shape, num_outputs = "vector", (13,), 3
+
+    def __init__(self, length: int, options: int) -> None:
+        self.name = f"strings-{length}x{options}"
+        self.num_decisions, self.max_length = options, length
+        self.offered = tuple(Option(f"option {x}") for x in range(options))
+
+    def start(self) -> Walk:
+        """Return the empty walk."""
+        return ()
+
+    def choice(self, state: Any) -> Choice | None:
+        """Return all options; None at the full length."""
+        legal = tuple(range(self.num_decisions))
+        done = len(state) == self.max_length
+        return None if done else Choice(f"decision {len(state) + 1}", legal, self.offered)
+
+    def follow(self, state: Any, decision: int) -> Walk:
+        """Return the longer walk."""
+        return (*state, decision)
+
+    def assemble(self, walk: Walk) -> Candidate:
+        """Return the network that stands for the walk."""
+        return Candidate(self.partial(walk), walk=walk)
+
+    def partial(self, walk: Walk) -> Architecture:
+        """Return one layer a decision."""
+        widths = [1 + self.num_decisions * place + option for place, option in enumerate(walk)]
+        return Architecture(tuple(Layer.of("linear", units=width) for width in widths))
+
+
+class Job(NamedTuple):
+    """One search: agent, number in the grid, space, seed of landscape and agent."""
+
+    agent: str
+    number: int
+    space: str
+    seed: int
+
+
+class Row(NamedTuple):
+    """What a search reached, in standard deviations above the mean of random networks."""
+
+    job: Job
+    anytime: float
+    final: float
+    unique: int
+
+
+class Stop(BaseCallback):
+    """Ends learning at the limit, or where too many episodes found too little that is new."""
+
+    def __init__(self, tracker: TrackSearch, episodes: int) -> None:
+        super().__init__()
+        self.tracker, self.episodes = tracker, episodes
+
+    def _on_step(self) -> bool:
+        return self.tracker.finished is None and self.tracker.episodes < self.episodes
+
+
+@cache
+def landscape(space_name: str, seed: int) -> tuple[SearchSpace, Synthetic]:
+    """Return a space and the evaluator that makes up scores for it."""
+    if space_name.startswith("strings-"):
+        length, options = map(int, space_name.removeprefix("strings-").split("x"))
+        return Strings(length, options), Synthetic(make_task("mlp", None, None), seed=seed)
+    task = make_task(space_name, None, None)
+    return make_space(space_name, task, None), Synthetic(task, seed=seed)
+
+
+@cache
+def usual(space_name: str, seed: int) -> tuple[float, float]:
+    """Return mean and standard deviation of random networks, drawn decision by decision."""
+    space, evaluator = landscape(space_name, seed)
+    rng = np.random.default_rng(seed)
+    candidates = [space.assemble(space.sample(rng)) for _ in range(SAMPLE)]
+    scores = [x.metrics["accuracy"] for x in evaluator.evaluate(candidates, Budget())]
+    return float(np.mean(scores)), float(np.std(scores))
+
+
+def best_so_far(tracker: TrackSearch, evaluations: int) -> NDArray[np.float64]:
+    """Return (evaluations,) the best score after each new network; the last one to the end."""
+    scores = [trial.score for trial in tracker.trials if trial.new][:evaluations]
+    curve = np.maximum.accumulate(scores)
+    return np.pad(curve, (0, evaluations - len(curve)), mode="edge")
+
+
+def search(job: Job, setting: Setting, evaluations: int) -> Row:
+    """Run one search."""
+    torch.set_num_threads(1)
+    space, evaluator = landscape(job.space, job.seed)
+    task = SPACES.get(job.space).default_task if job.space in SPACES else "wine"
+    observation = observation_of(job.agent, "NAS-v0")
+    env = gymnasium.make(
+        "NAS-v0", space=space, task=task, evaluator=evaluator, observation=observation
+    )
+    tracker = TrackSearch(env, Limits(evaluations=evaluations))
+    agent = make_agent(job.agent, tracker, job.seed, **setting)
+    agent.set_logger(Logger(folder=None, output_formats=[]))
+    agent.learn(10**9, Stop(tracker, EPISODES * evaluations))
+    mean, sd = usual(job.space, job.seed)
+    curve = (best_so_far(tracker, evaluations) - mean) / sd
+    return Row(job, float(curve.mean()), float(curve[-1]), tracker.evaluations)
+
+
+def jobs(settings: Settings) -> list[tuple[Job, Setting]]:
+    """Return every search of the sweep, random search first."""
+    found: list[tuple[Job, Setting]] = []
+    for name in ("random", *settings.agents):
+        cheap = name in CHEAP or name == "random"
+        seeds = range(1, 1 + (settings.cheap_seeds if cheap else settings.seeds))
+        for number, setting in enumerate(GRID.get(name, [{}])):
+            found += [(Job(name, number, x, s), setting) for x in settings.spaces for s in seeds]
+    return found
+
+
+def main(settings: Settings) -> int:
+    """Run the sweep and write the page."""
+    for name in settings.agents:
+        if name not in GRID:
+            print(f"No grid for agent {name!r}. Known: {', '.join(GRID)}.", file=sys.stderr)
+            return 2
+    todo, rows = jobs(settings), []
+    with ProcessPoolExecutor(settings.workers) as pool:
+        futures = [pool.submit(search, *job, settings.evaluations) for job in todo]
+        for count, future in enumerate(as_completed(futures), start=1):
+            rows.append(future.result())
+            if count % 20 == 0 or count == len(todo):
+                print(f"{count}/{len(todo)} searches")
+    part = settings.output.with_name(settings.output.name + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text(page(sorted(rows), settings), encoding="utf-8")
+    os.replace(part, settings.output)
+    print(settings.output.read_text("utf-8"))
+    return 0
+
+
+def page(rows: Sequence[Row], settings: Settings) -> str:
+    """Return the page."""
+    random = {row.job[2:]: row for row in rows if row.job.agent == "random"}
+    parts = [INTRODUCTION.format(**header(settings))]
+    for name in settings.agents:
+        own = [row for row in rows if row.job.agent == name]
+        lines = [f"## {name}", "", *HEAD]
+        stored = {row.job[2:]: row for row in own if row.job.number == 0}
+        for number, group in groupby(own, key=lambda row: row.job.number):
+            found = list(group)
+            setting = GRID[name][number]
+            label = ", ".join(f"{key} {value}" for key, value in setting.items()) or "as stored"
+            cells = [
+                spread([row.anytime for row in found]),
+                spread([row.final for row in found]),
+                spread([row.anytime - random[row.job[2:]].anytime for row in found]),
+                spread([row.anytime - stored[row.job[2:]].anytime for row in found])
+                if number
+                else "",
+                f"{np.mean([row.unique for row in found]):.0f}",
+                str(len(found)),
+            ]
+            lines.append(f"| {label} | {' | '.join(cells)} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+HEAD = (
+    "| settings | mean best | last best | against random | against stored | new | searches |",
+    "| --- | --- | --- | --- | --- | ---: | ---: |",
+)
+INTRODUCTION = """# Sweep of hyper-parameters
+
+Made by `{command}` on {machine}, {versions}.
+
+Each search looks for {evaluations} new networks in a landscape of the evaluator `synthetic` over
+{spaces}, with landscape seed and agent seed 1, 2, … ({seeds} over each space, {cheap_seeds} for
+{cheap}); it ends early after {episodes} episodes. Scores are in standard deviations above the mean
+of {sample} random networks of the landscape. "mean best": the best so far, in the mean over the
+queries; "last best": at the end; "against random" and "against stored": differences of "mean best"
+in the same landscapes with the same seed; "new": new networks found. ± is the standard error over
+searches. "as stored" is `agents/hyperparameters.toml` when the sweep ran; other rows say what
+differs from it."""
+
+
+def header(settings: Settings) -> dict[str, Any]:
+    """Return what the introduction names."""
+    found = versions()
+    packages = ("torch", "stable-baselines3", "sb3-contrib")
+    return {
+        "command": " ".join(["python", *sys.argv]),
+        "machine": found["machine"],
+        "versions": ", ".join(f"{name} {found[name]}" for name in packages),
+        "evaluations": settings.evaluations,
+        "spaces": " and ".join(f"`{name}`" for name in settings.spaces),
+        "seeds": settings.seeds,
+        "cheap_seeds": settings.cheap_seeds,
+        "cheap": ", ".join(CHEAP),
+        "episodes": EPISODES * settings.evaluations,
+        "sample": SAMPLE,
+    }
+
+
+def spread(values: Sequence[float]) -> str:
+    """Return mean and standard error."""
+    error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+    return f"{np.mean(values):.3f} ± {error:.3f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Settings)))
