@@ -20,10 +20,9 @@ from agents import AGENTS
 from agents.benchmark.folder import BenchmarkFolder, Plan
 from agents.benchmark.page import write_page
 from agents.benchmark.results import check_name, read_results
-from agents.benchmark.runner import Progress, run_cells
+from agents.benchmark.runner import run_plan
 from agents.benchmark.specs import AgentSpec, EnvSpec, distinct
 from agents.benchmark.statistics import REPEATS
-from agents.search.provenance import versions
 from nas_env.errors import InvalidSettingError, NASError
 from nas_env.registration import ENVIRONMENTS
 
@@ -80,21 +79,17 @@ def run(options: Options) -> int:
     """Play every cell that is not finished, write results and page, and return the exit code."""
     plan = plan_of(options)
     folder = BenchmarkFolder(options.output)
-    with folder.lock():
-        folder.begin(plan, versions())
-        cells = plan.cells()
-        missing = [cell for cell in cells if not folder.has(cell)]
-        progress = Progress(len(missing), len(cells) - len(missing))
-        failed = run_cells(missing, folder, plan.limits, options.processes, progress.show)
-        written = list(folder.merge(options.results))
-        if len(failed) < len(cells):
-            print("making the page ...", file=sys.stderr)
-            page = options.output / "leaderboard.md"
-            written += write_page(*read_results(written[1]), page, written[1], options.repeats)
+    failed = run_plan(plan, folder, options.processes, options.results)
+    written = list(folder.paths(options.results))
+    table, settings = read_results(written[1])
+    if len(table):
+        print("making the page ...", file=sys.stderr)
+        page = options.output / "leaderboard.md"
+        written += write_page(table, settings, page, written[1], options.repeats)
     for path in written:
         print(f"Written: {path}")
     if failed:
-        print(f"{len(failed)} of {len(cells)} cells failed; the same command tries them again.")
+        print(f"{len(failed)} runs failed; the same command tries them again.")
         print(f"The first: {failed[0].cell}: {failed[0].error}")
     return FAILED if failed else 0
 

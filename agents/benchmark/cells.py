@@ -47,6 +47,10 @@ class Stop(BaseCallback):
         self.optimum = False
         self._seen = 0
 
+    def on_step(self) -> bool:
+        """Return whether to go on; asks nothing of the agent, so that any class may call it."""
+        return self._on_step()
+
     def _on_step(self) -> bool:
         trials = self.tracker.trials
         while self._seen < len(trials):

@@ -104,8 +104,8 @@ class BenchmarkFolder:
             InvalidSettingError: It differs from what this folder was begun with.
         """
         known = self.settings
-        others = {x.name for x in self.path.iterdir()} if self.path.is_dir() else set()
-        if not known and others - {LOCK}:
+        here = {x.name for x in self.path.iterdir()} if self.path.is_dir() else set()
+        if not known and here - {LOCK}:
             raise InvalidSettingError(
                 f"Output folder {self.path} is not empty and holds no benchmark. Choose another."
             )
@@ -120,8 +120,16 @@ class BenchmarkFolder:
             for part, value in agent.to_json(plan.envs).items():
                 self._enter(f"agents {agent.label}", entry, part, value)
         entry = {"command": plan.command, "seeds": [*plan.seeds], "versions": versions}
-        data["commands"] = [x for x in data["commands"] if x != entry] + [entry]
+        before = [x for x in data["commands"] if {**x, "seconds": 0} == {**entry, "seconds": 0}]
+        others = [x for x in data["commands"] if x not in before]
+        data["commands"] = [*others, before[0] if before else {**entry, "seconds": 0}]
         (self.path / "cells").mkdir(parents=True, exist_ok=True)
+        self._write("settings.json", json.dumps(data, indent=1))
+
+    def note_seconds(self, seconds: float) -> None:
+        """Add what the last command took to what it took before it was interrupted."""
+        data = self.settings
+        data["commands"][-1]["seconds"] += round(seconds)
         self._write("settings.json", json.dumps(data, indent=1))
 
     def _enter(self, option: str, entry: dict[str, Any], part: str, value: Any) -> None:
@@ -163,17 +171,20 @@ class BenchmarkFolder:
                 for file in sorted(files, key=lambda path: int(path.stem)):
                     yield pq.read_table(file).replace_schema_metadata()
 
-    def merge(self, results: str = "results.parquet") -> tuple[Path, Path]:
-        """Write all rows, and those of `incumbents`, and return the two paths."""
+    def paths(self, results: str = "results.parquet") -> tuple[Path, Path]:
+        """Return the paths of the file of all rows and of the file of the best."""
         full = self.path / results
-        best = full.with_stem("best" if full.stem != "best" else "best-only")
+        return full, full.with_stem("best" if full.stem != "best" else "best-only")
+
+    def merge(self, results: str = "results.parquet") -> None:
+        """Write all rows, and those of `incumbents`."""
+        full, best = self.paths(results)
         writers = [ResultWriter(full, self.settings), ResultWriter(best, self.settings)]
         for table in self.tables():
             writers[0].write(table)
             writers[1].write(incumbents(table))
         for writer in writers:
             writer.close()
-        return full, best
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

@@ -248,7 +248,8 @@ def made(settings: dict[str, Any]) -> list[str]:
     for entry in settings["commands"]:
         seeds = entry["seeds"]
         versions = ", ".join(f"{k} {v}" for k, v in entry["versions"].items())
-        lines += [f"- `{entry['command']}`: seeds {seeds[0]} to {seeds[-1]}; {versions}"]
+        time = f"{entry['seconds'] / 60:,.1f} minutes"
+        lines.append(f"- `{entry['command']}`: seeds {seeds[0]} to {seeds[-1]}, {time}; {versions}")
     return lines
 
 

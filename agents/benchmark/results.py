@@ -66,7 +66,7 @@ class Row(NamedTuple):
 
 def table_of(rows: Sequence[Row]) -> pa.Table:
     """Return rows as a table."""
-    columns = list(zip(*rows, strict=True)) or [[] for _ in SCHEMA]
+    columns: list[Any] = list(zip(*rows, strict=True)) or [[] for _ in SCHEMA]
     arrays = [
         pa.array(column, type=item.type) for column, item in zip(columns, SCHEMA, strict=True)
     ]

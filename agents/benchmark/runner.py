@@ -16,10 +16,13 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from agents.benchmark.cells import Cell, play
-from agents.benchmark.folder import BenchmarkFolder
+from agents.benchmark.folder import BenchmarkFolder, Plan
+from agents.search.provenance import versions
 from nas_env.wrappers import Limits
 
 ORPHANED = 3
+# A server that has imported everything forks the workers; it has no threads that a fork would lose.
+START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ class Worker:
     """A process that plays one cell after another and writes each into the folder."""
 
     def __init__(self, folder: BenchmarkFolder, limits: Limits) -> None:
-        context = multiprocessing.get_context("spawn")
+        context: Any = multiprocessing.get_context(START)
+        if START == "forkserver":
+            context.set_forkserver_preload(["__main__", "agents.benchmark.cells"])
         self.connection, other = context.Pipe()
         self.process = context.Process(target=work, args=(other, folder, limits), daemon=True)
         self.process.start()
@@ -69,6 +74,29 @@ class Worker:
         self.connection.close()
         self.process.terminate()
         self.process.join()
+
+
+def run_plan(
+    plan: Plan, folder: BenchmarkFolder, processes: int, results: str = "results.parquet"
+) -> list[Done]:
+    """Play every cell of a plan that is not finished, merge the results, return the failures.
+
+    Raises:
+        InvalidSettingError: The folder was begun with other settings, or is in use.
+    """
+    limits, cells = plan.limits, plan.cells()
+    started = time.monotonic()
+    with folder.lock():
+        folder.begin(plan, versions())
+        missing = [cell for cell in cells if not folder.has(cell)]
+        progress = Progress(len(missing), len(cells) - len(missing))
+        try:
+            failed = run_cells(missing, folder, limits, processes, progress.show)
+        finally:
+            if missing:
+                folder.note_seconds(time.monotonic() - started)
+        folder.merge(results)
+    return failed
 
 
 def run_cells(

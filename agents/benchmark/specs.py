@@ -20,7 +20,7 @@ from nas_env.registration import ENVIRONMENTS
 from nas_env.registry import unknown_name
 
 LABEL = re.compile(r"([^:=\[\]{}]+)=(.+)", re.DOTALL)
-INTO_PARTS = re.compile(r",(?=\s*[A-Za-z_]\w*\s*=)")  # a comma before the next NAME=
+INTO_PARTS = re.compile(r",(?=\s*[A-Za-z_]\w*\s*=|\s*$)")  # a comma before the next NAME=
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,167 @@
+"""The protocol of the NAS-Bench-201 paper, and its published numbers beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from agents.benchmark.page import made
+from agents.benchmark.replay import decisions, play_walk
+from agents.benchmark.runs import Runs
+from agents.benchmark.specs import EnvSpec
+from nas_env.errors import InvalidSettingError
+
+SEARCHED = "cifar10"
+DATASETS = (SEARCHED, "cifar100", "imagenet16-120")
+NAMES = ("CIFAR-10", "CIFAR-100", "ImageNet16-120")
+TOLERANCE = (0.1, 0.3, 0.3)  # points, within which a mean agrees with the published one
+ENV = f"{SEARCHED}=NASBench201-v0:dataset={SEARCHED}"
+EVOLUTION = "regularized-evolution:population_size=10,sample_size=3"
+RATES = ("0.001", "0.01", "0.05", "0.1", "0.3")
+REINFORCE = tuple(f"reinforce-{rate}=reinforce:learning_rate={rate}" for rate in RATES)
+AGENTS = ("random", f"regularized-evolution={EVOLUTION}", *REINFORCE, "local-search")
+
+
+class Published(NamedTuple):
+    """A row of the paper: mean and standard deviation of each data set's test accuracy, %."""
+
+    words: str
+    means: tuple[float, float, float]
+    spreads: tuple[float, float, float]
+
+
+# Dong and Yang, "NAS-Bench-201", ICLR 2020; 500 runs.
+PUBLISHED = {
+    "random": Published("random search", (93.70, 71.04, 44.57), (0.36, 1.07, 1.25)),
+    "regularized-evolution": Published(
+        "regularised evolution", (93.92, 71.84, 45.54), (0.30, 0.99, 1.03)
+    ),
+    "reinforce": Published("REINFORCE", (93.85, 71.71, 45.24), (0.37, 1.09, 1.18)),
+}
+
+
+class Found(NamedTuple):
+    """Our numbers of an agent.
+
+    Attributes:
+        label: Its label.
+        name: Its registered name.
+        tests: (runs, 3) test accuracy of each run's pick on the data sets, %.
+        episodes: Mean number of networks of a run.
+    """
+
+    label: str
+    name: str
+    tests: NDArray[np.float64]
+    episodes: float
+
+    @property
+    def means(self) -> NDArray[np.float64]:
+        """(3,) means over runs."""
+        return np.asarray(self.tests.mean(axis=0))
+
+    def differences(self) -> NDArray[np.float64] | None:
+        """Return (3,) our means minus the published ones, or None where there are none."""
+        row = PUBLISHED.get(self.name)
+        return None if row is None else self.means - np.array(row.means)
+
+    def agrees(self) -> bool:
+        """Return whether all three means are as near to the published ones as `TOLERANCE` says."""
+        found = self.differences()
+        return found is not None and bool((np.abs(found) <= TOLERANCE).all())
+
+
+def protocol_results(table: pa.Table, settings: dict[str, Any]) -> list[Found]:
+    """Return our numbers: of each run the cell with the best 12-epoch validation accuracy.
+
+    Raises:
+        InvalidSettingError: The file was not made by this protocol.
+    """
+    if settings["envs"].get(SEARCHED, {}).get("id") != "NASBench201-v0":
+        raise InvalidSettingError("These results are not of scripts/nb201_protocol.py. Run it.")
+    runs = Runs(table, settings["limit"] or 0)
+    picks = {agent: [run.walks[-1] for run in runs.of(agent, SEARCHED)] for agent in runs.agents}
+    tests = _tests({walk for walks in picks.values() for walk in walks})
+    return [
+        Found(
+            agent,
+            settings["agents"][agent]["name"],
+            np.array([tests[walk] for walk in walks]),
+            float(np.mean([run.episodes for run in runs.of(agent, SEARCHED)])),
+        )
+        for agent, walks in picks.items()
+    ]
+
+
+def _tests(walks: Iterable[str]) -> dict[str, list[float]]:
+    """Return the 200-epoch test accuracy of cells on all three data sets, %."""
+    made = [EnvSpec(name, "NASBench201-v0", {"dataset": name}).make() for name in DATASETS]
+    return {
+        walk: [100 * play_walk(env, decisions(walk))["report"] for env in made] for walk in walks
+    }
+
+
+def protocol_page(found: list[Found], settings: dict[str, Any], source: str) -> str:
+    """Return the page with our numbers beside the published ones."""
+    seconds = settings["simulated_seconds"]
+    head = f"| method | runs | networks | {' | '.join(f'{x}, %' for x in NAMES)} | agrees |"
+    return "\n".join(
+        [
+            "# The NAS-Bench-201 paper's protocol",
+            "",
+            "A run searches CIFAR-10 by 12-epoch validation accuracy for "
+            f"{seconds:,.0f} simulated seconds (12 epochs and a pass over the validation images "
+            "of each network; a repeated network costs again; the network in which the time runs "
+            "out does not count). Reported is the 200-epoch test accuracy, on three data sets, of "
+            "the run's network with the best validation accuracy: mean ± standard deviation over "
+            "runs. *networks*: mean number within the time, repeats included; a run also ends "
+            "where the best validation accuracy of the table is found.",
+            "",
+            f"Published: Dong and Yang, ICLR 2020, 500 runs. *agrees*: our three means "
+            f"within {' / '.join(map(str, TOLERANCE))} points of the published ones.",
+            "",
+            head,
+            "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
+            *_rows(found),
+            "",
+            *[f"- {_sentence(row)}" for row in found if row.name in PUBLISHED],
+            "",
+            "Local search stands beside them because it is what a controller must beat; the paper "
+            "has no row for it.",
+            "",
+            f"Made from [{source}]({source}) by `python scripts/nb201_protocol.py`; "
+            "`python scripts/replay.py` plays its rows again.",
+            "",
+            *made(settings),
+            "",
+        ]
+    )
+
+
+def _rows(found: list[Found]) -> list[str]:
+    lines = []
+    for name, row in PUBLISHED.items():
+        cells = [f"{x:.2f} ± {s:.2f}" for x, s in zip(row.means, row.spreads, strict=True)]
+        lines.append(f"| {row.words}, published | 500 | | {' | '.join(cells)} | |")
+        lines += [_line(x) for x in found if x.name == name]
+    return lines + [_line(x) for x in found if x.name not in PUBLISHED]
+
+
+def _line(row: Found) -> str:
+    spreads = row.tests.std(axis=0, ddof=1) if len(row.tests) > 1 else np.full(3, np.nan)
+    cells = [f"{x:.2f} ± {s:.2f}" for x, s in zip(row.means, spreads, strict=True)]
+    verdict = ("yes" if row.agrees() else "no") if row.name in PUBLISHED else ""
+    numbers = f"{len(row.tests)} | {row.episodes:.0f}"
+    return f"| `{row.label}` | {numbers} | {' | '.join(cells)} | {verdict} |"
+
+
+def _sentence(row: Found) -> str:
+    differences = row.differences()
+    assert differences is not None
+    said = " / ".join(f"{x:+.2f}" for x in differences)
+    word = "agrees with" if row.agrees() else "does not agree with"
+    return f"`{row.label}` {word} the published {PUBLISHED[row.name].words}: {said} points."

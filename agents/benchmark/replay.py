@@ -1,0 +1,95 @@
+"""Rows of a file of results played again: the same seed and decisions, the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pyarrow as pa
+
+from agents.benchmark.specs import EnvSpec
+from nas_env.errors import InvalidDataError, NASError
+from nas_env.mdp import Edit
+
+COMPARED = ("score", "report", "regret_reward", "regret_report")
+Numbers = dict[str, float]
+
+
+def play_walk(
+    env: gymnasium.Env[Any, Any], walk: Sequence[int], seed: int | None = None
+) -> Numbers:
+    """Play decisions from a reset and return the numbers of the network they lead to.
+
+    Raises:
+        InvalidDataError: A decision is not legal, or the walk is not complete.
+    """
+    inner: Any = env.unwrapped
+    edits = isinstance(inner.mdp, Edit)
+    info = env.reset(seed=seed, options={"start": walk} if edits else None)[1]
+    for decision in () if edits else walk:
+        if not info["action_mask"][decision]:
+            raise InvalidDataError(f"Decision {decision} of the walk {walk} is not legal.")
+        info = env.step(decision)[4]
+    if "evaluation" not in info:
+        raise InvalidDataError(f"The walk {walk} is not complete.")
+    return {name: float(info["evaluation"].get(name, np.nan)) for name in COMPARED}
+
+
+def decisions(text: str) -> tuple[int, ...]:
+    """Return the decisions of a walk as a file of results writes it: "3,0,4"."""
+    return tuple(int(part) for part in text.split(",") if part)
+
+
+def sample_rows(table: pa.Table, count: int | None, seed: int = 0) -> tuple[pa.Table, Any]:
+    """Return so many rows drawn without replacement (None: all), and their numbers from 0."""
+    if count is None or count >= len(table):
+        return table, np.arange(len(table))
+    chosen = np.sort(np.random.default_rng(seed).choice(len(table), count, replace=False))
+    return table.take(pa.array(chosen)), chosen
+
+
+def replay(
+    table: pa.Table,
+    envs: dict[str, Any],
+    numbers: Sequence[int],
+    tell: Callable[[int], Any] = lambda done: None,
+) -> str | None:
+    """Play rows again and return what the first difference is, or None where there is none.
+
+    Args:
+        table: The rows.
+        envs: Id and settings of the environments by label, as the file holds them.
+        numbers: Number of each row in its file, from 0, for the message.
+        tell: Called with the number of rows that were played.
+    """
+    made = {
+        label: EnvSpec(label, envs[label]["id"], envs[label]["settings"]).make()
+        for label in table["env"].unique().to_pylist()
+    }
+    known: dict[tuple[str, int, str], Numbers] = {}
+    for done, (number, row) in enumerate(zip(numbers, table.to_pylist(), strict=True)):
+        key = (row["env"], row["seed"], row["walk"])
+        try:
+            if key not in known:
+                known[key] = play_walk(made[row["env"]], decisions(row["walk"]), row["seed"])
+            wrong = _difference(row, known[key])
+        except (NASError, ValueError, IndexError) as error:
+            wrong = str(error)
+        if wrong:
+            return (
+                f"Row {number}: {row['agent']} on {row['env']}, seed {row['seed']}, query "
+                f"{row['query']}, walk {row['walk']}: {wrong}"
+            )
+        tell(done + 1)
+    return None
+
+
+def _difference(row: dict[str, Any], played: Numbers) -> str:
+    for name in COMPARED:
+        if not (
+            row[name] == played[name] or (row[name] != row[name] and played[name] != played[name])
+        ):
+            return f"{name} is {row[name]!r} in the file, but {played[name]!r} when played"
+    return ""

@@ -1,0 +1,86 @@
+"""Run the protocol of the NAS-Bench-201 paper and write our numbers beside the published ones."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+import nas_env  # noqa: F401 - registers the environments
+from agents.benchmark.folder import BenchmarkFolder, Plan
+from agents.benchmark.protocol import AGENTS, ENV, protocol_page, protocol_results
+from agents.benchmark.results import incumbents, read_results, write_results
+from agents.benchmark.runner import run_plan
+from agents.benchmark.specs import AgentSpec, EnvSpec
+from nas_env.errors import InvalidSettingError, NASError
+
+ROOT = Path(__file__).parents[1]
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Options:
+    """Run the NAS-Bench-201 paper's protocol; the same command goes on where it was interrupted."""
+
+    seeds: int = 500
+    """Runs of each agent, with seeds 0, 1, ..."""
+    simulated_seconds: float = 12_000.0
+    """Seconds of the table's training times that a run has."""
+    agents: tuple[str, ...] = AGENTS
+    """The agents, as scripts/benchmark.py takes them."""
+    processes: int = 2
+    """Runs at once."""
+    output: Path = ROOT / "runs" / "nb201-protocol"
+    """Folder of the runs."""
+    page: Path = ROOT / "docs" / "nb201-protocol.md"
+    """The page; best.parquet goes into the folder of its name."""
+
+
+def main(options: Options) -> int:
+    """Run what is missing, write the page, and return the exit code."""
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        print("\nInterrupted. Finished runs are kept; the same command goes on.", file=sys.stderr)
+        return INTERRUPTED
+    except NASError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def run(options: Options) -> int:
+    """Run what is missing and write the page."""
+    for name in ("seeds", "processes"):
+        if getattr(options, name) < 1:
+            raise InvalidSettingError(f"Option --{name} must be >= 1.")
+    agents = tuple(AgentSpec.parse(text) for text in options.agents)
+    command = " ".join(["python scripts/nb201_protocol.py", *sys.argv[1:]])
+    plan = Plan(
+        agents,
+        (EnvSpec.parse(ENV),),
+        range(options.seeds),
+        limit=None,
+        simulated_seconds=options.simulated_seconds,
+        charge_repeats=True,
+        command=command,
+    )
+    folder = BenchmarkFolder(options.output)
+    failed = run_plan(plan, folder, options.processes)
+    if failed:
+        print(f"{len(failed)} runs failed. The first: {failed[0].cell}: {failed[0].error}")
+        return 1
+    table, settings = read_results(folder.path / "best.parquet")
+    kept = options.page.with_suffix("") / "best.parquet"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_results(kept, [incumbents(table)], settings)
+    source = kept.relative_to(options.page.parent).as_posix()
+    text = protocol_page(protocol_results(table, settings), settings, source)
+    options.page.write_text(text, encoding="utf-8")
+    print(f"{text}\nWritten: {options.page}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Options, description=Options.__doc__)))

@@ -1,0 +1,114 @@
+"""Small benchmarks: agents of a stranger, environments that cost nothing, and how they are run."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import runpy
+import sys
+from pathlib import Path
+
+import tyro
+
+from agents.benchmark.results import Row, table_of
+
+ROOT = Path(__file__).parents[2]
+SYNTHETIC = "syn=NAS-v0:evaluator=synthetic"
+TABLE = "c10=NASBench201-v0:dataset=cifar10"
+STRANGER = '''
+"""Agents that know nothing of this project but the environment."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+LOG = Path(__file__).with_name("log.txt")
+
+
+class Mine:
+    observation = "state"
+
+    def __init__(self, policy, env, seed=0, device="cpu", pause=0.0, greedy=False):
+        assert policy == "MlpPolicy"
+        self.env, self.seed, self.pause = env, seed, pause
+        self.rng = np.random.default_rng(seed)
+
+    def learn(self, total_timesteps, callback):
+        with LOG.open("a") as log:
+            log.write(f"begun {self.seed}\\n")
+        going = True
+        while going:
+            _, info = self.env.reset()
+            done = False
+            while not done and going:
+                action = self.rng.choice(np.flatnonzero(info["action_mask"]))
+                _, _, done, _, info = self.env.step(action)
+                going = callback.on_step()
+            time.sleep(self.pause)
+        with LOG.open("a") as log:
+            log.write(f"ended {self.seed}\\n")
+
+
+class Fragile(Mine):
+    def learn(self, total_timesteps, callback):
+        if self.seed == 1:
+            raise RuntimeError("seed one is not for me")
+        if self.seed == 2:
+            os._exit(9)
+        super().learn(total_timesteps, callback)
+'''
+
+
+def run(script: str, *arguments: object, code: int = 0) -> str:
+    """Run a script in this process, which has imported all; return what it printed, errors too."""
+    main = runpy.run_path(str(ROOT / "scripts" / script))
+    words = [str(x) for x in arguments]
+    said = io.StringIO()
+    before, sys.argv = sys.argv, [script, *words]
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            found = main["main"](tyro.cli(main["Options"], args=words))
+    finally:
+        sys.argv = before
+    assert found == code, said.getvalue()
+    return said.getvalue()
+
+
+def environment() -> dict[str, str]:
+    """Return the variables of a process that finds this checkout from any folder."""
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+
+
+def rows(agent: str, seed: int, *scores: float, env: str = "e", best: float = 1.0) -> list[Row]:
+    """Return a run whose networks have these scores; a score again is the same network again."""
+    found: list[Row] = []
+    seen: set[float] = set()
+    for episode, score in enumerate(scores, start=1):
+        repeated = score in seen
+        seen.add(score)
+        numbers = (score, score - 0.1, best - score, best - score)
+        found.append(Row(agent, env, seed, len(seen), episode, str(episode), repeated, *numbers))
+    return found
+
+
+def table(*runs: list[Row]):
+    """Return runs as one table."""
+    return table_of([row for run in runs for row in run])
+
+
+def settings(limit: int, **agents: str) -> dict:
+    """Return the settings that a file of results holds: registered names by label."""
+    entries = {label: {"name": name, "settings": {}} for label, name in agents.items()}
+    command = {"command": "made by a test", "seeds": [0], "seconds": 0, "versions": {}}
+    return {
+        "limit": limit,
+        "simulated_seconds": None,
+        "charge_repeats": False,
+        "agents": entries,
+        "envs": {"e": {"id": "NAS-v0", "settings": {"evaluator": "synthetic"}}},
+        "commands": [command],
+    }

@@ -1,0 +1,220 @@
+"""scripts/benchmark.py and scripts/leaderboard.py as commands, interrupted and whole."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from bench_tiny import ROOT, STRANGER, SYNTHETIC, TABLE, environment, run
+
+from agents.benchmark.cells import Cell, play
+from agents.benchmark.results import incumbents, read_results
+from agents.benchmark.specs import AgentSpec, EnvSpec
+from nas_env.wrappers import Limits
+
+TINY = ("--limit", 8, "--repeats", 5)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A finished benchmark of two agents on two environments with three seeds."""
+    out = tmp_path_factory.mktemp("whole")
+    run(
+        "benchmark.py", "--agents", "random", "ppo=stable_baselines3:PPO:n_steps=8,batch_size=8",
+        "--envs", SYNTHETIC, TABLE, "--seeds", 3, *TINY, "--output", out / "board",
+    )  # fmt: skip
+    return out / "board"
+
+
+def test_every_run_is_there_and_within_its_limit(whole):
+    found, settings = read_results(whole / "results.parquet")
+    last = {(x["agent"], x["env"], x["seed"]): x for x in found.to_pylist()}
+    assert len(last) == 2 * 2 * 3
+    assert all(x["query"] <= 8 and x["episode"] <= 80 for x in last.values())
+    assert all(x["query"] == 8 or x["regret_reward"] == 0 for x in last.values())
+    assert settings["agents"]["ppo"]["settings"] == {"n_steps": 8, "batch_size": 8}
+    assert settings["commands"][0]["versions"]["commit"]
+    for env, known in (("syn", False), ("c10", True)):
+        row = next(x for x in found.to_pylist() if x["env"] == env)
+        assert all(
+            (row[x] == row[x]) == known for x in ("report", "regret_reward", "regret_report")
+        )
+        assert (row["simulated_seconds"] == row["simulated_seconds"]) == known
+
+
+def test_rows_are_what_the_environment_says(whole):
+    found = read_results(whole / "results.parquet")[0].to_pylist()
+    for x in found:
+        if x["env"] == "c10":
+            assert x["regret_reward"] >= 0
+            assert x["score"] + x["regret_reward"] == pytest.approx(0.8489, abs=1e-4)
+            assert x["report"] + x["regret_report"] == pytest.approx(0.943733, abs=1e-5)
+    seen: dict[tuple, set] = {}
+    for x in found:
+        walks = seen.setdefault((x["agent"], x["env"], x["seed"]), set())
+        if x["env"] == "c10":
+            assert x["repeated"] == (x["walk"] in walks)
+        walks.add(x["walk"])
+    assert all(x["query"] <= x["episode"] for x in found)
+
+
+def test_both_files_make_the_same_page(whole, tmp_path):
+    full, _ = read_results(whole / "results.parquet")
+    best, _ = read_results(whole / "best.parquet")
+    assert repr(incumbents(full).to_pylist()) == repr(best.to_pylist())  # NaN included
+    assert len(best) < len(full)
+    pages = []
+    for name in ("results", "best"):
+        page = tmp_path / name / "leaderboard.md"
+        run("leaderboard.py", whole / f"{name}.parquet", "--page", page, "--repeats", 5)
+        files = {x.name: x.read_bytes() for x in page.parent.rglob("*.*") if x.is_file()}
+        assert len(files) == 5  # page, two sets of curves, profiles, best.parquet
+        pages.append(files)
+    assert pages[0] == pages[1]
+    text = pages[0]["leaderboard.md"].decode()
+    assert "| `random` | 3 |" in text
+    assert "`ppo` is not told apart from random search everywhere." in text
+    assert "--limit 8" in text  # the command
+    assert "seeds 0 to 2" in text
+    assert "n_steps 8" in text
+
+
+def test_the_same_command_plays_nothing_again_and_more_may_be_added(whole):
+    before = {x: x.stat().st_mtime_ns for x in whole.rglob("*/*/*.parquet")}
+    more = ("--envs", SYNTHETIC, "--seeds", 4, *TINY, "--output", whole)
+    text = run("benchmark.py", "--agents", "random", "hill=hill-climbing", *more)
+    assert "5 cells to play, 3 are finished already" in text
+    assert all(x.stat().st_mtime_ns == time for x, time in before.items())
+    table, settings = read_results(whole / "results.parquet")
+    assert Counter(x["agent"] for x in incumbents(table).to_pylist()).keys() == {
+        "random", "ppo", "hill",
+    }  # fmt: skip
+    assert len(settings["commands"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--agents", "random", "--envs", SYNTHETIC, "--limit", 9), "begun with --limit = 8"),
+        (("--agents", "random", "--envs", "syn=NAS-v0:evaluator=synthetic,illegal=raise",
+          "--limit", 8), "begun with --envs syn"),
+        (("--agents", "ppo=random", "--envs", SYNTHETIC, "--limit", 8), "begun with --agents ppo"),
+    ],
+)  # fmt: skip
+def test_other_settings_are_refused_by_name(whole, arguments, message):
+    text = run("benchmark.py", *arguments, "--output", whole, code=2)
+    assert message in text
+
+
+def cells(folder: Path) -> dict[str, bytes]:
+    return {str(x.relative_to(folder)): x.read_bytes() for x in folder.rglob("*/*/*.parquet")}
+
+
+def test_killed_in_the_middle_and_begun_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stranger.py").write_text(STRANGER)
+    command = ["--agents", "slow=stranger:Mine:pause=0.05", "random", "--envs", SYNTHETIC]
+    command += ["--seeds", "8", *map(str, TINY)]
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "scripts" / "benchmark.py", *command, "--output", killed],
+        cwd=tmp_path,
+        env=environment(),
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 300
+    while len(cells(killed)) < 5 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    time.sleep(1.0)  # its workers end by themselves
+    before = cells(killed)
+    log = (tmp_path / "log.txt").read_text().splitlines()
+    assert 5 <= len(before) < 16
+    time.sleep(1.0)
+    assert cells(killed) == before, "a worker outlived its parent"
+    text = run("benchmark.py", *command, "--output", killed)
+    assert f"{16 - len(before)} cells to play, {len(before)} are finished already" in text
+    again = (tmp_path / "log.txt").read_text().splitlines()[len(log) :]
+    finished = {f"begun {Path(x).stem}" for x in before if "/slow/" in x}
+    assert not finished & set(again), "a finished cell was played again"
+    assert sum(x.startswith("begun") for x in again) == 8 - len(finished)
+    run("benchmark.py", *command, "--output", tmp_path / "whole")
+    tables = [read_results(tmp_path / x / "results.parquet")[0] for x in ("killed", "whole")]
+    assert repr(tables[0].to_pylist()) == repr(tables[1].to_pylist())
+
+
+def test_a_cell_that_fails_stops_no_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fragile.py").write_text(STRANGER)
+    command = ("--agents", "fragile:Fragile", "--envs", SYNTHETIC, "--seeds", 5, *TINY)
+    out = tmp_path / "board"
+    text = run("benchmark.py", *command, "--output", out, code=1)
+    assert "fragile:Fragile on syn, seed 1: RuntimeError: seed one is not for me" in text
+    assert "fragile:Fragile on syn, seed 2: its process ended with code 9" in text
+    assert "2 runs failed" in text
+    table, _ = read_results(out / "results.parquet")
+    assert set(table["seed"].to_pylist()) == {0, 3, 4}
+    assert "| `fragile:Fragile` | 3 |" in (out / "leaderboard.md").read_text()
+
+
+def test_the_agent_of_the_documentation_runs(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "benchmarking.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "my_module.py").write_text(block)
+    monkeypatch.chdir(tmp_path)
+    mine = Cell(AgentSpec.parse("my_module:MyAgent:learning_rate=0.2"), EnvSpec.parse(TABLE), 3)
+    limits = Limits(evaluations=12, episodes=120)
+    rows, reason = play(mine, limits)
+    assert (rows[-1].query, reason) == (12, "evaluations")
+    assert play(mine, limits)[0] == rows
+
+
+def test_simulated_seconds_end_a_run_and_csv_is_a_choice(tmp_path):
+    run(
+        "benchmark.py", "--agents", "random", "--envs", TABLE, "--seeds", 2, "--limit", 300,
+        "--simulated-seconds", 1000, "--repeats", 20, "--output", tmp_path / "b",
+        "--results", "all.csv",
+    )  # fmt: skip
+    table, settings = read_results(tmp_path / "b" / "all.csv")
+    assert 1 < table["query"].to_numpy().max() < 30
+    assert 800 < table["simulated_seconds"].to_numpy().max() <= 1000
+    assert settings["simulated_seconds"] == 1000
+    assert (tmp_path / "b" / "best.csv").is_file()
+
+
+BAD = {
+    "--agents randon --envs NAS-v0": "Did you mean 'random'",
+    "--agents random --envs NAS-v9": "Did you mean 'NAS-v0'",
+    "--agents random --envs NASBench201-v0:dataset=cifar11": "cifar10",
+    "--agents random --envs NAS-v0:evaluator=synthetic,illegl=raise": "illegal",
+    "--agents random --envs NAS-v0 --limit 0": "--limit must be >= 1",
+    "--agents random --envs NAS-v0 --seeds 0": "--seeds must be >= 1",
+    "--agents random --envs NAS-v0 --processes 0": "--processes must be >= 1",
+    "--agents random --envs NAS-v0 --simulated-seconds 0": "simulated_seconds must be > 0",
+    "--agents random --envs NAS-v0 --results x.json": "must end in .parquet or .csv",
+    "--agents random random --envs NAS-v0": "Two agents have the label 'random'",
+    "--envs NAS-v0": "--agents names none",
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_bad_input_is_refused_before_anything_is_written(tmp_path, line):
+    text = run("benchmark.py", *line.split(), "--output", tmp_path / "b", code=2)
+    assert BAD[line] in text
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    command = ("--agents", "random", "--envs", SYNTHETIC, *TINY, "--output", tmp_path)
+    text = run("benchmark.py", *command, code=2)
+    assert "holds no benchmark" in text
+    assert [x.name for x in tmp_path.iterdir() if x.name != ".lock"] == ["thesis.txt"]

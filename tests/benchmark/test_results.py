@@ -1,0 +1,102 @@
+"""The tidy file, and that the best rows say as much as all rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from bench_tiny import rows, table
+
+from agents.benchmark.results import (
+    SCHEMA,
+    Row,
+    incumbents,
+    read_results,
+    table_of,
+    write_results,
+)
+from agents.benchmark.runs import QUANTITIES, Runs
+from nas_env.errors import InvalidDataError, InvalidSettingError
+
+
+def random_table(seed: int = 0):
+    rng = np.random.default_rng(seed)
+    return table(
+        *(
+            rows(agent, run, *(rng.integers(0, 60, rng.integers(1, 80)) / 60))
+            for agent in ("a", "b")
+            for run in range(6)
+        )
+    )
+
+
+def test_the_columns_are_those_promised():
+    assert SCHEMA.names == list(Row._fields)
+    promised = """agent env seed query episode walk repeated score report regret_reward
+    regret_report simulated_seconds"""
+    assert SCHEMA.names == promised.split()
+
+
+@pytest.mark.parametrize("name", ["r.parquet", "r.csv"])
+def test_a_file_comes_back_as_it_was(tmp_path, name):
+    made = table(
+        rows("a, with comma", 3, 0.1, 0.3, 1 / 3), [Row("b", "e", 0, 1, 1, "3,0,4", False, 0.5)]
+    )
+    path = tmp_path / name
+    write_results(path, [made.slice(0, 2), made.slice(2)], {"limit": 7})
+    found, settings = read_results(path)
+    assert settings == {"limit": 7}
+    assert found.schema.equals(SCHEMA)
+    assert repr(found.to_pylist()) == repr(made.to_pylist())  # NaN included
+    assert [x.name for x in tmp_path.iterdir()] == [name]
+
+
+def test_the_best_rows_are_the_rises_and_the_last():
+    made = table(
+        rows("a", 0, 0.2, 0.1, 0.5, 0.5, 0.4, 0.6, 0.3), rows("a", 1, 0.7), rows("b", 0, 0.1)
+    )
+    kept = incumbents(made)
+    assert kept["episode"].to_pylist() == [1, 3, 6, 7, 1, 1]
+    assert kept["score"].to_pylist() == [0.2, 0.5, 0.6, 0.3, 0.7, 0.1]
+
+
+def test_best_rows_say_as_much_as_all_rows():
+    made = random_table()
+    kept = incumbents(made)
+    assert len(kept) < len(made) / 3
+    assert repr(incumbents(kept).to_pylist()) == repr(kept.to_pylist())  # NaN included
+    full, best = Runs(made, 30), Runs(kept, 30)
+    after = np.arange(90)
+    for by in ("query", "episode"):
+        for agent in ("a", "b"):
+            assert full.to_optimum(agent, "e", by) == best.to_optimum(agent, "e", by)
+            for one, other in zip(full.of(agent, "e"), best.of(agent, "e"), strict=True):
+                assert (one.queries, one.episodes) == (other.queries, other.episodes)
+                for name in QUANTITIES:
+                    assert np.array_equal(
+                        one.at(name, after, by), other.at(name, after, by), equal_nan=True
+                    )
+
+
+def test_the_best_so_far_is_what_counting_says():
+    made = random_table(1)
+    runs = Runs(made, 30)
+    for run in runs.of("b", "e"):
+        mine = [x for x in made.to_pylist() if x["agent"] == "b" and x["seed"] == run.seed]
+        for after in range(1, 90):
+            for by in ("query", "episode"):
+                so_far = [x for x in mine if x[by] <= after]
+                best = max(so_far, key=lambda x: (x["score"], -x["episode"]))
+                assert run.at("report", after, by) == best["report"]
+
+
+def test_what_is_no_file_of_results_is_refused(tmp_path):
+    for name, text in (("a.parquet", "no"), ("b.csv", "agent,env\n"), ("c.csv", "# {}\nagent\n")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(InvalidDataError, match="not a file of results"):
+            read_results(tmp_path / name)
+    with pytest.raises(InvalidDataError, match="not a file of results"):
+        read_results(tmp_path / "absent.parquet")
+    with pytest.raises(InvalidSettingError, match=r"must end in \.parquet or \.csv"):
+        read_results(tmp_path / "x.txt")
+    with pytest.raises(InvalidDataError, match="There are no results"):
+        Runs(table_of([]), 3)
