@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import os
-import runpy
 import sys
+from functools import cache
 from pathlib import Path
 
 import tyro
@@ -64,17 +65,27 @@ class Fragile(Mine):
 
 def run(script: str, *arguments: object, code: int = 0) -> str:
     """Run a script in this process, which has imported all; return what it printed, errors too."""
-    main = runpy.run_path(str(ROOT / "scripts" / script))
+    module = loaded(script)
     words = [str(x) for x in arguments]
     said = io.StringIO()
     before, sys.argv = sys.argv, [script, *words]
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            found = main["main"](tyro.cli(main["Options"], args=words))
+            found = module.main(tyro.cli(module.Options, args=words))
     finally:
         sys.argv = before
     assert found == code, said.getvalue()
     return said.getvalue()
+
+
+@cache
+def loaded(script: str):
+    """Return a script as a module."""
+    name = f"script_{Path(script).stem}"
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / script)
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
 
 
 def environment() -> dict[str, str]:
