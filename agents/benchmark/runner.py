@@ -45,6 +45,8 @@ class Worker:
 
     def __init__(self, folder: BenchmarkFolder, limits: Limits) -> None:
         context: Any = multiprocessing.get_context(START)
+        if START == "forkserver":
+            context.set_forkserver_preload(["__main__", "agents.benchmark.cells"])
         self.connection, other = context.Pipe()
         self.process = context.Process(target=work, args=(other, folder, limits), daemon=True)
         self.process.start()

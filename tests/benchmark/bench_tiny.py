@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import io
 import os
-import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+
+import tyro
 
 from agents.benchmark.results import Row, table_of
 
@@ -58,19 +63,29 @@ class Fragile(Mine):
 '''
 
 
-def run(script: str, *arguments: object, code: int = 0, cwd: Path = ROOT) -> str:
-    """Run a script as a user does and return what it printed, errors included."""
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / script), *map(str, arguments)],
-        cwd=cwd,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=170,
-    )
-    assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
+def run(script: str, *arguments: object, code: int = 0) -> str:
+    """Run a script in this process, which has imported all; return what it printed, errors too."""
+    module = loaded(script)
+    words = [str(x) for x in arguments]
+    said = io.StringIO()
+    before, sys.argv = sys.argv, [script, *words]
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            found = module.main(tyro.cli(module.Options, args=words))
+    finally:
+        sys.argv = before
+    assert found == code, said.getvalue()
+    return said.getvalue()
+
+
+@cache
+def loaded(script: str):
+    """Return a script as a module."""
+    name = f"script_{Path(script).stem}"
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / script)
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
 
 
 def environment() -> dict[str, str]:
