@@ -300,3 +300,13 @@ def test_a_walk_over_the_limit_has_neighbours_under_it() -> None:
 def test_only_complete_walks_have_neighbours() -> None:
     with pytest.raises(IllegalDecisionError, match="not complete"):
         tiny().neighbours(())
+
+
+@pytest.mark.parametrize(("name", "count"), [("nasbench201", 6 * 4), ("nasbench-macro", 8 * 2)])
+def test_neighbours_of_fixed_lengths_differ_by_one_decision_replaced(
+    make_space: Make, name: str, count: int
+) -> None:
+    space = make_space(name)
+    for walk in walks_of(space, 5, "walks"):
+        assert len(space.neighbours(walk)) == count
+        assert {len(other) for other in space.neighbours(walk)} == {len(walk)}
