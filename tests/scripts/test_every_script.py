@@ -69,8 +69,24 @@ def check_memory(out: Path) -> None:
 def check_steps(out: Path) -> None:
     rows = table(out / "steps.md")
     assert [row[3] for row in rows if row[0].startswith("CartPole")] == ["1.00 (1.00 to 1.00)"]
-    assert sum(row[0].startswith("NAS-v0") for row in rows) == len(rows) - 1 == 8
+    assert sum(row[0].startswith("NAS-v0") for row in rows) == 8
+    assert sum(row[0].startswith("NASBench201-v0") for row in rows) == len(rows) - 9 == 4
     assert all(number(row[1]) > 1 and number(row[2]) > 0 for row in rows)
+
+
+def check_vector(out: Path) -> None:
+    rows = table(out / "vector.md")
+    assert [row[2] for row in rows if row[0].startswith("CartPole")] == ["1.00 (1.00 to 1.00)"]
+    assert [row[3] for row in rows if "SyncVectorEnv" in row[0]] == ["1.0 (1.0 to 1.0)"]
+    assert sum(row[0].startswith("NASBench201-v0") for row in rows) == 10
+    assert all(number(row[1]) > 0 for row in rows)
+
+
+def check_ppo_share(out: Path) -> None:
+    rows = table(out / "ppo_share.md")
+    assert [row[0].split(",")[0] for row in rows] == ["PPO", "PPO", "MaskablePPO"]
+    assert all(number(row[1]) > 0 and 0 < number(row[2]) < 100 for row in rows)
+    assert "all of NASEnv.step" in (out / "ppo_share.md").read_text()
 
 
 def check_training(out: Path) -> None:
@@ -173,6 +189,7 @@ TRIES = {
     "scripts/bench/memory.py": Try(
         "--repeats 1 --evaluations 2 --epochs 1 --retrain-seeds 1 --output {out}", check_memory
     ),
+    "scripts/bench/ppo_share.py": Try("--repeats 1 --steps 2048 --output {out}", check_ppo_share),
     "scripts/bench/startup.py": Try("--repeats 1 --output {out}", check_startup),
     "scripts/bench/steps.py": Try("--repeats 1 --steps 200 --output {out}", check_steps),
     "scripts/bench/training.py": Try(
@@ -180,6 +197,7 @@ TRIES = {
         "--output {out}",
         check_training,
     ),
+    "scripts/bench/vector.py": Try("--repeats 1 --seconds 0.01 --output {out}", check_vector),
     "scripts/compare_edits.py": Try(f"{EDITS} --seeds 2 --workers 1", check_edits),
     "scripts/compress.py": Try(
         "--agents random --evaluations 2 --epochs 1 --seeds 2 --latency-repeats 2 "
