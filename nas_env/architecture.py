@@ -23,9 +23,12 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 AUGMENTATIONS = ("none", "shift")
 
 
+ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def canonical_json(value: object) -> str:
     """Return the JSON text of `value` with sorted keys and no spaces, the same in every process."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return ENCODER.encode(value)
 
 
 def digest(value: object) -> str:

@@ -97,7 +97,7 @@ def test_steps_are_those_of_single_environments() -> None:
 
 @pytest.mark.parametrize("kind", [PPO, MaskablePPO])
 def test_learning_on_it_beats_random_search(kind: Any) -> None:
-    """On NAS-Bench-201 random networks score 0.57 ± 0.03 on average at 200 epochs or fewer."""
+    """On NAS-Bench-201 random networks score 0.68 on average, the best 0.849; the agents 0.84."""
     env = adapter("NASBench201-v0", num=16)
     agent, _ = learned(
         kind, VecMonitor(env), 12_000, n_steps=32, batch_size=128, learning_rate=1e-3

@@ -71,7 +71,8 @@ def check_memory(out: Path) -> None:
 def check_steps(out: Path) -> None:
     rows = table(out / "steps.md")
     assert [row[3] for row in rows if row[0].startswith("CartPole")] == ["1.00 (1.00 to 1.00)"]
-    assert sum(row[0].startswith("NAS-v0") for row in rows) == len(rows) - 1 == 8
+    assert sum(row[0].startswith("NAS-v0") for row in rows) == 8
+    assert sum(row[0].startswith("NASBench201-v0") for row in rows) == len(rows) - 9 == 4
     assert all(number(row[1]) > 1 and number(row[2]) > 0 for row in rows)
 
 
@@ -83,6 +84,21 @@ def check_tables(out: Path) -> None:
         if "table" in row.kwargs and row.id != "NASTable-v0"  # a file of anybody's
     }
     assert all(0 < number(row[1]) < 60 and 10 < number(row[2]) < 1000 for row in rows)
+
+
+def check_vector(out: Path) -> None:
+    rows = table(out / "vector.md")
+    assert [row[2] for row in rows if row[0].startswith("CartPole")] == ["1.00 (1.00 to 1.00)"]
+    assert [row[3] for row in rows if "SyncVectorEnv" in row[0]] == ["1.0 (1.0 to 1.0)"]
+    assert sum(row[0].startswith("NASBench201-v0") for row in rows) == 10
+    assert all(number(row[1]) > 0 for row in rows)
+
+
+def check_ppo_share(out: Path) -> None:
+    rows = table(out / "ppo_share.md")
+    assert [row[0].split(",")[0] for row in rows] == ["PPO", "PPO", "MaskablePPO"]
+    assert all(number(row[1]) > 0 and 0 < number(row[2]) < 100 for row in rows)
+    assert "all of NASEnv.step" in (out / "ppo_share.md").read_text()
 
 
 def check_training(out: Path) -> None:
@@ -211,6 +227,7 @@ TRIES = {
     "scripts/bench/memory.py": Try(
         "--repeats 1 --evaluations 2 --epochs 1 --retrain-seeds 1 --output {out}", check_memory
     ),
+    "scripts/bench/ppo_share.py": Try("--repeats 1 --steps 2048 --output {out}", check_ppo_share),
     "scripts/bench/startup.py": Try("--repeats 1 --output {out}", check_startup),
     "scripts/bench/steps.py": Try("--repeats 1 --steps 200 --output {out}", check_steps),
     "scripts/bench/tables.py": Try("--repeats 1 --output {out}", check_tables),
@@ -220,6 +237,7 @@ TRIES = {
         check_training,
     ),
     "scripts/chain_table_page.py": Try("--output {out}/chain.md", check_chain_page),
+    "scripts/bench/vector.py": Try("--repeats 1 --seconds 0.01 --output {out}", check_vector),
     "scripts/compare_edits.py": Try(f"{EDITS} --seeds 2 --workers 1", check_edits),
     "scripts/compress.py": Try(
         "--agents random --evaluations 2 --epochs 1 --seeds 2 --latency-repeats 2 "
