@@ -17,11 +17,11 @@ class Reinforce(PolicyGradient):
 
     Illegal actions have no probability. Such a policy sees nothing of the state but its step.
 
-    Reference: Dong and Yang, "NAS-Bench-201", ICLR 2020, whose script has learning rate 0.01, moving
-    average 0.9, accuracy in percent (`reward_scale` 100), advantages as they are, no entropy, and
-    logits that begin at a thousandth of N(0, 1). There the average takes the
-    present return in before it is subtracted, which scales every advantage by the same factor, from
-    0.47 in the second episode to 0.9, whatever the return.
+    Reference: Dong and Yang, "NAS-Bench-201", ICLR 2020. Their script has learning rate 0.01,
+    moving average 0.9, accuracy in percent (`reward_scale` 100), advantages as they are, no
+    entropy, and logits that begin at a thousandth of N(0, 1). There the average takes the present
+    return in before it is subtracted, which scales every advantage by the same factor, from 0.47 in
+    the second episode to 0.9, whatever the return.
 
     See `PolicyGradient` for the arguments.
     """
