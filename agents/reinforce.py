@@ -19,9 +19,9 @@ class Reinforce(PolicyGradient):
 
     Reference: Dong and Yang, "NAS-Bench-201", ICLR 2020, whose script has learning rate 0.01, moving
     average 0.9, accuracy in percent (`reward_scale` 100), advantages as they are, no entropy, and
-    logits that begin at a thousandth of N(0, 1). There the average takes the
-    present return in before it is subtracted, which scales every advantage by the same factor, from
-    0.47 in the second episode to 0.9, whatever the return.
+    logits that begin at a thousandth of N(0, 1). There the average takes the present return in
+    before it is subtracted, which only scales the advantage: by 0.47 in the second episode, by 0.9
+    in the end, whatever the return.
 
     See `PolicyGradient` for the arguments.
     """
