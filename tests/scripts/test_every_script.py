@@ -197,7 +197,9 @@ TRIES = {
         "--output {out}",
         check_training,
     ),
-    "scripts/bench/vector.py": Try("--repeats 1 --seconds 0.01 --output {out}", check_vector),
+    "scripts/bench/vector.py": Try(
+        "--repeats 1 --seconds 0.01 --lanes 16 --sync-lanes 4 --output {out}", check_vector
+    ),
     "scripts/compare_edits.py": Try(f"{EDITS} --seeds 2 --workers 1", check_edits),
     "scripts/compress.py": Try(
         "--agents random --evaluations 2 --epochs 1 --seeds 2 --latency-repeats 2 "
