@@ -19,7 +19,7 @@ BENCHMARKS = {
     "memory": ["--repeats", "1", "--evaluations", "2", "--epochs", "1", "--retrain-seeds", "1"],
     "steps": ["--repeats", "2", "--steps", "500"],
     "tables": ["--repeats", "1"],
-    "vector": ["--repeats", "2", "--seconds", "0.01"],
+    "vector": ["--repeats", "2", "--seconds", "0.01", "--lanes", "64"],
     "ppo_share": ["--repeats", "1", "--steps", "2048"],
     "training": ["--repeats", "2", "--epochs", "1", "--mnist-epochs", "1", "--networks", "1"],
 }

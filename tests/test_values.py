@@ -316,3 +316,13 @@ def test_what_is_trained_has_a_key_of_its_own_where_a_function_is_shared() -> No
     children = [Candidate(one, parent=parent) for parent in (*named, Candidate(one))]
     assert children[0].trained_key != children[1].trained_key
     assert children[0].trained_key == children[2].trained_key
+
+
+def test_another_fidelity_keeps_the_rest_of_a_budget() -> None:
+    budget = Budget(epochs=8, training_seed=5, max_seconds=3)
+    assert budget.at_fidelity(None) is budget
+    assert budget.at_fidelity(2) == Budget(2, 8, training_seed=5, max_seconds=3)
+    assert budget.at_fidelity(20) == Budget(20, None, training_seed=5, max_seconds=3)
+    for wrong in (0, -1, 1.5, "3", True):
+        with pytest.raises(InvalidSettingError, match="epochs must be an integer >= 1"):
+            budget.at_fidelity(wrong)  # type: ignore[arg-type]

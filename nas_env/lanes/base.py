@@ -101,6 +101,12 @@ class Turn:
             self._story, self._tell = self._tell(), None
         return self._story
 
+    @property
+    def ended_and_begun(self) -> bool:
+        """Whether in some lane an episode ended and the next began."""
+        story = self.story
+        return story.moves is not None and bool((story.acted & story.begun).any())
+
     def info(self, lane: int) -> dict[str, Any]:
         """Return the last info that a single environment would have returned."""
         story = self.story

@@ -19,6 +19,7 @@ KEYS = (
     "final_obs",
     "final_info",
 )
+FINAL = frozenset(("final_obs", "_final_obs", "final_info", "_final_info"))
 KNOWN = frozenset((*KEYS, *(f"_{key}" for key in KEYS)))
 
 
@@ -26,8 +27,9 @@ class LaneInfos(dict[str, Any]):
     """A dict that holds what Gymnasium's `SyncVectorEnv` would return, built on first access.
 
     It keeps the arrays of its own step, so it stays right whenever it is read. The action mask is
-    built alone, at the price of one look-up; any other key builds everything, which costs far more
-    than the step itself. It is copied and pickled as a plain dict.
+    built alone, at the price of one look-up, and whether there are "final_info" and "final_obs" is
+    known without building. Any other key builds everything, which costs far more than the step.
+    It is copied and pickled as a plain dict.
 
     Args:
         env: The vector environment; only its number of lanes and Gymnasium's merging are used.
@@ -52,7 +54,7 @@ class LaneInfos(dict[str, Any]):
         return self._story.final(lane)
 
     def __missing__(self, key: str) -> Any:
-        if self._turn is None or key not in KNOWN:
+        if self._turn is None or not self._possible(key):
             raise KeyError(key)
         if key == "action_mask":
             mask = self._turn.masks()
@@ -66,10 +68,16 @@ class LaneInfos(dict[str, Any]):
     def __contains__(self, key: object) -> bool:
         if dict.__contains__(self, key):
             return True
-        if key not in KNOWN:
+        if self._turn is None or not self._possible(key):
             return False
         self._fill()
         return dict.__contains__(self, key)
+
+    def _possible(self, key: object) -> bool:
+        """Return False where a key is not there, as far as can be said without building all."""
+        if key in FINAL and self._turn is not None:
+            return self._turn.ended_and_begun
+        return key in KNOWN
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value of a key, or the default."""

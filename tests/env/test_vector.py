@@ -289,6 +289,9 @@ def test_the_array_path_evaluates_nothing_until_infos_are_read() -> None:
     env.step(np.zeros(6, dtype=int))
     _, rewards, _, _, infos = env.step(np.ones(6, dtype=int))
     assert infos["action_mask"].shape == (6, 3)
+    assert "final_info" not in infos
+    assert infos.get("final_obs") is None
+    assert "episode" not in infos
     assert not evaluator.batches
     assert np.array_equal(infos["evaluation"]["score"], rewards)
     assert evaluator.batches == [6]

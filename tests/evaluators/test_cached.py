@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from vector_doubles import Counted
 
 from nas_env.architecture import Architecture, Candidate, Layer, Recipe
 from nas_env.evaluation import Budget, Evaluation, Outcome
@@ -130,3 +132,13 @@ def test_the_score_is_written_beside(tmp_path: Path) -> None:
     Cached(Counting(), store, Accuracy()).evaluate([network(8)], BUDGET)
     (row,) = store.rows()
     assert (row["score"], row["objective"]) == (0.08, Accuracy().describe())
+
+
+def test_it_draws_training_seeds_where_its_evaluator_does() -> None:
+    for draws in (False, True):
+        counted = Counted(draws=draws)
+        cached = Cached(counted, MemoryStore())
+        assert cached.draws is draws
+        tokens, seeds = np.ones((1, 3), dtype=np.int64), np.zeros(1, dtype=np.int64)
+        assert counted.scores(tokens, Accuracy(), Budget(), seeds) is not None
+        assert cached.scores(tokens, Accuracy(), Budget(), seeds) is None  # the store must know

@@ -237,7 +237,9 @@ TRIES = {
         check_training,
     ),
     "scripts/chain_table_page.py": Try("--output {out}/chain.md", check_chain_page),
-    "scripts/bench/vector.py": Try("--repeats 1 --seconds 0.01 --output {out}", check_vector),
+    "scripts/bench/vector.py": Try(
+        "--repeats 1 --seconds 0.01 --lanes 16 --sync-lanes 4 --output {out}", check_vector
+    ),
     "scripts/compare_edits.py": Try(f"{EDITS} --seeds 2 --workers 1", check_edits),
     "scripts/compress.py": Try(
         "--agents random --evaluations 2 --epochs 1 --seeds 2 --latency-repeats 2 "
