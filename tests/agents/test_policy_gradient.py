@@ -133,7 +133,8 @@ def test_a_fixed_policy_gives_different_architectures(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_return_is_the_plain_sum_of_the_rewards(name):
-    agent = make_agent(name, tiny_env("tokens"), seed=0, reward_scale=10.0, batch_size=9)
+    settings = {"reward_scale": 10.0, "batch_size": 9, "normalise": False}
+    agent = make_agent(name, tiny_env("tokens"), seed=0, **settings)
     none = np.ones(agent.num_actions, bool)
     agent.begin_episode(none)
     agent.end_episode([Step(0, 0, 0.0, 0, none, False), Step(0, 0, 0.25, 0, none, True)])
