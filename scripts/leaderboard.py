@@ -12,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from agents.benchmark.page import write_page
+from agents.benchmark.page import TITLE, write_page
 from agents.benchmark.results import incumbents, read_results, write_results
 from agents.benchmark.statistics import REPEATS
 from nas_env.errors import NASError
@@ -30,6 +30,8 @@ class Options:
     """The page; figures and best.parquet go into the folder of its name."""
     repeats: int = REPEATS
     """Bootstrap samples of an interval."""
+    title: str = TITLE
+    """Title of the page."""
 
 
 def main(options: Options) -> int:
@@ -39,7 +41,7 @@ def main(options: Options) -> int:
         kept = options.page.with_suffix("") / "best.parquet"
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_results(kept, [incumbents(table)], settings)
-        paths = write_page(table, settings, options.page, kept, options.repeats)
+        paths = write_page(table, settings, options.page, kept, options.repeats, options.title)
     except NASError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -17,11 +17,17 @@ from agents.benchmark.runs import Runs
 from agents.benchmark.statistics import REPEATS, ToOptimum, iqm
 from nas_env.errors import InvalidDataError
 
+TITLE = "Leaderboard"
 BY = ("query", "episode")
 
 
 def write_page(
-    table: pa.Table, settings: dict[str, Any], page: Path, source: Path, repeats: int = REPEATS
+    table: pa.Table,
+    settings: dict[str, Any],
+    page: Path,
+    source: Path,
+    repeats: int = REPEATS,
+    title: str = TITLE,
 ) -> list[Path]:
     """Write the page, and its figures into the folder of the page's name, and return all paths.
 
@@ -31,6 +37,7 @@ def write_page(
         page: The page.
         source: The file, for a link.
         repeats: Bootstrap samples of an interval.
+        title: Title of the page.
 
     Raises:
         InvalidDataError: There are no rows, or runs are not limited by queries.
@@ -48,7 +55,7 @@ def write_page(
         save_svg(profiles, paths["profiles"])
     pictures = {name: os.path.relpath(path, page.parent) for name, path in paths.items()}
     link = os.path.relpath(source, page.parent)
-    text = Leaderboard(runs, settings, link, repeats).markdown(pictures)
+    text = Leaderboard(runs, settings, link, repeats, title).markdown(pictures)
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(text, encoding="utf-8")
     return [page, *paths.values()]
@@ -62,21 +69,28 @@ class Leaderboard:
         settings: What made them.
         source: How the page names its file.
         repeats: Bootstrap samples of an interval.
+        title: Title of the page.
     """
 
     def __init__(
-        self, runs: Runs, settings: dict[str, Any], source: str, repeats: int = REPEATS
+        self,
+        runs: Runs,
+        settings: dict[str, Any],
+        source: str,
+        repeats: int = REPEATS,
+        title: str = TITLE,
     ) -> None:
         self.runs = runs
         self.settings = settings
         self.source = source
         self.repeats = repeats
+        self.title = title
         self.compare = Comparison(runs, repeats)
         self.rivals: list[Rival] = rivals(runs, settings["agents"])
 
     def markdown(self, pictures: dict[str, str]) -> str:
         """Return the page; `pictures` are paths of the figures by environment, and "profiles"."""
-        parts = ["# Leaderboard", self._how(), self._overview(), *self._sentences()]
+        parts = [f"# {self.title}", self._how(), self._overview(), *self._sentences()]
         if "profiles" in pictures:
             parts += ["## Performance profiles", f"![Profiles]({pictures['profiles']})"]
         for env in self.runs.envs:
