@@ -28,6 +28,7 @@ ENVIRONMENTS = (
         VECTOR,
         {"mdp": "edit", "space": "chain-editable", "objective": "negative-loss"},
     ),
+    Row("NASChain-v0", TABLE, TABLE_VECTOR, {"table": "chain-bench"}),
     Row("NASBench201-v0", TABLE, TABLE_VECTOR, {"table": "nasbench201"}),
     Row("NASBenchMacro-v0", TABLE, TABLE_VECTOR, {"table": "nasbench-macro"}),
     Row("NASBenchGraph-v0", TABLE, TABLE_VECTOR, {"table": "nasbench-graph"}),
