@@ -113,7 +113,7 @@ def heading(table: Table) -> Iterator[str]:
         "",
         "```bash",
         "make data",
-        "python scripts/make_chain_table.py  # hours; goes on where it was killed",
+        "python scripts/make_chain_table.py  # an hour on two cores; goes on if killed",
         "python scripts/chain_table_page.py  # this page, from the table alone",
         "```",
         "",
