@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agents.benchmark.runs import Numbers, Runs
-from agents.benchmark.statistics import REPEATS, Interval, iqm, median, profile
+from agents.benchmark.statistics import REPEATS, Interval, middles, profile
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,11 +44,12 @@ def draw_curves(runs: Runs, env: str, repeats: int = REPEATS) -> Figure:
     grid: Any = figure.subplots(len(names), 2, squeeze=False, sharex=True)
     points = curve_points(runs.limit)
     for row, name in zip(grid, names, strict=True):
-        for axes, (title, estimate) in zip(row, (("median", median), ("IQM", iqm)), strict=True):
-            for index, agent in enumerate(runs.agents):
-                if runs.of(agent, env):
-                    values = 100 * runs.curves(agent, env, name, points)
-                    _line(axes, points, estimate(values, repeats), index, agent)
+        for index, agent in enumerate(runs.agents):
+            if runs.of(agent, env):
+                values = 100 * runs.curves(agent, env, name, points)
+                for axes, found in zip(row, middles(values, repeats), strict=True):
+                    _line(axes, points, found, index, agent)
+        for axes, title in zip(row, ("median", "IQM"), strict=True):
             _label(axes, f"{title}, {env}", AXES[name], name != "score")
     for axes in grid[-1]:
         axes.set_xlabel("unique networks")
@@ -96,7 +97,7 @@ def _profiles(axes: Any, runs: Runs, envs: Sequence[str], repeats: int) -> None:
         if all(runs.of(agent, env) for env in envs)
     }
     far = max(float(np.nanquantile(x, 0.9)) for found in finals.values() for x in found)
-    levels: Numbers = np.linspace(0, max(far, LEAST), 100)
+    levels: Numbers = np.linspace(0, max(far, LEAST), 50)
     for index, agent in enumerate(runs.agents):
         if agent in finals:
             _line(axes, levels, profile(finals[agent], levels, repeats), index, agent)

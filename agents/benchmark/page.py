@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 from agents.benchmark.compare import ENOUGH, Comparison, Rival, rivals
 from agents.benchmark.figures import draw_curves, draw_profiles, save_svg
 from agents.benchmark.runs import Runs
-from agents.benchmark.statistics import REPEATS, ToOptimum, iqm
+from agents.benchmark.statistics import REPEATS, Interval, ToOptimum, iqm
 from nas_env.errors import InvalidDataError
 
 TITLE = "Leaderboard"
@@ -86,6 +87,7 @@ class Leaderboard:
         self.repeats = repeats
         self.title = title
         self.compare = Comparison(runs, repeats)
+        self.middle = cache(self._middle)
         self.rivals: list[Rival] = rivals(runs, settings["agents"])
 
     def markdown(self, pictures: dict[str, str]) -> str:
@@ -217,8 +219,11 @@ class Leaderboard:
     def _iqm(self, agent: str, env: str, name: str, by: str = "query") -> str:
         if not self.runs.of(agent, env):
             return ""
-        found = iqm(100 * self.runs.values(agent, env, name, by), self.repeats)
-        return f"{found.value[0]:.2f} [{found.low[0]:.2f}, {found.high[0]:.2f}]"
+        found = self.middle(agent, env, name, by)
+        return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+    def _middle(self, agent: str, env: str, name: str, by: str) -> Interval:
+        return iqm(100 * self.runs.values(agent, env, name, by), self.repeats)
 
     def _mean(self, agent: str, env: str, name: str) -> str:
         values = 100 * self.runs.values(agent, env, name)

@@ -181,7 +181,7 @@ class Progress:
     def __init__(self, total: int, finished: int) -> None:
         self.total = total
         self.done = 0
-        self._started = self._shown = time.monotonic()
+        self._first = self._shown = time.monotonic()
         self._terminal = sys.stderr.isatty()
         text = f"{total} cells to play"
         self._print(f"{text}, {finished} are finished already" if finished else text)
@@ -192,13 +192,14 @@ class Progress:
         if done.error:
             self._print(f"failed: {done.cell}: {done.error}")
         now = time.monotonic()
+        if self.done == 1:
+            self._first = now  # before it, processes began
         often = 0.2 if self._terminal else 30.0
         if now - self._shown >= often or self.done == self.total:
             self._shown = now
-            left = (now - self._started) / self.done * (self.total - self.done)
-            text = (
-                f"{self.done}/{self.total} cells, {_clock(left)} left; {done.cell}: {done.reason}"
-            )
+            left = (now - self._first) / max(self.done - 1, 1) * (self.total - self.done)
+            said = [f"{self.done}/{self.total} cells", f"{_clock(left)} left" * (self.done > 1)]
+            text = f"{', '.join(filter(None, said))}; {done.cell}: {done.reason}"
             self._print(text, stays=not self._terminal or self.done == self.total)
 
     def _print(self, text: str, stays: bool = True) -> None:

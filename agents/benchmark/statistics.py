@@ -15,12 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata, trim_mean
 
 from nas_env.errors import MissingDependencyError
 
 Numbers = NDArray[np.float64]
-REPEATS = 2000  # bootstrap samples of an interval on a page
+REPEATS = 1000  # bootstrap samples of an interval on a page
 
 
 class Interval(NamedTuple):
@@ -38,14 +37,25 @@ def interval(scores: Numbers, estimate: Callable[[Numbers], Numbers], repeats: i
     return Interval(values[""], ends[""][0], ends[""][1])
 
 
+def middles(scores: Numbers, repeats: int = REPEATS) -> tuple[Interval, Interval]:
+    """Return median and interquartile mean of (runs, points) scores, point by point."""
+    found = interval(scores[:, None], _middles, repeats)
+    half = scores.shape[1]
+    return Interval(*(x[:half] for x in found)), Interval(*(x[half:] for x in found))
+
+
 def iqm(scores: Numbers, repeats: int = REPEATS) -> Interval:
-    """Return the interquartile mean of (runs,) or (runs, points) scores, point by point."""
-    return interval(_stacked(scores), lambda x: trim_mean(x[:, 0], 0.25, axis=0), repeats)
+    """Return the interquartile mean of (runs,) scores."""
+    found = middles(scores[:, None], repeats)[1]
+    return Interval(*(float(x[0]) for x in found))
 
 
-def median(scores: Numbers, repeats: int = REPEATS) -> Interval:
-    """Return the median of (runs,) or (runs, points) scores, point by point."""
-    return interval(_stacked(scores), lambda x: np.median(x[:, 0], axis=0), repeats)
+def _middles(scores: Numbers) -> Numbers:
+    """Return (2 * points,) medians, then means without the outer quarters, of sorted columns."""
+    ordered = np.sort(scores[:, 0], axis=0)  # (runs, points)
+    runs, cut = len(ordered), len(ordered) // 4
+    medians = (ordered[(runs - 1) // 2] + ordered[runs // 2]) / 2
+    return np.concatenate([medians, ordered[cut : runs - cut].mean(axis=0)])
 
 
 def profile(scores: Sequence[Numbers], levels: Numbers, repeats: int = REPEATS) -> Interval:
@@ -80,10 +90,11 @@ def improvement(ours: Numbers, theirs: Numbers, repeats: int = REPEATS) -> Inter
 
 
 def _improvement(ours: Numbers, theirs: Numbers) -> Numbers:
-    """Return what `rliable.metrics.probability_of_improvement` does, ten times as fast."""
-    n, m = ours.size, theirs.size
-    ranks = rankdata(np.concatenate([ours.ravel(), theirs.ravel()]))
-    return np.array([(ranks[:n].sum() - n * (n + 1) / 2) / (n * m)])
+    """Return the share of pairs in which ours is higher, as rliable's metric does, but faster."""
+    ordered = np.sort(theirs, axis=None)
+    won = np.searchsorted(ordered, ours.ravel(), side="left").sum()
+    not_lost = np.searchsorted(ordered, ours.ravel(), side="right").sum()
+    return np.array([(won + not_lost) / 2 / (ours.size * theirs.size)])
 
 
 @dataclass(frozen=True)
@@ -118,11 +129,6 @@ def seeded(seed: int = 0) -> Iterator[None]:
         yield
     finally:
         np.random.set_state(before)
-
-
-def _stacked(scores: Numbers) -> Numbers:
-    """Return (runs, 1, points) for the bootstrap, whose second axis is environments."""
-    return scores.reshape(len(scores), 1, -1)
 
 
 def _library() -> Any:
