@@ -119,9 +119,12 @@ def _label(axes: Any, title: str, quantity: str, regret: bool) -> None:
     axes.set_ylabel(quantity)
     axes.grid(alpha=0.3)
     if regret:
-        axes.set_yscale("symlog", linthresh=LEAST)
         lowest = min(line.get_ydata().min() for line in axes.get_lines())
-        axes.set_ylim(bottom=0 if lowest < 10 * LEAST else None)
+        if lowest >= 10 * LEAST:
+            axes.set_yscale("log", nonpositive="clip")
+        else:
+            axes.set_yscale("symlog", linthresh=LEAST)
+            axes.set_ylim(bottom=0)
 
 
 def _legend(figure: Any, axes: Any) -> None:

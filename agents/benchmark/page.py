@@ -108,8 +108,9 @@ class Leaderboard:
                 f"A run ends after {limit} unique networks (*queries*; repeats are free), after "
                 f"{10 * limit} episodes, or when the best reward of the table is found. The best "
                 "network of a run is the one with the highest reward so far, the first of equals; "
-                "its *report* is what papers print. *Regret*: how far a number is below the best "
-                "of its own column, in points (hundredths). IQM: interquartile mean over runs; "
+                "its *report* is what papers print. Agents that begin at random begin with the "
+                "same network under one seed. *Regret*: how far a number is below the best of its "
+                "own column, in points (hundredths). IQM: interquartile mean over runs; "
                 "brackets: 95 % intervals of a stratified bootstrap with "
                 f"{self.repeats:,} samples. *Charged*: the same runs after {limit} episodes, where "
                 "each repeat costs a query.",
