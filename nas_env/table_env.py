@@ -40,7 +40,8 @@ def make_table_env(
         run: Where networks were trained several times: which training is rewarded, from 1, "mean",
             or "random" (drawn for each network at a seeded reset). The report is the mean of the
             others. None: the table's own.
-        fidelity: Epochs after which networks are looked up; None: the table's own.
+        fidelity: Epochs after which networks are looked up; None: the table's own. Epochs whose
+            reward is a column of the test split must be named here: an upper bound.
         hardware: A device whose latency and energy are in `info` too, or "all".
         evaluator: "tabular"; another name makes an environment of the same space that does not
             use the table ("training" with `task` or `data`).
@@ -72,9 +73,9 @@ def make_table_env(
     found = make_table(table, reward, report, needs)
     space = found.make_space(max_params)  # refuses a limit that it cannot keep
     task = TableTask(found)
-    tabular = Tabular(task, "auto", "float32", reward, report, run, hardware, max_params)
+    tabular = Tabular(task, "auto", "float32", reward, report, run, hardware, max_params, fidelity)
     limits = _budget(found, reward, fidelity, budget)
-    tabular.view(limits)  # refuses an unknown fidelity now
+    tabular.check(limits)
     return NASEnv(
         space=space,
         task=task,
@@ -130,6 +131,5 @@ def _budget(
             )
         return make_budget(budget)
     if fidelity is None:
-        of_reward = [epochs for epochs, name in table.rewards.items() if name == reward]
-        fidelity = of_reward[0] if of_reward else table.fidelity
+        fidelity = table.fidelity if reward is None else table.epochs_of(reward)
     return Budget(epochs=fidelity)

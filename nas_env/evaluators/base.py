@@ -39,6 +39,13 @@ class Evaluator(ABC):
         Whatever a network does is an outcome, never an exception.
         """
 
+    def check(self, budget: Budget) -> None:  # noqa: B027 - most take any
+        """Refuse a budget that cannot be answered; an environment asks at each reset.
+
+        Raises:
+            InvalidSettingError: There is no answer under this budget.
+        """
+
     def stream(
         self, candidates: Sequence[Candidate], budget: Budget
     ) -> Iterator[tuple[int, Evaluation]]:

@@ -32,6 +32,10 @@ class Cached(Evaluator):
         self.fingerprint = evaluator.fingerprint
         self.draws = evaluator.draws
 
+    def check(self, budget: Budget) -> None:
+        """Refuse what the evaluator itself refuses."""
+        self.evaluator.check(budget)
+
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
         """Return one evaluation per candidate, in order."""
         keys = [EvaluationKey.of(x, self.fingerprint, budget) for x in candidates]

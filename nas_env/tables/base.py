@@ -47,6 +47,7 @@ class Table:
             every row has a network of its own.
         hardware: Device to its metrics by name; NaN where not measured.
         accuracies: Whether the columns are accuracies.
+        test_columns: Columns of a test split: an upper bound as a reward.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Table:
     networks: NDArray[np.int64] | None = None
     hardware: Mapping[str, Mapping[str, Numbers]] = field(default_factory=dict)
     accuracies: bool = True
+    test_columns: frozenset[str] = frozenset()
 
     @property
     def fidelities(self) -> tuple[int, ...]:
@@ -73,6 +75,12 @@ class Table:
     def fidelity(self) -> int:
         """Epochs after which networks are looked up unless told otherwise."""
         return next(iter(self.rewards))
+
+    def epochs_of(self, column: str) -> int:
+        """Return the fidelity of a column, the table's own where it is no fidelity's reward."""
+        bare = column.removeprefix("-")
+        of_it = [k for k, name in self.rewards.items() if name.removeprefix("-") == bare]
+        return of_it[0] if of_it else self.fidelity
 
     def column(self, name: str) -> Numbers:
         """Return a column; a minus sign before its name turns the sign of its numbers.

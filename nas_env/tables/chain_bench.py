@@ -38,6 +38,7 @@ def chain_bench() -> Table:
         columns={**columns, "test": data["test_hits"] / test},
         rewards={k: f"val_{k}" for k in order},
         report="test",
+        test_columns=frozenset({"test"}),
         run=1,
         make_space=partial(space_of, spec, "chain-bench"),
         spec=spec,

@@ -57,6 +57,7 @@ def nasbench201(dataset: str | None = None) -> Table:
         columns={x: own[x].astype(np.float64) / 100 for x in ("val_12", "test_12", "test_200")},
         rewards={12: "val_12", 200: "test_200"},
         report="test_200",
+        test_columns=frozenset({"test_12", "test_200"}),
         make_space=partial(space_of, spec, "nasbench201"),
         spec=spec,
         metrics={"params": own["params"], "macs": own["flops"]},

@@ -56,6 +56,7 @@ def nasbench_graph(dataset: str | None = None) -> Table:
         columns={x: data[x].astype(np.float64) for x in ("valid", "test")},
         rewards={1: "valid"},  # one fidelity; the paper's schedules differ between data sets
         report="test",
+        test_columns=frozenset({"test"}),
         make_space=partial(listed, full_name, walks, labels, NAMES),
         spec=TaskSpec(name, 1, "table", (), 1),
         metrics={

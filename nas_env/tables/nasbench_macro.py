@@ -35,6 +35,7 @@ def nasbench_macro() -> Table:
         columns={"test": data["accuracy"].astype(np.float64) / 100},
         rewards={EPOCHS: "test"},
         report="test",
+        test_columns=frozenset({"test"}),
         run=1,
         make_space=partial(space_of, SPEC, "nasbench-macro"),
         spec=SPEC,

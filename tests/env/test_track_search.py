@@ -231,8 +231,8 @@ def test_the_simulated_clock_adds_up_and_ends_the_search(
 
 
 def test_another_fidelity_is_another_evaluation(make_env: MakeEnv) -> None:
-    env = TrackSearch(make_env("NASBench201-v0"), Limits(evaluations=9))
-    for options in (None, {"fidelity": 200}, {"fidelity": 12}, {"fidelity": 200}):
+    env = TrackSearch(make_env("NASBench201-v0", fidelity=200), Limits(evaluations=9))
+    for options in (None, {"fidelity": 12}, {"fidelity": 200}, {"fidelity": 12}):
         env.reset(options=options)
         for decision in ONE:
             env.step(decision)

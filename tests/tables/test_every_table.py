@@ -98,8 +98,9 @@ def test_regrets_are_distances_to_each_columns_own_best(table: Table, tabular: T
     assert other["regret_report"] == view.report.max() - other["report"] >= 0
 
 
-def test_every_fidelity_rewards_its_column(table: Table, tabular: Tabular) -> None:
+def test_every_fidelity_rewards_its_column(table: Table) -> None:
     for epochs in table.fidelities:
+        tabular = Tabular(TableTask(table), fidelity=epochs)
         column = table.column(table.rewards[epochs])
         expected = column if column.ndim == 1 else column[:, int(table.run) - 1]
         assert np.array_equal(tabular.view(Budget(epochs=epochs)).reward, expected)
@@ -177,7 +178,7 @@ def test_an_unknown_name_is_refused_with_its_choices(make_env: MakeEnv) -> None:
         with pytest.raises(UnknownNameError, match=message):
             make_env("NASBench201-v0", **settings)
     for settings, message in (
-        ({"fidelity": 100}, "no fidelity of 100 epochs. Known: 12, 200"),
+        ({"fidelity": 100}, "no fidelity of 100 epochs. Known: 12"),
         ({"fidelity": 0}, "epochs must be an integer >= 1"),
         ({"run": 2}, "Run 2 is not in the table"),
         ({"fidelity": 12, "budget": {"epochs": 12}}, "Give one of them"),
@@ -214,7 +215,7 @@ def test_a_parameter_limit_moves_the_optimum(make_env: MakeEnv) -> None:
 
 
 def test_one_episode_at_another_fidelity(make_env: MakeEnv) -> None:
-    env = make_env("NASBench201-v0")
+    env = make_env("NASBench201-v0", fidelity=200)
     walk = (3, 3, 1, 3, 3, 2)
 
     def play(**options: Any) -> dict[str, Any]:
@@ -223,12 +224,52 @@ def test_one_episode_at_another_fidelity(make_env: MakeEnv) -> None:
             *_, info = env.step(decision)
         return dict(info["evaluation"])
 
-    short, long, again = play(), play(fidelity=200), play()
-    assert short == again
+    long, short, again = play(), play(fidelity=12), play()
+    assert long == again
     assert long["reward"] == long["report"] == short["report"] > short["reward"]
     assert long["simulated_seconds"] > 10 * short["simulated_seconds"]
     with pytest.raises(InvalidSettingError, match="no fidelity of 13"):
         play(fidelity=13)
+
+
+def test_the_test_split_is_rewarded_only_where_it_was_named(
+    make_env: MakeEnv, table: Table
+) -> None:
+    own = Tabular(TableTask(table)).fidelities
+    assert all(table.rewards[x] not in table.test_columns for x in own if x != table.fidelity)
+    assert {x for x in table.columns if "test" in x} == table.test_columns
+    for env in (make_env("NASBench201-v0"), gym.make_vec("NASBench201-v0", num_envs=2)):
+        with pytest.raises(InvalidSettingError, match=r"of the test split. Known: 12\. Make .*200"):
+            env.reset(options={"fidelity": 200})
+    with pytest.raises(InvalidSettingError, match="of the test split"):
+        make_env("NASBench201-v0", budget={"epochs": 200})
+    for settings, known in (
+        ({}, (12,)),
+        ({"fidelity": 200}, (12, 200)),
+        ({"reward": "test_200"}, (200,)),
+    ):
+        inner: Any = make_env("NASBench201-v0", **settings).unwrapped
+        assert inner.evaluator.fidelities == known
+        assert inner.fidelity == known[-1]
+
+
+@pytest.mark.parametrize(("reward", "epochs"), [("val_2", 2), ("-val_2", 2), ("test", 6)])
+def test_a_named_reward_has_one_fidelity(make_env: MakeEnv, reward: str, epochs: int) -> None:
+    env: Any = make_env("NASChain-v0", reward=reward).unwrapped
+    assert env.evaluator.fidelities == (env.fidelity,) == (epochs,)
+    env.reset(seed=0)
+    while "evaluation" not in (info := env.step(int(env.action_masks().argmax()))[-1]):
+        pass
+    table, found = env.evaluator.table, info["evaluation"]
+    row = env.evaluator.rows(np.array([tokens_of(env.candidate.walk, table)]))[0]
+    assert found["simulated_seconds"] == table.seconds[epochs][row]
+    assert found["reward"] == table.column(reward)[row, 0]
+    with pytest.raises(InvalidSettingError, match=f"no fidelity of 3 .*{reward}.* Known: {epochs}"):
+        env.reset(options={"fidelity": 3})
+
+
+def tokens_of(walk: tuple[int, ...], table: Table) -> list[int]:
+    return [x + 1 for x in walk] + [0] * (table.walks.shape[1] - len(walk))
 
 
 def test_hardware_metrics_come_when_asked_for(make_env: MakeEnv) -> None:
