@@ -25,12 +25,14 @@ class Evaluator(ABC):
             reset with a seed.
         by_walk: Whether each walk has an evaluation of its own, as in a table, even where two walks
             lead to the same network.
+        simulates: Whether evaluations tell "simulated_seconds".
     """
 
     fingerprint: str
     free: bool = False
     draws: bool = False
     by_walk: bool = False
+    simulates: bool = False
 
     @abstractmethod
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:

@@ -100,6 +100,7 @@ class Tabular(Evaluator):
         self.hardware = _hardware(self.table, hardware)
         self.max_params = max_params
         self.fidelities = _fidelities(self.table, reward, fidelity)
+        self.simulates = all(k in self.table.seconds for k in self.fidelities)
         self._answers: dict[tuple[int, int, int], Evaluation] = {}
         self._view = lru_cache(maxsize=16)(self._make_view)
         settings = (reward, self.report, self.run, hardware, max_params)
