@@ -99,12 +99,26 @@ class Tabular(Evaluator):
         self.draws = self.run == RANDOM and bool(runs)
         self.hardware = _hardware(self.table, hardware)
         self.max_params = max_params
+        self.usual = self.table.fidelity if reward is None else self.table.epochs_of(reward)
         self.fidelities = _fidelities(self.table, reward, fidelity)
-        self.simulates = all(k in self.table.seconds for k in self.fidelities)
+        self.simulates = "simulated_seconds" in self.names
         self._answers: dict[tuple[int, int, int], Evaluation] = {}
         self._view = lru_cache(maxsize=16)(self._make_view)
         settings = (reward, self.report, self.run, hardware, max_params)
         self.fingerprint = f"tabular-1/{self.table.name}/{'/'.join(map(str, settings))}"
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Names of the metrics that there are at every fidelity."""
+        table, rows = self.table, ("reward", "report", "regret_reward", "regret_report")
+        names = {*rows, *table.metrics, *self.hardware}
+        for name, numbers in (("simulated_seconds", table.seconds), ("loss", table.losses)):
+            names |= {name} if all(k in numbers for k in self.fidelities) else set()
+        return frozenset(names | ({"accuracy"} if self._accurate else set()))
+
+    @property
+    def _accurate(self) -> bool:
+        return self.table.accuracies and not (self.reward or "").startswith("-")
 
     def check(self, budget: Budget) -> None:
         """Refuse epochs that are not among `fidelities`.
@@ -237,7 +251,7 @@ class Tabular(Evaluator):
     def _metrics(self, row: int, epochs: int, seed: int) -> dict[str, float]:
         table, view = self.table, self._view(epochs, seed)
         reward, report = float(view.reward[row]), float(view.report[row])
-        metrics = {"accuracy": reward} if table.accuracies else {}
+        metrics = {"accuracy": reward} if self._accurate else {}
         metrics |= {
             "reward": reward,
             "report": report,
