@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
     from torch import nn
 
 Numbers = NDArray[np.float64]
+DAMAGES = (  # what reading a damaged or another file raises
+    AttributeError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    OSError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +163,7 @@ class Embedded(Mapping[str, NDArray[Any]]):
         prefix: Only arrays whose names begin so; names are given without it.
 
     Raises:
-        InvalidDataError: The file is missing or damaged.
+        InvalidDataError: The file is missing or damaged, or lacks an array that is asked for.
     """
 
     def __init__(self, name: str, remedy: str, prefix: str = "") -> None:
@@ -163,10 +175,13 @@ class Embedded(Mapping[str, NDArray[Any]]):
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._names:
-            raise KeyError(name)
+            raise self._damaged(f"no array {self.prefix + name!r}")
         if name not in self._read:
             self._read[name] = self._open(lambda file: file[self.prefix + name])
         return self._read[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -174,15 +189,30 @@ class Embedded(Mapping[str, NDArray[Any]]):
     def __len__(self) -> int:
         return len(self._names)
 
+    def check(self, rows: int, *names: str) -> None:
+        """Refuse arrays that have not one entry for each row.
+
+        Raises:
+            InvalidDataError: An array has another number of rows, or is missing.
+        """
+        for name in names:
+            if (shape := self[name].shape)[:1] != (rows,):
+                raise self._damaged(
+                    f"array {self.prefix + name!r} of shape {shape} does not fit {rows} networks"
+                )
+
     def _open(self, use: Callable[[Any], Any]) -> Any:
         try:
             with np.load(self.path, allow_pickle=False) as file:
                 return use(file)
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-            raise InvalidDataError(
-                f"{self.path}: the table is missing or damaged ({error}). Install the package "
-                f"again, or make the file anew: {self.remedy}."
-            ) from None
+        except DAMAGES as error:
+            raise self._damaged(str(error) or type(error).__name__) from None
+
+    def _damaged(self, reason: str) -> InvalidDataError:
+        return InvalidDataError(
+            f"{self.path}: the table is missing or damaged ({reason}). Install the package "
+            f"again, or make the file anew: {self.remedy}."
+        )
 
 
 def space_of(spec: TaskSpec, name: str, max_params: int | None) -> SearchSpace:

@@ -210,6 +210,52 @@ def test_a_damaged_file_names_itself_and_its_remedy(
     assert "python scripts/make_tables.py" in str(caught.value)
 
 
+SHIPPED = {
+    "chain-bench": ("chain_bench.npz", "walks", "hits", "loss", "latency_ms"),
+    "nasbench201": ("nasbench201.npz", "walks", "cifar10.val_12", "seconds_per_epoch"),
+    "nasbench-macro": ("nasbench_macro.npz", "walks", "accuracy", "flops"),
+    "nasbench-graph": ("nasbench_graph.npz", "cora.walks", "cora.valid", "cora.latency"),
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_file_of_other_arrays_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, *arrays = SHIPPED[name]
+    with np.load(tables_base.files("nas_env.data") / file) as whole:
+        content = dict(whole)
+    monkeypatch.setattr(tables_base, "files", lambda _: tmp_path)
+    for array in arrays:
+        rest = {key: value for key, value in content.items() if key != array}
+        for damaged in (rest, {**rest, array: content[array][:-1]}):
+            np.savez(tmp_path / file, **damaged)
+            with pytest.raises(InvalidDataError, match=rf"{file}.*damaged.*python scripts/make_"):
+                TABLES.get(name)()
+    with open(tmp_path / file, "wb") as other:
+        np.save(other, np.zeros(3))
+    with pytest.raises(InvalidDataError, match=rf"{file}.*damaged.*python scripts/make_"):
+        TABLES.get(name)()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_damaged_byte_is_noticed_or_means_nothing(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = bytearray((tables_base.files("nas_env.data") / "nasbench_macro.npz").read_bytes())
+    sane, rng = TABLES.get("nasbench-macro")(), np.random.default_rng(seed)
+    monkeypatch.setattr(tables_base, "files", lambda _: tmp_path)
+    for place in rng.integers(len(content), size=20):
+        damaged = content.copy()
+        damaged[place] ^= int(rng.integers(1, 256))
+        (tmp_path / "nasbench_macro.npz").write_bytes(damaged)
+        try:
+            found = TABLES.get("nasbench-macro")()
+        except InvalidDataError:
+            continue
+        assert np.array_equal(found.columns["test"], sane.columns["test"])
+
+
 def test_a_parameter_limit_moves_the_optimum(make_env: MakeEnv) -> None:
     free, limited = (
         make_env("NASBench201-v0", max_params=most).unwrapped for most in (None, 300_000)
