@@ -304,7 +304,9 @@ def _of_other_runs(values: Numbers, run: NDArray[np.int64]) -> Numbers:
     return np.where(run < 0, values.mean(axis=1), others)
 
 
-def _checked_run(run: int | str, runs: int) -> int | str:
+def _checked_run(run: int | str | np.integer[Any], runs: int) -> int | str:
+    if isinstance(run, np.integer):
+        run = int(run)
     if run in (MEAN, RANDOM) or (type(run) is int and 1 <= run <= max(runs, 1)):
         return run
     raise InvalidSettingError(

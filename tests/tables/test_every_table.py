@@ -119,7 +119,7 @@ def macro(run: int | str) -> tuple[Tabular, np.ndarray]:
     return Tabular(TableTask(table), run=run), table.column("test")
 
 
-@pytest.mark.parametrize("run", [1, 2, 3])
+@pytest.mark.parametrize("run", [1, 2, np.int64(3)])
 def test_the_report_leaves_out_the_run_that_is_rewarded(run: int) -> None:
     tabular, runs = macro(run)
     view = tabular.view(Budget(epochs=50))
