@@ -167,7 +167,9 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         chosen = checked_options(options)
         if seed is not None and self.evaluator.draws:
             self.budget = replace(self.budget, training_seed=draw_training_seed(self.np_random))
-        self.episode_budget = self.budget.at_fidelity(chosen.get("fidelity"))
+        budget = self.budget.at_fidelity(chosen.get("fidelity"))
+        self.evaluator.check(budget)
+        self.episode_budget = budget
         self.candidate = self.evaluation = None
         start = self.start_walk(chosen.get("start", self.start), self.episode_budget)
         move = self.mdp.begin(self.np_random, start)

@@ -199,11 +199,15 @@ def make_mdp(
     Raises:
         UnknownNameError: It has no such setting.
     """
-    factory = MDPS.get(name)
-    known = list(inspect.signature(factory).parameters)[4:]
+    known = mdp_settings(name)
     for setting in settings:
         if setting not in known:
             raise registry.unknown_name(
                 f"setting of NASEnv with mdp={name!r}", setting, [*known, *ARGUMENTS]
             )
-    return factory(space, observation, illegal, objective.failure, **settings)
+    return MDPS.get(name)(space, observation, illegal, objective.failure, **settings)
+
+
+def mdp_settings(name: str) -> list[str]:
+    """Return the names of an MDP's own settings."""
+    return list(inspect.signature(MDPS.get(name)).parameters)[4:]

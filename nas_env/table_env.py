@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from nas_env.env import NASEnv
-from nas_env.errors import InvalidSettingError
+from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget
 from nas_env.evaluators.tabular import Tabular
 from nas_env.objectives import Objective
 from nas_env.objectives.reward import Reward
-from nas_env.resolve import make_budget
+from nas_env.registry import unknown_name
+from nas_env.resolve import make_budget, make_objective, mdp_settings
 from nas_env.spaces import SPACES
 from nas_env.tables import TABLES, Table, TableTask
 from nas_env.vector import vector_form
+
+FIXED = ("table", "settings")  # not for whoever makes an environment
+ENVIRONMENT = ("mdp", "observation", "illegal", "start", "render_mode")  # passed on to NASEnv
+USELESS = ("space", "task", "data", "store", "device", "precision")  # where networks are looked up
 
 
 def make_table_env(
@@ -40,10 +46,11 @@ def make_table_env(
         run: Where networks were trained several times: which training is rewarded, from 1, "mean",
             or "random" (drawn for each network at a seeded reset). The report is the mean of the
             others. None: the table's own.
-        fidelity: Epochs after which networks are looked up; None: the table's own.
+        fidelity: Epochs after which networks are looked up; None: the table's own. Epochs whose
+            reward is a column of the test split must be named here: an upper bound.
         hardware: A device whose latency and energy are in `info` too, or "all".
-        evaluator: "tabular"; another name makes an environment of the same space that does not
-            use the table ("training" with `task` or `data`).
+        evaluator: "tabular"; another name makes an environment of the same space and with the
+            table's own epochs that does not look anything up ("training" with `task` or `data`).
         objective: None: the rewarded column.
         edit_reward: The `reward` of `nas_env.mdp.Edit`, with mdp="edit".
         budget: Instead of a fidelity.
@@ -52,36 +59,29 @@ def make_table_env(
             `NASEnv` takes.
 
     Raises:
-        UnknownNameError: No such data set, column or device.
-        InvalidSettingError: No such fidelity or run.
+        UnknownNameError: No such argument, data set, column or device.
+        InvalidSettingError: No such fidelity or run, or an argument that means nothing here.
+        IncompatibleError: The table does not give what the objective or the process needs.
         InvalidDataError: The table's file is missing or damaged.
     """
-    if edit_reward is not None:
-        settings["reward"] = edit_reward
-    needs: dict[str, Any] = {
-        x: settings.pop(x) for x in ("dataset", "path", "decisions") if x in settings
-    }
+    chosen = {"reward": reward, "report": report, "run": run, "hardware": hardware}
+    settings = _with_edit_reward(settings, edit_reward)
     if evaluator != "tabular":
-        if table not in SPACES:
-            raise InvalidSettingError(
-                f"The networks of table {table!r} cannot be built, so evaluator={evaluator!r} has "
-                "nothing to evaluate. Use evaluator='tabular'."
-            )
-        given = {"objective": objective or "accuracy", "budget": budget, "max_params": max_params}
-        return NASEnv(**{"space": table, "evaluator": evaluator, **given, **settings})
+        _check_evaluator(table, evaluator, {**settings, **chosen})
+        settings |= {"objective": objective or "accuracy", "max_params": max_params}
+        limits = _budget(TABLES.get(table)().fidelity, fidelity, budget)
+        return NASEnv(space=table, evaluator=evaluator, budget=limits, **settings)
+    needs, settings = _split(table, settings)
     found = make_table(table, reward, report, needs)
     space = found.make_space(max_params)  # refuses a limit that it cannot keep
     task = TableTask(found)
-    tabular = Tabular(task, "auto", "float32", reward, report, run, hardware, max_params)
-    limits = _budget(found, reward, fidelity, budget)
-    tabular.view(limits)  # refuses an unknown fidelity now
+    tabular = Tabular(task, "auto", "float32", reward, report, run, hardware, max_params, fidelity)
+    limits = _budget(tabular.usual, fidelity, budget)
+    tabular.check(limits)
+    _check_edit(tabular, settings)
+    made = table_objective(objective, tabular)
     return NASEnv(
-        space=space,
-        task=task,
-        evaluator=tabular,
-        objective=objective or column_reward(found, tabular),
-        budget=limits,
-        **settings,
+        space=space, task=task, evaluator=tabular, objective=made, budget=limits, **settings
     )
 
 
@@ -92,44 +92,133 @@ make_table_vector_env = vector_form(make_table_env)
 def make_table(
     name: str, reward: str | None, report: str | None, needs: Mapping[str, Any]
 ) -> Table:
-    """Return a registered table; a file is also told which columns are used."""
-    columns = {"reward": reward, "report": report} if name == "file" else {}
+    """Return a registered table; a file is also told which columns are used.
+
+    Raises:
+        InvalidSettingError: The table needs an argument that is missing.
+    """
     factory = TABLES.get(name)
-    try:
-        return factory(**needs, **columns)
-    except TypeError as error:
-        if "argument" not in str(error):
-            raise
+    columns = {"reward": reward, "report": report} if "reward" in _arguments(name) else {}
+    missing = [
+        x
+        for x, argument in inspect.signature(factory).parameters.items()
+        if argument.default is argument.empty and needs.get(x) is None
+    ]
+    if missing:
         raise InvalidSettingError(
-            f"Table {name!r} cannot be made from {sorted(needs)} ({error}). "
+            f"Table {name!r} needs {' and '.join(missing)}, which were not given. "
             "NASTable-v0 needs path=FILE, decisions=[columns] and reward=column."
-        ) from None
+        )
+    return factory(**needs, **columns)
+
+
+def table_objective(given: str | Objective | None, tabular: Tabular) -> Objective:
+    """Return the objective of a table's environment: by default the rewarded column.
+
+    Raises:
+        IncompatibleError: It needs a metric that the table does not give.
+    """
+    if given in (None, "reward"):
+        return column_reward(tabular.table, tabular)
+    made = make_objective(given)
+    lacking = [name for name in made.needs if name not in tabular.names]
+    if lacking:
+        raise IncompatibleError(
+            f"Objective {given if isinstance(given, str) else type(given).__name__!r} needs "
+            f"{' and '.join(lacking)}, which table {tabular.table.name!r} does not give. Leave it "
+            f"out to score the rewarded column. Known: {', '.join(sorted(tabular.names))}."
+        )
+    return made
 
 
 def column_reward(table: Table, tabular: Tabular) -> Reward:
     """Return the objective of a table: its rewarded column, within the column's bounds."""
-    if table.accuracies:
-        return Reward()
     names = [tabular.reward] if tabular.reward else list(table.rewards.values())
+    if table.accuracies and not any(name.startswith("-") for name in names):
+        return Reward()
     columns = [table.column(name) for name in names]
     least, greatest = min(x.min() for x in columns), max(x.max() for x in columns)
     return Reward(float(least), float(greatest) if greatest > least else float(least) + 1.0)
 
 
-def _budget(
-    table: Table,
-    reward: str | None,
-    fidelity: int | None,
-    budget: Budget | Mapping[str, Any] | None,
-) -> Budget:
-    """Return the budget of a fidelity, by default of the rewarded column's or the table's own."""
-    if budget is not None:
-        if fidelity is not None:
-            raise InvalidSettingError(
-                f"Both fidelity={fidelity} and a budget were given. Give one of them."
-            )
-        return make_budget(budget)
-    if fidelity is None:
-        of_reward = [epochs for epochs, name in table.rewards.items() if name == reward]
-        fidelity = of_reward[0] if of_reward else table.fidelity
-    return Budget(epochs=fidelity)
+def _arguments(table: str) -> list[str]:
+    return list(inspect.signature(TABLES.get(table)).parameters)
+
+
+def _with_edit_reward(settings: Mapping[str, Any], edit_reward: str | None) -> dict[str, Any]:
+    if edit_reward is None:
+        return dict(settings)
+    if settings.get("mdp") != "edit":
+        raise InvalidSettingError(
+            f"edit_reward={edit_reward!r} is a setting of mdp='edit'. Give mdp='edit' too, or "
+            "leave it out."
+        )
+    return {**settings, "reward": edit_reward}
+
+
+def _check_evaluator(table: str, evaluator: object, given: Mapping[str, Any]) -> None:
+    """Refuse another evaluator where nothing can be built, or where the table is asked for."""
+    if table not in SPACES:
+        raise InvalidSettingError(
+            f"The networks of table {table!r} cannot be built, so evaluator={evaluator!r} has "
+            "nothing to evaluate. Use evaluator='tabular'."
+        )
+    names = ("reward", "report", "run", "hardware", *_arguments(table))
+    if useless := [name for name in dict.fromkeys(names) if given.get(name) is not None]:
+        raise InvalidSettingError(
+            f"Evaluator {evaluator!r} does not use the table, from which {' and '.join(useless)} "
+            "choose. Leave them out, or use evaluator='tabular'."
+        )
+
+
+def _split(table: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the table needs and what the environment takes; refuse what is neither.
+
+    Raises:
+        UnknownNameError: No such argument; the message lists them.
+        InvalidSettingError: An argument means nothing where networks are looked up.
+    """
+    own, ours = _arguments(table), inspect.signature(make_table_env).parameters
+    process = mdp_settings(settings.get("mdp", "construct"))
+    known = {*own, *ours, *ENVIRONMENT, *process} - set(FIXED)
+    given = {name: value for name, value in settings.items() if name not in USELESS}
+    if useless := [name for name in USELESS if settings.get(name) is not None]:
+        other = ", or use evaluator='training'" if table in SPACES else ""
+        raise InvalidSettingError(
+            f"Networks of table {table!r} are looked up, so {' and '.join(useless)} would mean "
+            f"nothing. Leave out what means nothing{other}."
+        )
+    for name in given:
+        if name not in known:
+            raise unknown_name(f"argument of table {table!r}", name, known)
+    needs = {name: given.pop(name) for name in own if name in given and name not in ours}
+    return needs, given
+
+
+def _check_edit(tabular: Tabular, settings: Mapping[str, Any]) -> None:
+    """Refuse settings of mdp="edit" that mean nothing where networks are looked up."""
+    observation, start = settings.get("observation"), settings.get("start")
+    reasons = []
+    if isinstance(start, str) and start == "best":
+        reasons.append("start='best' needs a store, and nothing is stored")
+    if settings.get("inherit"):
+        reasons.append("inherit=True needs trained weights, and nothing is trained")
+    for name, metric in (("loss-bins", "loss"), ("accuracy-bins", "accuracy")):
+        if observation == name and metric not in tabular.names:
+            reasons.append(f"observation={name!r} needs {metric}, which the table does not give")
+    if reasons:
+        raise IncompatibleError(
+            f"Table {tabular.table.name!r} answers by look-up: {'; '.join(reasons)}. "
+            "Leave it out, or use another evaluator."
+        )
+
+
+def _budget(usual: int, fidelity: int | None, budget: Budget | Mapping[str, Any] | None) -> Budget:
+    """Return the budget of a fidelity: so many epochs of the usual schedule."""
+    if budget is not None and fidelity is not None:
+        raise InvalidSettingError(
+            f"Both fidelity={fidelity} and a budget were given. Give one of them."
+        )
+    if isinstance(budget, Budget):
+        return budget
+    return make_budget({"epochs": usual, **(budget or {})}).at_fidelity(fidelity)

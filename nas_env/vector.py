@@ -144,7 +144,8 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         """
         chosen = checked_options(options)
         fidelity = chosen.get("fidelity")
-        self.template.budget.at_fidelity(fidelity)  # refuses what is no number of epochs
+        budget = self.template.budget.at_fidelity(fidelity)  # refuses what is no number of epochs
+        self.template.evaluator.check(budget)
         seeds = self._seeds(seed)
         self._rngs.seed(seeds)
         budgets = self._drawn(seeds)

@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium
 
 from nas_env.architecture import Candidate
-from nas_env.errors import InvalidSettingError
+from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Evaluation
 
 LIMITS = ("evaluations", "seconds", "simulated_seconds", "episodes")
@@ -24,13 +24,13 @@ class Limits:
     Attributes:
         evaluations: Evaluations new to this search; a warm store makes them fast, not free.
         seconds: Seconds of the search; an evaluation found in the store costs what it cost then.
-        until_score: End as soon as a score is at least this; no limit by itself.
+        until_score: End as soon as the best score is at least this; no limit by itself.
         simulated_seconds: Seconds that a table says the evaluations would have taken. An evaluation
             that ends later does not count.
         episodes: Episodes, whatever they led to.
         charge_repeats: Whether evaluating a network again costs as much as the first time.
         charge_isomorphs: Whether another walk to the same network costs, where a table has an entry
-            for each walk.
+            for each walk. If not, it is a repeat: `charge_repeats=True` wins and charges it.
 
     Raises:
         InvalidSettingError: Nothing is limited, or a limit is not positive.
@@ -91,12 +91,16 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Keeps the books of one search: every trial, the best one, and the share of the limit used.
 
     It never ends an episode by itself; whoever drives it looks at `finished` after each step. Where
-    a table tells the seconds of an evaluation, `info["simulated_clock"]` is their sum so far.
+    a table tells the seconds of an evaluation, `info["simulated_clock"]` is their sum so far. The
+    best trial is one at the environment's own fidelity that ended within the simulated limit.
 
     Args:
         env: The environment, wrapped or not, around a `NASEnv`.
         limits: When the search ends.
         clock: Seconds from any start; replaced in tests.
+
+    Raises:
+        IncompatibleError: Simulated seconds are limited, but nothing tells them.
     """
 
     def __init__(
@@ -106,6 +110,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(env)
+        _check_simulation(env, limits)
         self.limits = limits
         self.trials: list[Trial] = []
         self.best: Trial | None = None
@@ -214,11 +219,26 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         distinct = self.evaluations
         trial = Trial(episode, self.charged, new, candidate, evaluation, score, *clocks, distinct)
         self.trials.append(trial)
-        if self.best is None or score > self.best.score:
+        if self._counts(inner) and (self.best is None or score > self.best.score):
             self.best = trial
+
+    def _counts(self, inner: Any) -> bool:
+        """Return whether the last evaluation may be the best one."""
+        latest = self.limits.simulated_seconds
+        in_time = latest is None or self.simulated_seconds <= latest
+        return in_time and inner.fidelity == inner.budget.epochs
 
     def _identity(self, candidate: Candidate, by_walk: bool) -> Any:
         """Return what makes two networks the same to this search."""
         if not self.limits.charge_isomorphs:
             return candidate.key
         return candidate.walk if by_walk else candidate.trained_key
+
+
+def _check_simulation(env: gymnasium.Env[Any, Any], limits: Limits) -> None:
+    evaluator = getattr(env.unwrapped, "evaluator", None)
+    if limits.simulated_seconds is not None and not getattr(evaluator, "simulates", False):
+        raise IncompatibleError(
+            f"Limit simulated_seconds={limits.simulated_seconds} would never end this search: its "
+            "evaluator tells no simulated seconds. Limit evaluations, seconds or episodes instead."
+        )

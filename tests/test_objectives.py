@@ -34,6 +34,18 @@ def test_scores_stay_within_finite_bounds(
     assert low <= objective.score(evaluation(accuracy, loss, params)) <= high
 
 
+def test_objectives_name_what_they_need(objective_name: str) -> None:
+    objective, whole = OBJECTIVES.get(objective_name)(), evaluation()
+    objective.value(whole)
+    for name in objective.needs:
+        metrics = {key: value for key, value in whole.metrics.items() if key != name}
+        with pytest.raises(KeyError, match=name):
+            objective.value(Evaluation(Outcome.OK, metrics))
+    objective.value(
+        Evaluation(Outcome.OK, {x: whole.metrics[x] for x in objective.needs or whole.metrics})
+    )
+
+
 def test_every_failure_has_the_failure_score(objective_name: str) -> None:
     objective = OBJECTIVES.get(objective_name)()
     for outcome in Outcome:

@@ -25,18 +25,27 @@ class Evaluator(ABC):
             reset with a seed.
         by_walk: Whether each walk has an evaluation of its own, as in a table, even where two walks
             lead to the same network.
+        simulates: Whether evaluations tell "simulated_seconds".
     """
 
     fingerprint: str
     free: bool = False
     draws: bool = False
     by_walk: bool = False
+    simulates: bool = False
 
     @abstractmethod
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
         """Return one evaluation per candidate, in order.
 
         Whatever a network does is an outcome, never an exception.
+        """
+
+    def check(self, budget: Budget) -> None:  # noqa: B027 - most take any
+        """Refuse a budget that cannot be answered; an environment asks at each reset.
+
+        Raises:
+            InvalidSettingError: There is no answer under this budget.
         """
 
     def stream(

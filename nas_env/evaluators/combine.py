@@ -30,7 +30,11 @@ class Cached(Evaluator):
         self.store = store
         self.objective = objective
         self.fingerprint = evaluator.fingerprint
-        self.draws = evaluator.draws
+        self.draws, self.simulates = evaluator.draws, evaluator.simulates
+
+    def check(self, budget: Budget) -> None:
+        """Refuse what the evaluator itself refuses."""
+        self.evaluator.check(budget)
 
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
         """Return one evaluation per candidate, in order."""

@@ -63,6 +63,7 @@ class Tabular(Evaluator):
             does not contain what was selected on. None: the table's own.
         hardware: A device of the table whose latency and energy are metrics too, or "all".
         max_params: Networks above it do not count for the optimum.
+        fidelity: Epochs that may be asked for although what is rewarded there is of a test split.
 
     Raises:
         IncompatibleError: The task is not of a table.
@@ -83,6 +84,7 @@ class Tabular(Evaluator):
         run: int | str | None = None,
         hardware: str | None = None,
         max_params: int | None = None,
+        fidelity: int | None = None,
     ) -> None:
         if not isinstance(task, TableTask):
             raise IncompatibleError(
@@ -97,15 +99,47 @@ class Tabular(Evaluator):
         self.draws = self.run == RANDOM and bool(runs)
         self.hardware = _hardware(self.table, hardware)
         self.max_params = max_params
+        self.usual = self.table.fidelity if reward is None else self.table.epochs_of(reward)
+        self.fidelities = _fidelities(self.table, reward, fidelity)
+        self.simulates = "simulated_seconds" in self.names
         self._answers: dict[tuple[int, int, int], Evaluation] = {}
         self._view = lru_cache(maxsize=16)(self._make_view)
         settings = (reward, self.report, self.run, hardware, max_params)
         self.fingerprint = f"tabular-1/{self.table.name}/{'/'.join(map(str, settings))}"
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Names of the metrics that there are at every fidelity."""
+        table, rows = self.table, ("reward", "report", "regret_reward", "regret_report")
+        names = {*rows, *table.metrics, *self.hardware}
+        for name, numbers in (("simulated_seconds", table.seconds), ("loss", table.losses)):
+            names |= {name} if all(k in numbers for k in self.fidelities) else set()
+        return frozenset(names | ({"accuracy"} if self._accurate else set()))
+
     @property
-    def fidelities(self) -> tuple[int, ...]:
-        """Epochs that can be asked for, ascending; one where the reward's column is fixed."""
-        return self.table.fidelities
+    def _accurate(self) -> bool:
+        return self.table.accuracies and not (self.reward or "").startswith("-")
+
+    def check(self, budget: Budget) -> None:
+        """Refuse epochs that are not among `fidelities`.
+
+        Raises:
+            InvalidSettingError: The table has no such fidelity, or only of a test split.
+        """
+        epochs, column = budget.epochs, self.table.rewards.get(budget.epochs, "")
+        if epochs in self.fidelities:
+            return
+        name, known = self.table.name, ", ".join(map(str, self.fidelities))
+        if self.reward is None and column in self.table.test_columns:
+            raise InvalidSettingError(
+                f"Fidelity {epochs} of table {name!r} rewards {column!r}, which is of the test "
+                f"split. Known: {known}. Make the environment with fidelity={epochs} to search "
+                "the test split, an upper bound."
+            )
+        which = f" with reward {self.reward!r}" if self.reward else ""
+        raise InvalidSettingError(
+            f"Table {name!r} has no fidelity of {epochs} epochs{which}. Known: {known}."
+        )
 
     def view(self, budget: Budget) -> View:
         """Return the table as it is seen under a budget.
@@ -113,7 +147,7 @@ class Tabular(Evaluator):
         Raises:
             InvalidSettingError: The table has no such fidelity.
         """
-        self._check(budget.epochs)
+        self.check(budget)
         return self._view(budget.epochs, budget.training_seed if self.draws else 0)
 
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
@@ -122,7 +156,7 @@ class Tabular(Evaluator):
         Raises:
             InvalidSettingError: The table has no such fidelity.
         """
-        self._check(budget.epochs)
+        self.check(budget)
         seed = budget.training_seed if self.draws else 0
         return [self._answer(x.walk, budget.epochs, seed) for x in candidates]
 
@@ -143,7 +177,7 @@ class Tabular(Evaluator):
         """
         if not isinstance(objective, Reward):
             return None
-        self._check(budget.epochs)
+        self.check(budget)
         rows = self.rows(tokens)
         values = self.table.column(self._column(budget.epochs))
         if values.ndim == 1 or not self.draws:
@@ -188,13 +222,6 @@ class Tabular(Evaluator):
     def _column(self, epochs: int) -> str:
         return self.reward or self.table.rewards[epochs]
 
-    def _check(self, epochs: int) -> None:
-        if epochs not in self.table.rewards:
-            raise InvalidSettingError(
-                f"Table {self.table.name!r} has no fidelity of {epochs} epochs. "
-                f"Known: {', '.join(map(str, self.table.fidelities))}."
-            )
-
     def _make_view(self, epochs: int, seed: int) -> View:
         reward, report = self.table.column(self._column(epochs)), self.table.column(self.report)
         rows = np.arange(len(reward))
@@ -224,7 +251,7 @@ class Tabular(Evaluator):
     def _metrics(self, row: int, epochs: int, seed: int) -> dict[str, float]:
         table, view = self.table, self._view(epochs, seed)
         reward, report = float(view.reward[row]), float(view.report[row])
-        metrics = {"accuracy": reward} if table.accuracies else {}
+        metrics = {"accuracy": reward} if self._accurate else {}
         metrics |= {
             "reward": reward,
             "report": report,
@@ -277,13 +304,28 @@ def _of_other_runs(values: Numbers, run: NDArray[np.int64]) -> Numbers:
     return np.where(run < 0, values.mean(axis=1), others)
 
 
-def _checked_run(run: int | str, runs: int) -> int | str:
+def _checked_run(run: int | str | np.integer[Any], runs: int) -> int | str:
+    if isinstance(run, np.integer):
+        run = int(run)
     if run in (MEAN, RANDOM) or (type(run) is int and 1 <= run <= max(runs, 1)):
         return run
     raise InvalidSettingError(
         f"Run {run!r} is not in the table. Use {', '.join(map(str, range(1, runs + 1)))}, "
         "'mean' or 'random'."
     )
+
+
+def _fidelities(table: Table, reward: str | None, fidelity: int | None) -> tuple[int, ...]:
+    """Return the epochs that may be asked for, ascending; one where the reward's column is fixed.
+
+    A fidelity that rewards a column of a test split is left out, unless it is the table's own or
+    named.
+    """
+    if reward is not None:
+        return (table.epochs_of(reward),)
+    named = (table.fidelity, fidelity)
+    tests = table.test_columns
+    return tuple(k for k in table.fidelities if k in named or table.rewards[k] not in tests)
 
 
 def _hardware(table: Table, device: str | None) -> Mapping[str, Numbers]:

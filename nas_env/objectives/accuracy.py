@@ -12,6 +12,7 @@ class Accuracy(Objective):
 
     bounds = (0.0, 1.0)
     failure = 0.0
+    needs = ("accuracy",)
 
     def value(self, evaluation: Evaluation) -> float:
         """Return the accuracy."""

@@ -15,10 +15,12 @@ class Objective(ABC):
     Attributes:
         bounds: Least and greatest score, both finite.
         failure: Score of every outcome but "ok"; within the bounds.
+        needs: Metrics without which there is no value; tables that lack one are refused.
     """
 
     bounds: tuple[float, float]
     failure: float
+    needs: tuple[str, ...] = ()
 
     @abstractmethod
     def value(self, evaluation: Evaluation) -> float:

@@ -24,6 +24,7 @@ class AccuracyUnderCost(Objective):
 
     bounds = (0.0, 1.0)
     failure = 0.0
+    needs = ("accuracy", "params")
 
     def __init__(self, target_params: int = 10_000, exponent: float = 0.07) -> None:
         for name, value in (("target_params", target_params), ("exponent", exponent)):

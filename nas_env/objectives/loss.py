@@ -18,6 +18,8 @@ class NegativeLoss(Objective):
         InvalidSettingError: `worst` is not positive.
     """
 
+    needs = ("loss",)
+
     def __init__(self, worst: float = 10.0) -> None:
         if not worst > 0:
             raise InvalidSettingError(f"Objective setting worst must be > 0, but is {worst}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
     from torch import nn
 
 Numbers = NDArray[np.float64]
+DAMAGES = (  # what reading a damaged or another file raises
+    AttributeError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    OSError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +59,7 @@ class Table:
             every row has a network of its own.
         hardware: Device to its metrics by name; NaN where not measured.
         accuracies: Whether the columns are accuracies.
+        test_columns: Columns of a test split: an upper bound as a reward.
     """
 
     name: str
@@ -63,6 +76,7 @@ class Table:
     networks: NDArray[np.int64] | None = None
     hardware: Mapping[str, Mapping[str, Numbers]] = field(default_factory=dict)
     accuracies: bool = True
+    test_columns: frozenset[str] = frozenset()
 
     @property
     def fidelities(self) -> tuple[int, ...]:
@@ -73,6 +87,12 @@ class Table:
     def fidelity(self) -> int:
         """Epochs after which networks are looked up unless told otherwise."""
         return next(iter(self.rewards))
+
+    def epochs_of(self, column: str) -> int:
+        """Return the fidelity of a column, the table's own where it is no fidelity's reward."""
+        bare = column.removeprefix("-")
+        of_it = [k for k, name in self.rewards.items() if name.removeprefix("-") == bare]
+        return of_it[0] if of_it else self.fidelity
 
     def column(self, name: str) -> Numbers:
         """Return a column; a minus sign before its name turns the sign of its numbers.
@@ -143,7 +163,7 @@ class Embedded(Mapping[str, NDArray[Any]]):
         prefix: Only arrays whose names begin so; names are given without it.
 
     Raises:
-        InvalidDataError: The file is missing or damaged.
+        InvalidDataError: The file is missing or damaged, or lacks an array that is asked for.
     """
 
     def __init__(self, name: str, remedy: str, prefix: str = "") -> None:
@@ -155,10 +175,13 @@ class Embedded(Mapping[str, NDArray[Any]]):
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._names:
-            raise KeyError(name)
+            raise self._damaged(f"no array {self.prefix + name!r}")
         if name not in self._read:
             self._read[name] = self._open(lambda file: file[self.prefix + name])
         return self._read[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -166,15 +189,30 @@ class Embedded(Mapping[str, NDArray[Any]]):
     def __len__(self) -> int:
         return len(self._names)
 
+    def check(self, rows: int, *names: str) -> None:
+        """Refuse arrays that have not one entry for each row.
+
+        Raises:
+            InvalidDataError: An array has another number of rows, or is missing.
+        """
+        for name in names:
+            if (shape := self[name].shape)[:1] != (rows,):
+                raise self._damaged(
+                    f"array {self.prefix + name!r} of shape {shape} does not fit {rows} networks"
+                )
+
     def _open(self, use: Callable[[Any], Any]) -> Any:
         try:
             with np.load(self.path, allow_pickle=False) as file:
                 return use(file)
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-            raise InvalidDataError(
-                f"{self.path}: the table is missing or damaged ({error}). Install the package "
-                f"again, or make the file anew: {self.remedy}."
-            ) from None
+        except DAMAGES as error:
+            raise self._damaged(str(error) or type(error).__name__) from None
+
+    def _damaged(self, reason: str) -> InvalidDataError:
+        return InvalidDataError(
+            f"{self.path}: the table is missing or damaged ({reason}). Install the package "
+            f"again, or make the file anew: {self.remedy}."
+        )
 
 
 def space_of(spec: TaskSpec, name: str, max_params: int | None) -> SearchSpace:

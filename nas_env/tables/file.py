@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,8 @@ from nas_env.tables.base import TABLES, Numbers, Table
 from nas_env.tasks.base import TaskSpec
 
 STOP = "stop"
+SUFFIXES = (".parquet", ".csv")
+MOST_LABELS = int(np.iinfo(np.int16).max)
 
 
 @TABLES.register("file")
@@ -40,23 +43,24 @@ def table_of_file(
         report: The column that is reported; the rewarded one where None.
 
     Raises:
-        InvalidSettingError: No decisions or no reward are named.
+        InvalidSettingError: No decisions or no reward are named, or a decision is the reward.
         InvalidDataError: The file is missing, unreadable, or breaks one of these rules.
         UnknownNameError: No such column.
         MissingDependencyError: pyarrow is not installed.
     """
     path = Path(path)
-    if not decisions or reward is None:
+    if isinstance(decisions, str) or not decisions or reward is None:
         raise InvalidSettingError(
-            f"A table needs decisions and a reward, but has decisions={list(decisions)!r}, "
+            f"A table needs decisions and a reward, but has decisions={decisions!r}, "
             f"reward={reward!r}. Name the file's columns: decisions=[...], reward=NAME."
         )
-    data = _read(path)
     used = [name.removeprefix("-") for name in (reward, report or reward)]
+    _check_names(decisions, used)
+    data = _read(path)
     for name in (*decisions, *used):
         if name not in data:
             raise unknown_name(f"column of {path}", name, data)
-    walks, labels = _with_stop(*_walks(path, data, decisions))
+    walks, labels = _with_stop(path, *_walks(path, data, decisions))
     columns = _numbers(path, data, decisions, used)
 
     return Table(
@@ -71,6 +75,16 @@ def table_of_file(
     )
 
 
+def _check_names(decisions: Sequence[str], used: Sequence[str]) -> None:
+    """Refuse a column that is named as two things."""
+    for name, count in Counter(decisions).items():
+        if name in used or count > 1:
+            raise InvalidSettingError(
+                f"Column {name!r} is a decision and cannot be a second one, the reward or the "
+                "report. Name another column."
+            )
+
+
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     try:
         from pyarrow import ArrowException, csv, parquet
@@ -81,8 +95,13 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         ) from None
     if not path.is_file():
         raise InvalidDataError(f"{path}: no such file. Give the path of a .parquet or .csv file.")
+    if path.suffix.lower() not in SUFFIXES:
+        raise InvalidDataError(
+            f"{path}: the name must end in {' or '.join(SUFFIXES)}. Convert the file, or rename it."
+        )
+    csv_like = path.suffix.lower() == ".csv"
     try:
-        table = csv.read_csv(path) if path.suffix == ".csv" else parquet.read_table(path)
+        table = csv.read_csv(path) if csv_like else parquet.ParquetFile(path).read()
     except (ArrowException, OSError) as error:
         reason = (str(error).splitlines() or ["unreadable"])[0]
         raise InvalidDataError(
@@ -90,6 +109,8 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         ) from None
     if not table.num_rows:
         raise InvalidDataError(f"{path}: the table has no rows. One row an architecture is needed.")
+    if twice := [x for x, count in Counter(table.column_names).items() if count > 1]:
+        raise InvalidDataError(f"{path}: column {twice[0]!r} stands there twice. Rename one.")
     return {name: table[name].to_numpy() for name in table.column_names}
 
 
@@ -101,6 +122,11 @@ def _walks(
     labels = sorted(set(np.unique(texts).tolist()) - {""}, key=_order)
     if not labels:
         raise InvalidDataError(f"{path}: the columns {list(decisions)} are blank.")
+    if len(labels) > MOST_LABELS:
+        raise InvalidDataError(
+            f"{path}: the columns {list(decisions)} hold {len(labels):,} different decisions, but "
+            f"at most {MOST_LABELS:,} are known. Name columns of few values."
+        )
     number = {"": -1} | {label: index for index, label in enumerate(labels)}
     known, inverse = np.unique(texts, return_inverse=True)
     walks = np.array([number[x] for x in known.tolist()], np.int16)[inverse].reshape(texts.shape)
@@ -122,10 +148,17 @@ def _walks(
 
 
 def _texts(column: NDArray[Any]) -> NDArray[np.str_]:
-    """Return the values as text, blanks and missing numbers as ""."""
+    """Return the values as text with all digits, blanks and missing numbers as ""."""
     if column.dtype.kind == "f":
-        return np.array([f"{x:g}" if np.isfinite(x) else "" for x in column])
+        return np.array([_digits(x) for x in column])
     return np.array(["" if x is None else str(x) for x in column])
+
+
+def _digits(number: np.floating[Any]) -> str:
+    """Return the shortest text that means this number, without a point where it is whole."""
+    if np.isnan(number):
+        return ""
+    return str(int(number)) if number.is_integer() else str(number)
 
 
 def _order(label: str) -> tuple[int, float, str]:
@@ -136,13 +169,20 @@ def _order(label: str) -> tuple[int, float, str]:
         return 1, 0.0, label
 
 
-def _with_stop(walks: NDArray[np.int16], labels: list[str]) -> tuple[NDArray[np.int16], list[str]]:
+def _with_stop(
+    path: Path, walks: NDArray[np.int16], labels: list[str]
+) -> tuple[NDArray[np.int16], list[str]]:
     """Return the walks, the shorter ones ended by "stop" where one is the beginning of another."""
     lengths = (walks >= 0).sum(axis=1)
     known = {tuple(row[:length]) for row, length in zip(walks.tolist(), lengths, strict=True)}
     begun = {walk[:end] for walk in known for end in range(1, len(walk))}
     if not known & begun:
         return walks, labels
+    if STOP in labels:
+        raise InvalidDataError(
+            f"{path}: walks that are the beginning of others end with a decision {STOP!r} of their "
+            "own, but the file has one of that name. Rename the file's."
+        )
     short = np.flatnonzero(lengths < walks.shape[1])
     walks[short, lengths[short]] = len(labels)
     return walks, [*labels, STOP]

@@ -20,6 +20,8 @@ SPECS = {
     "cifar100": TaskSpec("cifar100", 1, "image", (3, 32, 32), 100),
     "imagenet16-120": TaskSpec("imagenet16-120", 1, "image", (3, 16, 16), 120),
 }
+NETWORKS = 5**6
+COLUMNS = ("val_12", "test_12", "test_200")
 DEVICES = ("edgegpu", "raspi4", "edgetpu", "pixel3", "eyeriss", "fpga")
 # Training images seen in an epoch of the 12-epoch schedule, and validation images, by data set. An
 # image of CIFAR-10's 50,000 takes the measured share of an epoch, an image measured takes 0.353.
@@ -50,13 +52,16 @@ def nasbench201(dataset: str | None = None) -> Table:
         Embedded("nasbench201.npz", REMEDY, f"{name}."),
     )
     spec = SPECS[name]
+    cells.check(NETWORKS, "walks", "seconds_per_epoch")
+    own.check(NETWORKS, *COLUMNS, "params", "flops")
 
     return Table(
         name=f"nasbench201/{name}",
         walks=cells["walks"].astype(np.int16),
-        columns={x: own[x].astype(np.float64) / 100 for x in ("val_12", "test_12", "test_200")},
+        columns={x: own[x].astype(np.float64) / 100 for x in COLUMNS},
         rewards={12: "val_12", 200: "test_200"},
         report="test_200",
+        test_columns=frozenset({"test_12", "test_200"}),
         make_space=partial(space_of, spec, "nasbench201"),
         spec=spec,
         metrics={"params": own["params"], "macs": own["flops"]},
@@ -87,6 +92,7 @@ class Hardware(Mapping[str, Mapping[str, Numbers]]):
             raise KeyError(device)
         prefix = f"{self.dataset}.{device}_"
         found = Embedded("nasbench201_hardware.npz", REMEDY, prefix)
+        found.check(NETWORKS, *found)
         return {f"{device}_{name}": found[name].astype(np.float64) for name in found}
 
     def __iter__(self) -> Iterator[str]:

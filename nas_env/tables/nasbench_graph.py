@@ -46,6 +46,7 @@ def nasbench_graph(dataset: str | None = None) -> Table:
     data = Embedded("nasbench_graph.npz", remedy, f"{name}.")
     operations = Embedded("nasbench_graph.npz", remedy)["operations"].tolist()
     walks = data["walks"].astype(np.int16)
+    data.check(len(walks), "valid", "test", "params_m", "latency")
     walks[:, 4:] += LINKS
     labels = [*(f"read {node}" for node in range(LINKS)), *operations]
     full_name = f"nasbench-graph/{name}"
@@ -56,6 +57,7 @@ def nasbench_graph(dataset: str | None = None) -> Table:
         columns={x: data[x].astype(np.float64) for x in ("valid", "test")},
         rewards={1: "valid"},  # one fidelity; the paper's schedules differ between data sets
         report="test",
+        test_columns=frozenset({"test"}),
         make_space=partial(listed, full_name, walks, labels, NAMES),
         spec=TaskSpec(name, 1, "table", (), 1),
         metrics={

@@ -14,6 +14,7 @@ from nas_env.tables.base import TABLES, Embedded, Table, space_of
 from nas_env.tasks.base import TaskSpec
 
 SPEC = TaskSpec("cifar10", 1, "image", (3, 32, 32), 10)
+NETWORKS = 3**8
 EPOCHS = 50  # of each training; the paper's supernet and retraining schedules are others
 
 
@@ -25,6 +26,7 @@ def nasbench_macro() -> Table:
     run is the reward, the mean of the others the report, unless told otherwise.
     """
     data = Embedded("nasbench_macro.npz", "python scripts/make_tables.py --source FOLDER")
+    data.check(NETWORKS, "walks", "accuracy", "params", "flops")
 
     # Walks to one network have one entry in the source: three equal runs, and its parameters.
     entries = np.column_stack([data["accuracy"], data["params"]])
@@ -35,6 +37,7 @@ def nasbench_macro() -> Table:
         columns={"test": data["accuracy"].astype(np.float64) / 100},
         rewards={EPOCHS: "test"},
         report="test",
+        test_columns=frozenset({"test"}),
         run=1,
         make_space=partial(space_of, SPEC, "nasbench-macro"),
         spec=SPEC,

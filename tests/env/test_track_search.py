@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nas_env.architecture import Candidate
-from nas_env.errors import InvalidSettingError
+from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import Cached, Evaluator
 from nas_env.store import MemoryStore
@@ -231,12 +231,51 @@ def test_the_simulated_clock_adds_up_and_ends_the_search(
 
 
 def test_another_fidelity_is_another_evaluation(make_env: MakeEnv) -> None:
-    env = TrackSearch(make_env("NASBench201-v0"), Limits(evaluations=9))
-    for options in (None, {"fidelity": 200}, {"fidelity": 12}, {"fidelity": 200}):
+    env = TrackSearch(make_env("NASBench201-v0", fidelity=200), Limits(evaluations=9))
+    for options in (None, {"fidelity": 12}, {"fidelity": 200}, {"fidelity": 12}):
         env.reset(options=options)
         for decision in ONE:
             env.step(decision)
     assert [x.new for x in env.trials] == [True, True, False, False]
+
+
+def test_what_ends_after_the_simulated_limit_is_not_the_best(make_env: MakeEnv) -> None:
+    free = TrackSearch(make_env("NASBench201-v0"), Limits(episodes=9))
+    cells(free, [(0,) * 6, (3,) * 6])
+    worse, better = free.trials
+    assert worse.score < better.score
+    limits = Limits(simulated_seconds=better.simulated_seconds - 1, until_score=better.score)
+    late = TrackSearch(make_env("NASBench201-v0"), limits)
+    cells(late, [worse.walk, better.walk])
+    assert late.best is late.trials[0]
+    assert late.finished == "simulated_seconds"
+
+
+def test_only_the_environments_own_fidelity_counts(make_env: MakeEnv) -> None:
+    env = TrackSearch(make_env("NASChain-v0", fidelity=1), Limits(episodes=9, until_score=0.2))
+    for fidelity in (6, None):
+        env.reset(options={"fidelity": fidelity})
+        over = False
+        while not over:  # always the first legal decision
+            *_, over, _, info = env.step(int(env.action_masks().argmax()))
+        if fidelity:
+            assert info["evaluation"]["score"] >= 0.2
+            assert env.best is None and env.finished is None
+    assert env.best is env.trials[1]
+
+
+@pytest.mark.parametrize("name", ["NAS-v0", "NASBenchMacro-v0", "NASTable-v0"])
+def test_simulated_seconds_need_somebody_who_tells_them(make_env: MakeEnv, name: str) -> None:
+    with pytest.raises(IncompatibleError, match="tells no simulated seconds"):
+        TrackSearch(make_env(name), Limits(simulated_seconds=5))
+    TrackSearch(make_env("NASChain-v0"), Limits(simulated_seconds=5))
+
+
+def test_repeats_are_charged_also_where_isomorphs_are_not(make_env: MakeEnv) -> None:
+    limits = Limits(evaluations=9, charge_repeats=True, charge_isomorphs=False)
+    env = TrackSearch(make_env("NASBench201-v0"), limits)
+    cells(env, [ONE, OTHER])
+    assert (env.evaluations, env.repeats, env.charged) == (1, 1, 2)
 
 
 def test_a_search_may_be_limited_in_episodes(make_env: MakeEnv) -> None:

@@ -171,9 +171,10 @@ def test_training_seeds_and_fidelity_are_those_of_each_lane(
 @pytest.mark.parametrize(
     ("name", "settings", "fidelity"),
     [
-        ("NASBench201-v0", {"dataset": "imagenet16-120"}, 200),
+        ("NASBench201-v0", {"dataset": "imagenet16-120"}, 12),
         ("NASBench201-v0", {"fidelity": 200, "hardware": "all"}, 12),
-        ("NASBench201-v0", {"mdp": "edit"}, 200),
+        ("NASBench201-v0", {"mdp": "edit"}, 12),
+        ("NASChain-v0", {}, 2),
         ("NASBenchMacro-v0", {"run": "random"}, None),
         ("NASBenchMacro-v0", {"run": 2, "illegal": "stay"}, None),
         ("NASBenchMacro-v0", {"run": "random", "illegal": "terminate"}, None),

@@ -12,7 +12,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from nas_env.errors import InvalidDataError, InvalidSettingError, UnknownNameError
+from nas_env.errors import (
+    IncompatibleError,
+    InvalidDataError,
+    InvalidSettingError,
+    NASError,
+    UnknownNameError,
+)
 from nas_env.evaluation import Budget
 from nas_env.evaluators.tabular import Tabular, drawn_runs
 from nas_env.objectives import Accuracy
@@ -98,8 +104,9 @@ def test_regrets_are_distances_to_each_columns_own_best(table: Table, tabular: T
     assert other["regret_report"] == view.report.max() - other["report"] >= 0
 
 
-def test_every_fidelity_rewards_its_column(table: Table, tabular: Tabular) -> None:
+def test_every_fidelity_rewards_its_column(table: Table) -> None:
     for epochs in table.fidelities:
+        tabular = Tabular(TableTask(table), fidelity=epochs)
         column = table.column(table.rewards[epochs])
         expected = column if column.ndim == 1 else column[:, int(table.run) - 1]
         assert np.array_equal(tabular.view(Budget(epochs=epochs)).reward, expected)
@@ -112,7 +119,7 @@ def macro(run: int | str) -> tuple[Tabular, np.ndarray]:
     return Tabular(TableTask(table), run=run), table.column("test")
 
 
-@pytest.mark.parametrize("run", [1, 2, 3])
+@pytest.mark.parametrize("run", [1, 2, np.int64(3)])
 def test_the_report_leaves_out_the_run_that_is_rewarded(run: int) -> None:
     tabular, runs = macro(run)
     view = tabular.view(Budget(epochs=50))
@@ -177,7 +184,7 @@ def test_an_unknown_name_is_refused_with_its_choices(make_env: MakeEnv) -> None:
         with pytest.raises(UnknownNameError, match=message):
             make_env("NASBench201-v0", **settings)
     for settings, message in (
-        ({"fidelity": 100}, "no fidelity of 100 epochs. Known: 12, 200"),
+        ({"fidelity": 100}, "no fidelity of 100 epochs. Known: 12"),
         ({"fidelity": 0}, "epochs must be an integer >= 1"),
         ({"run": 2}, "Run 2 is not in the table"),
         ({"fidelity": 12, "budget": {"epochs": 12}}, "Give one of them"),
@@ -203,6 +210,52 @@ def test_a_damaged_file_names_itself_and_its_remedy(
     assert "python scripts/make_tables.py" in str(caught.value)
 
 
+SHIPPED = {
+    "chain-bench": ("chain_bench.npz", "walks", "hits", "loss", "latency_ms"),
+    "nasbench201": ("nasbench201.npz", "walks", "cifar10.val_12", "seconds_per_epoch"),
+    "nasbench-macro": ("nasbench_macro.npz", "walks", "accuracy", "flops"),
+    "nasbench-graph": ("nasbench_graph.npz", "cora.walks", "cora.valid", "cora.latency"),
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_file_of_other_arrays_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, *arrays = SHIPPED[name]
+    with np.load(tables_base.files("nas_env.data") / file) as whole:
+        content = dict(whole)
+    monkeypatch.setattr(tables_base, "files", lambda _: tmp_path)
+    for array in arrays:
+        rest = {key: value for key, value in content.items() if key != array}
+        for damaged in (rest, {**rest, array: content[array][:-1]}):
+            np.savez(tmp_path / file, **damaged)
+            with pytest.raises(InvalidDataError, match=rf"{file}.*damaged.*python scripts/make_"):
+                TABLES.get(name)()
+    with open(tmp_path / file, "wb") as other:
+        np.save(other, np.zeros(3))
+    with pytest.raises(InvalidDataError, match=rf"{file}.*damaged.*python scripts/make_"):
+        TABLES.get(name)()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_damaged_byte_is_noticed_or_means_nothing(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = bytearray((tables_base.files("nas_env.data") / "nasbench_macro.npz").read_bytes())
+    sane, rng = TABLES.get("nasbench-macro")(), np.random.default_rng(seed)
+    monkeypatch.setattr(tables_base, "files", lambda _: tmp_path)
+    for place in rng.integers(len(content), size=20):
+        damaged = content.copy()
+        damaged[place] ^= int(rng.integers(1, 256))
+        (tmp_path / "nasbench_macro.npz").write_bytes(damaged)
+        try:
+            found = TABLES.get("nasbench-macro")()
+        except InvalidDataError:
+            continue
+        assert np.array_equal(found.columns["test"], sane.columns["test"])
+
+
 def test_a_parameter_limit_moves_the_optimum(make_env: MakeEnv) -> None:
     free, limited = (
         make_env("NASBench201-v0", max_params=most).unwrapped for most in (None, 300_000)
@@ -214,7 +267,7 @@ def test_a_parameter_limit_moves_the_optimum(make_env: MakeEnv) -> None:
 
 
 def test_one_episode_at_another_fidelity(make_env: MakeEnv) -> None:
-    env = make_env("NASBench201-v0")
+    env = make_env("NASBench201-v0", fidelity=200)
     walk = (3, 3, 1, 3, 3, 2)
 
     def play(**options: Any) -> dict[str, Any]:
@@ -223,12 +276,149 @@ def test_one_episode_at_another_fidelity(make_env: MakeEnv) -> None:
             *_, info = env.step(decision)
         return dict(info["evaluation"])
 
-    short, long, again = play(), play(fidelity=200), play()
-    assert short == again
+    long, short, again = play(), play(fidelity=12), play()
+    assert long == again
     assert long["reward"] == long["report"] == short["report"] > short["reward"]
     assert long["simulated_seconds"] > 10 * short["simulated_seconds"]
     with pytest.raises(InvalidSettingError, match="no fidelity of 13"):
         play(fidelity=13)
+
+
+def test_the_test_split_is_rewarded_only_where_it_was_named(
+    make_env: MakeEnv, table: Table
+) -> None:
+    own = Tabular(TableTask(table)).fidelities
+    assert all(table.rewards[x] not in table.test_columns for x in own if x != table.fidelity)
+    assert {x for x in table.columns if "test" in x} == table.test_columns
+    for env in (make_env("NASBench201-v0"), gym.make_vec("NASBench201-v0", num_envs=2)):
+        with pytest.raises(InvalidSettingError, match=r"of the test split. Known: 12\. Make .*200"):
+            env.reset(options={"fidelity": 200})
+    with pytest.raises(InvalidSettingError, match="of the test split"):
+        make_env("NASBench201-v0", budget={"epochs": 200})
+    for settings, known in (
+        ({}, (12,)),
+        ({"fidelity": 200}, (12, 200)),
+        ({"reward": "test_200"}, (200,)),
+    ):
+        inner: Any = make_env("NASBench201-v0", **settings).unwrapped
+        assert inner.evaluator.fidelities == known
+        assert inner.fidelity == known[-1]
+
+
+@pytest.mark.parametrize(("reward", "epochs"), [("val_2", 2), ("-val_2", 2), ("test", 6)])
+def test_a_named_reward_has_one_fidelity(make_env: MakeEnv, reward: str, epochs: int) -> None:
+    env: Any = make_env("NASChain-v0", reward=reward).unwrapped
+    assert env.evaluator.fidelities == (env.fidelity,) == (epochs,)
+    env.reset(seed=0)
+    while "evaluation" not in (info := env.step(int(env.action_masks().argmax()))[-1]):
+        pass
+    table, found = env.evaluator.table, info["evaluation"]
+    row = env.evaluator.rows(np.array([tokens_of(env.candidate.walk, table)]))[0]
+    assert found["simulated_seconds"] == table.seconds[epochs][row]
+    assert found["reward"] == table.column(reward)[row, 0]
+    with pytest.raises(InvalidSettingError, match=f"no fidelity of 3 .*{reward}.* Known: {epochs}"):
+        env.reset(options={"fidelity": 3})
+
+
+def tokens_of(walk: tuple[int, ...], table: Table) -> list[int]:
+    return [x + 1 for x in walk] + [0] * (table.walks.shape[1] - len(walk))
+
+
+LAYERED = ("NASChain-v0", "NASBench201-v0", "NASBenchMacro-v0")
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "error", "message"),
+    [
+        ("NASBench201-v0", {"datset": "cifar10"}, UnknownNameError, "Did you mean 'dataset'"),
+        ("NASBench201-v0", {"path": "x"}, UnknownNameError, "table 'nasbench201' 'path'"),
+        ("NASChain-v0", {"dataset": "cora"}, UnknownNameError, "Known: budget, edit_reward, eval"),
+        ("NASBench201-v0", {"max_edits": 3}, UnknownNameError, "'max_edits'"),
+        ("NASTable-v0", {"decisions": None}, InvalidSettingError, "'file' needs decisions"),
+        ("NASChain-v0", {"task": "wine"}, InvalidSettingError, "so task would mean nothing"),
+        ("NASChain-v0", {"space": "mlp"}, InvalidSettingError, "so space would mean nothing"),
+        ("NASChain-v0", {"data": "x", "store": "y"}, InvalidSettingError, "so data and store"),
+        ("NASBenchGraph-v0", {"device": "cpu"}, InvalidSettingError, "Leave out .*nothing.$"),
+        ("NASChain-v0", {"precision": "auto"}, InvalidSettingError, "evaluator='training'"),
+        ("NASChain-v0", {"edit_reward": "best"}, InvalidSettingError, "Give mdp='edit' too"),
+        ("NASBench201-v0", {"objective": "negative-loss"}, IncompatibleError, "needs loss, which"),
+        ("NASTable-v0", {"objective": "accuracy"}, IncompatibleError, "needs accuracy, which"),
+        (
+            "NASTable-v0",
+            {"objective": "accuracy-under-cost"},
+            IncompatibleError,
+            "needs accuracy and params",
+        ),
+        ("NASChain-v0", {"mdp": "edit", "start": "best"}, IncompatibleError, "needs a store"),
+        ("NASChain-v0", {"mdp": "edit", "inherit": True}, IncompatibleError, "trained weights"),
+        (
+            "NASBench201-v0",
+            {"mdp": "edit", "observation": "loss-bins"},
+            IncompatibleError,
+            "'loss-bins' needs loss",
+        ),
+        (
+            "NASBench201-v0",
+            {"mdp": "edit", "observation": "accuracy-bins", "reward": "-val_12"},
+            IncompatibleError,
+            "'accuracy-bins' needs accuracy",
+        ),
+        *(
+            ("NASBench201-v0", {"evaluator": "synthetic", **useless}, InvalidSettingError, message)
+            for useless, message in (
+                ({"dataset": "cifar10"}, "from which dataset choose"),
+                ({"reward": "val_12", "run": 1}, "from which reward and run choose"),
+                ({"report": "test_12"}, "from which report choose"),
+                ({"hardware": "all"}, "from which hardware choose"),
+                ({"edit_reward": "best"}, "Give mdp='edit' too"),
+            )
+        ),
+    ],
+)
+def test_arguments_that_mean_nothing_are_refused(
+    make_env: MakeEnv, name: str, settings: dict[str, Any], error: type[NASError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        make_env(name, **settings)
+
+
+def test_a_mistake_within_a_table_is_not_taken_for_the_users(
+    make_env: MakeEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Table:
+        raise TypeError("an argument of my own")
+
+    monkeypatch.setitem(TABLES._entries, "nasbench-macro", broken)
+    with pytest.raises(TypeError, match="of my own"):
+        make_env("NASBenchMacro-v0")
+
+
+def test_losses_may_be_scored_and_observed_where_they_are_known(make_env: MakeEnv) -> None:
+    make_env("NASChain-v0", objective="negative-loss")
+    make_env("NASChain-v0", objective="accuracy-under-cost")
+    make_env("NASChain-v0", mdp="edit", observation="loss-bins", edit_reward="best")
+
+
+def test_a_reward_with_its_sign_turned_is_not_cut_off(make_env: MakeEnv) -> None:
+    for objective in (None, "reward"):
+        env: Any = make_env("NASBench201-v0", reward="-val_12", objective=objective).unwrapped
+        column = env.evaluator.table.column("val_12")
+        assert env.objective.bounds == (-column.max(), -column.min())
+        env.reset(seed=0)
+        for _ in range(6):
+            _, reward, *_, info = env.step(3)
+        assert reward == info["evaluation"]["reward"] < 0
+        assert "accuracy" not in info["evaluation"]
+
+
+@pytest.mark.parametrize("name", LAYERED)
+def test_other_evaluators_get_the_tables_own_epochs(make_env: MakeEnv, name: str) -> None:
+    own: Any = make_env(name).unwrapped
+    for settings in ({}, {"budget": {"max_seconds": 60}}):
+        env: Any = make_env(name, evaluator="synthetic", **settings).unwrapped
+        assert (env.budget.epochs, env.budget.horizon) == (own.fidelity, None)
+    first: Any = make_env(name, evaluator="synthetic", fidelity=1).unwrapped
+    assert (first.budget.epochs, first.budget.horizon) == (1, own.fidelity)
 
 
 def test_hardware_metrics_come_when_asked_for(make_env: MakeEnv) -> None:
@@ -257,7 +447,6 @@ def test_editing_a_table_has_a_reward_of_its_own(make_env: MakeEnv) -> None:
 def test_the_task_of_a_table_trains_nothing(table: Table) -> None:
     task = TableTask(table)
     from nas_env.architecture import Recipe
-    from nas_env.errors import IncompatibleError
 
     with pytest.raises(IncompatibleError, match="do not come with its table"):
         task.fit(None, Recipe(), Budget())  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from pyarrow import csv, parquet
 from nas_env.errors import InvalidDataError, InvalidSettingError, NASError, UnknownNameError
 from nas_env.spaces.automaton import compile_space
 from nas_env.spaces.trie import TrieSpace
+from nas_env.tables.file import MOST_LABELS, SUFFIXES, table_of_file
 
 GOOD: dict[str, list[Any]] = {
     "op": ["a", "a", "b", "b"],
@@ -86,6 +87,12 @@ def test_a_blank_ends_a_shorter_walk(tmp_path: Path) -> None:
     [
         ({}, {"decisions": []}, InvalidSettingError, "needs decisions and a reward"),
         ({}, {"reward": None}, InvalidSettingError, "needs decisions and a reward"),
+        ({}, {"decisions": "op"}, InvalidSettingError, "needs decisions and a reward"),
+        ({}, {"decisions": None}, InvalidSettingError, "needs decisions"),
+        ({}, {"decisions": ["op", "op"]}, InvalidSettingError, "'op' is a decision and cannot be"),
+        ({}, {"reward": "-width"}, InvalidSettingError, "'width' is a decision and cannot be"),
+        ({}, {"report": "width"}, InvalidSettingError, "'width' is a decision and cannot be"),
+        ({"op": ["a", "a", "b", "stop"], "width": [8, None, 8, 8]}, {}, InvalidDataError, "Rename"),
         ({}, {"decisions": ["op", "widht"]}, UnknownNameError, "'widht'. Did you mean 'width'"),
         ({}, {"reward": "vald"}, UnknownNameError, "'vald'. Did you mean 'valid'"),
         ({}, {"report": "-tset"}, UnknownNameError, "'tset'"),
@@ -99,7 +106,7 @@ def test_a_blank_ends_a_shorter_walk(tmp_path: Path) -> None:
             InvalidDataError,
             "row 0 has no decision at all",
         ),
-        ({}, {"dataset": "cora"}, InvalidSettingError, "NASTable-v0 needs path=FILE"),
+        ({}, {"dataset": "cora"}, UnknownNameError, "table 'file' 'dataset'. Known: .* decisions"),
         ({}, {"max_params": 5}, InvalidSettingError, "no additive cost"),
         ({}, {"evaluator": "training"}, InvalidSettingError, "cannot be built"),
         ({}, {"fidelity": 2}, InvalidSettingError, "no fidelity of 2 epochs"),
@@ -115,6 +122,54 @@ def test_what_cannot_work_is_refused(
     path = write(tmp_path, **columns)
     with pytest.raises(error, match=message):
         make(path, **settings)
+
+
+def test_decisions_keep_all_their_digits(tmp_path: Path) -> None:
+    rates = [0.1234567, 0.1234568, 1e-9, 3.0]
+    env: Any = make(write(tmp_path, op=["a"] * 4, width=rates))
+    labels = [x.label for x in env.unwrapped.space.options()]
+    assert labels == ["1e-09", "0.1234567", "0.1234568", "3", "a"]
+    assert play(env, "a", "0.1234568")["reward"] == 0.4
+    single = np.array(rates, dtype=np.float32)
+    env = make(write(tmp_path, op=["a"] * 4, width=single))
+    assert [float(x.label) for x in env.unwrapped.space.options()[:4]] == sorted(rates)
+
+
+def test_a_decision_called_stop_is_one_where_none_is_added(tmp_path: Path) -> None:
+    path = write(tmp_path, op=["a", "a", "stop", "stop"])
+    assert play(make(path), "stop", "8")["reward"] == 0.3
+
+
+def test_more_decisions_than_numbers_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "wide.parquet"
+    for count in (MOST_LABELS + 1, MOST_LABELS):
+        parquet.write_table(pa.table({"op": np.arange(count), "valid": np.arange(count)}), path)
+        if count > MOST_LABELS:
+            with pytest.raises(InvalidDataError, match=r"\['op'\] hold 32,768 different decisions"):
+                table_of_file(path, ["op"], "valid")
+    assert table_of_file(path, ["op"], "valid").walks.max() == MOST_LABELS - 1
+
+
+def test_the_suffix_says_what_a_file_is(tmp_path: Path) -> None:
+    small = write(tmp_path, ".csv")
+    for name in ("LARGE.CSV", "LARGE.Parquet", "mine.txt", "mine"):
+        source = write(tmp_path) if "Parquet" in name else small
+        (tmp_path / name).write_bytes(source.read_bytes())
+    for name in ("LARGE.CSV", "LARGE.Parquet"):
+        assert play(make(tmp_path / name), "a", "16")["reward"] == 0.4
+    for name in ("mine.txt", "mine"):
+        with pytest.raises(InvalidDataError, match=r"must end in .parquet or .csv"):
+            make(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_column_name_may_stand_there_once(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"twice{suffix}"
+    columns = [pa.array(["a", "b"]), pa.array([1.0, 2.0]), pa.array([3.0, 4.0])]
+    table = pa.Table.from_arrays(columns, names=["op", "valid", "valid"])
+    (csv.write_csv if suffix == ".csv" else parquet.write_table)(table, path)
+    with pytest.raises(InvalidDataError, match="'valid' stands there twice"):
+        make(path, decisions=["op"])
 
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
