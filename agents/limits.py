@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from nas_env.wrappers import TrackSearch
 
@@ -14,7 +14,7 @@ def share_used(env: gymnasium.Env[Any, Any] | VecEnv | None) -> float | None:
     """Return the share of the limit that the search around an environment has used, or None."""
     layer: Any = env
     while isinstance(layer, VecEnv):
-        layer = layer.envs[0] if hasattr(layer, "envs") else getattr(layer, "venv", None)
+        layer = layer.envs[0] if isinstance(layer, DummyVecEnv) else getattr(layer, "venv", None)
     while isinstance(layer, gymnasium.Wrapper):
         if isinstance(layer, TrackSearch):
             return layer.share

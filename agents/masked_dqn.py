@@ -18,6 +18,7 @@ from torch import Tensor
 
 from agents.base import AGENTS
 from agents.limits import FollowLimit
+from nas_env.errors import IncompatibleError, InvalidSettingError
 
 
 class MaskedSamples(NamedTuple):
@@ -76,11 +77,16 @@ class MaskedReplayBuffer(ReplayBuffer):
 class MaskedDQN(FollowLimit, stable_baselines3.DQN):
     """Learns action values from a replay buffer and takes legal actions only.
 
-    The environment must have `action_masks()` and `info["action_mask"]`.
+    The environment must have `action_masks()` and, at least in the last info of an episode,
+    `info["action_mask"]`.
 
     Reference: Mnih et al., "Human-level control through deep reinforcement learning", Nature 2015;
     Huang and Ontañón, "A Closer Look at Invalid Action Masking in Policy Gradient Algorithms",
     2022, for masks.
+
+    Raises:
+        IncompatibleError: The environment has no `action_masks()`.
+        InvalidSettingError: `optimize_memory_usage` is set: the buffer keeps next observations.
     """
 
     observation: ClassVar[str] = "tokens"
@@ -93,6 +99,18 @@ class MaskedDQN(FollowLimit, stable_baselines3.DQN):
     def create(cls, env: gymnasium.Env[Any, Any], seed: int, device: str, **settings: Any) -> Self:
         """Return an agent with a multi-layer perceptron over the one-hot tokens."""
         return cls("MlpPolicy", env, seed=seed, device=device, **settings)
+
+    def _setup_model(self) -> None:
+        if self.optimize_memory_usage:
+            raise InvalidSettingError(
+                "Setting optimize_memory_usage must be False, but is True. Leave it out."
+            )
+        if self.env is not None and not self.env.has_attr("action_masks"):
+            raise IncompatibleError(
+                "Agent masked-dqn needs an environment with action_masks(), which this one lacks. "
+                "Use dqn."
+            )
+        super()._setup_model()
 
     def predict(
         self,
@@ -158,6 +176,22 @@ class MaskedDQN(FollowLimit, stable_baselines3.DQN):
         else:
             actions, _ = self.predict(self._last_obs, action_masks=masks)
         return actions, actions
+
+    def _store_transition(
+        self,
+        replay_buffer: ReplayBuffer,
+        buffer_action: NDArray[Any],
+        new_obs: Any,
+        reward: NDArray[Any],
+        dones: NDArray[Any],
+        infos: list[dict[str, Any]],
+    ) -> None:
+        """Store a step, with the masks that `NASVecEnv` leaves out of infos within an episode."""
+        if not all("action_mask" in info for info in infos):
+            masks = self.env.env_method("action_masks")
+            for info, mask in zip(infos, masks, strict=True):
+                info.setdefault("action_mask", mask)
+        super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
 
     def _random(self, masks: NDArray[np.bool_]) -> NDArray[np.int64]:
         return np.array([self.action_space.sample(mask) for mask in masks.astype(np.int8)])

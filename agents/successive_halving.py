@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -17,14 +18,15 @@ from nas_env.spaces import Walk
 
 @AGENTS.register("successive-halving")
 class SuccessiveHalving(WalkAgent):
-    """Evaluates a bracket of random walks at the lowest fidelity and the best of them at the next.
+    """Evaluates a bracket of random walks at the lowest rung and the best of them at the next.
 
-    One in `eta` goes on, until the highest fidelity is reached or none is left; then a new bracket
-    begins. The fidelities are those of the environment's evaluator (`evaluator.fidelities`, epochs,
-    ascending), asked for by `env.reset(options={"fidelity": epochs})`. Where there are fewer than
-    two, there is nothing to halve, and this is random search that remembers its best walk. Scores
-    of different fidelities are not compared: the best walk is the best at the highest fidelity that
-    was reached.
+    One in `eta` goes on, at least one, until the environment's own fidelity is reached; then a new
+    bracket begins. Rungs are fidelities of the environment's evaluator (`evaluator.fidelities`,
+    epochs, ascending) up to the environment's own, chosen from the top, each at most one `eta`-th
+    of the one above where there is such, see `rungs_of`; they are asked for by
+    `env.reset(options={"fidelity": epochs})`. Where there are fewer than two, there is nothing to
+    halve, and this is random search that remembers its best walk. Scores of different fidelities
+    are not compared: the best walk is the best at the highest rung that was reached.
 
     Reference: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
     Optimization", AISTATS 2016; Li et al., "Hyperband", JMLR 2018, for `eta`.
@@ -47,7 +49,8 @@ class SuccessiveHalving(WalkAgent):
             if value < least:
                 raise InvalidSettingError(f"Setting {name} must be >= {least}, but is {value}.")
         inner: Any = env.unwrapped
-        self.fidelities = tuple(getattr(inner.evaluator, "fidelities", ()) or ())
+        known = getattr(inner.evaluator, "fidelities", ()) or ()
+        self.fidelities = rungs_of([x for x in known if x <= inner.budget.epochs], eta)
         self.bracket_size, self.eta = bracket_size, eta
         self.rung = self.best_rung = 0
         self.waiting: list[Walk] = []
@@ -76,8 +79,8 @@ class SuccessiveHalving(WalkAgent):
             self.best, self.best_score, self.best_rung = walk, score, self.rung
 
     def _advance(self) -> None:
-        survivors = len(self.scores) // self.eta
-        if survivors and self.rung + 1 < len(self.fidelities):
+        if self.scores and self.rung + 1 < len(self.fidelities):
+            survivors = max(1, len(self.scores) // self.eta)
             self.rung += 1
             ranked = sorted(self.scores, key=lambda scored: -scored[0])  # the earlier of equals
             self.waiting = [walk for _, walk in ranked[:survivors]][::-1]
@@ -109,3 +112,19 @@ class SuccessiveHalving(WalkAgent):
         self.waiting = [tuple(walk) for walk in waiting]
         self.scores = [(score, tuple(walk)) for score, walk in scores]
         self.drawn = {tuple(walk) for walk in drawn}
+
+
+def rungs_of(fidelities: Sequence[int], eta: int) -> tuple[int, ...]:
+    """Return the rungs among ascending fidelities: the highest, and others far enough below.
+
+    Below each is the highest that is at most one `eta`-th of it, or else the lowest of all.
+
+    Example:
+        >>> rungs_of([1, 2, 3, 4, 5, 6], eta=3)
+        (1, 2, 6)
+    """
+    rungs = list(fidelities[-1:])
+    while rungs and rungs[0] > fidelities[0]:
+        low = [x for x in fidelities if x * eta <= rungs[0]]
+        rungs.insert(0, max(low, default=fidelities[0]))
+    return tuple(rungs)

@@ -53,6 +53,10 @@ class Options:
     """The first of them."""
     limit: int = 300
     """Unique networks of a run; its episodes are at most ten times as many."""
+    charge_repeats: bool = False
+    """Let the limits count a network each time it is evaluated, and its seconds."""
+    charge_isomorphs: bool = True
+    """Let the limits count each walk to a network where a table has an entry for each."""
     simulated_seconds: float | None = None
     """End a run also after so many seconds of the table's training times."""
     processes: int = 2
@@ -117,9 +121,23 @@ def plan_of(options: Options) -> Plan:
     distinct(envs, "envs")
     for env in envs:
         env.make().close()
+        if options.simulated_seconds is not None and not env.tells_seconds():
+            raise InvalidSettingError(
+                f"Option --simulated-seconds limits nothing on {env.label}: its networks have no "
+                "training times. Leave out the one or the other."
+            )
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     command = f"python scripts/benchmark.py {' '.join(sys.argv[1:])}"
-    plan = Plan(agents, envs, seeds, options.limit, options.simulated_seconds, command=command)
+    plan = Plan(
+        agents,
+        envs,
+        seeds,
+        options.limit,
+        options.simulated_seconds,
+        options.charge_repeats,
+        options.charge_isomorphs,
+        command,
+    )
     plan.limits  # noqa: B018 - refuses seconds that are not positive
     return plan
 

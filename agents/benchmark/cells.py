@@ -61,8 +61,9 @@ class Stop(BaseCallback):
 
 
 def is_best(trial: Trial) -> bool:
-    """Return whether no network of the table has a higher score."""
-    return trial.evaluation.metrics.get("regret_reward") == 0
+    """Return whether no network of the table has a higher score, which is the table's reward."""
+    metrics = trial.evaluation.metrics
+    return metrics.get("regret_reward") == 0 and trial.score == metrics.get("reward")
 
 
 def at_full_fidelity(trial: Trial, tracker: TrackSearch) -> bool:
@@ -124,11 +125,11 @@ def rows_of(cell: Cell, tracker: TrackSearch) -> list[Row]:
     scores compare with no other: they are no rows.
     """
     rows = []
-    for trial in tracker.trials:
+    for number, trial in enumerate(tracker.trials, start=1):
         if _over(trial, tracker.limits):
             break
         if at_full_fidelity(trial, tracker):
-            rows.append(_row(cell, trial))
+            rows.append(_row(cell, number, trial))
             if is_best(trial):
                 break
     return rows
@@ -141,12 +142,13 @@ def _over(trial: Trial, limits: Limits) -> bool:
     return seconds is not None and trial.simulated_seconds > seconds
 
 
-def _row(cell: Cell, trial: Trial) -> Row:
+def _row(cell: Cell, number: int, trial: Trial) -> Row:
     metrics = trial.evaluation.metrics
     report, regret_reward, regret_report = (float(metrics.get(x, np.nan)) for x in METRICS)
     return Row(
         *cell.key,
         trial.distinct,
+        number,
         trial.episode,
         ",".join(map(str, trial.walk)),
         not trial.new,

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agents.benchmark.cells import Cell
-from agents.benchmark.results import ResultWriter, Row, incumbents, table_of
+from agents.benchmark.results import ResultWriter, Row, incumbents, table_of, with_trials
 from agents.benchmark.specs import AgentSpec, EnvSpec
 from nas_env.errors import InvalidSettingError
 from nas_env.wrappers import Limits
@@ -22,6 +22,7 @@ from nas_env.wrappers import Limits
 EPISODES = 10  # a run plays at most this many times its limit of queries
 LOCK = ".lock"
 REASON = b"reason"
+BEFORE = {"charge_repeats": False, "charge_isomorphs": True}  # where settings.json lacks them
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Plan:
         limit: Unique networks of a run; None where simulated seconds alone end it.
         simulated_seconds: Simulated seconds of a run, or None.
         charge_repeats: Whether a network that a run repeats costs a query and its seconds again.
+        charge_isomorphs: Whether another walk to the same network costs a query of its own.
         command: The command line, for the pages.
     """
 
@@ -44,6 +46,7 @@ class Plan:
     limit: int | None = 300
     simulated_seconds: float | None = None
     charge_repeats: bool = False
+    charge_isomorphs: bool = True
     command: str = ""
 
     def cells(self) -> list[Cell]:
@@ -64,11 +67,12 @@ class Plan:
             simulated_seconds=self.simulated_seconds,
             episodes=episodes,
             charge_repeats=self.charge_repeats,
+            charge_isomorphs=self.charge_isomorphs,
         )
 
     def fixed(self) -> dict[str, Any]:
         """Return the settings that all cells of a folder share."""
-        names = ("limit", "simulated_seconds", "charge_repeats")
+        names = ("limit", "simulated_seconds", "charge_repeats", "charge_isomorphs")
         return {name: getattr(self, name) for name in names}
 
 
@@ -109,7 +113,8 @@ class BenchmarkFolder:
             raise InvalidSettingError(
                 f"Output folder {self.path} is not empty and holds no benchmark. Choose another."
             )
-        data: dict[str, Any] = {**plan.fixed(), "agents": {}, "envs": {}, "commands": [], **known}
+        fixed = BEFORE if known else plan.fixed()
+        data: dict[str, Any] = {**fixed, "agents": {}, "envs": {}, "commands": [], **known}
         for name, value in plan.fixed().items():
             self._same(name.replace("_", "-"), data[name], value)
         for env in plan.envs:
@@ -169,7 +174,7 @@ class BenchmarkFolder:
                 folder = self.path / "cells" / _name(agent) / _name(env)
                 files = folder.glob("*.parquet")
                 for file in sorted(files, key=lambda path: int(path.stem)):
-                    yield pq.read_table(file).replace_schema_metadata()
+                    yield with_trials(pq.read_table(file).replace_schema_metadata())
 
     def paths(self, results: str = "results.parquet") -> tuple[Path, Path]:
         """Return the paths of the file of all rows and of the file of the best."""

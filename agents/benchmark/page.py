@@ -19,7 +19,7 @@ from agents.benchmark.statistics import REPEATS, Interval, ToOptimum, iqm
 from nas_env.errors import InvalidDataError
 
 TITLE = "Leaderboard"
-BY = ("query", "episode")
+BY = ("query", "trial")
 
 
 def write_page(
@@ -105,21 +105,28 @@ class Leaderboard:
         limit = self.settings["limit"]
         return "\n".join(
             [
-                f"A run ends after {limit} unique networks (*queries*; repeats are free), after "
+                f"A run ends after {limit} {self._counted()}, after "
                 f"{10 * limit} episodes, or when the best reward of the table is found. The best "
                 "network of a run is the one with the highest reward so far, the first of equals; "
                 "its *report* is what papers print. Agents that begin at random begin with the "
                 "same network under one seed. *Regret*: how far a number is below the best of its "
                 "own column, in points (hundredths). IQM: interquartile mean over runs; "
                 "brackets: 95 % intervals of a stratified bootstrap with "
-                f"{self.repeats:,} samples. *Charged*: the same runs after {limit} episodes, where "
-                "each repeat costs a query.",
+                f"{self.repeats:,} samples. *Charged*: the same runs after {limit} evaluations, "
+                "where each repeat costs a query.",
                 "",
                 f"Everything here is made from [{self.source}]({self.source}) alone, by `python "
                 "scripts/leaderboard.py FILE`; `python scripts/replay.py FILE` plays its rows "
                 "again. How to enter an agent: docs/benchmarking.md.",
             ]
         )
+
+    def _counted(self) -> str:
+        """Return what the limit of a run counts."""
+        same = "" if self.settings.get("charge_isomorphs", True) else "; isomorphic ones are one"
+        if self.settings.get("charge_repeats", False):
+            return f"evaluations, repeats included (*queries*: unique networks among them{same})"
+        return f"unique networks (*queries*; repeats are free{same})"
 
     def _overview(self) -> str:
         """Return the table of all agents and environments."""

@@ -52,13 +52,13 @@ class Found(NamedTuple):
         label: Its label.
         name: Its registered name.
         tests: (runs, 3) test accuracy of each run's pick on the data sets, %.
-        episodes: Mean number of networks of a run.
+        networks: Mean number of networks of a run, repeats included.
     """
 
     label: str
     name: str
     tests: NDArray[np.float64]
-    episodes: float
+    networks: float
 
     @property
     def means(self) -> NDArray[np.float64]:
@@ -92,7 +92,7 @@ def protocol_results(table: pa.Table, settings: dict[str, Any]) -> list[Found]:
             agent,
             settings["agents"][agent]["name"],
             np.array([tests[walk] for walk in walks]),
-            float(np.mean([run.episodes for run in runs.of(agent, SEARCHED)])),
+            float(np.mean([run.trials for run in runs.of(agent, SEARCHED)])),
         )
         for agent, walks in picks.items()
     ]
@@ -156,7 +156,7 @@ def _line(row: Found) -> str:
     spreads = row.tests.std(axis=0, ddof=1) if len(row.tests) > 1 else np.full(3, np.nan)
     cells = [f"{x:.2f} ± {s:.2f}" for x, s in zip(row.means, spreads, strict=True)]
     verdict = ("yes" if row.agrees() else "no") if row.name in PUBLISHED else ""
-    numbers = f"{len(row.tests)} | {row.episodes:.0f}"
+    numbers = f"{len(row.tests)} | {row.networks:.0f}"
     return f"| `{row.label}` | {numbers} | {' | '.join(cells)} | {verdict} |"
 
 

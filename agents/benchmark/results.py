@@ -23,7 +23,8 @@ SCHEMA = pa.schema(
         ("env", pa.string()),
         ("seed", pa.int64()),
         ("query", pa.int64()),  # unique networks so far, this one included
-        ("episode", pa.int64()),  # networks so far, repeats included
+        ("trial", pa.int64()),  # evaluations so far, repeats included
+        ("episode", pa.int64()),
         ("walk", pa.string()),  # decisions, "3,0,4"
         ("repeated", pa.bool_()),
         *((name, pa.float64()) for name in NUMBERS),
@@ -40,7 +41,8 @@ class Row(NamedTuple):
         env: Label of the environment.
         seed: Seed of agent and environment.
         query: Unique networks of the run so far, this one included.
-        episode: Episodes of the run so far.
+        trial: Evaluations of the run so far, repeats and this one included.
+        episode: Episodes of the run so far; one that edits has several evaluations.
         walk: The decisions, as text: "3,0,4".
         repeated: Whether the run had scored this network before.
         score: What the agent was told.
@@ -54,6 +56,7 @@ class Row(NamedTuple):
     env: str
     seed: int
     query: int
+    trial: int
     episode: int
     walk: str
     repeated: bool
@@ -78,7 +81,7 @@ def incumbents(table: pa.Table) -> pa.Table:
 
     Rows of a run stand together and in order. Of equal scores the first stays the best. What is
     returned comes back unchanged when given again, and says as much about the best so far after
-    any number of queries or episodes as all rows do.
+    any number of queries, evaluations or episodes as all rows do.
     """
     if not len(table):
         return table
@@ -103,6 +106,29 @@ def run_starts(table: pa.Table) -> Any:
         values = codes.to_numpy()
         changed[1:] |= values[1:] != values[:-1]
     return np.flatnonzero(changed)
+
+
+def with_trials(table: pa.Table) -> pa.Table:
+    """Return rows with all columns; those of older files lack "trial", which was "episode" then.
+
+    Raises:
+        InvalidDataError: An episode of such a file has several evaluations.
+    """
+    if "trial" not in table.column_names:
+        if len(table) and not _one_an_episode(table):
+            raise InvalidDataError(
+                "Rows of one episode are several, and the column 'trial' is missing. Make the file "
+                "of results again."
+            )
+        table = table.append_column("trial", table["episode"])
+    return table.select(SCHEMA.names).cast(SCHEMA)
+
+
+def _one_an_episode(table: pa.Table) -> bool:
+    """Return whether in no run two rows are of one episode."""
+    first = np.zeros(len(table), bool)
+    first[run_starts(table)] = True
+    return bool((first | (np.diff(table["episode"].to_numpy(), prepend=-1) != 0)).all())
 
 
 class ResultWriter:
@@ -169,7 +195,7 @@ def read_results(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     check_name(path)
     try:
         table, text = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
-        return table.select(SCHEMA.names).cast(SCHEMA), json.loads(text)
+        return with_trials(table), json.loads(text)
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise InvalidDataError(
             f"{path}: not a file of results ({error}). Give a file that scripts/benchmark.py "

@@ -1,4 +1,4 @@
-"""Runs as step functions: the best network so far after any number of queries or episodes."""
+"""Runs as step functions: the best network so far after any number of queries or evaluations."""
 
 from __future__ import annotations
 
@@ -25,34 +25,38 @@ class Run:
     Attributes:
         seed: Its seed.
         query: (n,) unique networks when each was found.
+        trial: (n,) evaluations, repeats included, when each was found.
         episode: (n,) episodes when each was found.
         values: (n,) score, report and regrets of each, by name.
         walks: (n,) their walks.
         queries: Unique networks of the whole run.
+        trials: Evaluations of the whole run, repeats included.
         episodes: Episodes of the whole run.
     """
 
     seed: int
     query: NDArray[np.int64]
+    trial: NDArray[np.int64]
     episode: NDArray[np.int64]
     values: dict[str, Numbers]
     walks: tuple[str, ...]
     queries: int
+    trials: int
     episodes: int
 
     def at(self, name: str, after: Any, by: str = "query") -> Any:
-        """Return a quantity of the best network after so many queries or episodes.
+        """Return a quantity of the best network after so many queries or evaluations.
 
         Args:
             name: "score", "report", "regret_reward" or "regret_report".
             after: A number or an array of them.
-            by: "query" where repeats are free, "episode" where they are charged.
+            by: "query" where repeats are free, "trial" where they are charged.
         """
         found = np.searchsorted(getattr(self, by), after, side="right") - 1
         return np.where(found < 0, np.nan, self.values[name][np.maximum(found, 0)])
 
     def to_optimum(self, cap: int, by: str = "query") -> int | None:
-        """Return after how many queries or episodes the best score was found; None: never."""
+        """Return after how many queries or evaluations the best was found; None: never."""
         best = np.flatnonzero(self.values["regret_reward"] == 0)
         count = int(getattr(self, by)[best[0]]) if len(best) else cap + 1
         return count if count <= cap else None
@@ -107,7 +111,7 @@ class Runs:
         return any(np.isfinite(run.values[name]).any() for run in runs)
 
     def to_optimum(self, agent: str, env: str, by: str = "query") -> list[int | None]:
-        """Return (runs,) queries or episodes to the best score; None where it was not found."""
+        """Return (runs,) queries or evaluations to the best score; None: it was not found."""
         return [run.to_optimum(self.limit, by) for run in self.of(agent, env)]
 
 
@@ -115,13 +119,15 @@ def _run(part: pa.Table) -> Run:
     """Return one run of the rows of one run; the last row may hold no new best network."""
     scores = part["score"].to_numpy()
     best = np.flatnonzero(np.diff(np.maximum.accumulate(scores), prepend=-np.inf) > 0)
-    query, episode = part["query"].to_numpy(), part["episode"].to_numpy()
+    query, trial, episode = (part[x].to_numpy() for x in ("query", "trial", "episode"))
     return Run(
         seed=part["seed"][0].as_py(),
         query=query[best],
+        trial=trial[best],
         episode=episode[best],
         values={name: part[name].to_numpy()[best] for name in QUANTITIES},
         walks=tuple(part["walk"].to_numpy()[best]),
         queries=int(query[-1]),
+        trials=int(trial[-1]),
         episodes=int(episode[-1]),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -10,6 +11,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from agents import make_agent
 from agents.masked_dqn import MaskedReplayBuffer, best_legal
+from nas_env.errors import IncompatibleError, InvalidSettingError
 
 
 def make(**settings):
@@ -125,3 +127,41 @@ def test_best_legal():
     values = torch.tensor([[3.0, 1.0, -2.0], [3.0, -1.0, -2.0], [5.0, 6.0, 7.0]])
     masks = torch.tensor([[True, True, True], [False, True, True], [False, False, False]])
     assert best_legal(values, masks).tolist() == [0, 1, 0]
+
+
+def test_a_time_out_is_no_end_and_keeps_its_mask():
+    """The value of a state in which only time ran out is that of its best legal action."""
+    settings = {"evaluator": "synthetic", "illegal": "stay"}
+    env = DummyVecEnv([lambda: gym.make("NAS-v0", **settings)] * 2)
+    actions = int(env.action_space.n)
+    buffer = MaskedReplayBuffer(
+        400, env.observation_space, env.action_space, device="cpu", n_envs=2
+    )
+    observations, last = env.reset(), {}
+    rng = np.random.default_rng(0)
+    for at in range(200):
+        taken = rng.integers(actions, size=2)
+        following, rewards, dones, infos = env.step(taken)
+        real = following.copy()
+        for lane in np.flatnonzero(dones):
+            real[lane] = infos[lane]["terminal_observation"]
+            last[at, int(lane)] = infos[lane]
+        buffer.add(observations, real, taken, rewards, dones, infos)
+        observations = following
+    late = [key for key, info in last.items() if info["TimeLimit.truncated"]]
+    assert 0 < len(late) < len(last)
+    for (at, lane), info in last.items():
+        assert np.array_equal(buffer.next_masks[at, lane], info["action_mask"].astype(bool))
+        assert buffer.next_masks[at, lane].any() == info["TimeLimit.truncated"]
+    np.random.seed(0)
+    batch = buffer.sample(300)
+    ended = batch.dones.ravel().bool()
+    assert ended.any()
+    assert torch.equal(batch.next_masks.any(1), ~ended)
+
+
+def test_what_it_cannot_use_is_refused():
+    with pytest.raises(InvalidSettingError, match="optimize_memory_usage must be False"):
+        make(optimize_memory_usage=True)
+    with pytest.raises(IncompatibleError, match=r"needs an environment with action_masks\(\)"):
+        make_agent("masked-dqn", gym.make("CartPole-v1"))

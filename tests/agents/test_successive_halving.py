@@ -10,8 +10,9 @@ import pytest
 from agents_tiny import tiny_env
 
 from agents import make_agent
-from agents.successive_halving import SuccessiveHalving
+from agents.successive_halving import SuccessiveHalving, rungs_of
 from nas_env.errors import InvalidSettingError
+from nas_env.wrappers import Limits, TrackSearch
 
 
 class Staged(gym.Wrapper):
@@ -20,6 +21,8 @@ class Staged(gym.Wrapper):
     def __init__(self, fidelities) -> None:
         super().__init__(tiny_env("tokens"))
         self.unwrapped.evaluator.fidelities = fidelities
+        if fidelities:
+            self.unwrapped.budget = replace(self.unwrapped.budget, epochs=max(fidelities))
         self.asked = []
 
     def reset(self, *, seed=None, options=None):
@@ -81,9 +84,43 @@ def test_with_one_fidelity_it_is_random_search(fidelities):
     assert len({walk for _, walk, _ in found}) == 10
 
 
-def test_a_bracket_too_small_to_halve_begins_anew():
-    agent = SuccessiveHalving(Staged((1, 9)), bracket_size=2, eta=3)
-    assert [fidelity for fidelity, *_ in played(agent, 6)] == [1] * 6
+@pytest.mark.parametrize("bracket_size", [1, 2, 5])
+def test_a_bracket_too_small_to_halve_ends_at_the_top_all_the_same(bracket_size):
+    agent = SuccessiveHalving(Staged((12, 200)), bracket_size=bracket_size, eta=3)
+    found = played(agent, 2 * (bracket_size + 1))
+    assert [fidelity for fidelity, *_ in found] == ([12] * bracket_size + [200]) * 2
+    assert found[bracket_size][1] == max(found[:bracket_size], key=lambda row: row[2])[1]
+
+
+def test_every_bracket_ends_at_the_fidelity_of_the_environment():
+    env = TrackSearch(gym.make("NASChain-v0", observation="tokens"), Limits(evaluations=10**6))
+    agent = make_agent("successive-halving", env)
+    while len(env.trials) < 2 * (27 + 9 + 3):
+        agent.learn(1)
+    epochs = [trial.evaluation.epochs for trial in env.trials]
+    assert epochs == ([1] * 27 + [2] * 9 + [6] * 3) * 2
+    assert agent.best in [trial.walk for trial in env.trials if trial.evaluation.epochs == 6]
+
+
+def test_no_rung_is_above_the_fidelity_of_the_environment():
+    agent = make_agent("successive-halving", gym.make("NASChain-v0", fidelity=4))
+    assert agent.fidelities == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("fidelities", "eta", "rungs"),
+    [
+        ((1, 2, 3, 4, 5, 6), 3, (1, 2, 6)),
+        ((1, 2, 3, 4, 5, 6), 2, (1, 3, 6)),
+        ((12, 200), 3, (12, 200)),
+        ((11, 12), 3, (11, 12)),
+        ((1, 3, 9, 27), 3, (1, 3, 9, 27)),
+        ((8,), 3, (8,)),
+        ((), 3, ()),
+    ],
+)
+def test_rungs_are_chosen_from_the_top(fidelities, eta, rungs):
+    assert rungs_of(fidelities, eta) == rungs
 
 
 def test_it_goes_on_where_it_was_saved(tmp_path):

@@ -11,10 +11,13 @@ import torch
 from sb3_contrib import MaskablePPO
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 import nas_env  # noqa: F401 - registers the ids
+from agents.base import AGENTS
+from agents.hyperparameters import hyperparameters
 from agents.vec_env import NASVecEnv
 from nas_env.errors import InvalidSettingError
 
@@ -64,6 +67,38 @@ def test_weights_are_those_of_single_environments(
     start = kind("MlpPolicy", adapter(name, **how), seed=3, device="cpu", **settings)
     moved = start.policy.state_dict()
     assert any(not torch.equal(moved[key], weights[key]) for key in moved)
+
+
+OWN = [name for name in AGENTS if issubclass(AGENTS.get(name), BaseAlgorithm)]
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("wrapper", [lambda env: env, VecMonitor])
+def test_registered_agents_learn_the_same_on_it(name: str, wrapper: Any) -> None:
+    settings = {**hyperparameters(name, "default"), "seed": 3, "device": "cpu"}
+    weights = []
+    for env in (wrapper(adapter(**SMALL)), dummy(**SMALL)):
+        agent: Any = AGENTS.get(name).create(env, **settings)
+        agent.learn(400)
+        weights.append(agent.policy.state_dict())
+    assert {"ppo", "maskable-ppo", "a2c", "dqn", "masked-dqn"} <= set(OWN)
+    assert all(torch.equal(value, weights[1][key]) for key, value in weights[0].items())
+
+
+@pytest.mark.parametrize("illegal", ["project", "stay"])
+def test_masked_dqn_stores_the_masks_of_single_environments(illegal: str) -> None:
+    buffers = []
+    for env in (adapter(**SMALL, illegal=illegal), dummy(**SMALL, illegal=illegal)):
+        settings = hyperparameters("masked-dqn", "default")
+        agent: Any = AGENTS.get("masked-dqn").create(env, 3, "cpu", **settings)
+        agent.learn(400)
+        buffers.append(agent.replay_buffer)
+    one, several = buffers
+    assert one.pos == several.pos == 100
+    assert np.array_equal(one.dones, several.dones)
+    assert one.dones.any()
+    assert np.array_equal(one.next_masks, several.next_masks)
+    assert not one.next_masks[one.dones == 1].any()
 
 
 def test_steps_are_those_of_single_environments() -> None:

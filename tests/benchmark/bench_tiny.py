@@ -102,7 +102,8 @@ def rows(agent: str, seed: int, *scores: float, env: str = "e", best: float = 1.
         repeated = score in seen
         seen.add(score)
         numbers = (score, score - 0.1, best - score, best - score)
-        found.append(Row(agent, env, seed, len(seen), episode, str(episode), repeated, *numbers))
+        counts = len(seen), episode, episode
+        found.append(Row(agent, env, seed, *counts, str(episode), repeated, *numbers))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -11,13 +12,17 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from bench_tiny import ROOT, STRANGER, SYNTHETIC, TABLE, environment, run
 
-from agents.benchmark.cells import Cell, play
-from agents.benchmark.results import incumbents, read_results
+from agents.benchmark.cells import Cell, is_best, play
+from agents.benchmark.results import incumbents, read_results, table_of
+from agents.benchmark.runs import Runs
 from agents.benchmark.specs import AgentSpec, EnvSpec
-from nas_env.wrappers import Limits
+from nas_env.evaluation import Evaluation, Outcome
+from nas_env.spaces import SPACES
+from nas_env.wrappers import Limits, Trial
 
 TINY = ("--limit", 8, "--repeats", 5)
 
@@ -62,7 +67,7 @@ def test_rows_are_what_the_environment_says(whole):
         if x["env"] == "c10":
             assert x["repeated"] == (x["walk"] in walks)
         walks.add(x["walk"])
-    assert all(x["query"] <= x["episode"] for x in found)
+    assert all(x["query"] <= x["trial"] <= x["episode"] for x in found)
 
 
 def test_both_files_make_the_same_page(whole, tmp_path):
@@ -190,6 +195,72 @@ def test_simulated_seconds_end_a_run_and_csv_is_a_choice(tmp_path):
     assert (tmp_path / "b" / "best.csv").is_file()
 
 
+def test_an_episode_that_edits_is_charged_for_each_evaluation():
+    env = EnvSpec.parse("edit=NASBench201-v0:mdp=edit,dataset=cifar100")
+    rows, _ = play(Cell(AgentSpec.parse("random"), env, 0), Limits(evaluations=40, episodes=400))
+    assert [row.trial for row in rows] == list(range(1, len(rows) + 1))  # one fidelity
+    assert rows[-1].trial > 2 * rows[-1].episode
+    assert all(row.query <= row.trial for row in rows)
+    again = Cell(AgentSpec.parse("q-learning"), env, 0)
+    rows, _ = play(again, Limits(evaluations=40, episodes=400))
+    assert rows[-1].trial - rows[-1].query == sum(row.repeated for row in rows)
+    found = Runs(table_of(rows), 10).of("q-learning", "edit")[0]
+    best = max((row for row in rows if row.trial <= 10), key=lambda row: row.score)
+    assert found.at("score", 10, "trial") == best.score
+
+
+@pytest.mark.parametrize(
+    ("score", "metrics", "best"),
+    [
+        (0.9, {"reward": 0.9, "regret_reward": 0.0}, True),
+        (0.9, {"reward": 0.9, "regret_reward": 0.1}, False),
+        (0.5, {"reward": 0.9, "regret_reward": 0.0}, False),  # the objective is another
+        (0.9, {"accuracy": 0.9}, False),
+    ],
+)
+def test_the_optimum_is_that_of_what_is_scored(score, metrics, best):
+    candidate = SPACES.get("nasbench201")((3, 32, 32), 10, None).decode((0,) * 6)
+    trial = Trial(1, 1, True, candidate, Evaluation(Outcome.OK, metrics), score, 0.0)
+    assert is_best(trial) == best
+
+
+def test_what_is_charged_may_be_chosen_and_stays(tmp_path):
+    out = tmp_path / "board"
+    start = ("--agents", "q-learning", "--envs", TABLE, "--seeds", 1, "--limit", 60,
+             "--repeats", 5, "--output", out)  # fmt: skip
+    chosen = ("--charge-repeats", "--no-charge-isomorphs")
+    run("benchmark.py", *start, *chosen)
+    table, settings = read_results(out / "results.parquet")
+    assert (settings["charge_repeats"], settings["charge_isomorphs"]) == (True, False)
+    last = table.to_pylist()[-1]
+    assert last["query"] < last["trial"] == 60
+    page = (out / "leaderboard.md").read_text()
+    assert "A run ends after 60 evaluations, repeats included" in page
+    assert "isomorphic ones are one" in page
+    assert "begun with --charge-repeats = True" in run("benchmark.py", *start, code=2)
+    text = run("benchmark.py", *start, "--charge-repeats", code=2)
+    assert "begun with --charge-isomorphs = False" in text
+    assert "0 cells to play" in run("benchmark.py", *start, *chosen)
+
+
+def test_a_folder_of_before_goes_on(tmp_path):
+    """Its cells have no trials, its settings do not say what is charged."""
+    start = ("--agents", "random", "--envs", TABLE, "--seeds", 2, *TINY, "--output", tmp_path)
+    run("benchmark.py", *start)
+    kept, _ = read_results(tmp_path / "results.parquet")
+    settings = json.loads((tmp_path / "settings.json").read_text())
+    del settings["charge_repeats"], settings["charge_isomorphs"]
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    for path in (tmp_path / "cells").rglob("*.parquet"):
+        pq.write_table(pq.read_table(path).drop_columns("trial"), path)
+    assert "0 cells to play, 2 are finished" in run("benchmark.py", *start)
+    assert read_results(tmp_path / "results.parquet")[0].equals(kept)
+    text = run("benchmark.py", *start, "--no-charge-isomorphs", code=2)
+    assert "begun with --charge-isomorphs = True, not False" in text
+    text = run("benchmark.py", *start, "--charge-repeats", code=2)
+    assert "begun with --charge-repeats = False, not True" in text
+
+
 BAD = {
     "--agents randon --envs NAS-v0": "Did you mean 'random'",
     "--agents random --envs NAS-v9": "Did you mean 'NAS-v0'",
@@ -198,7 +269,9 @@ BAD = {
     "--agents random --envs NAS-v0 --limit 0": "--limit must be >= 1",
     "--agents random --envs NAS-v0 --seeds 0": "--seeds must be >= 1",
     "--agents random --envs NAS-v0 --processes 0": "--processes must be >= 1",
-    "--agents random --envs NAS-v0 --simulated-seconds 0": "simulated_seconds must be > 0",
+    "--agents random --envs NASChain-v0 --simulated-seconds 0": "simulated_seconds must be > 0",
+    f"--agents random --envs {TABLE} {SYNTHETIC} --simulated-seconds 9": "nothing on syn: its",
+    "--agents random --envs NASBenchGraph-v0 --simulated-seconds 9": "nothing on NASBenchGraph-v0",
     "--agents random --envs NAS-v0 --results x.json": "must end in .parquet or .csv",
     "--agents random random --envs NAS-v0": "Two agents have the label 'random'",
     "--envs NAS-v0": "--agents names none",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from bench_tiny import rows, table
 
 from agents.benchmark.results import (
+    KEY,
     SCHEMA,
     Row,
     incumbents,
@@ -31,7 +33,7 @@ def random_table(seed: int = 0):
 
 def test_the_columns_are_those_promised():
     assert SCHEMA.names == list(Row._fields)
-    promised = """agent env seed query episode walk repeated score report regret_reward
+    promised = """agent env seed query trial episode walk repeated score report regret_reward
     regret_report simulated_seconds"""
     assert SCHEMA.names == promised.split()
 
@@ -39,7 +41,7 @@ def test_the_columns_are_those_promised():
 @pytest.mark.parametrize("name", ["r.parquet", "r.csv"])
 def test_a_file_comes_back_as_it_was(tmp_path, name):
     made = table(
-        rows("a, with comma", 3, 0.1, 0.3, 1 / 3), [Row("b", "e", 0, 1, 1, "3,0,4", False, 0.5)]
+        rows("a, with comma", 3, 0.1, 0.3, 1 / 3), [Row("b", "e", 0, 1, 2, 1, "3,0,4", False, 0.5)]
     )
     path = tmp_path / name
     write_results(path, [made.slice(0, 2), made.slice(2)], {"limit": 7})
@@ -66,15 +68,44 @@ def test_best_rows_say_as_much_as_all_rows():
     assert repr(incumbents(kept).to_pylist()) == repr(kept.to_pylist())  # NaN included
     full, best = Runs(made, 30), Runs(kept, 30)
     after = np.arange(90)
-    for by in ("query", "episode"):
+    for by in ("query", "trial"):
         for agent in ("a", "b"):
             assert full.to_optimum(agent, "e", by) == best.to_optimum(agent, "e", by)
             for one, other in zip(full.of(agent, "e"), best.of(agent, "e"), strict=True):
-                assert (one.queries, one.episodes) == (other.queries, other.episodes)
+                assert _counts(one) == _counts(other)
                 for name in QUANTITIES:
                     assert np.array_equal(
                         one.at(name, after, by), other.at(name, after, by), equal_nan=True
                     )
+
+
+def _counts(run):
+    return run.queries, run.trials, run.episodes
+
+
+def older(path, made):
+    """Write rows as they were before there was a column "trial"."""
+    if path.suffix == ".csv":
+        write_results(path, [made], {"limit": 7})
+        lines = path.read_text().splitlines()
+        cells = [line.split(",") for line in lines[1:]]
+        short = [",".join(row[:4] + row[5:]) for row in cells]
+        path.write_text("\n".join([lines[0], *short]) + "\n")
+    else:
+        pq.write_table(made.drop_columns("trial").replace_schema_metadata({KEY: b"{}"}), path)
+
+
+@pytest.mark.parametrize("name", ["r.parquet", "r.csv"])
+def test_files_without_trials_are_read_where_an_episode_is_one(tmp_path, name):
+    made = table(rows("a", 0, 0.1, 0.1, 0.4), rows("a", 1, 0.3))
+    older(tmp_path / name, made)
+    found = read_results(tmp_path / name)[0]
+    assert found["trial"].to_pylist() == [1, 2, 3, 1]
+    assert repr(found.to_pylist()) == repr(made.to_pylist())
+    several = table_of([Row("a", "e", 0, n, n, 1, str(n), False, 0.1 * n) for n in (1, 2)])
+    older(tmp_path / name, several)
+    with pytest.raises(InvalidDataError, match="Rows of one episode are several"):
+        read_results(tmp_path / name)
 
 
 def test_the_best_so_far_is_what_counting_says():
@@ -83,7 +114,7 @@ def test_the_best_so_far_is_what_counting_says():
     for run in runs.of("b", "e"):
         mine = [x for x in made.to_pylist() if x["agent"] == "b" and x["seed"] == run.seed]
         for after in range(1, 90):
-            for by in ("query", "episode"):
+            for by in ("query", "trial"):
                 so_far = [x for x in mine if x[by] <= after]
                 best = max(so_far, key=lambda x: (x["score"], -x["episode"]))
                 assert run.at("report", after, by) == best["report"]

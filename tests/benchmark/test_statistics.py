@@ -78,7 +78,7 @@ def test_queries_to_the_optimum():
         4,
     )
     assert runs.to_optimum("a", "e") == [2, 3, None]
-    assert runs.to_optimum("a", "e", "episode") == [2, None, None]
+    assert runs.to_optimum("a", "e", "trial") == [2, None, None]
     assert ToOptimum.of([2, 3, None], 4) == ToOptimum(3.0, 3.0, 2 / 3)
     assert ToOptimum.of([2, None, None], 4) == ToOptimum(10 / 3, None, 1 / 3)
     assert ToOptimum.of([2, None], 4).median is None
@@ -87,7 +87,7 @@ def test_queries_to_the_optimum():
 def test_charged_repeats_cost_queries():
     run = Runs(table(rows("a", 0, 0.2, 0.2, 0.2, 0.5)), 3)
     assert run.values("a", "e", "score").tolist() == [0.5]
-    assert run.values("a", "e", "score", "episode").tolist() == [0.2]
+    assert run.values("a", "e", "score", "trial").tolist() == [0.2]
 
 
 def against(ours: list[float], theirs: list[float]) -> Comparison:
