@@ -47,7 +47,15 @@ class Row:
 
 
 def table_rows(architecture: Architecture, spec: TaskSpec, complete: bool = True) -> list[Row]:
-    """Return the input and every layer, and the classifier where the network is complete."""
+    """Return the input and every layer, and the classifier where the network is complete.
+
+    Of a table whose networks cannot be built, only the decisions are known.
+    """
+    if spec.modality == "table":
+        return [
+            Row(layer.kind, layer_type(layer).label(layer), "", 0, 0, (i - 1,) if i else ())
+            for i, layer in enumerate(architecture.layers)
+        ]
     placed = list(place(architecture, spec))
     rows = [Row("input", "input", _shape(spec.input_shape), 0, 0, ())]
     rows += [_row(x) for x in placed[:-1]]
@@ -61,6 +69,8 @@ def table_rows(architecture: Architecture, spec: TaskSpec, complete: bool = True
 def text_table(architecture: Architecture, spec: TaskSpec, complete: bool = True) -> str:
     """Return the layers as lines of text with output shape, parameters and MACs."""
     rows = table_rows(architecture, spec, complete)
+    if spec.modality == "table":
+        return "\n".join(["decision", *(row.label for row in rows)])
     width = max(26, *(len(row.label) for row in rows))
     lines = [f"{'layer':<{width}}  {'output':>10}  {'params':>10}  {'MACs':>12}"]
     for row in rows:

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -14,9 +15,11 @@ from scipy.stats import spearmanr
 
 import nas_env
 from nas_env.evaluation import Budget, Evaluation
+from nas_env.evaluators.tabular import Tabular
 from nas_env.evaluators.training import Training
 from nas_env.network import predict
 from nas_env.spaces import SPACES, SearchSpace
+from nas_env.tables import TABLES, TableTask
 from nas_env.tasks import TASKS, Task
 
 FILE = Path(nas_env.__file__).parent / "data" / "chain_bench.npz"
@@ -53,6 +56,16 @@ def trained(row: int, **settings: int) -> Evaluation:
     (evaluation,) = evaluator.evaluate([space().decode(walk_of(row))], Budget(**settings))
     assert evaluation.ok, evaluation.message
     return evaluation
+
+
+def rewarded(row: int) -> float:
+    """Return what `NASChain-v0` rewards for the walk of a row."""
+    env = gym.make("NASChain-v0")
+    env.reset(seed=0)
+    for decision in walk_of(row):
+        _, reward, terminated, _, _ = env.step(decision)
+    assert terminated
+    return float(reward)
 
 
 def test_the_table_has_every_walk_once_and_in_order() -> None:
@@ -121,12 +134,44 @@ def test_ten_networks_trained_again_give_the_tables_numbers() -> None:
     the table all ten are equal. The ten are evenly spread from worst to best.
     """
     rows = np.argsort(last().mean(axis=1))[np.linspace(0, len(last()) - 1, 10).astype(int)]
+    rewards = np.array([rewarded(int(row)) for row in rows])
+    assert np.array_equal(rewards, last()[rows, 0])
     again = np.array([trained(int(row), epochs=EPOCHS).metrics["accuracy"] for row in rows])
-    differences = np.abs(again - last()[rows, 0])
+    differences = np.abs(again - rewards)
     seeds = np.abs(last()[:, 0] - last()[:, 1])
     assert differences.max() <= np.quantile(seeds, 0.999)
     assert differences.mean() <= 2 * seeds.mean()
-    assert spearmanr(again, last()[rows, 0]).statistic > 0.9
+    assert spearmanr(again, rewards).statistic > 0.9
+
+
+def test_every_column_of_the_table_is_that_of_the_file() -> None:
+    found, file = TABLES.get("chain-bench")(), table()
+    assert np.array_equal(found.walks, file["walks"])
+    assert list(found.columns) == [*(f"val_{k}" for k in range(1, EPOCHS + 1)), "test"]
+    assert np.array_equal(found.columns["test"], file["test_hits"] / file["sizes"][1])
+    assert (found.fidelity, found.fidelities) == (EPOCHS, tuple(range(1, EPOCHS + 1)))
+    assert (found.report, found.run) == ("test", 1)
+    for epoch in range(1, EPOCHS + 1):
+        assert found.rewards[epoch] == f"val_{epoch}"
+        shares = file["hits"][:, :, epoch - 1] / file["sizes"][0]
+        assert np.array_equal(found.columns[f"val_{epoch}"], shares)
+        assert np.array_equal(found.losses[epoch], file["loss"][:, :, epoch - 1])
+        share = file["seconds"].mean(axis=1) * epoch / EPOCHS
+        assert np.allclose(found.seconds[epoch], share, rtol=1e-5)
+    for name in ("params", "macs", "latency_ms"):
+        assert np.array_equal(found.metrics[name], file[name])
+
+
+@pytest.mark.parametrize(("run", "epochs"), [(1, 6), (3, 6), (2, 2), ("mean", 4)])
+def test_the_loss_is_that_of_the_rewarded_run(run: int | str, epochs: int) -> None:
+    evaluator = Tabular(TableTask(TABLES.get("chain-bench")()), run=run)
+    rows = np.random.default_rng(0).integers(len(last()), size=20)
+    candidates = [space().decode(walk_of(row)) for row in rows]
+    for row, found in zip(rows, evaluator.evaluate(candidates, Budget(epochs=epochs)), strict=True):
+        of_epoch = (table()[name][row, :, epochs - 1] for name in ("loss", "hits"))
+        own = [x.mean() if run == "mean" else x[int(run) - 1] for x in of_epoch]
+        assert found.metrics["loss"] == pytest.approx(own[0], rel=1e-6)
+        assert found.metrics["accuracy"] == pytest.approx(own[1] / table()["sizes"][0])
 
 
 @pytest.mark.parametrize("epochs", [1, 4])

@@ -81,6 +81,30 @@ def test_every_space_is_drawn_at_every_step(make_env: MakeEnv, space: str) -> No
     assert "classifier" in env.render()
 
 
+@pytest.mark.parametrize("name", ["NASBenchGraph-v0", "NASTable-v0"])
+def test_what_cannot_be_built_is_drawn_without_costs(make_env: MakeEnv, name: str) -> None:
+    env: Any = make_env(name, render_mode="ansi")
+    picture: Any = make_env(name, render_mode="rgb_array")
+    heights = []
+    for made in (env, picture):
+        made.reset(seed=0)
+    inner, over = env.unwrapped, False
+    while not over:
+        heights.append(picture.render().shape[0])
+        action = int(inner.action_masks().argmax())
+        over = env.step(action)[2]
+        picture.step(action)
+        labels = [
+            f"{where} = {inner.space.options()[x].label}"
+            for where, x in zip(inner.space.names, inner.state.walk, strict=False)
+        ]
+        assert env.render().splitlines() == ["decision", *labels]
+    assert heights == sorted(set(heights))
+    rows = table_rows(inner.candidate.architecture, inner.task.spec)
+    assert [(row.shape, row.params, row.macs) for row in rows] == [("", 0, 0)] * len(labels)
+    assert "classifier" not in [row.kind for row in rows]
+
+
 def test_a_graph_is_drawn_with_what_it_reads(tmp_path: Path) -> None:
     architecture = Architecture(
         (

@@ -264,6 +264,19 @@ def test_a_parameter_limit_moves_the_optimum(make_env: MakeEnv) -> None:
     assert views[1].best_reward < views[0].best_reward
     params = limited.task.table.metrics["params"]  # type: ignore[attr-defined]
     assert views[1].best_reward == views[0].reward[params <= 300_000].max()
+    assert views[1].best_report == views[0].report[params <= 300_000].max() < views[0].best_report
+
+
+def test_what_was_not_measured_is_left_out() -> None:
+    table = TABLES.get("nasbench-macro")()
+    odd = np.where(np.arange(len(table.walks)) % 2, np.nan, 3.0)
+    tabular = Tabular(TableTask(replace(table, metrics={**table.metrics, "odd": odd})))
+    space = table.make_space(None)
+    walks = [tuple(table.walks[row].tolist()) for row in (0, 1)]
+    first, second = tabular.evaluate([space.decode(walk) for walk in walks], Budget(epochs=50))
+    assert first.metrics["odd"] == 3.0
+    assert "odd" not in second.metrics
+    assert set(second.metrics) == set(first.metrics) - {"odd"}
 
 
 def test_one_episode_at_another_fidelity(make_env: MakeEnv) -> None:

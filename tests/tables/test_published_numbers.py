@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas_env.tables import TABLES
+from nas_env.evaluation import Budget
+from nas_env.evaluators.tabular import Tabular
+from nas_env.tables import TABLES, TableTask
 
 SOURCE = Path(__file__).resolve().parents[3] / "shared" / "data"
+GRAPH = ("valid", "test", "latency", "params_m")
 SHORT = {"cifar10": "c10", "cifar100": "c100", "imagenet16-120": "in16"}
 # Dong and Yang 2020: the best 200-epoch test accuracies, and those of the cell of skip connections.
 BEST = {"cifar10": 0.9437, "cifar100": 0.7351, "imagenet16-120": 0.4731}
@@ -58,6 +61,15 @@ def test_simulated_seconds_follow_the_papers_accounting() -> None:
     assert np.allclose(seconds["imagenet16-120"], 12 * 3.034 + 0.353 * 0.06)
 
 
+@pytest.mark.parametrize(
+    ("dataset", "images"), [("cifar10", 50_000), ("cifar100", 50_000), ("imagenet16-120", 151_700)]
+)
+def test_200_epochs_take_all_training_images(dataset: str, images: int) -> None:
+    epoch = source("nb201.parquet")["train_s_per_epoch_c10_est"].astype(float)  # of 50,000 images
+    found = TABLES.get("nasbench201")(dataset=dataset).seconds[200]
+    assert np.allclose(found, 200 * images / 50_000 * epoch)
+
+
 def test_the_hardware_is_its_source() -> None:
     rows = source("nb201_hw.parquet")
     table = TABLES.get("nasbench201")(dataset="cifar100")
@@ -79,8 +91,15 @@ def test_macro_has_the_papers_best_network() -> None:
     assert [2, 2, 2, 1, 2, 2, 2, 0] in best
     assert len(best) == 2  # one network: where in its stage the identity stands is the same
     rows = source("nas_bench_macro.parquet")
-    assert np.allclose(mean * 100, rows["mean_acc"], atol=1e-4)
+    walks = np.stack([rows[f"layer{i}"] for i in range(1, 9)], axis=1)
+    assert np.array_equal(table.walks, walks.astype(int))
+    runs = np.stack([rows[f"test_acc_{run}"] for run in (1, 2, 3)], axis=1)
+    assert np.allclose(table.column("test") * 100, runs, atol=1e-4)
     assert np.array_equal(table.metrics["params"], rows["params"])
+    assert np.array_equal(table.metrics["macs"], rows["flops"])
+    first = Tabular(TableTask(table)).view(Budget(epochs=table.fidelity))
+    assert np.allclose(first.reward * 100, runs[:, 0], atol=1e-4)
+    assert np.allclose(first.report * 100, runs[:, 1:].mean(axis=1), atol=1e-4)
 
 
 @pytest.mark.parametrize(("dataset", "size"), [("cora", 26_206), ("proteins", 2_021)])
@@ -91,13 +110,17 @@ def test_graph_is_its_source(dataset: str, size: int) -> None:
     chosen = np.asarray(rows["dataset"], dtype=str) == dataset
     expected = {
         tuple(rows[f"link_{i}"][k] for i in range(1, 5))
-        + tuple(str(rows[f"op_{i}"][k]) for i in range(1, 5)): rows["test"][k]
+        + tuple(str(rows[f"op_{i}"][k]) for i in range(1, 5)): [rows[x][k] for x in GRAPH]
         for k in np.flatnonzero(chosen)[::97]
     }
     labels = [option.label for option in table.make_space(None).options()]
+    view = Tabular(TableTask(table)).view(Budget(epochs=table.fidelity))
+    millions = table.metrics["params"] / 1e6
+    numbers = np.stack([view.reward, view.report, table.metrics["latency_s"], millions], axis=1)
     found = {
         tuple(walk[:4]) + tuple(labels[x] for x in walk[4:]): value
-        for walk, value in zip(table.walks.tolist(), table.column("test"), strict=True)
+        for walk, value in zip(table.walks.tolist(), numbers, strict=True)
     }
     assert expected
-    assert all(found[key] == pytest.approx(value) for key, value in expected.items())
+    for key, value in expected.items():
+        assert found[key] == pytest.approx(np.array(value, dtype=float), rel=1e-5, abs=1e-6)
