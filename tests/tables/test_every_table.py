@@ -16,8 +16,6 @@ from nas_env.errors import (
     IncompatibleError,
     InvalidDataError,
     InvalidSettingError,
-    NASError,
-    UnknownNameError,
 )
 from nas_env.evaluation import Budget
 from nas_env.evaluators.tabular import Tabular, drawn_runs
@@ -174,27 +172,6 @@ def test_a_seeded_reset_draws_the_runs_anew(make_env: MakeEnv) -> None:
     assert rewards(env, 1) == first == rewards(make_env("NASBenchMacro-v0", run="random"), 1)
 
 
-def test_an_unknown_name_is_refused_with_its_choices(make_env: MakeEnv) -> None:
-    for settings, message in (
-        ({"dataset": "cifar11"}, r"data set of 'nasbench201' 'cifar11'. Did you mean 'cifar10'"),
-        ({"reward": "val_200"}, r"column of table .* 'val_200'. Did you mean .*Known: test_12"),
-        ({"report": "test"}, r"column of table .* 'test'"),
-        ({"hardware": "edgegpus"}, r"device of table .* 'edgegpus'. Did you mean 'edgegpu'"),
-    ):
-        with pytest.raises(UnknownNameError, match=message):
-            make_env("NASBench201-v0", **settings)
-    for settings, message in (
-        ({"fidelity": 100}, "no fidelity of 100 epochs. Known: 12"),
-        ({"fidelity": 0}, "epochs must be an integer >= 1"),
-        ({"run": 2}, "Run 2 is not in the table"),
-        ({"fidelity": 12, "budget": {"epochs": 12}}, "Give one of them"),
-    ):
-        with pytest.raises(InvalidSettingError, match=message):
-            make_env("NASBench201-v0", **settings)
-    with pytest.raises(InvalidSettingError, match=r"Use 1, 2, 3, 'mean' or 'random'"):
-        make_env("NASBenchMacro-v0", run=4)
-
-
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut"])
 def test_a_damaged_file_names_itself_and_its_remedy(
     damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -316,122 +293,6 @@ def test_the_test_split_is_rewarded_only_where_it_was_named(
         inner: Any = make_env("NASBench201-v0", **settings).unwrapped
         assert inner.evaluator.fidelities == known
         assert inner.fidelity == known[-1]
-
-
-@pytest.mark.parametrize(("reward", "epochs"), [("val_2", 2), ("-val_2", 2), ("test", 6)])
-def test_a_named_reward_has_one_fidelity(make_env: MakeEnv, reward: str, epochs: int) -> None:
-    env: Any = make_env("NASChain-v0", reward=reward).unwrapped
-    assert env.evaluator.fidelities == (env.fidelity,) == (epochs,)
-    env.reset(seed=0)
-    while "evaluation" not in (info := env.step(int(env.action_masks().argmax()))[-1]):
-        pass
-    table, found = env.evaluator.table, info["evaluation"]
-    row = env.evaluator.rows(np.array([tokens_of(env.candidate.walk, table)]))[0]
-    assert found["simulated_seconds"] == table.seconds[epochs][row]
-    assert found["reward"] == table.column(reward)[row, 0]
-    with pytest.raises(InvalidSettingError, match=f"no fidelity of 3 .*{reward}.* Known: {epochs}"):
-        env.reset(options={"fidelity": 3})
-
-
-def tokens_of(walk: tuple[int, ...], table: Table) -> list[int]:
-    return [x + 1 for x in walk] + [0] * (table.walks.shape[1] - len(walk))
-
-
-LAYERED = ("NASChain-v0", "NASBench201-v0", "NASBenchMacro-v0")
-
-
-@pytest.mark.parametrize(
-    ("name", "settings", "error", "message"),
-    [
-        ("NASBench201-v0", {"datset": "cifar10"}, UnknownNameError, "Did you mean 'dataset'"),
-        ("NASBench201-v0", {"path": "x"}, UnknownNameError, "table 'nasbench201' 'path'"),
-        ("NASChain-v0", {"dataset": "cora"}, UnknownNameError, "Known: budget, edit_reward, eval"),
-        ("NASBench201-v0", {"max_edits": 3}, UnknownNameError, "'max_edits'"),
-        ("NASTable-v0", {"decisions": None}, InvalidSettingError, "'file' needs decisions"),
-        ("NASChain-v0", {"task": "wine"}, InvalidSettingError, "so task would mean nothing"),
-        ("NASChain-v0", {"space": "mlp"}, InvalidSettingError, "so space would mean nothing"),
-        ("NASChain-v0", {"data": "x", "store": "y"}, InvalidSettingError, "so data and store"),
-        ("NASBenchGraph-v0", {"device": "cpu"}, InvalidSettingError, "Leave out .*nothing.$"),
-        ("NASChain-v0", {"precision": "auto"}, InvalidSettingError, "evaluator='training'"),
-        ("NASChain-v0", {"edit_reward": "best"}, InvalidSettingError, "Give mdp='edit' too"),
-        ("NASBench201-v0", {"objective": "negative-loss"}, IncompatibleError, "needs loss, which"),
-        ("NASTable-v0", {"objective": "accuracy"}, IncompatibleError, "needs accuracy, which"),
-        (
-            "NASTable-v0",
-            {"objective": "accuracy-under-cost"},
-            IncompatibleError,
-            "needs accuracy and params",
-        ),
-        ("NASChain-v0", {"mdp": "edit", "start": "best"}, IncompatibleError, "needs a store"),
-        ("NASChain-v0", {"mdp": "edit", "inherit": True}, IncompatibleError, "trained weights"),
-        (
-            "NASBench201-v0",
-            {"mdp": "edit", "observation": "loss-bins"},
-            IncompatibleError,
-            "'loss-bins' needs loss",
-        ),
-        (
-            "NASBench201-v0",
-            {"mdp": "edit", "observation": "accuracy-bins", "reward": "-val_12"},
-            IncompatibleError,
-            "'accuracy-bins' needs accuracy",
-        ),
-        *(
-            ("NASBench201-v0", {"evaluator": "synthetic", **useless}, InvalidSettingError, message)
-            for useless, message in (
-                ({"dataset": "cifar10"}, "from which dataset choose"),
-                ({"reward": "val_12", "run": 1}, "from which reward and run choose"),
-                ({"report": "test_12"}, "from which report choose"),
-                ({"hardware": "all"}, "from which hardware choose"),
-                ({"edit_reward": "best"}, "Give mdp='edit' too"),
-            )
-        ),
-    ],
-)
-def test_arguments_that_mean_nothing_are_refused(
-    make_env: MakeEnv, name: str, settings: dict[str, Any], error: type[NASError], message: str
-) -> None:
-    with pytest.raises(error, match=message):
-        make_env(name, **settings)
-
-
-def test_a_mistake_within_a_table_is_not_taken_for_the_users(
-    make_env: MakeEnv, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken() -> Table:
-        raise TypeError("an argument of my own")
-
-    monkeypatch.setitem(TABLES._entries, "nasbench-macro", broken)
-    with pytest.raises(TypeError, match="of my own"):
-        make_env("NASBenchMacro-v0")
-
-
-def test_losses_may_be_scored_and_observed_where_they_are_known(make_env: MakeEnv) -> None:
-    make_env("NASChain-v0", objective="negative-loss")
-    make_env("NASChain-v0", objective="accuracy-under-cost")
-    make_env("NASChain-v0", mdp="edit", observation="loss-bins", edit_reward="best")
-
-
-def test_a_reward_with_its_sign_turned_is_not_cut_off(make_env: MakeEnv) -> None:
-    for objective in (None, "reward"):
-        env: Any = make_env("NASBench201-v0", reward="-val_12", objective=objective).unwrapped
-        column = env.evaluator.table.column("val_12")
-        assert env.objective.bounds == (-column.max(), -column.min())
-        env.reset(seed=0)
-        for _ in range(6):
-            _, reward, *_, info = env.step(3)
-        assert reward == info["evaluation"]["reward"] < 0
-        assert "accuracy" not in info["evaluation"]
-
-
-@pytest.mark.parametrize("name", LAYERED)
-def test_other_evaluators_get_the_tables_own_epochs(make_env: MakeEnv, name: str) -> None:
-    own: Any = make_env(name).unwrapped
-    for settings in ({}, {"budget": {"max_seconds": 60}}):
-        env: Any = make_env(name, evaluator="synthetic", **settings).unwrapped
-        assert (env.budget.epochs, env.budget.horizon) == (own.fidelity, None)
-    first: Any = make_env(name, evaluator="synthetic", fidelity=1).unwrapped
-    assert (first.budget.epochs, first.budget.horizon) == (1, own.fidelity)
 
 
 def test_hardware_metrics_come_when_asked_for(make_env: MakeEnv) -> None:
