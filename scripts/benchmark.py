@@ -120,12 +120,7 @@ def plan_of(options: Options) -> Plan:
     distinct(agents, "agents")
     distinct(envs, "envs")
     for env in envs:
-        env.make().close()
-        if options.simulated_seconds is not None and not env.tells_seconds():
-            raise InvalidSettingError(
-                f"Option --simulated-seconds limits nothing on {env.label}: its networks have no "
-                "training times. Leave out the one or the other."
-            )
+        check_env(env, options.simulated_seconds)
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     command = f"python scripts/benchmark.py {' '.join(sys.argv[1:])}"
     plan = Plan(
@@ -140,6 +135,20 @@ def plan_of(options: Options) -> Plan:
     )
     plan.limits  # noqa: B018 - refuses seconds that are not positive
     return plan
+
+
+def check_env(env: EnvSpec, simulated_seconds: float | None) -> None:
+    """Refuse an environment that cannot be made, or whose runs no simulated seconds end.
+
+    Raises:
+        InvalidSettingError: It has no training times.
+    """
+    env.make().close()
+    if simulated_seconds is not None and not env.tells_seconds():
+        raise InvalidSettingError(
+            f"Option --simulated-seconds limits nothing on {env.label}: its networks have no "
+            "training times. Leave out the one or the other."
+        )
 
 
 if __name__ == "__main__":
