@@ -8,6 +8,8 @@ from nas_env.lanes.tree import TreeLanes
 from nas_env.lanes.walks import WalkLanes
 from nas_env.mdp import Construct
 
+MOST_CELLS = 50_000_000  # nodes * actions * actions, what looking up by node needs while it is made
+
 
 def make_lanes(parts: Parts) -> Lanes:
     """Return the fastest lanes that are right for a process.
@@ -19,6 +21,7 @@ def make_lanes(parts: Parts) -> Lanes:
         return StateLanes(parts)
     automaton = mdp.space.automaton()
     possible = automaton.allowed(0, 0, mdp.space.max_params).any()
-    if mdp.illegal == "project" and automaton.is_tree and possible:
+    small = automaton.num_states * mdp.space.num_decisions**2 <= MOST_CELLS
+    if mdp.illegal == "project" and automaton.is_tree and possible and small:
         return TreeLanes(parts)
     return WalkLanes(parts)

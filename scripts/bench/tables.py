@@ -18,13 +18,14 @@ AIM_SECONDS, AIM_MEGABYTES = 0.3, 150
 AIMED_AT = "NASBench201-v0"
 IDS = ("NASChain-v0", AIMED_AT, "NASBenchMacro-v0", "NASBenchGraph-v0")
 PROGRAM = """
-import resource, time
+import pathlib, time
 import gymnasium, nas_env
 started = time.perf_counter()
 env = gymnasium.make("{id}")
 env.reset(seed=0)
 taken = time.perf_counter() - started
-print(taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
+status = pathlib.Path("/proc/self/status").read_text()
+print(taken, int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6)
 """
 
 
@@ -69,7 +70,7 @@ def main(settings: Settings) -> None:
         "What making an environment of a table costs",
         "Seconds of the first `gymnasium.make` and `reset` in a fresh process, imports of the "
         "package's own modules included, that of `nas_env` itself not; and the highest resident "
-        "memory of the whole process.",
+        "memory of the whole process (VmHWM of Linux; `ru_maxrss` would be the parent's).",
         f"{settings.repeats} of each, taking turns, after one round that fills the file cache",
         ("environment", "seconds", "peak MB (10^6 bytes)"),
         [(f"`{name}`", spread(seconds[name], 3), spread(peaks[name], 0)) for name in IDS],

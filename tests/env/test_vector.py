@@ -196,6 +196,13 @@ def test_tables_are_looked_up(table_id: str) -> None:
     assert not tree or lanes.rewards.any()
 
 
+def test_a_tree_that_is_too_large_to_look_up_is_walked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas_env.lanes.make.MOST_CELLS", 1000)
+    one, several = (form("NASBenchMacro-v0", "NextStep") for form in (vector, singles))
+    assert type(one.lanes) is WalkLanes
+    assert_same(one, several, 20, seed=1)
+
+
 def test_lanes_with_different_training_seeds_get_different_rewards() -> None:
     rewards = {}
     for draws in (False, True):
