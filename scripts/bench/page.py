@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,13 @@ from agents.search.provenance import cpu_model
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "benchmarks"
 PACKAGES = ("nas-env", "gymnasium", "numpy", "torch", "stable-baselines3", "sb3-contrib")
+
+
+def fresh(program: str) -> list[str]:
+    """Return the words that a program prints in a Python process of its own."""
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return result.stdout.split()
 
 
 def versions() -> str:

@@ -6,13 +6,11 @@ Example: python scripts/bench/startup.py --repeats 15
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from page import PAGES, ROOT, Page, spread, verdict
+from page import PAGES, Page, fresh, spread, verdict
 
 AIM_SECONDS = 0.5
 PROGRAM = """
@@ -38,14 +36,7 @@ class Settings:
 
 def import_once(module: str) -> tuple[float, bool]:
     """Return the seconds an import takes in a fresh process, and whether it loads torch."""
-    result = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(module=module)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    seconds, torch_loaded = result.stdout.split()
+    seconds, torch_loaded = fresh(PROGRAM.format(module=module))
     return float(seconds), torch_loaded == "True"
 
 

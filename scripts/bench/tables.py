@@ -6,13 +6,11 @@ Example: python scripts/bench/tables.py --repeats 15
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from page import PAGES, ROOT, Page, spread, verdict
+from page import PAGES, Page, fresh, spread, verdict
 
 AIM_SECONDS, AIM_MEGABYTES = 0.3, 150
 AIMED_AT = "NASBench201-v0"
@@ -44,14 +42,7 @@ class Settings:
 
 def make_once(env_id: str) -> tuple[float, float]:
     """Return the seconds to make and reset an environment, and the process's peak megabytes."""
-    result = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(id=env_id)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    seconds, megabytes = result.stdout.split()
+    seconds, megabytes = fresh(PROGRAM.format(id=env_id))
     return float(seconds), float(megabytes)
 
 
