@@ -75,6 +75,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         max_params: Limit on parameters, kept by the mask.
         device: Device of the evaluator.
         precision: Precision of the evaluator; the verdict of "auto" is taken once per store.
+        retry_failed: Whether failures found in the store are evaluated again, once.
         render_mode: None, "ansi" (a table) or "rgb_array" (a drawing).
         mdp_settings: More settings of the MDP, such as `max_edits` of `nas_env.mdp.Edit`.
 
@@ -101,6 +102,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         max_params: int | None = None,
         device: str = "auto",
         precision: str = "float32",
+        retry_failed: bool = False,
         render_mode: str | None = None,
         **mdp_settings: Any,
     ) -> None:
@@ -110,7 +112,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         self.budget = self.episode_budget = make_budget(budget)
         self.store = open_store(store)
         self.evaluator = make_evaluator(
-            evaluator, self.task, self.store, self.objective, device, precision
+            evaluator, self.task, self.store, self.objective, device, precision, retry_failed
         )
         self.mdp = make_mdp(mdp, self.space, observation, illegal, self.objective, mdp_settings)
         self.start = checked_start(start, self.mdp)
@@ -218,6 +220,10 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
             return text_table(partial, self.task.spec, complete)
         title = "" if self.state.score is None else f"score {self.state.score:.4f}"
         return rgb_array(draw(partial, self.task.spec, title, complete))
+
+    def close(self) -> None:
+        """Let go of what the evaluator holds, such as worker processes."""
+        self.evaluator.close()
 
     def _settle(self, before: BaseState, move: Move, info: dict[str, Any]) -> float:
         """Score what is pending, take the state over and return the reward."""

@@ -21,6 +21,7 @@ class Outcome(StrEnum):
     TOO_LARGE = "too_large"  # predicted memory over the limit; nothing was built
     TIMEOUT = "timeout"
     CRASHED = "crashed"
+    PENDING = "pending"  # not evaluated yet, see `nas_env.evaluators.deferred`; never in a store
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,9 @@ class Evaluation:
         outcome: How it ended.
         metrics: Named numbers. A trained network has "accuracy" and "loss" (validation, fraction
             and nats), "train_loss", "params", "macs" and "activation_bytes" (per sample).
-        curve: One mapping of metrics per epoch.
-        epochs: Epochs that were trained.
-        seconds: Wall-clock seconds that it took when it was computed.
+        curve: One mapping of metrics per epoch; of a failure, those before it failed.
+        epochs: Epochs that were trained, from the first on, also where training was continued.
+        seconds: Wall-clock seconds that it took when it was computed, from the first epoch on.
         message: Why it failed, empty when it did not.
     """
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nas_env import registry
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget
-from nas_env.evaluators import EVALUATORS, Cached, Evaluator
+from nas_env.evaluators import EVALUATORS, Evaluator, innermost
 from nas_env.mdp import MDP, MDPS, Edit
 from nas_env.objectives import OBJECTIVES, Objective
 from nas_env.spaces import SPACES, SearchSpace
@@ -35,6 +35,7 @@ ARGUMENTS = (  # of every NASEnv, for a message
     "max_params",
     "device",
     "precision",
+    "retry_failed",
     "render_mode",
 )
 DEFAULT_SPACES = {"image": "chain", "vector": "mlp"}
@@ -130,25 +131,26 @@ def make_evaluator(
     objective: Objective,
     device: str,
     precision: str,
+    retry_failed: bool,
 ) -> Evaluator:
-    """Return the evaluator with the store around it, unless its answers are free.
+    """Return the evaluator with the store in its place, unless its answers are free.
 
     Raises:
         IncompatibleError: An evaluator was given that was made for another task.
     """
     if isinstance(given, Evaluator):
-        own = getattr(given, "task", task)
+        own = getattr(innermost(given), "task", task)
         if own.fingerprint != task.fingerprint:
             raise IncompatibleError(
                 f"The evaluator was made for task {own.spec.name!r}, but the environment has "
                 f"{task.spec.name!r}. Make both for one task."
             )
-        return given if given.free or isinstance(given, Cached) else Cached(given, store, objective)
+        return given.stored_in(store, objective, retry_failed)
     factory = EVALUATORS.get(given)
     if precision == "auto" and not getattr(factory, "free", False):
         precision = _settled_precision(factory, task, store, device)
     made = factory(task=task, device=device, precision=precision)
-    return made if made.free else Cached(made, store, objective)
+    return made.stored_in(store, objective, retry_failed)
 
 
 def _settled_precision(factory: Any, task: Task, store: Store, device: str) -> str:

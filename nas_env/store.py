@@ -57,8 +57,13 @@ class Store(ABC):
         """Return the evaluation under `key`, or None."""
 
     @abstractmethod
-    def put(self, record: Record) -> None:
-        """Write a record for good; where the key is there already, the first one stays."""
+    def put(self, record: Record, replace: bool = False) -> None:
+        """Write a record for good.
+
+        Args:
+            record: What is written.
+            replace: Whether it takes the place of one with the same key; else the first one stays.
+        """
 
     @abstractmethod
     def records(self, fingerprint: str, budget: Budget) -> Iterator[tuple[Candidate, Evaluation]]:
@@ -93,8 +98,10 @@ class MemoryStore(Store):
         record = self._records.get(key)
         return None if record is None else record.evaluation
 
-    def put(self, record: Record) -> None:
-        """Keep a record; where the key is there already, the first one stays."""
+    def put(self, record: Record, replace: bool = False) -> None:
+        """Keep a record; where the key is there already, the first one stays or is replaced."""
+        if replace:
+            self._records[record.key] = record
         self._records.setdefault(record.key, record)
 
     def records(self, fingerprint: str, budget: Budget) -> Iterator[tuple[Candidate, Evaluation]]:
@@ -151,9 +158,9 @@ class SQLStore(Store):
             row = connection.execute(query).scalar_one_or_none()
         return None if row is None else Evaluation.from_json(json.loads(row))
 
-    def put(self, record: Record) -> None:
-        """Commit a record; where the key is there already, the first one stays."""
-        self._insert("evaluations", _row(record))
+    def put(self, record: Record, replace: bool = False) -> None:
+        """Commit a record; where the key is there already, the first one stays or is replaced."""
+        self._insert("evaluations", _row(record), record.key if replace else None)
 
     def records(self, fingerprint: str, budget: Budget) -> Iterator[tuple[Candidate, Evaluation]]:
         """Yield all that was evaluated under a fingerprint and a budget, oldest first."""
@@ -221,12 +228,18 @@ class SQLStore(Store):
                 "Check that the file is there, whole and permitted."
             ) from error
 
-    def _insert(self, table: str, values: Mapping[str, Any]) -> None:
-        from sqlalchemy import insert
+    def _insert(
+        self, table: str, values: Mapping[str, Any], instead_of: EvaluationKey | None = None
+    ) -> None:
+        from sqlalchemy import and_, delete, insert
         from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
         try:
             with self._engine.begin() as connection:
+                if instead_of is not None:
+                    columns = self._tables[table].c
+                    same = [columns[name] == x for name, x in instead_of._asdict().items()]
+                    connection.execute(delete(self._tables[table]).where(and_(*same)))
                 connection.execute(insert(self._tables[table]), [dict(values)])
         except IntegrityError:
             return  # somebody was first; equal keys mean equal numbers

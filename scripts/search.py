@@ -25,7 +25,7 @@ from agents.search.report import Report
 from agents.search.retraining import Retrained, retrain
 from nas_env.env import NASEnv
 from nas_env.errors import InvalidSettingError, NASError
-from nas_env.evaluators import EVALUATORS
+from nas_env.evaluators import EVALUATORS, innermost
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES, Objective
 from nas_env.registration import ENVIRONMENTS
@@ -221,7 +221,7 @@ def make_report(
     seeds = range(first, first + options.retrain_seeds)
     retrained: list[Retrained] = []
     searching = make_env(options, options.agent, folder.store, env).unwrapped.evaluator
-    evaluator = getattr(searching, "evaluator", None)  # what stands behind the store
+    evaluator = innermost(searching)
     if isinstance(evaluator, Training):
         retrained = retrain_all(options, env, evaluator, searches, seeds)
         folder.write_weights(retrained[0])

@@ -1,10 +1,10 @@
 """Evaluators: candidates in, evaluations out, in order and as many.
 
-One file per kind; a kind registers itself with `@EVALUATORS.register(name)`. `combine` holds
-evaluators around evaluators.
+One file per kind; a kind registers itself with `@EVALUATORS.register(name)`. Evaluators around
+evaluators (`Cached` and others) are made from the one inside and not registered.
 """
 
-from nas_env.evaluators.base import EVALUATORS, Evaluator, failed
-from nas_env.evaluators.combine import Cached
+from nas_env.evaluators.base import EVALUATORS, Around, Evaluator, failed, innermost
+from nas_env.evaluators.cached import Cached
 
-__all__ = ["EVALUATORS", "Cached", "Evaluator", "failed"]
+__all__ = ["EVALUATORS", "Around", "Cached", "Evaluator", "failed", "innermost"]

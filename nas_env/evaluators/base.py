@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,9 @@ from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.objectives import Objective
 from nas_env.registry import Registry
+
+if TYPE_CHECKING:
+    from nas_env.store import Store
 
 
 class Evaluator(ABC):
@@ -26,6 +31,7 @@ class Evaluator(ABC):
         by_walk: Whether each walk has an evaluation of its own, as in a table, even where two walks
             lead to the same network.
         simulates: Whether evaluations tell "simulated_seconds".
+        slots: How many evaluations run at once.
     """
 
     fingerprint: str
@@ -33,6 +39,11 @@ class Evaluator(ABC):
     draws: bool = False
     by_walk: bool = False
     simulates: bool = False
+
+    @property
+    def slots(self) -> int:
+        """How many evaluations run at once."""
+        return 1
 
     @abstractmethod
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
@@ -48,12 +59,59 @@ class Evaluator(ABC):
             InvalidSettingError: There is no answer under this budget.
         """
 
+    def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
+        """Begin an evaluation and return its future; here it is done when it is returned."""
+        future: Future[Evaluation] = Future()
+        future.set_result(self.evaluate([candidate], budget)[0])
+        return future
+
     def stream(
-        self, candidates: Sequence[Candidate], budget: Budget
+        self, candidates: Iterable[Candidate], budget: Budget
     ) -> Iterator[tuple[int, Evaluation]]:
-        """Yield (index, evaluation) as they complete; here one after the other."""
-        for index, candidate in enumerate(candidates):
-            yield index, self.evaluate([candidate], budget)[0]
+        """Yield (index, evaluation) as they complete, which need not be their order.
+
+        Candidates are taken one by one, each when one of the `slots` is free and everything that
+        has completed was yielded: a generator may look at all that came out so far.
+        """
+        source = enumerate(candidates)
+        running: dict[Future[Evaluation], int] = {}
+        more = True
+        while True:
+            done = [future for future in running if future.done()]
+            while more and not done and len(running) < self.slots:
+                index, candidate = next(source, (-1, None))
+                more = candidate is not None
+                if candidate is not None:
+                    future = self.submit(candidate, budget)
+                    running[future] = index
+                    done = [future] if future.done() else []
+            if not running:
+                return
+            for future in done or wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+
+    def stored_in(self, store: Store, objective: Objective, retry_failed: bool) -> Evaluator:
+        """Return this evaluator with a store in the place where it belongs.
+
+        Args:
+            store: Where evaluations are kept.
+            objective: Fills the store's column `score`.
+            retry_failed: Whether stored failures are evaluated again.
+        """
+        if self.free:
+            return self
+        from nas_env.evaluators.cached import Cached
+
+        return Cached(self, store, objective, retry_failed)
+
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Let go of processes and connections; the next evaluation makes them anew."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
 
     def scores(
         self,
@@ -74,6 +132,40 @@ class Evaluator(ABC):
             training_seeds: (walks,) the training seed of each.
         """
         return None
+
+
+class Around(Evaluator):
+    """An evaluator around another one; what it does not do itself, the other does.
+
+    Args:
+        evaluator: The one inside.
+    """
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self.fingerprint = evaluator.fingerprint
+        self.free, self.draws = evaluator.free, evaluator.draws
+        self.by_walk, self.simulates = evaluator.by_walk, evaluator.simulates
+
+    @property
+    def slots(self) -> int:
+        """How many evaluations run at once."""
+        return self.evaluator.slots
+
+    def check(self, budget: Budget) -> None:
+        """Refuse what the evaluator inside refuses."""
+        self.evaluator.check(budget)
+
+    def close(self) -> None:
+        """Close the evaluator inside."""
+        self.evaluator.close()
+
+
+def innermost(evaluator: Evaluator) -> Evaluator:
+    """Return the evaluator inside of all others."""
+    while isinstance(evaluator, Around):
+        evaluator = evaluator.evaluator
+    return evaluator
 
 
 def failed(outcome: Outcome, message: str, seconds: float = 0.0) -> Evaluation:
