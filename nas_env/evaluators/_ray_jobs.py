@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import threading
 import time
 import uuid
@@ -13,14 +14,18 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from nas_env.architecture import Candidate
+from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import _ray_cluster as cluster
 from nas_env.evaluators._ray_worker import evaluate_there
-from nas_env.evaluators.base import failed
+from nas_env.evaluators.base import Evaluator, failed
+from nas_env.evaluators.parallel.imports import needed
+from nas_env.evaluators.parallel.pool import complete
 
 if TYPE_CHECKING:
     from nas_env.evaluators.ray import Ray
 
+Key = tuple[str, tuple[int, ...], Budget]
 LOOK_SECONDS = 1.0  # between two looks at how large the cluster is
 logger = logging.getLogger(__name__)
 
@@ -36,22 +41,44 @@ class Job:
     out_of_memory: int = 0
 
 
+def packed(evaluator: Evaluator) -> tuple[bytes, tuple[str, ...]]:
+    """Return an evaluator pickled, and the modules that a worker imports first.
+
+    Raises:
+        InvalidSettingError: It cannot be pickled, or needs what only this script defines.
+    """
+    try:
+        pickled = pickle.dumps(evaluator)
+    except Exception as error:
+        raise InvalidSettingError(
+            f"Evaluator {type(evaluator).__name__!r} cannot be sent to a cluster "
+            f"({type(error).__name__}: {error}). Make it picklable."
+        ) from error
+    imports = needed(pickled)
+    if imports.main_name or imports.main_path:
+        raise InvalidSettingError(
+            "A cluster's workers cannot import what is defined in the main script, such as a layer "
+            "or an evaluator. Put it into a module that every node can import."
+        )
+    return pickled, imports.modules
+
+
 class Jobs:
     """A connection with its evaluations: those that wait here, and those in the cluster."""
 
     def __init__(self, settings: Ray) -> None:
+        pickled, self.modules = packed(settings.evaluator)
         cluster.join(settings.address)
         import ray
 
         self.ray, self.settings = ray, settings
-        pickled = ray.cloudpickle.dumps(settings.evaluator)
         self.name, self.box = uuid.uuid4().hex, [ray.put(pickled)]
         # Retries are counted here: Ray would repeat without end what runs out of memory.
         self.task = ray.remote(max_retries=0, max_calls=0)(evaluate_there)
-        self.jobs: dict[Any, Job] = {}
-        self.waiting: deque[Any] = deque()
-        self.running: dict[Any, Any] = {}  # a job's key to its reference
-        self.arrived: SimpleQueue[Any] = SimpleQueue()
+        self.jobs: dict[Key, Job] = {}
+        self.waiting: deque[Key] = deque()
+        self.running: dict[Key, Any] = {}  # a job's key to its reference
+        self.arrived: SimpleQueue[Key | None] = SimpleQueue()
         self.lock = threading.RLock()
         self._looked = float("-inf")
         self._places = 1
@@ -79,7 +106,7 @@ class Jobs:
             self._looked = time.monotonic()
 
     def submit(
-        self, key: Any, candidate: Candidate, budget: Budget, future: Future[Evaluation]
+        self, key: Key, candidate: Candidate, budget: Budget, future: Future[Evaluation]
     ) -> None:
         """Let a future wait for an evaluation, which is begun where it is not under way."""
         with self.lock:
@@ -94,14 +121,24 @@ class Jobs:
         while self.waiting and len(self.running) < (self.settings.most or self.places):
             key = self.waiting.popleft()
             job = self.jobs[key]
+            job.futures = [x for x in job.futures if _is_wanted(x)]
+            if not job.futures:
+                del self.jobs[key]
+                continue
             wanted = self.settings.resources(job.candidate, job.budget, self.largest_mb)
             task = self.task.options(**wanted)
-            reference = task.remote(self.name, self.box, job.candidate, job.budget)
+            reference = task.remote(self.name, self.box, self.modules, job.candidate, job.budget)
             self.running[key] = reference
             reference.future().add_done_callback(lambda _, key=key: self.arrived.put(key))
 
     def _serve(self) -> None:
-        """Pass results on as they arrive, until `close`."""
+        """Pass results on as they arrive, until `close`; an error of Ray goes to all who wait."""
+        try:
+            self._pass_on()
+        except BaseException as error:
+            self._give_up(error)
+
+    def _pass_on(self) -> None:
         while True:
             try:
                 key = self.arrived.get(timeout=LOOK_SECONDS)
@@ -113,7 +150,7 @@ class Jobs:
                 return
             self._finish(key)
 
-    def _finish(self, key: Any) -> None:
+    def _finish(self, key: Key) -> None:
         with self.lock:
             reference = self.running.pop(key, None)
         if reference is None:
@@ -130,7 +167,7 @@ class Jobs:
                 del self.jobs[key]
             self._send()
         if answer is not None:
-            _tell(job.futures, answer)
+            complete(job.futures, answer)
 
     def _answer(self, job: Job, reference: Any) -> Evaluation | None:
         """Return what came out, None where it is to be begun again."""
@@ -160,23 +197,23 @@ class Jobs:
         self.arrived.put(None)
         self.thread.join()
         with self.lock:
-            left = list(self.jobs.values())
             for reference in self.running.values():
                 self.ray.cancel(reference, force=True)
-            self.jobs, self.running = {}, {}
-            self.waiting.clear()
         self.box.clear()
         cluster.leave()
+        self._give_up(CancelledError("The evaluator was closed."))
+
+    def _give_up(self, error: BaseException) -> None:
+        with self.lock:
+            left = list(self.jobs.values())
+            self.jobs, self.running = {}, {}
+            self.waiting.clear()
         for job in left:
-            _tell(job.futures, CancelledError("The evaluator was closed."))
+            complete(job.futures, error)
 
 
-def _tell(futures: list[Future[Evaluation]], answer: Evaluation | BaseException) -> None:
-    for future in futures:
-        if isinstance(answer, Evaluation):
-            future.set_result(answer)
-        else:
-            future.set_exception(answer)
+def _is_wanted(future: Future[Evaluation]) -> bool:
+    return future.running() or future.set_running_or_notify_cancel()
 
 
 def _first_line(error: BaseException) -> str:

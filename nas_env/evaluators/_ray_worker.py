@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators.base import Evaluator
+from nas_env.evaluators.parallel import Parallel
 
 _held: dict[tuple[str, str], Evaluator] = {}  # at most one: data of several searches would add up
 
 
-def evaluate_there(name: str, box: list[Any], candidate: Candidate, budget: Budget) -> Evaluation:
+def evaluate_there(
+    name: str, box: list[Any], modules: tuple[str, ...], candidate: Candidate, budget: Budget
+) -> Evaluation:
     """Return the evaluation of a candidate by the evaluator that a box holds.
 
     Args:
@@ -21,6 +25,7 @@ def evaluate_there(name: str, box: list[Any], candidate: Candidate, budget: Budg
         box: The reference of its pickled bytes in Ray's object store; in a list, for Ray would
             fetch it for each task. Bytes, for arrays that Ray shares lie at odd addresses in
             memory, which changes the last digits of sums.
+        modules: Those in which the caller's own layers register.
         candidate: What is evaluated.
         budget: What may be spent.
     """
@@ -30,5 +35,7 @@ def evaluate_there(name: str, box: list[Any], candidate: Candidate, budget: Budg
 
         while _held:
             _held.popitem()[1].close()
-        _held[key] = pickle.loads(ray.get(box[0]))
+        for module in modules:
+            importlib.import_module(module)
+        _held[key] = Parallel(pickle.loads(ray.get(box[0])), workers=1)
     return _held[key].evaluate([candidate], budget)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -12,21 +12,25 @@ from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError, NASError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import _ray_cluster as cluster
-from nas_env.evaluators._ray_jobs import Jobs
+from nas_env.evaluators._ray_jobs import Jobs, Key
 from nas_env.evaluators.base import EVALUATORS, Around, Evaluator, failed, innermost
 from nas_env.network import NetworkCost, predict
-from nas_env.store import EvaluationKey
-from nas_env.tasks import Task
+from nas_env.tasks import Task, TaskSpec
 
 LEAST_MB = 64
+NOTHING = NetworkCost(0, 0, 0)
 
 
 class Ray(Around):
     """Runs each evaluation as a task of a Ray cluster; the evaluator inside must be picklable.
 
-    The evaluator and its data go into Ray's object store once and are unpickled once in every
-    worker process. A node or worker process that is lost costs only what ran there, which is run
-    again elsewhere. Every node needs the same nas-env. Nothing starts before the first evaluation.
+    Its data go into Ray's object store once and are unpickled once in every worker process, where a
+    child process evaluates (see `Parallel`): what a network does to its process is an outcome. A
+    node or worker process that is lost costs only what ran there, which is run again elsewhere.
+    Every node needs the same nas-env and whatever modules your own layers are in. Nothing starts
+    before the first evaluation.
+
+    Callbacks of futures run in a thread of this object and must not wait for other evaluations.
 
     Args:
         evaluator: The one inside, such as `Training(task)`.
@@ -63,7 +67,11 @@ class Ray(Around):
         self.cpus, self.gpus, self.memory_mb = cpus, gpus, memory_mb
         self.max_retries, self.most = max_retries, slots
         _check_settings(cpus, gpus, memory_mb, max_retries, slots)
-        if gpus == 0 and getattr(innermost(evaluator), "device", "cpu") != "cpu":
+        inner: Any = innermost(evaluator)
+        self._spec: TaskSpec | None = getattr(inner, "spec", None)
+        if self._spec is None and (task := getattr(inner, "task", None)) is not None:
+            self._spec = task.spec
+        if gpus == 0 and getattr(inner, "device", "cpu") != "cpu":
             raise InvalidSettingError(
                 "The evaluator trains on a GPU, but gpus=0. Give gpus=1, or a fraction."
             )
@@ -76,25 +84,37 @@ class Ray(Around):
         return self.most or self._connected().places
 
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
-        """Return one evaluation per candidate, in order; the longest are begun first."""
-        distinct = list(dict.fromkeys(map(self._identity, candidates)))
-        by_identity = dict(zip(map(self._identity, candidates), candidates, strict=True))
-        costs = {x: self._cost(by_identity[x]) for x in distinct}
-        distinct.sort(key=lambda x: -(cost.macs if (cost := costs[x]) else 0))
-        found = dict(self.stream([by_identity[x] for x in distinct], budget))
-        done = {x: found[index] for index, x in enumerate(distinct)}
-        return [done[self._identity(x)] for x in candidates]
+        """Return one evaluation per candidate, in order."""
+        found = dict(self.stream(list(candidates), budget))
+        return [found[index] for index in range(len(candidates))]
+
+    def stream(
+        self, candidates: Iterable[Candidate], budget: Budget
+    ) -> Iterator[tuple[int, Evaluation]]:
+        """Yield (index, evaluation) as they complete.
+
+        A sequence is known as a whole, so its longest begin first and equal ones are evaluated
+        once; anything else is taken one by one, see `Evaluator.stream`.
+        """
+        if not isinstance(candidates, Sequence):
+            yield from super().stream(candidates, budget)
+            return
+        places: dict[Key, list[int]] = {}
+        for index, candidate in enumerate(candidates):
+            places.setdefault(self._key(candidate, budget), []).append(index)
+        groups = sorted(places.values(), key=lambda x: -self._cost(candidates[x[0]]).macs)
+        for number, evaluation in super().stream([candidates[x[0]] for x in groups], budget):
+            for index in groups[number]:
+                yield index, evaluation
 
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
         """Begin an evaluation and return its future; what is under way is not begun again."""
         future: Future[Evaluation] = Future()
-        future.set_running_or_notify_cancel()  # it cannot be cancelled alone
         refusal = self._too_large(candidate, budget)
         if refusal is not None:
             future.set_result(refusal)
             return future
-        key = (*EvaluationKey.of(candidate, self.fingerprint, budget), self._identity(candidate))
-        self._connected().submit(key, candidate, budget, future)
+        self._connected().submit(self._key(candidate, budget), candidate, budget, future)
         return future
 
     def close(self) -> None:
@@ -111,22 +131,23 @@ class Ray(Around):
                 self._jobs = Jobs(self)
             return self._jobs
 
-    def _identity(self, candidate: Candidate) -> str:
-        return f"{candidate.trained_key}{candidate.walk if self.by_walk else ''}"
+    def _key(self, candidate: Candidate, budget: Budget) -> Key:
+        return candidate.trained_key, candidate.walk if self.by_walk else (), budget
 
-    def _cost(self, candidate: Candidate) -> NetworkCost | None:
-        """Return what a network costs, None where the evaluator inside will say what is wrong."""
-        task = getattr(innermost(self), "task", None)
+    def _cost(self, candidate: Candidate) -> NetworkCost:
+        """Return the predicted cost; nothing for what the evaluator inside finds impossible."""
+        if self._spec is None:
+            return NOTHING
         try:
-            return None if task is None else predict(candidate.architecture, task.spec)
+            return predict(candidate.architecture, self._spec)
         except NASError:
-            return None
+            return NOTHING
 
     def _network_mb(self, candidate: Candidate, budget: Budget) -> float:
         """Return the predicted megabytes of main memory; 0 where the evaluator inside refuses."""
-        cost = self._cost(candidate)
-        if cost is None or self.gpus > 0:
+        if self.gpus > 0:
             return 0.0
+        cost = self._cost(candidate)
         needed = cost.training_bytes(candidate.recipe.batch_size) / cluster.MEGABYTE
         return 0.0 if needed > (budget.max_memory_mb or needed) else needed
 
