@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
+import sys
 import threading
 import time
 import uuid
@@ -17,7 +19,7 @@ from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import _ray_cluster as cluster
-from nas_env.evaluators._ray_worker import evaluate_there
+from nas_env.evaluators._ray_worker import Parcel, evaluate_there
 from nas_env.evaluators.base import Evaluator, failed
 from nas_env.evaluators.parallel.imports import needed
 from nas_env.evaluators.parallel.pool import complete
@@ -67,12 +69,13 @@ class Jobs:
     """A connection with its evaluations: those that wait here, and those in the cluster."""
 
     def __init__(self, settings: Ray) -> None:
-        pickled, self.modules = packed(settings.evaluator)
+        pickled, modules = packed(settings.evaluator)
         cluster.join(settings.address)
         import ray
 
         self.ray, self.settings = ray, settings
-        self.name, self.box = uuid.uuid4().hex, [ray.put(pickled)]
+        path = tuple(os.path.abspath(folder) for folder in sys.path)
+        self.parcel = Parcel(uuid.uuid4().hex, [ray.put(pickled)], modules, path)
         # Retries are counted here: Ray would repeat without end what runs out of memory.
         self.task = ray.remote(max_retries=0, max_calls=0)(evaluate_there)
         self.jobs: dict[Key, Job] = {}
@@ -127,7 +130,7 @@ class Jobs:
                 continue
             wanted = self.settings.resources(job.candidate, job.budget, self.largest_mb)
             task = self.task.options(**wanted)
-            reference = task.remote(self.name, self.box, self.modules, job.candidate, job.budget)
+            reference = task.remote(self.parcel, job.candidate, job.budget)
             self.running[key] = reference
             reference.future().add_done_callback(lambda _, key=key: self.arrived.put(key))
 
@@ -174,6 +177,8 @@ class Jobs:
         errors = self.ray.exceptions
         try:
             return self.ray.get(reference)  # type: ignore[no-any-return]
+        except errors.RayTaskError as error:
+            raise error.cause from None
         except errors.OutOfMemoryError as error:
             job.out_of_memory += 1
             if job.out_of_memory < 2:
@@ -199,7 +204,7 @@ class Jobs:
         with self.lock:
             for reference in self.running.values():
                 self.ray.cancel(reference, force=True)
-        self.box.clear()
+        self.parcel.box.clear()
         cluster.leave()
         self._give_up(CancelledError("The evaluator was closed."))
 

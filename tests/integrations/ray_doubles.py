@@ -7,7 +7,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
+
 from nas_env.architecture import Architecture, Candidate, Layer
+from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import Cached, Evaluator
 from nas_env.evaluators.ray import Ray
@@ -44,6 +47,12 @@ class Noted(Evaluator):
         units = [int(layer.get("units", 0)) for layer in candidate.architecture.layers]
         if units[0] == 13:
             os.kill(os.getpid(), 9)
+        if units[0] == 15:
+            raise InvalidSettingError("Fifteen is refused. Take another.")
+        if units[0] == 14:
+            server = psutil.Process(os.getppid())  # from which this process was forked
+            os.kill(server.ppid(), 9)
+            time.sleep(60)
         accuracy = sum(units) / (1 + sum(units))
         return Evaluation(Outcome.OK, {"accuracy": accuracy, "loss": 1 - accuracy}, epochs=1)
 
