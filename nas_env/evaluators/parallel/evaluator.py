@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -99,12 +100,7 @@ class Parallel(Around):
 
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
         """Begin an evaluation as soon as a worker is free, and return its future."""
-        future: Future[Evaluation] = Future()
-        job = self._job(candidate, budget)
-        job.futures.append(future)
-        while not self._running().submit(job):
-            continue  # it has just come to its end; the next one is new
-        return future
+        return self._submitted([candidate], budget)[0]
 
     def stream(
         self, candidates: Iterable[Candidate], budget: Budget
@@ -126,18 +122,26 @@ class Parallel(Around):
         self, candidates: Iterable[Candidate], budget: Budget
     ) -> Iterator[tuple[int, Evaluation]]:
         done: SimpleQueue[tuple[int, Future[Evaluation]]] = SimpleQueue()
-        futures = []
+        futures = self._submitted(candidates, budget)
         try:
-            for index, candidate in enumerate(candidates):
-                future = self.submit(candidate, budget)
-                futures.append(future)
-                future.add_done_callback(lambda future, index=index: done.put((index, future)))  # type: ignore[misc]
+            for index, future in enumerate(futures):
+                future.add_done_callback(partial(_note, done, index))
             for _ in futures:
                 index, future = done.get()
                 yield index, future.result()
         finally:  # nobody waits any more where the caller stopped or an error came
             for future in futures:
                 future.cancel()
+
+    def _submitted(
+        self, candidates: Iterable[Candidate], budget: Budget
+    ) -> list[Future[Evaluation]]:
+        """Return a future for each candidate; all of them are known before any begins."""
+        jobs = [self._job(candidate, budget) for candidate in candidates]
+        futures = [job.futures[0] for job in jobs]
+        while not self._running().submit(jobs):
+            continue  # the pool has just come to its end; the next one is new
+        return futures
 
     def close(self) -> None:
         """End the worker processes and cancel what they have not finished."""
@@ -163,6 +167,7 @@ class Parallel(Around):
             work=cost.macs * budget.epochs,
             memory_mb=cost.training_bytes(candidate.recipe.batch_size) / 1e6,
             max_seconds=seconds,
+            futures=[Future()],
         )
 
     def _cost(self, candidate: Candidate) -> NetworkCost:
@@ -217,6 +222,12 @@ class Parallel(Around):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _pool=None, _lock=threading.Lock())
+
+
+def _note(
+    done: SimpleQueue[tuple[int, Future[Evaluation]]], index: int, future: Future[Evaluation]
+) -> None:
+    done.put((index, future))
 
 
 def _cores() -> int:

@@ -89,12 +89,12 @@ class Pool:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, job: Job) -> bool:
-        """Take a job in; return False where the pool has come to its end."""
+    def submit(self, jobs: Iterable[Job]) -> bool:
+        """Take jobs in together; return False where the pool has come to its end."""
         with self._lock:
             if self.ended:
                 return False
-            self._inbox.append(job)
+            self._inbox.extend(jobs)
             self._wake()
         return True
 

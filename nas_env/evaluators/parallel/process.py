@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
 import sys
@@ -20,13 +21,15 @@ from nas_env.evaluators.parallel.worker import BEGUN, serve
 
 START_SECONDS = 300.0  # a large import on a busy machine
 GRACE_SECONDS = 1.0  # for the training loop to end itself first
+IMPORTED_IN = os.getpid()
 LAST_SECONDS = 1.0  # for a process to end after its pipe was closed
 
 
 def start_context(method: str | None) -> BaseContext:
     """Return how processes are started: forked from a small server where that is safe."""
     if method is None:
-        method = "forkserver" if sys.platform == "linux" else "spawn"
+        forked = os.getpid() != IMPORTED_IN  # the server of a fork belongs to the original
+        method = "forkserver" if sys.platform == "linux" and not forked else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload(list(PRELOADED))
