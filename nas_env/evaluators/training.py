@@ -148,7 +148,7 @@ class Training(Evaluator):
             return Outcome.DIVERGED, str(error)
         if is_out_of_memory(error):
             self._free_memory()
-            return Outcome.OUT_OF_MEMORY, str(error)
+            return Outcome.OUT_OF_MEMORY, str(error) or type(error).__name__
         if not isinstance(error, InvalidArchitectureError):
             logger.warning("An evaluation crashed; it is scored as a failure.", exc_info=error)
         return Outcome.CRASHED, f"{type(error).__name__}: {error}"

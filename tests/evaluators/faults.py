@@ -118,7 +118,7 @@ FAULTS: dict[str, Any] = {
 }
 OUTCOMES = {  # and words of the message
     "tensors": (Outcome.OUT_OF_MEMORY, "allocate memory"),
-    "bytes": (Outcome.OUT_OF_MEMORY, "Out of memory at batch size 64; out of memory at 32."),
+    "bytes": (Outcome.OUT_OF_MEMORY, "MemoryError"),
     "batch": (Outcome.OK, "Out of memory at batch size 64; trained at 32."),
     "loop": (Outcome.TIMEOUT, "Over 1.0 s"),
     "call": (Outcome.TIMEOUT, "Over 1.0 s"),

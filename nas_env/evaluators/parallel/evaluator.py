@@ -207,11 +207,12 @@ class Parallel(Around):
         if memory is None and not on_gpu:
             memory = SHARE * available_mb()
         pickled = _pickled(self.evaluator)
+        imports = needed(pickled)
         return Settings(
             workers=self.workers,
-            context=start_context(self.start_method),
+            context=start_context(self.start_method, imports),
             evaluator=pickled,
-            imports=needed(pickled),
+            imports=imports,
             memory_mb=memory,
             worker_memory_mb=self.worker_memory_mb,
             overhead_mb=GPU_OVERHEAD_MB if on_gpu else 0.0,

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from nas_env.evaluators.parallel.imports import PRELOADED, Imports, without_main
+from nas_env.evaluators.parallel.imports import Imports, without_main
 from nas_env.evaluators.parallel.jobs import Job
 from nas_env.evaluators.parallel.worker import BEGUN, serve
 
@@ -25,14 +25,14 @@ IMPORTED_IN = os.getpid()
 LAST_SECONDS = 1.0  # for a process to end after its pipe was closed
 
 
-def start_context(method: str | None) -> BaseContext:
+def start_context(method: str | None, imports: Imports) -> BaseContext:
     """Return how processes are started: forked from a small server where that is safe."""
     if method is None:
         forked = os.getpid() != IMPORTED_IN  # the server of a fork belongs to the original
         method = "forkserver" if sys.platform == "linux" and not forked else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
-        context.set_forkserver_preload(list(PRELOADED))
+        context.set_forkserver_preload([serve.__module__, *imports.late])
     return context
 
 
