@@ -116,16 +116,8 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         self.objective = make_objective(objective)
         self.budget = self.episode_budget = make_budget(budget)
         self.store = open_store(store)
-        self.evaluator = make_evaluator(
-            evaluator,
-            self.task,
-            self.store,
-            self.objective,
-            device,
-            precision,
-            retry_failed,
-            workers,
-        )
+        given = (evaluator, self.task, self.store, self.objective)
+        self.evaluator = make_evaluator(*given, device, precision, retry_failed, workers)
         self.mdp = make_mdp(mdp, self.space, observation, illegal, self.objective, mdp_settings)
         self.start = checked_start(start, self.mdp)
         self.action_space = self.mdp.action_space

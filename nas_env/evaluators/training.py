@@ -185,6 +185,9 @@ def resolve_device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
+        asked = torch.device(device)
+        if asked.type == "cuda" and (asked.index or 0) < torch.cuda.device_count():
+            return device  # touching it would take its memory, also where only workers train
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InvalidSettingError(

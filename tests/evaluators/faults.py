@@ -187,7 +187,7 @@ class Noting(Evaluator):
         self._note("end", units)
         return Evaluation(Outcome.OK, {"accuracy": units / 1000}, epochs=1)
 
-    def _note(self, what: str, units: int) -> None:
+    def _note(self, what: str, units: float) -> None:
         with self.path.open("a") as file:  # one short write: lines of two processes never mix
             file.write(f"{what} {units} {os.getpid()}\n")
 
@@ -215,3 +215,32 @@ class Broken(Evaluator):
         if state["how"] == "exit":
             os._exit(3)
         raise ModuleNotFoundError("No module named 'left_behind'")
+
+
+class PretendedGPU(Noting):
+    """Has a device whose memory is made up in the worker; notes which share a worker is allowed."""
+
+    def __init__(self, path: Path, spec: TaskSpec, device_mb: float, others: int = 0) -> None:
+        super().__init__(path, others, spec)
+        self.device, self.device_mb = "cuda", device_mb
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        cuda: Any = torch.cuda
+        cuda.mem_get_info = lambda device: (0, self.device_mb * 1e6)
+        cuda.set_per_process_memory_fraction = lambda share, device: self._note("share", share)
+        cuda.empty_cache = lambda: self._note("emptied", 0)
+
+
+class Telling(Evaluator):
+    """Tells what its process is like."""
+
+    fingerprint = "telling"
+
+    def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
+        metrics = {
+            "threads": torch.get_num_threads(),
+            "oom_score": int(Path("/proc/self/oom_score_adj").read_text()),
+            "ignores_interrupts": signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
+        }
+        return [Evaluation(Outcome.OK, metrics) for _ in candidates]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from nas_env.architecture import Architecture, Candidate, Layer
 from nas_env.errors import InvalidSettingError, WorkerError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import Cached, Parallel
+from nas_env.evaluators.parallel.evaluator import GPU_OVERHEAD_MB
 from nas_env.evaluators.synthetic import Synthetic
 from nas_env.evaluators.training import Training
 from nas_env.network import predict
@@ -159,6 +161,37 @@ def test_memory_is_counted(
     assert ["begin", "300"] not in [line[:2] for line in notes.lines()]
 
 
+@pytest.mark.parametrize("fits", [True, False])
+def test_the_memory_of_a_gpu_is_that_of_the_device_less_what_processes_take(
+    fits: bool,
+    faults: ModuleType,
+    tmp_path: Path,
+    make_task: Callable[[str], Task],
+    pool: Callable[..., Parallel],
+) -> None:
+    spec = make_task("wine").spec
+    one = predict(network(101).architecture, spec).training_bytes(64) / 1e6
+    device_mb = 2 * GPU_OVERHEAD_MB + one * (2.1 if fits else 1.9)
+    gpu = faults.PretendedGPU(tmp_path / "notes", spec, device_mb, others=2 if fits else 0)
+    found = pool(gpu, workers=2).evaluate([network(x) for x in (101, 100, 99, 98)], BUDGET)
+    assert all(x.ok for x in found)
+    lines = gpu.lines()
+    assert overlaps([line for line in lines if line[0] in ("begin", "end")]) == fits
+    assert [line[0] for line in lines].count("emptied") == 4
+    shares = [float(line[1]) for line in lines if line[0] == "share"]
+    assert max(shares) == pytest.approx(2 * one / device_mb)  # twice what is predicted
+    found = pool(gpu, workers=2).evaluate([network(300)], BUDGET)
+    assert found[0].outcome is Outcome.TOO_LARGE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_worker_has_one_thread_and_is_the_first_to_go(
+    faults: ModuleType, pool: Callable[..., Parallel]
+) -> None:
+    (found,) = pool(faults.Telling(), workers=1).evaluate([network(1)], BUDGET)
+    assert found.metrics == {"threads": 1, "oom_score": 800, "ignores_interrupts": True}
+
+
 def test_a_slow_callback_delays_neither_work_nor_time_limits(
     noting: Callable[..., Any], pool: Callable[..., Parallel]
 ) -> None:
@@ -225,22 +258,11 @@ def test_closing_cancels_and_the_next_evaluation_begins_anew(
         time.sleep(0.01)
     (pid,) = parallel.pids()
     parallel.close()
-    assert not alive(pid)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
     assert {type(x.exception(timeout=10)) for x in futures} == {CancelledError}
     assert parallel.pids() == []
     assert parallel.evaluate([network(1)], BUDGET)[0].ok
-
-
-def alive(pid: int, patience: float = 5.0) -> bool:
-    """Return whether a process is still there after a while."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_a_store_that_waits_gets_everything_from_several_threads(

@@ -22,7 +22,7 @@ from nas_env.evaluation import Evaluation, Outcome
 from nas_env.evaluators.base import failed
 from nas_env.evaluators.parallel.imports import Imports
 from nas_env.evaluators.parallel.jobs import Job, Jobs
-from nas_env.evaluators.parallel.process import Worker
+from nas_env.evaluators.parallel.process import LAST_SECONDS, Worker
 from nas_env.evaluators.parallel.worker import BEGUN, BROKEN, DONE, ERROR, READY
 
 MOST_FAILED_STARTS = 3  # in a row
@@ -261,6 +261,8 @@ class Pool:
     def _end(self, reason: BaseException) -> None:
         for worker in self._workers:
             worker.end()
+        for worker in self._workers:
+            worker.process.join(timeout=LAST_SECONDS)
         self._workers.clear()
         with self._lock:
             self._ended = True
