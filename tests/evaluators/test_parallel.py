@@ -22,6 +22,7 @@ from nas_env.errors import InvalidSettingError, WorkerError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import Cached, Parallel
 from nas_env.evaluators.parallel.evaluator import GPU_OVERHEAD_MB
+from nas_env.evaluators.parallel.jobs import MOST_OVERTAKEN, Job, Jobs
 from nas_env.evaluators.synthetic import Synthetic
 from nas_env.evaluators.training import Training
 from nas_env.network import predict
@@ -64,7 +65,8 @@ def test_numbers_and_order_are_those_of_the_evaluator_inside(
     training = Training(make_task("digits"), device="cpu")
     space, rng = make_space("chain", (1, 8, 8), 10), np.random.default_rng(0)
     drawn = [space.decode(space.sample(rng)) for _ in range(30)]
-    batch = sorted(drawn, key=lambda x: predict(x.architecture, training.task.spec).macs)[2:6]
+    batch = sorted(drawn, key=lambda x: predict(x.architecture, training.task.spec).macs)[2:5]
+    batch.append(replace(batch[1], parent=batch[0]))  # is trained first where it is not at hand
     budget = Budget(epochs=1, max_seconds=300)
     inline = numbers(training.evaluate(batch, budget))
     assert all(x.ok for x in inline)
@@ -235,6 +237,31 @@ def test_errors_of_the_caller_are_raised_and_others_are_crashes(
     found = parallel.evaluate([network(14), network(2)], BUDGET)
     assert [x.outcome for x in found] == [Outcome.CRASHED, Outcome.OK]
     assert found[0].message == "ZeroDivisionError: fourteen"
+
+
+def test_an_error_of_the_caller_ends_a_large_batch(
+    noting: Callable[..., Any], pool: Callable[..., Parallel]
+) -> None:
+    notes = noting()
+    parallel = pool(notes, workers=1)
+    with pytest.raises(InvalidSettingError, match="no thirteen"):
+        parallel.evaluate([network(x) for x in (13, *range(100, 3000))], BUDGET)
+    assert parallel.evaluate([network(2)], BUDGET)[0].ok
+    assert notes.count("begin") < 100
+
+
+def test_a_job_that_waits_for_memory_is_not_overtaken_for_ever() -> None:
+    jobs = Jobs()
+    for number in range(3 * MOST_OVERTAKEN):
+        jobs.add(Job(number, b"", work=-number, memory_mb=1.0, futures=[Future()]))
+    jobs.add(Job("large", b"", work=1.0, memory_mb=5.0, futures=[Future()]))
+    order = []
+    while (job := jobs.next(free_mb=2.0)) is not None:
+        order.append(job.key)
+    assert order == list(range(MOST_OVERTAKEN))
+    large, following = jobs.next(free_mb=5.0), jobs.next(free_mb=2.0)
+    assert large is not None and large.key == "large"
+    assert following is not None and following.key == MOST_OVERTAKEN
 
 
 def test_what_nobody_waits_for_does_not_begin(

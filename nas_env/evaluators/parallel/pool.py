@@ -73,7 +73,7 @@ class Pool:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.owner = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer may run in a thread that has it
         self._inbox: deque[Job] = deque()
         self._bell, self._ring = Pipe(duplex=False)
         self._rung = self._closing = self._ended = False

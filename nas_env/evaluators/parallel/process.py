@@ -102,7 +102,7 @@ class Worker:
 
     def end(self) -> None:
         """Kill the process."""
-        with suppress(Exception):  # it may have ended by itself
+        if self.process.exitcode is None:
             self.process.kill()
         self._sender.join(timeout=LAST_SECONDS)
         if not self._sender.is_alive():
