@@ -128,7 +128,7 @@ class SQLStore(Store):
         try:
             self.database.write(work)
         except StoreError as error:
-            if isinstance(error.__cause__, IntegrityError):
+            if isinstance(error.__cause__, IntegrityError) and not self._has(search):
                 raise no_search(search) from error
             raise
 
@@ -164,6 +164,10 @@ class SQLStore(Store):
     def close(self) -> None:
         """Let go of all connections."""
         self.database.close()
+
+    def _has(self, search: int) -> bool:
+        query = select(SEARCHES.c.id).where(SEARCHES.c.id == search)
+        return self.database.read(lambda connection: connection.execute(query).first()) is not None
 
     def _insert(
         self,

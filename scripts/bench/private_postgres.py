@@ -15,7 +15,7 @@ from typing import Any
 
 USER = "nas"
 START_SECONDS = 60.0
-CARELESS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+CARELESS = ("fsync=off", "full_page_writes=off")  # a killed server still loses nothing
 
 
 class NoPostgreSQL(Exception):
@@ -28,7 +28,7 @@ class PrivatePostgres:
     As root it runs as the user postgres, or nobody where there is none: the server refuses root.
 
     Args:
-        durable: Whether a commit waits for the disk, as it must outside tests.
+        durable: Whether a commit waits for the disk, so that a power cut loses nothing.
 
     Raises:
         NoPostgreSQL: The programs are not installed, or it does not start.
@@ -84,15 +84,19 @@ class PrivatePostgres:
                 raise NoPostgreSQL(f"PostgreSQL did not start: {log_text[-500:]}")
             time.sleep(0.05)
 
-    def stop(self) -> None:
-        """Stop the server: connections are cut, what was committed stays."""
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server: connections are cut, what was committed stays.
+
+        Args:
+            how: SIGINT to put everything in order first, SIGQUIT for leaving as it stands.
+        """
         if self._server is not None and self._server.poll() is None:
-            self._server.send_signal(signal.SIGINT)
+            self._server.send_signal(how)
             self._server.wait(START_SECONDS)
 
     def remove(self) -> None:
         """Stop the server and delete its folder."""
-        self.stop()
+        self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _address(self) -> tuple[str, ...]:

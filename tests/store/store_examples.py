@@ -16,9 +16,8 @@ EVALUATION = Evaluation(
 )
 FAILED = Evaluation(Outcome.CRASHED, message="it was killed")
 BUDGET = Budget(training_seed=7)
-INFO = SearchInfo(
-    "random", {"rate": 0.5}, {"env": "NAS-v0", "limits": {"evaluations": 3}}, 4, {"torch": "2"}, "ab"
-)
+OPTIONS = {"env": "NAS-v0", "limits": {"evaluations": 3}}
+INFO = SearchInfo("random", {"rate": 0.5}, OPTIONS, 4, {"torch": "2"}, "ab12")
 
 WRITER = """
 import sys
