@@ -209,6 +209,16 @@ def test_an_episode_that_edits_is_charged_for_each_evaluation():
     assert found.at("score", 10, "trial") == best.score
 
 
+def test_what_was_played_before_in_a_process_changes_no_run():
+    """With start="best" an episode begins from the best network of the environment's store."""
+    env = EnvSpec.parse(
+        "edit=NASEdit-v0:space=mlp,task=wine,start=best,max_edits=2,budget={\"epochs\": 1}"
+    )
+    agent, limits = AgentSpec.parse("random"), Limits(evaluations=4, episodes=40)
+    first, _, again = (play(Cell(agent, env, seed), limits)[0] for seed in (1, 0, 1))
+    assert [row.walk for row in first] == [row.walk for row in again]
+
+
 @pytest.mark.parametrize(
     ("score", "metrics", "best"),
     [
