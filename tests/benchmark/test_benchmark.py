@@ -118,6 +118,18 @@ def test_other_settings_are_refused_by_name(whole, arguments, message):
     assert message in text
 
 
+def test_the_order_of_settings_is_no_difference_and_a_label_without_runs_is_free(tmp_path):
+    start = ("--envs", SYNTHETIC, "--seeds", 1, *TINY, "--output", tmp_path / "b", "--agents")
+    text = run("benchmark.py", *start, "x=regularized-evolution:sample_size=0", code=1)
+    assert "sample_size must be >= 1" in text
+    name = "x=regularized-evolution:"
+    run("benchmark.py", *start, f"{name}population_size=4,sample_size=2")
+    text = run("benchmark.py", *start, f"{name}sample_size=2,population_size=4")
+    assert "0 cells to play, 1 are finished" in text
+    text = run("benchmark.py", *start, f"{name}population_size=4,sample_size=3", code=2)
+    assert "begun with --agents x" in text
+
+
 def cells(folder: Path) -> dict[str, bytes]:
     return {str(x.relative_to(folder)): x.read_bytes() for x in folder.rglob("*/*/*.parquet")}
 
