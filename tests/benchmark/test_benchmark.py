@@ -194,6 +194,18 @@ def test_the_agent_of_the_documentation_runs(tmp_path, monkeypatch):
     assert play(mine, limits)[0] == rows
 
 
+def test_who_begins_alike_is_who_the_page_says():
+    page = (ROOT / "docs" / "leaderboard.md").read_text(encoding="utf-8")
+    assert "random search, local search and evolution begin with the same network" in page
+    envs = [EnvSpec.parse(text) for text in (TABLE, "NASChain-v0", "NASBenchMacro-v0")]
+    for env in envs:
+        firsts = {
+            play(Cell(AgentSpec.parse(name), env, 4), Limits(evaluations=1))[0][0].walk
+            for name in ("random", "local-search", "regularized-evolution")
+        }
+        assert len(firsts) == 1
+
+
 def test_simulated_seconds_end_a_run_and_csv_is_a_choice(tmp_path):
     run(
         "benchmark.py", "--agents", "random", "--envs", TABLE, "--seeds", 2, "--limit", 300,
