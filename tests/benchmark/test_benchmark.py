@@ -121,7 +121,7 @@ def test_other_settings_are_refused_by_name(whole, arguments, message):
 def test_the_order_of_settings_is_no_difference_and_a_label_without_runs_is_free(tmp_path):
     start = ("--envs", SYNTHETIC, "--seeds", 1, *TINY, "--output", tmp_path / "b", "--agents")
     text = run("benchmark.py", *start, "x=regularized-evolution:sample_size=0", code=1)
-    assert "sample_size must be >= 1" in text
+    assert "sample_size must be an integer >= 1" in text
     name = "x=regularized-evolution:"
     run("benchmark.py", *start, f"{name}population_size=4,sample_size=2")
     text = run("benchmark.py", *start, f"{name}sample_size=2,population_size=4")
@@ -236,7 +236,7 @@ def test_an_episode_that_edits_is_charged_for_each_evaluation():
 def test_what_was_played_before_in_a_process_changes_no_run():
     """With start="best" an episode begins from the best network of the environment's store."""
     env = EnvSpec.parse(
-        "edit=NASEdit-v0:space=mlp,task=wine,start=best,max_edits=2,budget={\"epochs\": 1}"
+        'edit=NASEdit-v0:space=mlp,task=wine,start=best,max_edits=2,budget={"epochs": 1}'
     )
     agent, limits = AgentSpec.parse("random"), Limits(evaluations=4, episodes=40)
     first, _, again = (play(Cell(agent, env, seed), limits)[0] for seed in (1, 0, 1))
