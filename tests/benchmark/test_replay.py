@@ -54,6 +54,14 @@ def test_a_decision_counted_from_the_end_is_not_the_walk_that_was_played(made, t
 
 def test_bad_input(made, tmp_path):
     assert "not a file of results" in run("replay.py", tmp_path / "no.parquet", code=2)
+    protocol = ("--output", tmp_path / "p", "--page", tmp_path / "p.md")
+    for line, message in (
+        ("--agents random random", "Two agents have the label 'random'"),
+        ("--seeds 0", "--seeds must be >= 1, but is 0"),
+        ("--simulated-seconds 0", "simulated_seconds must be > 0"),
+    ):
+        assert message in run("nb201_protocol.py", *line.split(), *protocol, code=2)
+    assert not list(tmp_path.iterdir())
     assert "--sample must be >= 1" in run("replay.py", made / "best.parquet", "--sample", 0, code=2)
 
 
