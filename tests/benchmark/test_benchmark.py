@@ -118,10 +118,14 @@ def test_other_settings_are_refused_by_name(whole, arguments, message):
     assert message in text
 
 
-def test_the_order_of_settings_is_no_difference_and_a_label_without_runs_is_free(tmp_path):
+def test_the_order_of_settings_is_no_difference_and_a_label_without_runs_is_free(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mistaken.py").write_text(STRANGER)
     start = ("--envs", SYNTHETIC, "--seeds", 1, *TINY, "--output", tmp_path / "b", "--agents")
-    text = run("benchmark.py", *start, "x=regularized-evolution:sample_size=0", code=1)
-    assert "sample_size must be an integer >= 1" in text
+    text = run("benchmark.py", *start, "x=mistaken:Mine:puase=1", code=1)
+    assert "unexpected keyword argument 'puase'" in text
     name = "x=regularized-evolution:"
     run("benchmark.py", *start, f"{name}population_size=4,sample_size=2")
     text = run("benchmark.py", *start, f"{name}sample_size=2,population_size=4")
@@ -307,6 +311,9 @@ BAD = {
     f"--agents random --envs {TABLE} {SYNTHETIC} --simulated-seconds 9": "nothing on syn: its",
     "--agents random --envs NASBenchGraph-v0 --simulated-seconds 9": "nothing on NASBenchGraph-v0",
     "--agents random --envs NAS-v0 --results x.json": "must end in .parquet or .csv",
+    "--agents random:foo=1 --envs NAS-v0": "'random:foo=1' cannot be made with its settings",
+    "--agents reinforce-lstm:units=2,foo=1 --envs NAS-v0": "unexpected keyword argument 'foo'",
+    "--agents x=regularized-evolution:sample_size=0 --envs NAS-v0": "sample_size must be",
     "--agents random random --envs NAS-v0": "Two agents have the label 'random'",
     "--envs NAS-v0": "--agents names none",
 }
