@@ -23,8 +23,7 @@ from nas_env.lanes.walks import WalkLanes
 from nas_env.mdp import ILLEGAL_MODES
 from nas_env.vector import NASVectorEnv
 
-MODES = ("NextStep", "SameStep")
-LANES = 4
+MODES, LANES = ("NextStep", "SameStep"), 4
 
 
 def vector(env_id: str, mode: str, **settings: Any) -> Any:
