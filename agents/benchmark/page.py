@@ -20,6 +20,11 @@ from nas_env.errors import InvalidDataError
 
 TITLE = "Leaderboard"
 BY = ("query", "trial")
+SETTINGS = (
+    "Agents and their settings. Where `agents/hyperparameters.toml` names docs/sweep.md as source, "
+    "they were searched for, on made-up landscapes of the shapes of NAS-Bench-201 and "
+    "NAS-Bench-Macro; all others are a paper's, a library's or chosen before a table was looked at:"
+)
 
 
 def write_page(
@@ -250,7 +255,7 @@ class Leaderboard:
 
     def _made(self) -> str:
         return "\n".join(
-            [*made(self.settings), "", "Agents and their settings:", "", *self._agents()]
+            [*made(self.settings), "", SETTINGS, "", *self._agents()]
         )
 
     def _agents(self) -> list[str]:
@@ -276,7 +281,8 @@ def made(settings: dict[str, Any]) -> list[str]:
     for entry in settings["commands"]:
         seeds = entry["seeds"]
         versions = ", ".join(f"{k} {v}" for k, v in entry["versions"].items())
-        time = f"{entry['seconds'] / 60:,.1f} minutes"
+        seconds = entry["seconds"]
+        time = f"{seconds / 60:,.1f} minutes" if seconds else "stopped before its end"
         lines.append(f"- `{entry['command']}`: seeds {seeds[0]} to {seeds[-1]}, {time}; {versions}")
     return lines
 
