@@ -254,9 +254,7 @@ class Leaderboard:
         return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
     def _made(self) -> str:
-        return "\n".join(
-            [*made(self.settings), "", SETTINGS, "", *self._agents()]
-        )
+        return "\n".join([*made(self.settings), "", SETTINGS, "", *self._agents()])
 
     def _agents(self) -> list[str]:
         """Return one line on each agent's settings, and on each environment's."""
