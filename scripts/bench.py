@@ -24,6 +24,7 @@ BENCHMARKS = {
     "engine": ["--repeats", "1", "--networks", "2", "--images", "600"],
     "overhead": ["--repeats", "1", "--evaluations", "20"],
     "engine_memory": ["--evaluations", "80", "--batch", "10"],
+    "store": ["--repeats", "2", "--evaluations", "50", "--processes", "2"],
     "training": ["--repeats", "2", "--epochs", "1", "--mnist-epochs", "1", "--networks", "1"],
 }
 """Name of each script, and the arguments that make it short."""

@@ -12,7 +12,9 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from nas_env.architecture import Candidate
+import numpy as np
+
+from nas_env.architecture import Candidate, is_count
 from nas_env.errors import InvalidSettingError, NASError
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators.base import Around, Evaluator, innermost
@@ -73,6 +75,7 @@ class Parallel(Around):
         start_method: str | None = None,
     ) -> None:
         super().__init__(evaluator)
+        workers = int(workers) if isinstance(workers, np.integer) else workers
         self.workers = _cores() if workers is None else workers
         self.memory_mb, self.worker_memory_mb = memory_mb, worker_memory_mb
         self.start_method = start_method
@@ -238,7 +241,7 @@ def _cores() -> int:
 
 
 def _check(evaluator: Evaluator, workers: int, *megabytes: float | None) -> None:
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+    if not is_count(workers):
         raise InvalidSettingError(
             f"Argument workers must be an integer >= 1, but is {workers!r}. "
             "Use None for as many as there are cores."
