@@ -8,10 +8,13 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from nas_env.architecture import Candidate
+import numpy as np
+
+from nas_env.architecture import Candidate, is_count
 from nas_env.errors import InvalidSettingError, NASError
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators.base import Around, Evaluator, innermost
@@ -72,6 +75,7 @@ class Parallel(Around):
         start_method: str | None = None,
     ) -> None:
         super().__init__(evaluator)
+        workers = int(workers) if isinstance(workers, np.integer) else workers
         self.workers = _cores() if workers is None else workers
         self.memory_mb, self.worker_memory_mb = memory_mb, worker_memory_mb
         self.start_method = start_method
@@ -99,12 +103,7 @@ class Parallel(Around):
 
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
         """Begin an evaluation as soon as a worker is free, and return its future."""
-        future: Future[Evaluation] = Future()
-        job = self._job(candidate, budget)
-        job.futures.append(future)
-        while not self._running().submit(job):
-            continue  # it has just come to its end; the next one is new
-        return future
+        return self._submitted([candidate], budget)[0]
 
     def stream(
         self, candidates: Iterable[Candidate], budget: Budget
@@ -126,18 +125,26 @@ class Parallel(Around):
         self, candidates: Iterable[Candidate], budget: Budget
     ) -> Iterator[tuple[int, Evaluation]]:
         done: SimpleQueue[tuple[int, Future[Evaluation]]] = SimpleQueue()
-        futures = []
+        futures = self._submitted(candidates, budget)
         try:
-            for index, candidate in enumerate(candidates):
-                future = self.submit(candidate, budget)
-                futures.append(future)
-                future.add_done_callback(lambda future, index=index: done.put((index, future)))  # type: ignore[misc]
+            for index, future in enumerate(futures):
+                future.add_done_callback(partial(_note, done, index))
             for _ in futures:
                 index, future = done.get()
                 yield index, future.result()
         finally:  # nobody waits any more where the caller stopped or an error came
             for future in futures:
                 future.cancel()
+
+    def _submitted(
+        self, candidates: Iterable[Candidate], budget: Budget
+    ) -> list[Future[Evaluation]]:
+        """Return a future for each candidate; all of them are known before any begins."""
+        jobs = [self._job(candidate, budget) for candidate in candidates]
+        futures = [job.futures[0] for job in jobs]
+        while not self._running().submit(jobs):
+            continue  # the pool has just come to its end; the next one is new
+        return futures
 
     def close(self) -> None:
         """End the worker processes and cancel what they have not finished."""
@@ -163,6 +170,7 @@ class Parallel(Around):
             work=cost.macs * budget.epochs,
             memory_mb=cost.training_bytes(candidate.recipe.batch_size) / 1e6,
             max_seconds=seconds,
+            futures=[Future()],
         )
 
     def _cost(self, candidate: Candidate) -> NetworkCost:
@@ -202,11 +210,12 @@ class Parallel(Around):
         if memory is None and not on_gpu:
             memory = SHARE * available_mb()
         pickled = _pickled(self.evaluator)
+        imports = needed(pickled)
         return Settings(
             workers=self.workers,
-            context=start_context(self.start_method),
+            context=start_context(self.start_method, imports),
             evaluator=pickled,
-            imports=needed(pickled),
+            imports=imports,
             memory_mb=memory,
             worker_memory_mb=self.worker_memory_mb,
             overhead_mb=GPU_OVERHEAD_MB if on_gpu else 0.0,
@@ -219,6 +228,12 @@ class Parallel(Around):
         self.__dict__.update(state, _pool=None, _lock=threading.Lock())
 
 
+def _note(
+    done: SimpleQueue[tuple[int, Future[Evaluation]]], index: int, future: Future[Evaluation]
+) -> None:
+    done.put((index, future))
+
+
 def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -226,7 +241,7 @@ def _cores() -> int:
 
 
 def _check(evaluator: Evaluator, workers: int, *megabytes: float | None) -> None:
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+    if not is_count(workers):
         raise InvalidSettingError(
             f"Argument workers must be an integer >= 1, but is {workers!r}. "
             "Use None for as many as there are cores."

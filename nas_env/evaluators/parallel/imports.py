@@ -22,7 +22,7 @@ from nas_env.tasks import TASKS
 
 MAIN = "__main__"
 REGISTRIES: tuple[Registry[Any], ...] = (LAYERS, SPACES, TASKS)
-PRELOADED = (  # what training imports late; the server from which workers are forked has it ready
+LATE = (  # what training imports late; the server from which workers are forked has it ready
     "torch",
     "torch._dynamo",
     "nas_env.tasks._loop",
@@ -39,12 +39,14 @@ class Imports:
     """What a worker imports.
 
     Attributes:
-        modules: Names of modules.
+        modules: Names of modules in which something is registered.
+        late: Names of modules that would be imported during the first evaluation.
         main_name: Name of the main module, where it is needed and was run by name.
         main_path: Its path, where it is needed and was run as a file.
     """
 
     modules: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
     main_name: str | None = None
     main_path: str | None = None
 
@@ -52,7 +54,7 @@ class Imports:
         """Import all of it."""
         if self.main_name or self.main_path:
             _load_main(self.main_name, str(self.main_path))
-        for name in self.modules:
+        for name in (*self.modules, *self.late):
             importlib.import_module(name)
 
 
@@ -67,14 +69,15 @@ def needed(pickled: bytes) -> Imports:
     """
     names = {name for registry in REGISTRIES for name in registry.modules()}
     modules = tuple(sorted(x for x in names if x != MAIN and not x.startswith("nas_env.")))
+    late = LATE if "torch" in sys.modules else ()  # else nothing here trains
     if MAIN not in names and MAIN.encode() not in pickled:
-        return Imports(modules)
+        return Imports(modules, late)
     main = sys.modules[MAIN]
     spec, path = getattr(main, "__spec__", None), getattr(main, "__file__", None)
     if spec is not None:
-        return Imports(modules, main_name=spec.name)
+        return Imports(modules, late, main_name=spec.name)
     if path is not None and os.path.isfile(path):
-        return Imports(modules, main_path=os.path.abspath(path))
+        return Imports(modules, late, main_path=os.path.abspath(path))
     raise InvalidSettingError(
         "Worker processes cannot import what is defined in an interactive session, such as a layer "
         "or an evaluator. Put it into a module, or use workers=None."

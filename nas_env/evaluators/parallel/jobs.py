@@ -77,15 +77,19 @@ class Jobs:
 
         A job that does not fit is overtaken by smaller ones, but not for ever.
         """
-        for index, job in enumerate(self._waiting):
-            if job.memory_mb <= free_mb:
-                del self._waiting[index]
+        while (index := self._first(free_mb)) is not None:
+            job = self._waiting.pop(index)
+            if job.begin():
                 for passed in self._waiting[:index]:
                     passed.overtaken += 1
-                if job.begin():
-                    return job
-                self.end(job)
-                return self.next(free_mb)
+                return job
+            self.end(job)  # nobody waits for it any more
+        return None
+
+    def _first(self, free_mb: float) -> int | None:
+        for index, job in enumerate(self._waiting):
+            if job.memory_mb <= free_mb:
+                return index
             if job.overtaken >= MOST_OVERTAKEN:
                 return None
         return None

@@ -22,7 +22,7 @@ from nas_env.evaluation import Evaluation, Outcome
 from nas_env.evaluators.base import failed
 from nas_env.evaluators.parallel.imports import Imports
 from nas_env.evaluators.parallel.jobs import Job, Jobs
-from nas_env.evaluators.parallel.process import Worker
+from nas_env.evaluators.parallel.process import LAST_SECONDS, Worker
 from nas_env.evaluators.parallel.worker import BEGUN, BROKEN, DONE, ERROR, READY
 
 MOST_FAILED_STARTS = 3  # in a row
@@ -73,7 +73,7 @@ class Pool:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.owner = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer may run in a thread that has it
         self._inbox: deque[Job] = deque()
         self._bell, self._ring = Pipe(duplex=False)
         self._rung = self._closing = self._ended = False
@@ -89,12 +89,12 @@ class Pool:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, job: Job) -> bool:
-        """Take a job in; return False where the pool has come to its end."""
+    def submit(self, jobs: Iterable[Job]) -> bool:
+        """Take jobs in together; return False where the pool has come to its end."""
         with self._lock:
             if self.ended:
                 return False
-            self._inbox.append(job)
+            self._inbox.extend(jobs)
             self._wake()
         return True
 
@@ -261,6 +261,8 @@ class Pool:
     def _end(self, reason: BaseException) -> None:
         for worker in self._workers:
             worker.end()
+        for worker in self._workers:
+            worker.process.join(timeout=LAST_SECONDS)
         self._workers.clear()
         with self._lock:
             self._ended = True

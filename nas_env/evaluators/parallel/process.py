@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
 import sys
@@ -14,22 +15,24 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from nas_env.evaluators.parallel.imports import PRELOADED, Imports, without_main
+from nas_env.evaluators.parallel.imports import Imports, without_main
 from nas_env.evaluators.parallel.jobs import Job
 from nas_env.evaluators.parallel.worker import BEGUN, serve
 
 START_SECONDS = 300.0  # a large import on a busy machine
 GRACE_SECONDS = 1.0  # for the training loop to end itself first
+IMPORTED_IN = os.getpid()
 LAST_SECONDS = 1.0  # for a process to end after its pipe was closed
 
 
-def start_context(method: str | None) -> BaseContext:
+def start_context(method: str | None, imports: Imports) -> BaseContext:
     """Return how processes are started: forked from a small server where that is safe."""
     if method is None:
-        method = "forkserver" if sys.platform == "linux" else "spawn"
+        forked = os.getpid() != IMPORTED_IN  # the server of a fork belongs to the original
+        method = "forkserver" if sys.platform == "linux" and not forked else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
-        context.set_forkserver_preload(list(PRELOADED))
+        context.set_forkserver_preload([serve.__module__, *imports.late])
     return context
 
 
@@ -99,7 +102,7 @@ class Worker:
 
     def end(self) -> None:
         """Kill the process."""
-        with suppress(Exception):  # it may have ended by itself
+        if self.process.exitcode is None:
             self.process.kill()
         self._sender.join(timeout=LAST_SECONDS)
         if not self._sender.is_alive():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import logging
 import multiprocessing
 import os
@@ -18,7 +17,7 @@ from typing import Any
 from nas_env.errors import NASError
 from nas_env.evaluation import Evaluation, Outcome
 from nas_env.evaluators.base import Evaluator, failed, innermost
-from nas_env.evaluators.parallel.imports import PRELOADED, Imports
+from nas_env.evaluators.parallel.imports import Imports
 from nas_env.evaluators.parallel.memory import LINUX, Limit
 
 READY, BEGUN, DONE, ERROR, BROKEN = "ready", "begun", "done", "error", "broken"
@@ -55,9 +54,6 @@ def load(pickled: bytes, imports: Imports) -> Evaluator:
     """Return the evaluator, with all imports done that would count against a time limit."""
     imports.load()
     evaluator: Evaluator = pickle.loads(pickled)
-    if not evaluator.free:
-        for name in PRELOADED:
-            importlib.import_module(name)
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
     return evaluator
