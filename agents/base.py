@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
 import gymnasium
+from stable_baselines3.common.vec_env import VecEnv
 
 from agents.hyperparameters import hyperparameters
 from nas_env.registry import Registry
@@ -21,7 +22,7 @@ class Agent(Protocol):
     observation: ClassVar[str]
 
     @classmethod
-    def create(cls, env: gymnasium.Env[Any, Any], seed: int, device: str, **settings: Any) -> Self:
+    def create(cls, env: Any, seed: int, device: str, **settings: Any) -> Self:
         """Return an agent for an environment."""
 
     def learn(
@@ -54,7 +55,7 @@ def observation_of(name: str, env_id: str = "default") -> str:
 
 def make_agent(
     name: str,
-    env: gymnasium.Env[Any, Any],
+    env: gymnasium.Env[Any, Any] | VecEnv,
     seed: int = 0,
     device: str = "cpu",
     **settings: Any,
@@ -63,7 +64,8 @@ def make_agent(
 
     Args:
         name: A name in `AGENTS`.
-        env: The environment; its `spec.id` selects the hyper-parameters.
+        env: The environment, or for agents of Stable-Baselines3 a vector of them; its `spec.id`
+            selects the hyper-parameters.
         seed: Seed of the agent's own randomness and of the environment's.
         device: Device of a neural agent; these networks are small, so "cpu" is fastest.
         settings: Hyper-parameters that take the place of the stored ones.
@@ -71,7 +73,12 @@ def make_agent(
     Raises:
         UnknownNameError: No such agent.
     """
-    env_id = env.spec.id if env.spec else "default"
-    values = {**hyperparameters(name, env_id), **settings}
+    values = {**hyperparameters(name, _env_id(env)), **settings}
     values.pop("observation", None)
     return AGENTS.get(name).create(env, seed, device, **values)
+
+
+def _env_id(env: gymnasium.Env[Any, Any] | VecEnv) -> str:
+    """Return the id that an environment, or the first lane of a vector, was made by."""
+    spec = env.get_attr("spec", 0)[0] if isinstance(env, VecEnv) else env.spec
+    return spec.id if spec else "default"

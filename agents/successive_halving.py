@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from agents.base import AGENTS
 from agents.walks import WalkAgent
+from nas_env.architecture import is_count
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluators.halving import rungs_of
 from nas_env.spaces import Walk
@@ -46,8 +47,10 @@ class SuccessiveHalving(WalkAgent):
     ) -> None:
         super().__init__(env, seed)
         for name, value, least in (("bracket_size", bracket_size, 1), ("eta", eta, 2)):
-            if value < least:
-                raise InvalidSettingError(f"Setting {name} must be >= {least}, but is {value}.")
+            if not is_count(value) or value < least:
+                raise InvalidSettingError(
+                    f"Setting {name} must be an integer >= {least}, but is {value}."
+                )
         inner: Any = env.unwrapped
         known = getattr(inner.evaluator, "fidelities", ()) or ()
         self.fidelities = rungs_of([x for x in known if x <= inner.budget.epochs], eta)

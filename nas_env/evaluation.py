@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
+
 from nas_env.architecture import canonical_json, is_count
 from nas_env.errors import InvalidSettingError
 
@@ -49,9 +51,11 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("epochs", "horizon"):
             value = getattr(self, name)
+            if isinstance(value, np.integer):
+                object.__setattr__(self, name, value := int(value))
             if not (is_count(value) or (name == "horizon" and value is None)):
                 raise InvalidSettingError(
-                    f"Budget setting {name} must be an integer >= 1, but is {value}."
+                    f"Budget setting {name} must be an integer >= 1, but is {value!r}."
                 )
         for name in ("max_seconds", "max_memory_mb"):
             value = getattr(self, name)

@@ -117,6 +117,10 @@ def make_budget(budget: Budget | Mapping[str, Any] | None) -> Budget:
     """Return the budget that `NASEnv`'s argument describes."""
     if isinstance(budget, Budget):
         return budget
+    if not isinstance(budget, Mapping | None):
+        raise InvalidSettingError(
+            f"Budget {budget!r} is none. Give a Budget or a dict, such as {{'epochs': 8}}."
+        )
     known = list(Budget.__dataclass_fields__)
     for name in budget or {}:
         if name not in known:
@@ -178,6 +182,11 @@ RESET_OPTIONS = ("start", "fidelity")
 
 def checked_options(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Return the options of a reset, or refuse an unknown one."""
+    if not isinstance(options, Mapping | None):
+        raise InvalidSettingError(
+            f"Reset options must be a dict or None, but are {options!r}. "
+            f"Known: {', '.join(RESET_OPTIONS)}."
+        )
     for name in options or {}:
         if name not in RESET_OPTIONS:
             raise registry.unknown_name("reset option", name, RESET_OPTIONS)

@@ -219,6 +219,6 @@ def _budget(usual: int, fidelity: int | None, budget: Budget | Mapping[str, Any]
         raise InvalidSettingError(
             f"Both fidelity={fidelity} and a budget were given. Give one of them."
         )
-    if isinstance(budget, Budget):
-        return budget
-    return make_budget({"epochs": usual, **(budget or {})}).at_fidelity(fidelity)
+    if isinstance(budget, Mapping | None):
+        budget = {"epochs": usual, **(budget or {})}
+    return make_budget(budget).at_fidelity(fidelity)
