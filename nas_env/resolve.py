@@ -161,7 +161,8 @@ def _settled_precision(factory: Any, task: Task, store: Store, device: str) -> s
     """Return the store's verdict on "auto"; take it now where there is none."""
     name = f"precision/{task.fingerprint}/{device}"
     if store.setting(name) is None:
-        store.set(name, factory(task=task, device=device, precision="auto").precision)
+        made: Any = innermost(factory(task=task, device=device, precision="auto"))
+        store.set(name, made.precision)
     verdict = store.setting(name)
     return verdict or "float32"
 

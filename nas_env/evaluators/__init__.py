@@ -1,10 +1,22 @@
 """Evaluators: candidates in, evaluations out, in order and as many.
 
 One file per kind; a kind registers itself with `@EVALUATORS.register(name)`. Evaluators around
-evaluators (`Cached` and others) are made from the one inside and not registered.
+evaluators (`Cached`, `Halving`, `MedianStopping` and others) are made from the one inside; a name
+stands for one around `Training`.
 """
 
 from nas_env.evaluators.base import EVALUATORS, Around, Evaluator, failed, innermost
 from nas_env.evaluators.cached import Cached
+from nas_env.evaluators.halving import Halving
+from nas_env.evaluators.median_stopping import MedianStopping
 
-__all__ = ["EVALUATORS", "Around", "Cached", "Evaluator", "failed", "innermost"]
+__all__ = [
+    "EVALUATORS",
+    "Around",
+    "Cached",
+    "Evaluator",
+    "Halving",
+    "MedianStopping",
+    "failed",
+    "innermost",
+]
