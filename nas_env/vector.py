@@ -201,6 +201,10 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
             frames.append(self.template.render())
         return tuple(frames)
 
+    def close_extras(self, **_: Any) -> None:
+        """Let go of what the evaluator holds, such as worker processes."""
+        self.template.close()
+
     @property
     def np_random_seed(self) -> Any:
         """The seed of each lane, a tuple as in `SyncVectorEnv`."""

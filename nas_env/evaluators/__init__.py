@@ -9,6 +9,7 @@ from nas_env.evaluators.base import EVALUATORS, Around, Evaluator, failed, inner
 from nas_env.evaluators.cached import Cached
 from nas_env.evaluators.halving import Halving
 from nas_env.evaluators.median_stopping import MedianStopping
+from nas_env.evaluators.parallel import Parallel
 
 __all__ = [
     "EVALUATORS",
@@ -17,6 +18,7 @@ __all__ = [
     "Evaluator",
     "Halving",
     "MedianStopping",
+    "Parallel",
     "failed",
     "innermost",
 ]

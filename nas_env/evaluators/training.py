@@ -35,7 +35,8 @@ class Training(Evaluator):
     """Trains each network by its recipe and reports on the validation split.
 
     Deterministic on one machine: the same candidate and budget give the same numbers, and torch's
-    global generator is left as it was found.
+    global generator is left as it was found. A network for which memory does not suffice is trained
+    once more at half its batch size; the message then says so.
 
     Args:
         task: Data, loss and metric.
@@ -80,7 +81,7 @@ class Training(Evaluator):
 
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
         """Return one evaluation per candidate, in order; they are trained one after the other."""
-        return [self._evaluate(candidate, budget) for candidate in candidates]
+        return [self._with_retry(candidate, budget) for candidate in candidates]
 
     def train(
         self, candidate: Candidate, budget: Budget, progress: Progress | None = None
@@ -95,7 +96,7 @@ class Training(Evaluator):
         Raises:
             InvalidArchitectureError: The network cannot be built.
             TrainingTimeout: The time limit of the budget is over.
-            TrainingDiverged: The loss became NaN or infinite.
+            TrainingDiverged: The loss became NaN, infinite or very large.
         """
         import torch
 
@@ -124,7 +125,7 @@ class Training(Evaluator):
         if parent is None:
             return None
         if kept.get(parent, budget) is None:
-            self._evaluate(parent, budget)  # keeps its weights, unless it fails
+            self._with_retry(parent, budget)  # keeps its weights, unless it fails
         return kept.get(parent, budget)  # the child of a failure starts anew
 
     def _begin(
@@ -172,6 +173,19 @@ class Training(Evaluator):
         elif isinstance(epochs, Resumable):
             self.checkpoints.keep(name, progress, epochs.state())
 
+    def _with_retry(self, candidate: Candidate, budget: Budget) -> Evaluation:
+        """Evaluate; where memory ran out, once more at half the batch in the time that is left."""
+        found, batch = self._evaluate(candidate, budget), candidate.recipe.batch_size
+        left = None if budget.max_seconds is None else budget.max_seconds - found.seconds
+        late = left is not None and left <= 0
+        if found.outcome is not Outcome.OUT_OF_MEMORY or batch == 1 or late:
+            return found
+        half = replace(candidate, recipe=replace(candidate.recipe, batch_size=batch // 2))
+        again = self._evaluate(half, replace(budget, max_seconds=left))
+        how = "trained" if again.ok else str(again.outcome).replace("_", " ")
+        text = f"Out of memory at batch size {batch}; {how} at {batch // 2}. {again.message}"
+        return replace(again, message=text.strip(), seconds=found.seconds + again.seconds)
+
     def _evaluate(self, candidate: Candidate, budget: Budget) -> Evaluation:
         progress = Progress()
         try:
@@ -196,7 +210,7 @@ class Training(Evaluator):
             return Outcome.DIVERGED, str(error)
         if is_out_of_memory(error):
             self._free_memory()
-            return Outcome.OUT_OF_MEMORY, str(error)
+            return Outcome.OUT_OF_MEMORY, str(error) or type(error).__name__
         if not isinstance(error, InvalidArchitectureError):
             logger.warning("An evaluation crashed; it is scored as a failure.", exc_info=error)
         return Outcome.CRASHED, f"{type(error).__name__}: {error}"
@@ -233,6 +247,9 @@ def resolve_device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
+        asked = torch.device(device)
+        if asked.type == "cuda" and (asked.index or 0) < torch.cuda.device_count():
+            return device  # touching it would take its memory, also where only workers train
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InvalidSettingError(
@@ -260,5 +277,5 @@ def is_out_of_memory(error: Exception) -> bool:
     text = str(error).lower()
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError)
-        and ("out of memory" in text or "can't allocate memory" in text)
+        and any(x in text for x in ("out of memory", "can't allocate memory", "bad_alloc"))
     )

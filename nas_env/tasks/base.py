@@ -45,7 +45,7 @@ class TrainingTimeout(Exception):
 
 
 class TrainingDiverged(Exception):
-    """Training was stopped because the loss is no number."""
+    """Training was stopped because the loss is no number, or a very large one."""
 
 
 class ResumeRefused(Exception):
@@ -112,7 +112,7 @@ class Task(ABC):
         Raises:
             ResumeRefused: The state does not fit the network or the recipe.
             TrainingTimeout: `budget.max_seconds` are over.
-            TrainingDiverged: The loss is NaN or infinite.
+            TrainingDiverged: The loss is NaN, infinite, or so large that nothing is learnt.
         """
 
     @abstractmethod

@@ -122,6 +122,32 @@ def check_training(out: Path) -> None:
     assert "skipped" not in (out / "training.md").read_text()
 
 
+def check_engine(out: Path) -> None:
+    rows = table(out / "engine.md")
+    plain, inline, parallel, start = rows
+    assert plain[2] == "1.00 (1.00 to 1.00)"
+    assert parallel[0] == "`Parallel`, 2 workers"
+    assert inline[3] == parallel[3]  # the same accuracies
+    assert all(number(row[1]) > 0 for row in (plain, inline, parallel))
+    page = (out / "engine.md").read_text(encoding="utf-8")
+    assert "in several, bit for bit. **It holds" in page
+    assert "default of" in page and start[0].startswith("start of")
+
+
+def check_overhead(out: Path) -> None:
+    rows = {row[0]: number(row[1]) for row in table(out / "overhead.md")}
+    itself, hit, pool, _ = rows.values()
+    assert 0 < itself < min(hit, pool)
+    assert (out / "overhead.md").read_text(encoding="utf-8").count("Aim: ") == 2
+
+
+def check_engine_memory(out: Path) -> None:
+    rows = table(out / "engine_memory.md")
+    assert [row[0] for row in rows] == ["parent", "worker 1", "worker 2"]
+    assert all(number(row[1]) > 50 and number(row[2]) > 50 for row in rows)
+    assert (out / "engine_memory.png").read_bytes()[:4] == b"\x89PNG"
+
+
 def check_benchmarks(out: Path) -> None:
     check_startup(out)
     check_steps(out)
@@ -251,9 +277,17 @@ SEARCH = f"{Q_LEARNING} --evaluations 4 --epochs 1 --retrain-seeds 2"
 EDITS = "--evaluator synthetic --evaluations 6 --store {out}/store.sqlite --output {out}/edits"
 TRIES = {
     "scripts/bench.py": Try("startup steps --quick --output {out}", check_benchmarks),
+    "scripts/bench/engine.py": Try(
+        "--repeats 1 --networks 3 --images 60 --mnist {out}/images.npz --output {out}",
+        check_engine,
+    ),
+    "scripts/bench/engine_memory.py": Try(
+        "--evaluations 80 --batch 10 --output {out}", check_engine_memory
+    ),
     "scripts/bench/memory.py": Try(
         "--repeats 1 --evaluations 2 --epochs 1 --retrain-seeds 1 --output {out}", check_memory
     ),
+    "scripts/bench/overhead.py": Try("--repeats 1 --evaluations 20 --output {out}", check_overhead),
     "scripts/bench/ppo_share.py": Try("--repeats 1 --steps 2048 --output {out}", check_ppo_share),
     "scripts/bench/startup.py": Try("--repeats 1 --output {out}", check_startup),
     "scripts/bench/steps.py": Try("--repeats 1 --steps 200 --output {out}", check_steps),
