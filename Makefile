@@ -67,9 +67,5 @@ $(SEARCH_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(DEV_STAMP): $(SEARCH_STAMP)
-<<<<<<< HEAD
-	$(PIP) install -c constraints.txt -e '.[agents,benchmark,draw,export,tables,dev,integrations,ray]'
-=======
-	$(PIP) install -c constraints.txt -e '.[agents,benchmark,draw,export,tables,dev,integrations,postgresql]'
->>>>>>> pool
+	$(PIP) install -c constraints.txt -e '.[agents,benchmark,draw,export,tables,dev,integrations,postgresql,ray]'
 	@touch $@

@@ -86,7 +86,8 @@ def asynchronous(
         costs: Of the engine; `update` is not used.
         until: When the time is over, in seconds.
     """
-    run, under_way, head = Run(), [], costs.shipping
+    under_way: list[tuple[float, float, int]] = []  # end, start, network
+    run, head = Run(), costs.shipping
     for _ in range(workers):
         head = _begin(search, seconds, costs, head, under_way)
     while under_way:

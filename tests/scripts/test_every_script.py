@@ -235,6 +235,23 @@ def check_scaling(out: Path) -> None:
         assert "</svg>" in (out / "scaling" / f"{name}.svg").read_text()
 
 
+def check_halving(out: Path) -> None:
+    full, *halved, some = table(out / "halving.md")
+    assert full[1] == "54 (1.000)" and full[-1] == "3 of 3"
+    assert [row[0].split(", ")[1] for row in halved] == ["eta 3", "eta 2", "eta 3"]
+    for row in halved:
+        assert 0 < float(row[1].split("(")[1].strip(")")) < 1
+        assert number(row[3]) <= 0  # in the run that is searched, full training is never beaten
+        assert number(row[3]) == pytest.approx(number(row[2]) - number(full[2]), abs=0.02)
+    assert some[0].startswith("full training of the first")
+    trained, continued = table(out / "halving.md", 1)
+    assert (trained[1], continued[1]) == ("27", "15")  # 9 once, 3 of them twice more
+    assert number(continued[2]) > 0
+    text = (out / "halving.md").read_text()
+    assert len(re.findall(r"\*\*The aim (holds|does not hold)\.\*\*", text)) == 3
+    assert "must be >= 2" in run("scripts/halving.py --seeds 1", out, code=2).stderr
+
+
 def check_sweep(out: Path) -> None:
     page = out / "sweep.md"
     for agent, settings in enumerate((9, 5)):  # reinforce, masked-dqn
@@ -308,6 +325,9 @@ TRIES = {
         "--agents random --evaluations 2 --epochs 1 --seeds 2 --latency-repeats 2 "
         "--store {out}/store.sqlite --output {out}/compression.md",
         check_compression,
+    ),
+    "scripts/halving.py": Try(
+        "--batch 9 --seeds 3 --epochs 3 --task digits --output {out}/halving.md", check_halving
     ),
     "scripts/main_job_page.py": Try(
         "{out}/1 {out}/0 --output {out}/page.md",
