@@ -14,6 +14,7 @@ from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import _ray_cluster as cluster
 from nas_env.evaluators._ray_jobs import Jobs, Key
 from nas_env.evaluators.base import EVALUATORS, Around, Evaluator, failed, innermost
+from nas_env.evaluators.parallel import Parallel
 from nas_env.network import NetworkCost, predict
 from nas_env.tasks import Task, TaskSpec
 
@@ -67,6 +68,11 @@ class Ray(Around):
         self.cpus, self.gpus, self.memory_mb = cpus, gpus, memory_mb
         self.max_retries, self.most = max_retries, slots
         _check_settings(cpus, gpus, memory_mb, max_retries, slots)
+        if isinstance(evaluator, Parallel | Ray):
+            raise InvalidSettingError(
+                f"The evaluator is a {type(evaluator).__name__} and has workers already. Give Ray "
+                "the one inside."
+            )
         inner: Any = innermost(evaluator)
         self._spec: TaskSpec | None = getattr(inner, "spec", None)
         if self._spec is None and (task := getattr(inner, "task", None)) is not None:

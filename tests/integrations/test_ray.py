@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from dataclasses import replace
@@ -11,14 +14,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gymnasium as gym
 import pytest
 from ray_doubles import SPEC, Noted, executions, widths
 
+import nas_env  # noqa: F401 - registers the environments
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError, MissingDependencyError
 from nas_env.evaluation import Budget, Outcome
 from nas_env.evaluators import Cached
 from nas_env.evaluators import _ray_cluster as cluster
+from nas_env.evaluators.parallel import Parallel
 from nas_env.evaluators.ray import Ray
 from nas_env.network import predict
 from nas_env.store import open_store
@@ -27,6 +33,7 @@ from nas_env.store import open_store
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs nas-env[ray]")
 
 BUDGET = Budget(epochs=1)
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +222,38 @@ def test_a_gpu_must_be_asked_for(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettingError, match="gpus=0"):
         Ray(evaluator)
     assert Ray(evaluator, gpus=0.5).gpus == 0.5
+
+
+def test_workers_around_workers_are_refused(tmp_path: Path) -> None:
+    for evaluator in (Parallel(Noted(tmp_path)), Ray(Noted(tmp_path))):
+        with pytest.raises(InvalidSettingError, match="has workers already"):
+            Ray(evaluator)
+    with pytest.raises(InvalidSettingError, match="workers of its own"):
+        gym.make("NAS-v0", evaluator="ray", device="cpu", workers=2)
+
+
+def run_page(tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Run the first Python block of docs/cluster.md as a script."""
+    page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    script = tmp_path / "on_ray.py"
+    script.write_text(page.split("```python\n")[1].split("```")[0], encoding="utf-8")
+    env = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    return subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        env={**env, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=170,
+    )
+
+
+def test_the_script_of_the_page_runs_on_this_machine_alone(tmp_path: Path) -> None:
+    done = run_page(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 8
+    assert all(0 < float(line.split()[1]) <= 1 for line in done.stdout.splitlines())
+    assert len(open_store(tmp_path / "store.sqlite")) == 8
 
 
 def test_what_cannot_be_sent_is_refused(tmp_path: Path) -> None:

@@ -136,9 +136,9 @@ def check_engine(out: Path) -> None:
 
 def check_overhead(out: Path) -> None:
     rows = {row[0]: number(row[1]) for row in table(out / "overhead.md")}
-    itself, hit, pool, _ = rows.values()
-    assert 0 < itself < min(hit, pool)
-    assert (out / "overhead.md").read_text(encoding="utf-8").count("Aim: ") == 2
+    itself, hit, pool, _, ray, _ = rows.values()
+    assert 0 < itself < min(hit, pool, ray)
+    assert (out / "overhead.md").read_text(encoding="utf-8").count("Aim: ") == 3
 
 
 def check_engine_memory(out: Path) -> None:
