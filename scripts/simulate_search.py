@@ -91,7 +91,8 @@ Made by `{command(settings)}`.
 An event simulation over the {len(self.table.walks):,} networks of NAS-Bench-201 on CIFAR-10 with
 their real training times (of the authors' GPU). Nothing is trained, and nothing here was measured
 on a cluster of this size. One head decides, hands out and stores, one thing after the other;
-workers train. What the engine costs:
+workers train. What the engine costs (a task's cost to the head, where it is measured, is that of a
+batch for a few workers, hence at most so much):
 
 {table_of(["cost", "value", "where from"], rows)}"""
 

@@ -11,7 +11,8 @@ import numpy as np
 from simulated_scaling import Cell, Curve, Numbers, at_time
 
 STYLES = {"random": ":", "batches": "--", "asynchronous": "-"}
-POINTS = 200
+POINTS = 80
+SHOWN = 2.5  # percent below the best; the first few results are worse
 
 
 def draw_efficiency(
@@ -41,7 +42,9 @@ def draw_quality(runs: dict[tuple[str, int], list[Curve]], report: Numbers, path
         style = STYLES["random" if name.startswith("random") else name.split(", ")[1]]
         label = f"{name}, {workers:,}"
         axis.plot(moments / 60, means, style, color=colours[workers], label=label, linewidth=1)
+    best = 100 * float(report.max())
     axis.set(xscale="log", xlabel="simulated minutes", ylabel="test accuracy, %")
+    axis.set_ylim(best - SHOWN, best + 0.1)
     axis.legend(fontsize=6, ncol=2)
     _save(figure, path)
 

@@ -17,6 +17,7 @@ from nas_env.tables import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 SHORT_SECONDS = 1.0
+BUSY = 0.95
 SEEN = 0.8  # of the table; beyond it every search finds the best
 ASSUMED = "assumed"
 
@@ -78,8 +79,8 @@ def figures(settings: Settings) -> Figures:
     """Return given figures, else measured ones, else assumptions."""
     overhead, store = settings.measured / "overhead.md", settings.measured / "store.md"
     return Figures(
-        _figure(settings.handling_ms, overhead, r"`Ray`, one batch", 1, 2.0),
-        _figure(settings.latency_ms, overhead, r"`Ray`, one at a time", 1, 10.0),
+        _figure(settings.handling_ms, overhead, "`Ray`, one batch", 1, 2.0),
+        _figure(settings.latency_ms, overhead, "`Ray`, one at a time", 1, 10.0),
         _figure(settings.writes_per_second, store, "PostgreSQL", 1, 500.0),
     )
 
@@ -179,10 +180,10 @@ def efficiency(mode: Mode, seconds: Numbers, workers: int, cost: Costs, training
     busy = share(plain, cost)
     gains = {text: share(plain, cost._replace(**{x: 0.0})) - busy for x, text in CAUSES.items()}
     gains["stragglers"] = share([float(seconds.mean())] * len(plain), cost) - busy
-    gains["too few networks in a batch"] = busy * mode.unfilled(workers)
+    gains["too few networks in a batch"] = min(busy * mode.unfilled(workers), 1 - busy)
     cause = max(gains, key=lambda text: gains[text])
     if gains[cause] < 0.01:
-        cause = "nothing"
+        cause = "nothing" if busy > BUSY else "the head, by no single cost"
     return Cell(busy, cause, max(gains.values()))
 
 
