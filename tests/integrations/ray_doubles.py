@@ -63,9 +63,16 @@ def executions(folder: Path) -> list[str]:
 
 
 def search(address: str, folder: Path, store: Path, evaluations: int) -> None:
-    """Evaluate distinct networks at random on a cluster, and print a line for each."""
+    """Evaluate distinct networks on a cluster that loses a node; print a line for each.
+
+    The last line is how many places are left; Ray may learn only later that a node is gone.
+    """
     ray = Ray(Noted(folder), address, memory_mb=100)
     with Cached(ray, open_store(store), OBJECTIVES.get("accuracy")()) as evaluator:
         candidates = (widths(32 + number) for number in range(evaluations))  # asked for lazily
         for index, evaluation in evaluator.stream(candidates, Budget(epochs=1)):
             print(index, evaluation.outcome, ray.slots, evaluation.message, flush=True)
+        deadline = time.monotonic() + 60
+        while ray.slots > 1 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        print("places left:", ray.slots, flush=True)
