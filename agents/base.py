@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol, Self
 import gymnasium
 
 from agents.hyperparameters import hyperparameters
+from nas_env.errors import IncompatibleError
 from nas_env.registry import Registry
 
 
@@ -66,12 +67,28 @@ def make_agent(
         env: The environment; its `spec.id` selects the hyper-parameters.
         seed: Seed of the agent's own randomness and of the environment's.
         device: Device of a neural agent; these networks are small, so "cpu" is fastest.
-        settings: Hyper-parameters that take the place of the stored ones.
+        settings: Hyper-parameters that take the place of the stored ones. Also "deferred": whether
+            networks are scored by whole rollouts, see `agents.deferred`; left out, they are where
+            the agent can and the environment's evaluator runs several evaluations at once.
 
     Raises:
         UnknownNameError: No such agent.
+        IncompatibleError: Scoring is to be deferred and cannot be.
     """
     env_id = env.spec.id if env.spec else "default"
     values = {**hyperparameters(name, env_id), **settings}
     values.pop("observation", None)
-    return AGENTS.get(name).create(env, seed, device, **values)
+    deferred = values.pop("deferred", None)
+    agent = AGENTS.get(name).create(env, seed, device, **values)
+    if deferred is not None:
+        _set_deferred(name, agent, deferred)
+    return agent
+
+
+def _set_deferred(name: str, agent: Agent, deferred: bool) -> None:
+    from agents.deferred import DeferredScoring, why_not
+
+    if isinstance(agent, DeferredScoring):
+        agent.deferred = deferred
+    if deferred and (reason := why_not(agent)) is not None:
+        raise IncompatibleError(f"Scoring cannot be deferred for {name!r}: {reason}")

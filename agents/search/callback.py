@@ -37,21 +37,26 @@ class SearchCallback(BaseCallback):
         self._tables_drawn = 0
 
     def _on_step(self) -> bool:
-        for trial in self.tracker.trials[self._seen :]:
+        self.catch_up()
+        return self.tracker.finished is None
+
+    def catch_up(self) -> None:
+        """Log the trials that were not logged yet: many where they were settled together."""
+        while self._seen < len(self.tracker.trials):
+            trial = self.tracker.trials[self._seen]
+            self._seen += 1
             if self.logger.output_formats:
                 self._log(trial)
             if self.progress is not None:
                 self.progress.show(self.tracker, trial)
-        self._seen = len(self.tracker.trials)
-        return self.tracker.finished is None
 
     def _log(self, trial: Trial) -> None:
-        tracker, best = self.tracker, self.tracker.best
-        recent = [x.score for x in tracker.trials[-RECENT:]]
+        tracker, best, number = self.tracker, self.tracker.best, self._seen
+        recent = [x.score for x in tracker.trials[max(0, number - RECENT) : number]]
         self.logger.record("search/return", trial.score)
         self.logger.record("search/mean_score_of_20", float(np.mean(recent)))
-        self.logger.record("search/unique_networks", tracker.evaluations)
-        self.logger.record("search/repeats", tracker.repeats)
+        self.logger.record("search/unique_networks", trial.distinct)
+        self.logger.record("search/repeats", number - trial.distinct)
         self.logger.record("search/illegal_share", tracker.illegal_share)
         if best is not None:
             self.logger.record("search/best_score", best.score)

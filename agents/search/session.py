@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ from nas_env.errors import InvalidSettingError
 from nas_env.wrappers import STAGNATION, Limits, TrackSearch, Trial
 
 EPISODES_WITHOUT_LIMIT = 1_000_000
+TOLD_LATE = {  # limits that need what comes out of an evaluation, and their value in a trial
+    "until_score": "score",
+    "seconds": "seconds",
+    "simulated_seconds": "simulated_seconds",
+}
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,23 @@ def run_search(
         agent.set_logger(configure(str(tensorboard), ["tensorboard"]))
     callback = SearchCallback(tracker, progress, draw_best=tensorboard is not None)
     agent.learn(_most_steps(env, limits), callback)
+    callback.catch_up()
+    _tell_of_overshoot(tracker)
     return SearchResult(agent, tracker, tracker.finished or "steps")
+
+
+def _tell_of_overshoot(tracker: TrackSearch) -> None:
+    """Log how many networks were evaluated after the limit that ended the search was reached.
+
+    There are none where each score is known before the next step. Deferred scoring notices a score
+    or a number of seconds at the end of the rollout.
+    """
+    for name, value in TOLD_LATE.items():
+        limit = getattr(tracker.limits, name)
+        reached = [limit is not None and getattr(x, value) >= limit for x in tracker.trials]
+        after = len(reached) - 1 - reached.index(True) if True in reached else 0
+        if after:
+            logger.warning("%d networks were evaluated after %s was reached.", after, name)
 
 
 def _most_steps(env: gymnasium.Env[Any, Any], limits: Limits) -> int:
