@@ -21,6 +21,7 @@ BENCHMARKS = {
     "tables": ["--repeats", "1"],
     "vector": ["--repeats", "2", "--seconds", "0.01", "--lanes", "64"],
     "ppo_share": ["--repeats", "1", "--steps", "2048"],
+    "store": ["--repeats", "2", "--evaluations", "50", "--processes", "2"],
     "training": ["--repeats", "2", "--epochs", "1", "--mnist-epochs", "1", "--networks", "1"],
 }
 """Name of each script, and the arguments that make it short."""

@@ -101,6 +101,16 @@ def check_ppo_share(out: Path) -> None:
     assert "all of NASEnv.step" in (out / "ppo_share.md").read_text()
 
 
+def check_store(out: Path) -> None:
+    rows = table(out / "store.md")
+    page = (out / "store.md").read_text()
+    assert [row[0] for row in rows] in (["SQLite", "PostgreSQL"], ["SQLite"])
+    assert len(rows) == 2 or "PostgreSQL was left out: PostgreSQL is not installed" in page
+    for row in rows:
+        assert all(number(cell) > 0 for cell in row[1:5])
+        assert row[5] == "0"
+
+
 def check_training(out: Path) -> None:
     rows = table(out / "training.md")
     plain = [row for row in rows if row[1].startswith("plain loop")]
@@ -230,6 +240,9 @@ TRIES = {
     "scripts/bench/ppo_share.py": Try("--repeats 1 --steps 2048 --output {out}", check_ppo_share),
     "scripts/bench/startup.py": Try("--repeats 1 --output {out}", check_startup),
     "scripts/bench/steps.py": Try("--repeats 1 --steps 200 --output {out}", check_steps),
+    "scripts/bench/store.py": Try(
+        "--repeats 1 --evaluations 30 --processes 2 --output {out}", check_store
+    ),
     "scripts/bench/tables.py": Try("--repeats 1 --output {out}", check_tables),
     "scripts/bench/training.py": Try(
         "--repeats 1 --epochs 1 --mnist-epochs 1 --networks 1 --mnist {out}/images.npz "
