@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
@@ -53,6 +54,13 @@ def observation_of(name: str, env_id: str = "default") -> str:
     return str(hyperparameters(name, env_id).get("observation", default))
 
 
+def settings_of(name: str, env_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hyper-parameters of an agent on an environment: given ones before stored ones."""
+    values = {**hyperparameters(name, env_id), **given}
+    values.pop("observation", None)
+    return values
+
+
 def make_agent(
     name: str,
     env: gymnasium.Env[Any, Any],
@@ -75,9 +83,7 @@ def make_agent(
         UnknownNameError: No such agent.
         IncompatibleError: Scoring is to be deferred and cannot be.
     """
-    env_id = env.spec.id if env.spec else "default"
-    values = {**hyperparameters(name, env_id), **settings}
-    values.pop("observation", None)
+    values = settings_of(name, env.spec.id if env.spec else "default", settings)
     deferred = values.pop("deferred", None)
     agent = AGENTS.get(name).create(env, seed, device, **values)
     if deferred is not None:

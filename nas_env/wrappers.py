@@ -92,6 +92,7 @@ class _Entry(NamedTuple):
     """A network that was counted; its evaluation may be pending."""
 
     candidate: Candidate
+    key: Any  # what makes it the same network to this search, and its fidelity
     episode: int
     fidelity: int
     new: bool
@@ -280,7 +281,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
             self._last_new_episode = self.episodes
         else:
             self.repeats += 1
-        return _Entry(candidate, episode, fidelity, new, self.charged, self.evaluations)
+        return _Entry(candidate, key, episode, fidelity, new, self.charged, self.evaluations)
 
     def _finish(self, entry: _Entry, evaluation: Evaluation, score: float, found: float) -> None:
         """Enter what came out of a network; `found` are seconds that it took when it was made."""

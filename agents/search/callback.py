@@ -10,6 +10,7 @@ from stable_baselines3.common.logger import Image
 from agents.q_learning import QLearning
 from agents.search.progress import Progress
 from agents.search.q_table import draw_q, picture_of
+from agents.search.record import SearchRecord
 from nas_env.rendering import draw, rgb_array
 from nas_env.wrappers import TrackSearch, Trial
 
@@ -26,10 +27,15 @@ class SearchCallback(BaseCallback):
     """
 
     def __init__(
-        self, tracker: TrackSearch, progress: Progress | None = None, draw_best: bool = False
+        self,
+        tracker: TrackSearch,
+        progress: Progress | None = None,
+        draw_best: bool = False,
+        record: SearchRecord | None = None,
     ) -> None:
         super().__init__()
         self.tracker = tracker
+        self.record = record
         self.progress = progress
         self.draw_best = draw_best
         self._seen = 0
@@ -41,7 +47,9 @@ class SearchCallback(BaseCallback):
         return self.tracker.finished is None
 
     def catch_up(self) -> None:
-        """Log the trials that were not logged yet: many where they were settled together."""
+        """Log and record the trials that are new: many where they were settled together."""
+        if self.record is not None and self._seen < len(self.tracker.trials):
+            self.record.catch_up()
         while self._seen < len(self.tracker.trials):
             trial = self.tracker.trials[self._seen]
             self._seen += 1

@@ -11,9 +11,11 @@ import gymnasium
 import numpy as np
 from stable_baselines3.common.logger import Logger, configure
 
+from agents.asynchronous import Asynchronous
 from agents.base import Agent, make_agent
 from agents.search.callback import SearchCallback
 from agents.search.progress import Progress
+from agents.search.record import SearchRecord, describe
 from nas_env.errors import InvalidSettingError
 from nas_env.wrappers import STAGNATION, Limits, TrackSearch, Trial
 
@@ -88,9 +90,14 @@ def run_search(
     seed: int = 0,
     tensorboard: Path | None = None,
     progress: Progress | None = None,
+    token: str | None = None,
     **settings: Any,
 ) -> SearchResult:
-    """Let an agent search until a limit is reached.
+    """Let an agent search until a limit is reached; all of it is recorded in the store.
+
+    A search that was interrupted goes on where it is run again with its token, its other arguments
+    and its store: an agent that steps makes the same decisions again, answered by the store, and an
+    asynchronous one recalls what it was told.
 
     Args:
         agent_name: A name in `AGENTS`.
@@ -99,6 +106,7 @@ def run_search(
         seed: Seed of agent and environment.
         tensorboard: Folder for event files, or None.
         progress: Shows each trial, or None.
+        token: Names the search in the store; None for a new name.
         settings: Hyper-parameters that take the place of the stored ones.
 
     Raises:
@@ -110,11 +118,21 @@ def run_search(
         agent.set_logger(Logger(folder=None, output_formats=[]))
     else:
         agent.set_logger(configure(str(tensorboard), ["tensorboard"]))
-    callback = SearchCallback(tracker, progress, draw_best=tensorboard is not None)
-    agent.learn(_most_steps(env, limits), callback)
-    callback.catch_up()
+    record = SearchRecord(tracker, describe(agent_name, env, limits, seed, settings, token))
+    callback = SearchCallback(tracker, progress, tensorboard is not None, record)
+    if isinstance(agent, Asynchronous):
+        agent.recall([(entry.candidate, entry.evaluation) for entry in record.entries])
+    try:
+        agent.learn(_most_steps(env, limits), callback)
+        callback.catch_up()
+    except KeyboardInterrupt:
+        record.catch_up()
+        record.end("interrupted")
+        raise
+    reason = tracker.finished or "steps"
+    record.end(reason)
     _tell_of_overshoot(tracker)
-    return SearchResult(agent, tracker, tracker.finished or "steps")
+    return SearchResult(agent, tracker, reason)
 
 
 def _tell_of_overshoot(tracker: TrackSearch) -> None:
