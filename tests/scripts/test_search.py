@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -11,7 +12,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
+
+from nas_env.store import SQLStore
 
 ROOT = Path(__file__).parents[2]
 FREE = ("--evaluator", "synthetic")
@@ -26,8 +30,8 @@ def search(*arguments: object, check: bool = True) -> subprocess.CompletedProces
     return done
 
 
-def rows(folder: Path) -> list[dict]:
-    with sqlite3.connect(folder / "store.sqlite") as connection:
+def rows(folder: Path, name: str = "store.sqlite") -> list[dict]:
+    with sqlite3.connect(folder / name) as connection:
         connection.row_factory = sqlite3.Row
         return [dict(row) for row in connection.execute("SELECT * FROM evaluations")]
 
@@ -147,6 +151,62 @@ def test_an_interrupted_search_goes_on_to_the_same_end(tmp_path):
         for path in (folder, tmp_path / "whole")
     ]
     assert scores[0] == scores[1] and len(scores[0]) == 12
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+def test_two_interrupts_end_it_at_once(tmp_path, workers):
+    options = ["--agent", "random", "--evaluations", "500", "--epochs", "8"]
+    if workers is not None:
+        pytest.importorskip("nas_env.evaluators.parallel")
+        options += ["--workers", str(workers)]
+    command = [sys.executable, "scripts/search.py", *options, "--output", str(tmp_path / "run")]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=_listen
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None and _count(tmp_path / "run") < 2:
+        time.sleep(0.05)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= (workers or 0)
+    began = time.monotonic()
+    for _ in range(2):  # as Ctrl-C: to the whole group
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.05)
+    assert process.wait(timeout=10) == 130
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
+    assert time.monotonic() - began < 20
+    stored = rows(tmp_path / "run")
+    assert 2 <= len(stored) < 500
+    assert {row["outcome"] for row in stored} == {"ok"}
+
+
+def test_a_shared_store_answers_another_run_and_keeps_both_on_record(tmp_path):
+    store = tmp_path / "shared.sqlite"
+    common = ["--agent", "random", *SMALL, "--store", store, "--output"]
+    search(*common, tmp_path / "one")
+    stored = rows(tmp_path, "shared.sqlite")
+    search(*common, tmp_path / "other", "--max-memory-mb", "1000000")
+    assert not (tmp_path / "one" / "store.sqlite").exists()
+    assert len(rows(tmp_path, "shared.sqlite")) == 2 * len(stored), "another budget, other keys"
+    first, second = SQLStore(store).searches()
+    assert [x.reason for x in (first, second)] == ["evaluations"] * 2
+    assert first.info.agent == "random"
+    assert first.info.seed == 0
+    assert first.info.environment["id"] == "NAS-v0"
+    assert first.info.environment["limits"]["evaluations"] == 4
+    assert first.info.environment["budget"]["max_memory_mb"] is None
+    assert second.info.environment["budget"]["max_memory_mb"] == 1e6
+    assert {"torch", "numpy", "python"} <= first.info.versions.keys()
+    assert len(first.info.git_commit) == 40
+    scores = json.loads((tmp_path / "one" / "summary.json").read_text())["searches"]["random"]
+    assert [x.score for x in SQLStore(store).entries(first.id) if x.new] == scores["scores"]
+    saved = json.loads((tmp_path / "one" / "options.json").read_text())
+    assert saved["store"] == str(store)
+    assert not {"workers", "retry_failed", "resume", "output"} & saved.keys()
+    again = search(*common[:-3], "--output", tmp_path / "one", "--resume", check=False)
+    assert again.returncode == 2
+    assert "was begun with store=" in again.stderr
 
 
 def _listen():
