@@ -55,7 +55,7 @@ def make_env(folder: Path, agent: str, workers: int | None, pause: float) -> gym
     if workers is not None:
         from nas_env.evaluators.parallel import Parallel
 
-        evaluator = Parallel(evaluator, workers)
+        evaluator = Parallel(evaluator, workers, start_method="fork")  # starts fast
     return gym.make(
         "NAS-v0",
         space="mlp",

@@ -134,7 +134,7 @@ def kill_and_finish(
         assert {key: now[key] for key in kept} == kept, "an evaluation that was finished is lost"
         assert len(now) > len(kept)
         kept = now
-    assert len(kept) == len({row[0] for row in kept.values()}) == told["evaluations"]
+    assert len(kept) == len({row[0] for row in kept.values()})
     return told
 
 
@@ -155,7 +155,7 @@ def test_a_killed_search_decides_as_a_whole_one(
     told = kill_and_finish(searches, broken, 3, **settings)
     assert told == searches.finish(whole, **settings)
     assert decisions(broken) == decisions(whole)
-    assert len(rows(broken)) == 40
+    assert len(rows(broken)) == told["evaluations"] == 40
 
 
 def test_a_killed_search_with_workers_decides_as_one_without(
@@ -189,8 +189,9 @@ def test_a_killed_asynchronous_search_recalls_what_it_was_told(
     assert sum(x.new for x in entries(tmp_path)) == 40
     members = [[list(x.candidate.walk), x.score] for x in entries(tmp_path)[-10:]]
     assert ended["population"] == members
-    finished = begun(tmp_path)
-    assert len(finished) - len(set(finished)) <= 2 * (workers or 1), "only what ran at a kill"
+    twice = len(begun(tmp_path)) - len(set(begun(tmp_path)))
+    untold = len(rows(tmp_path)) - 40
+    assert max(twice, untold) <= 2 * (workers or 1), "only what ran at a kill"
 
 
 def recorded(folder: Path) -> list[Any]:
