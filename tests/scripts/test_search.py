@@ -167,7 +167,7 @@ def test_two_interrupts_end_it_at_once(tmp_path, workers):
     while time.monotonic() < deadline and process.poll() is None and _count(tmp_path / "run") < 2:
         time.sleep(0.05)
     children = psutil.Process(process.pid).children(recursive=True)
-    assert len(children) >= (workers or 0)
+    assert bool(children) == bool(workers)
     began = time.monotonic()
     for _ in range(2):  # as Ctrl-C: to the whole group
         os.killpg(process.pid, signal.SIGINT)

@@ -58,7 +58,7 @@ class Searches:
         os.kill(pid, signal.SIGKILL)
         assert self._line() == "ended"
         assert not (folder / "ended.json").exists(), "it was too late"
-        assert len(workers) >= (settings.get("workers") or 0)
+        assert bool(workers) == bool(settings.get("workers"))
         _, alive = psutil.wait_procs(workers, timeout=10)
         assert not alive
         return rows(folder)
