@@ -122,6 +122,7 @@ def main(options: Options) -> int:
     try:
         return search(options)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one that comes while the process ends
         print(
             "\nInterrupted. All evaluations are kept; add --resume and the same --output to go on.",
             file=sys.stderr,

@@ -181,32 +181,31 @@ def test_two_interrupts_end_it_at_once(tmp_path, workers):
     assert {row["outcome"] for row in stored} == {"ok"}
 
 
-def test_a_shared_store_answers_another_run_and_keeps_both_on_record(tmp_path):
+def test_a_shared_store_keeps_the_search_on_record(tmp_path):
     store = tmp_path / "shared.sqlite"
-    common = ["--agent", "random", *SMALL, "--store", store, "--output"]
-    search(*common, tmp_path / "one")
-    stored = rows(tmp_path, "shared.sqlite")
-    search(*common, tmp_path / "other", "--max-memory-mb", "1000000")
-    assert not (tmp_path / "one" / "store.sqlite").exists()
-    assert len(rows(tmp_path, "shared.sqlite")) == 2 * len(stored), "another budget, other keys"
-    first, second = SQLStore(store).searches()
-    assert [x.reason for x in (first, second)] == ["evaluations"] * 2
-    assert first.info.agent == "random"
-    assert first.info.seed == 0
-    assert first.info.environment["id"] == "NAS-v0"
-    assert first.info.environment["limits"]["evaluations"] == 4
-    assert first.info.environment["budget"]["max_memory_mb"] is None
-    assert second.info.environment["budget"]["max_memory_mb"] == 1e6
-    assert {"torch", "numpy", "python"} <= first.info.versions.keys()
-    assert len(first.info.git_commit) == 40
-    scores = json.loads((tmp_path / "one" / "summary.json").read_text())["searches"]["random"]
-    assert [x.score for x in SQLStore(store).entries(first.id) if x.new] == scores["scores"]
-    saved = json.loads((tmp_path / "one" / "options.json").read_text())
+    options = ["--agent", "random", *SMALL, "--max-memory-mb", "1e5", "--output", tmp_path / "run"]
+    search(*options, "--store", store)
+    assert len(rows(tmp_path, "shared.sqlite")) == 4
+    assert not (tmp_path / "run" / "store.sqlite").exists()
+    kept = SQLStore(store)
+    [found] = kept.searches()
+    assert (found.reason, found.info.agent, found.info.seed) == ("evaluations", "random", 0)
+    about = found.info.environment
+    assert (about["id"], about["limits"]["evaluations"]) == ("NAS-v0", 4)
+    assert about["budget"]["max_memory_mb"] == 1e5
+    assert {"torch", "numpy", "python"} <= found.info.versions.keys()
+    assert len(found.info.git_commit) == 40
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    scores = summary["searches"]["random"]["scores"]
+    assert [x.score for x in kept.entries(found.id) if x.new] == scores
+    saved = json.loads((tmp_path / "run" / "options.json").read_text())
     assert saved["store"] == str(store)
     assert not {"workers", "retry_failed", "resume", "output"} & saved.keys()
-    again = search(*common[:-3], "--output", tmp_path / "one", "--resume", check=False)
+    (tmp_path / "run" / "summary.json").unlink()
+    again = search(*options, "--store", tmp_path / "other.sqlite", "--resume", check=False)
     assert again.returncode == 2
     assert "was begun with store=" in again.stderr
+    assert not (tmp_path / "other.sqlite").exists()
 
 
 def _listen():
