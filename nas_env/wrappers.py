@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import gymnasium
 
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
-from nas_env.evaluation import Evaluation
+from nas_env.evaluation import Evaluation, Outcome
 
 LIMITS = ("evaluations", "seconds", "simulated_seconds", "episodes", "epochs")
 STAGNATION = 10  # a search stops after this many times its limit in episodes without a new network
@@ -93,12 +94,27 @@ class Trial:
         return self.candidate.walk
 
 
+class _Entry(NamedTuple):
+    """A network that was counted; its evaluation may be pending."""
+
+    candidate: Candidate
+    key: Any  # what makes it the same network to this search, and its fidelity
+    episode: int
+    fidelity: int
+    new: bool
+    charged: int
+    distinct: int
+
+
 class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Keeps the books of one search: every trial, the best one, and the share of the limit used.
 
     It never ends an episode by itself; whoever drives it looks at `finished` after each step. Where
     a table tells the seconds of an evaluation, `info["simulated_clock"]` is their sum so far. The
     best trial is one at the environment's own fidelity that ended within the simulated limit.
+
+    Where scores are deferred (`nas_env.evaluators.Deferred`), a network counts when it is asked for
+    and becomes a trial when it is settled; until then scores and seconds may go over their limits.
 
     Args:
         env: The environment, wrapped or not, around a `NASEnv`.
@@ -129,6 +145,8 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._keys: set[Any] = set()
         self._epochs: dict[Any, int] = {}  # charged for each network and fidelity
         self.simulated_seconds = 0.0
+        self._entered_seconds = 0.0
+        self.waiting = 0  # pending evaluations
         self._only_begun = False
 
     @property
@@ -204,32 +222,97 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Return (actions,) bool, True where legal; the name sb3-contrib looks for."""
         return self.env.get_wrapper_attr("action_masks")()
 
+    def enter(self, candidate: Candidate, evaluation: Evaluation) -> float:
+        """Enter an evaluation that did not come by a step, as an episode of its own.
+
+        Charged are the seconds since the search began, and at least what all that was entered so
+        took, shared by the evaluator's slots: that is more where the store had it.
+
+        Args:
+            candidate: The network.
+            evaluation: What came out of it at the environment's own fidelity.
+
+        Returns:
+            Its score.
+        """
+        inner: Any = self.unwrapped
+        self.episodes += 1
+        self.actions += len(candidate.walk)
+        entry = self._begin(candidate, self.episodes, inner.budget.epochs)
+        if entry.new:
+            self._entered_seconds += evaluation.seconds / inner.evaluator.slots
+        behind = self._entered_seconds - self.seconds
+        score = float(inner.objective.score(evaluation))
+        self._finish(entry, evaluation, score, max(0.0, behind))
+        return score
+
+    def may_begin(self, running: int) -> bool:
+        """Return whether one more evaluation stays within the limits while so many are running."""
+        for used, limit in (
+            (self.charged, self.limits.evaluations),
+            (self.episodes, self.limits.episodes),
+        ):
+            if limit is not None and used + running >= limit:
+                return False
+        return self.finished is None
+
     def _enter(self, info: dict[str, Any], started: float, episode: int) -> None:
         """Enter an evaluation, if there was one, into the books."""
         if "evaluation" not in info:
             return
-        score, seconds = float(info["evaluation"]["score"]), self._clock() - started
         inner: Any = self.unwrapped
-        candidate, evaluation = inner.candidate, inner.evaluation
-        key = (self._identity(candidate, inner.evaluator.by_walk), inner.fidelity)
+        evaluation = inner.evaluation
+        entry = self._begin(inner.candidate, episode, inner.fidelity)
+        if evaluation.outcome is Outcome.PENDING:
+            self.waiting += 1
+            inner.evaluator.then(partial(self._settle, entry))
+            return
+        found = evaluation.seconds - (self._clock() - started)
+        self._finish(entry, evaluation, float(info["evaluation"]["score"]), found)
+        if "simulated_seconds" in evaluation.metrics:
+            info["simulated_clock"] = self.simulated_seconds
+
+    def _settle(self, entry: _Entry, evaluation: Evaluation, seconds: float) -> None:
+        """Enter what was pending; `seconds` is the time that its evaluation took just now."""
+        inner: Any = self.unwrapped
+        self.waiting -= 1
+        found = evaluation.seconds / inner.evaluator.slots - seconds
+        self._finish(entry, evaluation, float(inner.objective.score(evaluation)), found)
+
+    def _begin(self, candidate: Candidate, episode: int, fidelity: int) -> _Entry:
+        """Count a network; what comes out of it need not be known yet."""
+        inner: Any = self.unwrapped
+        key = (self._identity(candidate, inner.evaluator.by_walk), fidelity)
         new = key not in self._keys
-        self._charge_epochs(key, evaluation.epochs)
-        if new or self.limits.charge_repeats:
-            self.simulated_seconds += evaluation.metrics.get("simulated_seconds", 0.0)
         if new:
             self._keys.add(key)
             self.evaluations += 1
             self._last_new_episode = self.episodes
-            self._found_seconds += max(0.0, evaluation.seconds - seconds)
         else:
             self.repeats += 1
-        if "simulated_seconds" in evaluation.metrics:
-            info["simulated_clock"] = self.simulated_seconds
-        clocks = self.seconds, self.simulated_seconds
-        counts = self.evaluations, self.epochs
-        trial = Trial(episode, self.charged, new, candidate, evaluation, score, *clocks, *counts)
+        return _Entry(candidate, key, episode, fidelity, new, self.charged, self.evaluations)
+
+    def _finish(self, entry: _Entry, evaluation: Evaluation, score: float, found: float) -> None:
+        """Enter what came out of a network; `found` are seconds that it took when it was made."""
+        if entry.new or self.limits.charge_repeats:
+            self.simulated_seconds += evaluation.metrics.get("simulated_seconds", 0.0)
+        if entry.new:
+            self._found_seconds += max(0.0, found)
+        self._charge_epochs(entry.key, evaluation.epochs)
+        trial = Trial(
+            entry.episode,
+            entry.charged,
+            entry.new,
+            entry.candidate,
+            evaluation,
+            score,
+            self.seconds,
+            self.simulated_seconds,
+            entry.distinct,
+            self.epochs,
+        )
         self.trials.append(trial)
-        if self._counts(inner) and (self.best is None or score > self.best.score):
+        if self._counts(entry.fidelity) and (self.best is None or score > self.best.score):
             self.best = trial
 
     def _charge_epochs(self, key: Any, epochs: int) -> None:
@@ -238,11 +321,12 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.epochs += max(0, epochs - paid)
         self._epochs[key] = max(epochs, paid)
 
-    def _counts(self, inner: Any) -> bool:
-        """Return whether the last evaluation may be the best one."""
+    def _counts(self, fidelity: int) -> bool:
+        """Return whether an evaluation at this fidelity that ends now may be the best one."""
+        inner: Any = self.unwrapped
         latest = self.limits.simulated_seconds
         in_time = latest is None or self.simulated_seconds <= latest
-        return in_time and inner.fidelity == inner.budget.epochs
+        return bool(in_time and fidelity == inner.budget.epochs)
 
     def _identity(self, candidate: Candidate, by_walk: bool) -> Any:
         """Return what makes two networks the same to this search."""
