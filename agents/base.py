@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
 import gymnasium
+from stable_baselines3.common.vec_env import VecEnv
 
 from agents.hyperparameters import hyperparameters
 from nas_env.errors import IncompatibleError
@@ -23,7 +24,7 @@ class Agent(Protocol):
     observation: ClassVar[str]
 
     @classmethod
-    def create(cls, env: gymnasium.Env[Any, Any], seed: int, device: str, **settings: Any) -> Self:
+    def create(cls, env: Any, seed: int, device: str, **settings: Any) -> Self:
         """Return an agent for an environment."""
 
     def learn(
@@ -63,7 +64,7 @@ def settings_of(name: str, env_id: str, given: Mapping[str, Any]) -> dict[str, A
 
 def make_agent(
     name: str,
-    env: gymnasium.Env[Any, Any],
+    env: gymnasium.Env[Any, Any] | VecEnv,
     seed: int = 0,
     device: str = "cpu",
     **settings: Any,
@@ -72,7 +73,8 @@ def make_agent(
 
     Args:
         name: A name in `AGENTS`.
-        env: The environment; its `spec.id` selects the hyper-parameters.
+        env: The environment, or for agents of Stable-Baselines3 a vector of them; its `spec.id`
+            selects the hyper-parameters.
         seed: Seed of the agent's own randomness and of the environment's.
         device: Device of a neural agent; these networks are small, so "cpu" is fastest.
         settings: Hyper-parameters that take the place of the stored ones. Also "deferred": whether
@@ -83,7 +85,7 @@ def make_agent(
         UnknownNameError: No such agent.
         IncompatibleError: Scoring is to be deferred and cannot be.
     """
-    values = settings_of(name, env.spec.id if env.spec else "default", settings)
+    values = settings_of(name, _env_id(env), settings)
     deferred = values.pop("deferred", None)
     agent = AGENTS.get(name).create(env, seed, device, **values)
     if deferred is not None:
@@ -98,3 +100,9 @@ def _set_deferred(name: str, agent: Agent, deferred: bool) -> None:
         agent.deferred = deferred
     if deferred and (reason := why_not(agent)) is not None:
         raise IncompatibleError(f"Scoring cannot be deferred for {name!r}: {reason}")
+
+
+def _env_id(env: gymnasium.Env[Any, Any] | VecEnv) -> str:
+    """Return the id that an environment, or the first lane of a vector, was made by."""
+    spec = env.get_attr("spec", 0)[0] if isinstance(env, VecEnv) else env.spec
+    return spec.id if spec else "default"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -15,7 +16,8 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from agents.limits import share_used
-from nas_env.errors import InvalidDataError
+from nas_env.errors import IncompatibleError, InvalidDataError
+from nas_env.tables.base import DAMAGES
 
 
 class Step(NamedTuple):
@@ -35,11 +37,21 @@ class EpisodicAgent(ABC):
     Args:
         env: One environment whose `info` has an "action_mask".
         seed: Seed of the agent; the environment is reset with it once.
+
+    Raises:
+        IncompatibleError: It is a vector of environments.
     """
 
     observation: ClassVar[str] = "state"
 
     def __init__(self, env: gymnasium.Env[Any, Any], seed: int = 0) -> None:
+        given: Any = env
+        if isinstance(given, VecEnv | gymnasium.vector.VectorEnv):
+            raise IncompatibleError(
+                f"Agent {type(self).__name__} plays one environment, but was given "
+                f"{given.num_envs} lanes. Make one by gymnasium.make, or use an agent of "
+                "Stable-Baselines3, such as ppo."
+            )
         self.env = env
         self.seed = seed
         self.rng = np.random.default_rng(seed)
@@ -137,12 +149,15 @@ class EpisodicAgent(ABC):
         try:
             with np.load(_npz(path), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-            settings = json.loads(str(arrays.pop("settings")))
-        except (OSError, ValueError, KeyError) as error:
+            saved = json.loads(str(arrays.pop("settings")))
+            settings = {name: value for name, value in saved.items() if name != "rng"}
+            inspect.signature(cls).bind(env, **settings)  # a TypeError for another agent's
+            rng = saved["rng"]
+        except DAMAGES as error:
             raise InvalidDataError(
-                f"{_npz(path)}: not an agent that was saved ({error}). Give a path that save wrote."
+                f"{_npz(path)}: not a {cls.__name__} that was saved ({error}). Give a path that "
+                "its save wrote."
             ) from None
-        rng = settings.pop("rng")
         agent = cls(env, **settings)
         agent.rng.bit_generator.state = rng
         agent.restore(arrays)
@@ -209,4 +224,5 @@ def _listed(
 
 
 def _npz(path: str | Path) -> Path:
-    return Path(path).with_suffix(".npz")
+    path = Path(path)
+    return path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")

@@ -2,7 +2,8 @@
 
 Actions are sampled while learning, never the likeliest taken; the log-probability is that of the
 action taken; an episode's return is the plain sum of its rewards; the baseline of an episode is
-made from the returns before it alone, so that the gradient stays unbiased.
+made from the returns before it alone, so that the gradient stays unbiased. Normalised advantages
+are not unbiased: the root mean square that divides them holds the present one too, which bounds it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.episodic import EpisodicAgent, Step
+from nas_env.architecture import is_count
 from nas_env.errors import InvalidSettingError
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
@@ -118,12 +120,15 @@ class PolicyGradient(EpisodicAgent):
         batch_size: int = 1,
     ) -> None:
         super().__init__(env, seed)
-        if not learning_rate > 0:
-            raise InvalidSettingError(f"Setting learning_rate must be > 0, but is {learning_rate}.")
-        if not 0 <= momentum < 1:
-            raise InvalidSettingError(f"Setting momentum must be in [0, 1), but is {momentum}.")
-        if batch_size < 1:
-            raise InvalidSettingError(f"Setting batch_size must be >= 1, but is {batch_size}.")
+        for name, value, holds, rule in (
+            ("learning_rate", learning_rate, learning_rate > 0, "> 0"),
+            ("momentum", momentum, 0 <= momentum < 1, "in [0, 1)"),
+            ("entropy", entropy, entropy >= 0, ">= 0"),
+            ("reward_power", reward_power, reward_power > 0, "> 0"),
+            ("batch_size", batch_size, is_count(batch_size), "an integer >= 1"),
+        ):
+            if not holds:
+                raise InvalidSettingError(f"Setting {name} must be {rule}, but is {value}.")
         self.learning_rate, self.momentum, self.normalise = learning_rate, momentum, normalise
         self.entropy, self.reward_scale, self.reward_power = entropy, reward_scale, reward_power
         self.batch_size = batch_size

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from agents.base import AGENTS
 from agents.episodic import EpisodicAgent, Step, random_legal
+from nas_env.architecture import is_count
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.registry import unknown_name
 
@@ -86,16 +87,18 @@ class QLearning(EpisodicAgent):
                 f"Q-learning needs a Discrete observation, but it is {env.observation_space}. "
                 "Make the environment with observation='state' (or 'loss-bins' to edit)."
             )
-        if not 0 < learning_rate <= 1 or replay < 0 or not schedule:
+        rates = 0 < learning_rate <= 1 and 0 <= discount <= 1
+        if not rates or not (replay == 0 or is_count(replay)):
             raise InvalidSettingError(
-                "Q-learning needs learning_rate in (0, 1], replay >= 0 and a schedule, but has "
-                f"learning_rate={learning_rate}, replay={replay}, schedule={schedule}."
+                "Q-learning needs learning_rate in (0, 1], discount in [0, 1] and replay an "
+                f"integer >= 0, but has learning_rate={learning_rate}, discount={discount}, "
+                f"replay={replay}."
             )
         self.learning_rate = learning_rate
         self.discount = discount
         self.initial_value = _initial_value(env, initial_value)
         self.replay = replay
-        self.schedule = [(float(epsilon), float(weight)) for epsilon, weight in schedule]
+        self.schedule = _schedule(schedule)
         total = sum(weight for _, weight in self.schedule)
         self._ends = list(accumulate(weight / total for _, weight in self.schedule))
         self.bins = bins
@@ -201,6 +204,21 @@ class QLearning(EpisodicAgent):
             step = Step(state, action, float(reward), after, mask, bool(done))
             self.memory[episode].append(step)
         self._backward = [self._plain(steps) for steps in self.memory]
+
+
+def _schedule(given: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
+    try:
+        pairs = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        pairs = np.empty(0)
+    if pairs.ndim == 2 and pairs.shape[1] == 2 and len(pairs):
+        epsilons, weights = pairs.T
+        if (epsilons >= 0).all() and (epsilons <= 1).all() and (weights > 0).all():
+            return list(zip(epsilons.tolist(), weights.tolist(), strict=True))
+    raise InvalidSettingError(
+        "Setting schedule must be pairs of an epsilon in [0, 1] and a weight > 0, but is "
+        f"{given}. For example [[1.0, 3], [0.1, 7]]."
+    )
 
 
 def _initial_value(env: gymnasium.Env[Any, Any], value: float | str) -> float:

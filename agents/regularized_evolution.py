@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from agents.base import AGENTS
 from agents.walks import WalkAgent
+from nas_env.architecture import is_count
 from nas_env.errors import InvalidSettingError
 from nas_env.spaces import Walk
 
@@ -49,8 +50,8 @@ class RegularizedEvolution(WalkAgent):
     ) -> None:
         super().__init__(env, seed)
         for name, size in (("population_size", population_size), ("sample_size", sample_size)):
-            if size < 1:
-                raise InvalidSettingError(f"Setting {name} must be >= 1, but is {size}.")
+            if not is_count(size):
+                raise InvalidSettingError(f"Setting {name} must be an integer >= 1, but is {size}.")
         self.population_size, self.sample_size = population_size, sample_size
         self.population: deque[tuple[Walk, float]] = deque(maxlen=population_size)
 

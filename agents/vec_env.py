@@ -102,6 +102,8 @@ class NASVecEnv(VecEnv):
             AttributeError: A single environment has no such attribute.
         """
         lanes = self._lanes(indices)
+        if attr_name == "spec":
+            return [self.envs.spec] * len(lanes)
         if attr_name == "state":
             return [self.envs.state(lane) for lane in lanes]
         if attr_name == "action_masks":

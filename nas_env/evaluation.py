@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
+
 from nas_env.architecture import canonical_json, is_count
 from nas_env.errors import InvalidSettingError
 
@@ -16,7 +18,7 @@ class Outcome(StrEnum):
     """How an evaluation ended; everything but OK has the objective's failure score."""
 
     OK = "ok"
-    DIVERGED = "diverged"  # the loss became NaN or infinite
+    DIVERGED = "diverged"  # the loss became NaN, infinite or very large
     OUT_OF_MEMORY = "out_of_memory"
     TOO_LARGE = "too_large"  # predicted memory over the limit; nothing was built
     TIMEOUT = "timeout"
@@ -49,9 +51,11 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("epochs", "horizon"):
             value = getattr(self, name)
+            if isinstance(value, np.integer):
+                object.__setattr__(self, name, value := int(value))
             if not (is_count(value) or (name == "horizon" and value is None)):
                 raise InvalidSettingError(
-                    f"Budget setting {name} must be an integer >= 1, but is {value}."
+                    f"Budget setting {name} must be an integer >= 1, but is {value!r}."
                 )
         for name in ("max_seconds", "max_memory_mb"):
             value = getattr(self, name)
@@ -109,7 +113,7 @@ class Evaluation:
         curve: One mapping of metrics per epoch; of a failure, those before it failed.
         epochs: Epochs that were trained, from the first on, also where training was continued.
         seconds: Wall-clock seconds that it took when it was computed, from the first epoch on.
-        message: Why it failed, empty when it did not.
+        message: Why it failed; of a network that did not, what was out of the ordinary, or empty.
     """
 
     outcome: Outcome

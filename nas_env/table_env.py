@@ -20,7 +20,8 @@ from nas_env.vector import vector_form
 
 FIXED = ("table", "settings")  # not for whoever makes an environment
 ENVIRONMENT = ("mdp", "observation", "illegal", "start", "render_mode")  # passed on to NASEnv
-USELESS = ("space", "task", "data", "store", "device", "precision")  # where networks are looked up
+# Where networks are looked up:
+USELESS = ("space", "task", "data", "store", "device", "precision", "workers")
 
 
 def make_table_env(
@@ -219,6 +220,6 @@ def _budget(usual: int, fidelity: int | None, budget: Budget | Mapping[str, Any]
         raise InvalidSettingError(
             f"Both fidelity={fidelity} and a budget were given. Give one of them."
         )
-    if isinstance(budget, Budget):
-        return budget
-    return make_budget({"epochs": usual, **(budget or {})}).at_fidelity(fidelity)
+    if isinstance(budget, Mapping | None):
+        budget = {"epochs": usual, **(budget or {})}
+    return make_budget(budget).at_fidelity(fidelity)

@@ -13,6 +13,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from nas_env import registry
+from nas_env.architecture import is_count
 from nas_env.env import NASEnv
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget
@@ -103,9 +104,7 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         make: Callable[..., NASEnv] = NASEnv,
         **settings: Any,
     ) -> None:
-        if num_envs < 1:
-            raise InvalidSettingError(f"Argument num_envs must be >= 1, but is {num_envs}.")
-        self.num_envs = num_envs
+        self.num_envs = num_envs = checked_count(num_envs)
         self.autoreset_mode = checked_mode(autoreset_mode)
         self.template = env = make(**settings)
         self.metadata = {**env.metadata, "autoreset_mode": self.autoreset_mode}
@@ -167,18 +166,19 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
 
         Raises:
             gymnasium.error.ResetNeeded: Before the first reset.
-            InvalidSettingError: There is not one action for each lane.
+            InvalidSettingError: There is not one integer for each lane.
             IllegalDecisionError: An action is illegal and the environment was told to raise; no
                 lane was stepped.
         """
         if not self._begun:
             raise gymnasium.error.ResetNeeded("There are no states yet. Call reset() first.")
-        actions = np.asarray(actions).astype(np.int64, copy=False)
-        if actions.shape != (self.num_envs,):
+        actions = np.asarray(actions)
+        if actions.shape != (self.num_envs,) or actions.dtype.kind not in "iu":
             raise InvalidSettingError(
-                f"Actions of shape {actions.shape} do not fit {self.num_envs} lanes. Give one "
-                f"integer for each: shape ({self.num_envs},)."
+                f"Actions of shape {actions.shape} and type {actions.dtype} do not fit "
+                f"{self.num_envs} lanes. Give one integer for each: shape ({self.num_envs},)."
             )
+        actions = actions.astype(np.int64, copy=False)
         observations, rewards, terminated, truncated, turn = self.lanes.step(actions)
         return observations, rewards, terminated, truncated, LaneInfos(self, turn)
 
@@ -201,6 +201,10 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
             self.template.state = self.state(lane)
             frames.append(self.template.render())
         return tuple(frames)
+
+    def close_extras(self, **_: Any) -> None:
+        """Let go of what the evaluator holds, such as worker processes."""
+        self.template.close()
 
     @property
     def evaluator(self) -> Evaluator:
@@ -233,17 +237,18 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         """Return one seed for each lane, each of them one that Gymnasium takes."""
         if seed is None:
             return [None] * self.num_envs
-        if isinstance(seed, int):
-            seeding.np_random(seed)  # refuses a negative one
-            return [seed + lane for lane in range(self.num_envs)]
-        if len(seed) != self.num_envs:
+        if isinstance(seed, int | np.integer):
+            seeding.np_random(int(seed))  # refuses a negative one
+            return [int(seed) + lane for lane in range(self.num_envs)]
+        if not isinstance(seed, Sequence | np.ndarray) or len(seed) != self.num_envs:
             raise InvalidSettingError(
-                f"{len(seed)} seeds do not fit {self.num_envs} lanes. Give one for each, or one "
-                "integer for all."
+                f"Seed {seed!r} does not fit {self.num_envs} lanes. Give a list of one for each, "
+                "or one integer for all."
             )
-        for own in seed:
+        seeds = [int(own) if isinstance(own, np.integer) else own for own in seed]
+        for own in seeds:
             seeding.np_random(own)
-        return list(seed)
+        return seeds
 
     def _drawn(self, seeds: Sequence[int | None]) -> Budgets:
         """Return the budgets of the lanes' episodes; a seeded lane draws its training seed."""
@@ -257,6 +262,16 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
                 drawn[lane] = draw_training_seed(self._rngs[lane])
         self._budgets = Budgets(base, drawn)
         return self._budgets
+
+
+def checked_count(given: int | np.integer[Any]) -> int:
+    """Return the number of lanes, or refuse what is none."""
+    num_envs = int(given) if isinstance(given, np.integer) else given
+    if not is_count(num_envs):
+        raise InvalidSettingError(
+            f"Argument num_envs must be an integer >= 1, but is {num_envs!r}."
+        )
+    return num_envs
 
 
 def checked_mode(mode: str | AutoresetMode) -> AutoresetMode:

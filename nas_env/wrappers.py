@@ -14,7 +14,7 @@ from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Evaluation, Outcome
 
-LIMITS = ("evaluations", "seconds", "simulated_seconds", "episodes")
+LIMITS = ("evaluations", "seconds", "simulated_seconds", "episodes", "epochs")
 STAGNATION = 10  # a search stops after this many times its limit in episodes without a new network
 
 
@@ -32,6 +32,9 @@ class Limits:
         charge_repeats: Whether evaluating a network again costs as much as the first time.
         charge_isomorphs: Whether another walk to the same network costs, where a table has an entry
             for each walk. If not, it is a repeat: `charge_repeats=True` wins and charges it.
+        epochs: Epochs of all evaluations: one that was stopped costs those that it had, one found
+            in the store what it cost then, and one that had more epochs this time the difference.
+            The last evaluation may go over it.
 
     Raises:
         InvalidSettingError: Nothing is limited, or a limit is not positive.
@@ -44,6 +47,7 @@ class Limits:
     episodes: int | None = None
     charge_repeats: bool = False
     charge_isomorphs: bool = True
+    epochs: int | None = None
 
     def __post_init__(self) -> None:
         if all(getattr(self, name) is None for name in LIMITS):
@@ -70,6 +74,7 @@ class Trial:
         seconds: Charged seconds of the search so far.
         simulated_seconds: Simulated seconds of the search so far, 0 where nothing is simulated.
         distinct: Networks new to this search so far, this one included.
+        epochs: Charged epochs of the search so far.
     """
 
     episode: int
@@ -81,6 +86,7 @@ class Trial:
     seconds: float
     simulated_seconds: float = 0.0
     distinct: int = 0
+    epochs: int = 0
 
     @property
     def walk(self) -> tuple[int, ...]:
@@ -130,13 +136,14 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.limits = limits
         self.trials: list[Trial] = []
         self.best: Trial | None = None
-        self.evaluations = self.repeats = self.episodes = 0
+        self.evaluations = self.repeats = self.episodes = self.epochs = 0
         self.actions = self.illegal_actions = 0
         self._clock = clock
         self._started = clock()
         self._found_seconds = 0.0  # what evaluations found in the store cost when they were made
         self._last_new_episode = 0
         self._keys: set[Any] = set()
+        self._epochs: dict[Any, int] = {}  # charged for each network and fidelity
         self.simulated_seconds = 0.0
         self._entered_seconds = 0.0
         self.waiting = 0  # pending evaluations
@@ -186,6 +193,8 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
             used["simulated_seconds"] = self.simulated_seconds, limits.simulated_seconds
         if limits.episodes is not None:
             used["episodes"] = self.episodes, limits.episodes
+        if limits.epochs is not None:
+            used["epochs"] = self.epochs, limits.epochs
         return used
 
     def reset(self, **arguments: Any) -> tuple[Any, dict[str, Any]]:
@@ -285,6 +294,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def _finish(self, entry: _Entry, evaluation: Evaluation, score: float, found: float) -> None:
         """Enter what came out of a network; `found` are seconds that it took when it was made."""
+        self._charge_epochs(entry.key, evaluation.epochs)
         if entry.new or self.limits.charge_repeats:
             self.simulated_seconds += evaluation.metrics.get("simulated_seconds", 0.0)
         if entry.new:
@@ -299,10 +309,17 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
             self.seconds,
             self.simulated_seconds,
             entry.distinct,
+            self.epochs,
         )
         self.trials.append(trial)
         if self._counts(entry.fidelity) and (self.best is None or score > self.best.score):
             self.best = trial
+
+    def _charge_epochs(self, key: Any, epochs: int) -> None:
+        """Charge the epochs of an evaluation that this search has not paid for yet."""
+        paid = 0 if self.limits.charge_repeats else self._epochs.get(key, 0)
+        self.epochs += max(0, epochs - paid)
+        self._epochs[key] = max(epochs, paid)
 
     def _counts(self, fidelity: int) -> bool:
         """Return whether an evaluation at this fidelity that ends now may be the best one."""

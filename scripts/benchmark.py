@@ -121,6 +121,8 @@ def plan_of(options: Options) -> Plan:
     distinct(envs, "envs")
     for env in envs:
         check_env(env, options.simulated_seconds)
+    for agent in agents:
+        check_agent(agent, envs[0])
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     command = f"python scripts/benchmark.py {' '.join(sys.argv[1:])}"
     plan = Plan(
@@ -149,6 +151,22 @@ def check_env(env: EnvSpec, simulated_seconds: float | None) -> None:
             f"Option --simulated-seconds limits nothing on {env.label}: its networks have no "
             "training times. Leave out the one or the other."
         )
+
+
+def check_agent(agent: AgentSpec, env: EnvSpec) -> None:
+    """Refuse settings that a registered agent does not take; a stranger's is made by its runs only.
+
+    Raises:
+        InvalidSettingError: It has no such setting, or one is out of its range.
+    """
+    if agent.imported:
+        return
+    try:
+        agent.make(env.make(agent.observation(env)), 0)
+    except TypeError as error:
+        raise InvalidSettingError(
+            f"Agent {agent.label!r} cannot be made with its settings ({error}). Correct them."
+        ) from None
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from agents.benchmark.folder import BenchmarkFolder, Plan
 from agents.benchmark.protocol import AGENTS, ENV, protocol_page, protocol_results
 from agents.benchmark.results import incumbents, read_results, write_results
 from agents.benchmark.runner import run_plan
-from agents.benchmark.specs import AgentSpec, EnvSpec
+from agents.benchmark.specs import AgentSpec, EnvSpec, distinct
 from nas_env.errors import InvalidSettingError, NASError
 
 ROOT = Path(__file__).parents[1]
@@ -54,8 +54,11 @@ def run(options: Options) -> int:
     """Run what is missing and write the page."""
     for name in ("seeds", "processes"):
         if getattr(options, name) < 1:
-            raise InvalidSettingError(f"Option --{name} must be >= 1.")
+            raise InvalidSettingError(
+                f"Option --{name} must be >= 1, but is {getattr(options, name)}."
+            )
     agents = tuple(AgentSpec.parse(text) for text in options.agents)
+    distinct(agents, "agents")
     command = " ".join(["python scripts/nb201_protocol.py", *sys.argv[1:]])
     plan = Plan(
         agents,

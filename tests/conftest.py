@@ -6,9 +6,12 @@ so whatever registers itself is under contract without a line here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import gymnasium as gym
@@ -172,3 +175,12 @@ def spec_for() -> Callable[[SearchSpace], TaskSpec]:
         return TaskSpec("probe", 1, space.modality, space.input_shape, 10)
 
     return spec
+
+
+@pytest.fixture(scope="module")
+def faults() -> Iterator[ModuleType]:
+    """Return tests/evaluators/faults.py, with its layer registered for the tests of one file."""
+    yield importlib.import_module("faults")
+    del sys.modules["faults"]
+    del LAYERS._entries["fault"]
+    LAYERS._modules.discard("faults")

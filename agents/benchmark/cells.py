@@ -101,12 +101,20 @@ def play(cell: Cell, limits: Limits) -> tuple[list[Row], str]:
 
 
 def made(cell: Cell) -> gymnasium.Env[Any, Any]:
-    """Return the environment of a cell; one process makes each only once, then seeds it anew."""
+    """Return the environment of a cell.
+
+    One process makes each only once, then seeds it anew; but where a store remembers networks, from
+    the best of which an episode may begin, every cell has an environment of its own.
+    """
     observation = cell.agent.observation(cell.env)
     key = json.dumps([cell.env.to_json(), observation])
-    if key not in MADE:
-        MADE[key] = cell.env.make(observation)
-    return MADE[key]
+    if key in MADE:
+        return MADE[key]
+    env = cell.env.make(observation)
+    inner: Any = env.unwrapped
+    if inner.evaluator.free:
+        MADE[key] = env
+    return env
 
 
 def most_steps(env: Any, limits: Limits) -> int:

@@ -61,14 +61,16 @@ def draw_curves(runs: Runs, env: str, repeats: int = REPEATS) -> Figure:
 def draw_profiles(runs: Runs, repeats: int = REPEATS) -> Figure | None:
     """Draw the share of runs whose final regret of the report is at most so many points.
 
-    One panel for each environment that has regrets, and one for all together; None: none has.
+    One panel for each environment that has regrets, and one for all together where an agent was
+    run on all; None: no environment has regrets.
     """
     from matplotlib.figure import Figure
 
     envs = [env for env in runs.envs if runs.known(env, "regret_report")]
     if not envs:
         return None
-    panels = [*([env] for env in envs), *([envs] if len(envs) > 1 else [])]
+    everywhere = any(all(runs.of(agent, env) for env in envs) for agent in runs.agents)
+    panels = [*([env] for env in envs), *([envs] if len(envs) > 1 and everywhere else [])]
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(4.2 * columns, 3.4 * rows), layout="constrained")

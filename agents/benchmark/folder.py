@@ -118,10 +118,10 @@ class BenchmarkFolder:
         for name, value in plan.fixed().items():
             self._same(name.replace("_", "-"), data[name], value)
         for env in plan.envs:
-            entry = data["envs"].setdefault(env.label, env.to_json())
+            entry = self._entry(data["envs"], env, f"*/{_name(env.label)}/*.parquet")
             self._same(f"envs {env.label}", entry, env.to_json())
         for agent in plan.agents:
-            entry = data["agents"].setdefault(agent.label, agent.to_json())
+            entry = self._entry(data["agents"], agent, f"{_name(agent.label)}/*/*.parquet")
             for part, value in agent.to_json(plan.envs).items():
                 self._enter(f"agents {agent.label}", entry, part, value)
         entry = {"command": plan.command, "seeds": [*plan.seeds], "versions": versions}
@@ -137,6 +137,12 @@ class BenchmarkFolder:
         data["commands"][-1]["seconds"] += round(seconds)
         self._write("settings.json", json.dumps(data, indent=1))
 
+    def _entry(self, entries: dict[str, Any], spec: AgentSpec | EnvSpec, finished: str) -> Any:
+        """Return the entry of a label; a fresh one where none of its runs is finished."""
+        if spec.label not in entries or not any((self.path / "cells").glob(finished)):
+            entries[spec.label] = spec.to_json()
+        return entries[spec.label]
+
     def _enter(self, option: str, entry: dict[str, Any], part: str, value: Any) -> None:
         """Enter a part of an agent's settings; hyper-parameters grow with the environments."""
         if part == "stored":
@@ -147,7 +153,7 @@ class BenchmarkFolder:
             self._same(option, entry[part], value)
 
     def _same(self, option: str, known: Any, value: Any) -> None:
-        if json.dumps(known) != json.dumps(value):
+        if json.dumps(known, sort_keys=True) != json.dumps(value, sort_keys=True):
             raise InvalidSettingError(
                 f"The benchmark in {self.path} was begun with --{option} = {known}, not {value}. "
                 "Give the same, or another --output, or another label."

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from agents.benchmark.compare import ENOUGH, Comparison, Rival, rivals
+from agents.benchmark.compare import ENOUGH, RIVALS, Comparison, Rival, rivals
 from agents.benchmark.figures import draw_curves, draw_profiles, save_svg
 from agents.benchmark.runs import Runs
 from agents.benchmark.statistics import REPEATS, Interval, ToOptimum, iqm
@@ -20,6 +20,11 @@ from nas_env.errors import InvalidDataError
 
 TITLE = "Leaderboard"
 BY = ("query", "trial")
+SETTINGS = (
+    "Agents and their settings. Where `agents/hyperparameters.toml` names docs/sweep.md as source, "
+    "they were searched for, on made-up landscapes of the shapes of NAS-Bench-201 and "
+    "NAS-Bench-Macro; all others are a paper's, a library's or chosen before a table was looked at:"
+)
 
 
 def write_page(
@@ -89,6 +94,8 @@ class Leaderboard:
         self.compare = Comparison(runs, repeats)
         self.middle = cache(self._middle)
         self.rivals: list[Rival] = rivals(runs, settings["agents"])
+        words = RIVALS["random"]
+        self.random = next((rival.label for rival in self.rivals if rival.words == words), "")
 
     def markdown(self, pictures: dict[str, str]) -> str:
         """Return the page; `pictures` are paths of the figures by environment, and "profiles"."""
@@ -108,7 +115,9 @@ class Leaderboard:
                 f"A run ends after {limit} {self._counted()}, after "
                 f"{10 * limit} episodes, or when the best reward of the table is found. The best "
                 "network of a run is the one with the highest reward so far, the first of equals; "
-                "its *report* is what papers print. Agents that begin at random begin with the "
+                "its *report* is what papers print. A network that is trained for fewer epochs "
+                "than the environment's own costs a query like any other and is not ranked. Where "
+                "decisions are appended, random search, local search and evolution begin with the "
                 "same network under one seed. *Regret*: how far a number is below the best of its "
                 "own column, in points (hundredths). IQM: interquartile mean over runs; "
                 "brackets: 95 % intervals of a stratified bootstrap with "
@@ -186,9 +195,7 @@ class Leaderboard:
 
     def _against(self, env: str) -> list[str]:
         """Return by what agents are compared with random search on an environment."""
-        if "random" not in [rival.words.split()[0] for rival in self.rivals]:
-            return []
-        if not self.runs.of(self.rivals[0].label, env):
+        if not self.runs.of(self.random, env):
             return []
         return ["score", "report"] if self.runs.known(env, "report") else ["score"]
 
@@ -241,16 +248,13 @@ class Leaderboard:
         return f"{values.mean():.2f}{spread}"
 
     def _better(self, agent: str, env: str, name: str) -> str:
-        rival = self.rivals[0].label
-        if agent == rival:
+        if agent == self.random:
             return ""
-        found = self.compare.improvement(agent, rival, env, name)
+        found = self.compare.improvement(agent, self.random, env, name)
         return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
     def _made(self) -> str:
-        return "\n".join(
-            [*made(self.settings), "", "Agents and their settings:", "", *self._agents()]
-        )
+        return "\n".join([*made(self.settings), "", SETTINGS, "", *self._agents()])
 
     def _agents(self) -> list[str]:
         """Return one line on each agent's settings, and on each environment's."""
@@ -275,7 +279,8 @@ def made(settings: dict[str, Any]) -> list[str]:
     for entry in settings["commands"]:
         seeds = entry["seeds"]
         versions = ", ".join(f"{k} {v}" for k, v in entry["versions"].items())
-        time = f"{entry['seconds'] / 60:,.1f} minutes"
+        seconds = entry["seconds"]
+        time = f"{seconds / 60:,.1f} minutes" if seconds else "stopped before its end"
         lines.append(f"- `{entry['command']}`: seeds {seeds[0]} to {seeds[-1]}, {time}; {versions}")
     return lines
 

@@ -30,6 +30,7 @@ SCHEMA = pa.schema(
         *((name, pa.float64()) for name in NUMBERS),
     ]
 )
+NEEDED = ("limit", "agents", "envs", "commands")  # of the settings
 ROWS_AT_ONCE = 200_000
 
 
@@ -195,7 +196,10 @@ def read_results(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     check_name(path)
     try:
         table, text = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
-        return with_trials(table), json.loads(text)
+        settings = json.loads(text)
+        if missing := [name for name in NEEDED if name not in settings]:
+            raise ValueError(f"its settings lack {' and '.join(missing)}")
+        return with_trials(table), settings
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise InvalidDataError(
             f"{path}: not a file of results ({error}). Give a file that scripts/benchmark.py "

@@ -92,10 +92,10 @@ class Tabular(Evaluator):
                 "Make an environment of a table, such as NASBench201-v0."
             )
         self.task, self.table = task, task.table
-        self.reward, self.report = reward, report or self.table.report
-        names = [self.report, *([reward] if reward else self.table.rewards.values())]
+        self.reward, self.report = reward, self.table.report if report is None else report
+        names = [self.report, *(self.table.rewards.values() if reward is None else [reward])]
         runs = [shape[1] for name in names if len(shape := self.table.column(name).shape) == 2]
-        self.run = _checked_run(self.table.run if run is None else run, max(runs, default=1))
+        self.run = self.table.run if run is None else _checked_run(run, max(runs, default=1))
         self.draws = self.run == RANDOM and bool(runs)
         self.hardware = _hardware(self.table, hardware)
         self.max_params = max_params
@@ -307,7 +307,14 @@ def _of_other_runs(values: Numbers, run: NDArray[np.int64]) -> Numbers:
 def _checked_run(run: int | str | np.integer[Any], runs: int) -> int | str:
     if isinstance(run, np.integer):
         run = int(run)
-    if run in (MEAN, RANDOM) or (type(run) is int and 1 <= run <= max(runs, 1)):
+    if runs == 1:
+        raise InvalidSettingError(
+            f"Run {run!r} chooses among several trainings of a network, but the columns hold one "
+            "number each. Leave it out."
+        )
+    if any(
+        type(run) is type(known) and run == known for known in (*range(1, runs + 1), MEAN, RANDOM)
+    ):
         return run
     raise InvalidSettingError(
         f"Run {run!r} is not in the table. Use {', '.join(map(str, range(1, runs + 1)))}, "

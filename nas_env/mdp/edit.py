@@ -202,7 +202,8 @@ class Edit(MDP):
     def label(self, action: int) -> str:
         """Return the edit, and the layer it touches where that is part of the action."""
         edit, position = self.actions[action]
-        return edit if self.drawn or edit in (ADD_END, STOP) else f"{edit}, layer {position + 1}"
+        words = self.space.edit_rules.words(edit)
+        return words if self.drawn or edit in (ADD_END, STOP) else f"{words}, layer {position + 1}"
 
     def reward_bounds(self, low: float, high: float) -> tuple[float, float]:
         """Return the least and greatest reward for scores in [low, high]."""

@@ -58,7 +58,10 @@ class ProductSpace(SearchSpace):
         options = [Option(x, {"operation": (x, order)}) for order, x in enumerate(operations)]
         legal = tuple(range(len(operations)))
         self._choices = [Choice(position, legal, tuple(options)) for position in positions]
-        self.feature_names = ("depth", *(f"share of {x}" for x in operations))
+        self.feature_names = (
+            "depth",
+            *(f"{position}: {operation}" for position in positions for operation in operations),
+        )
 
     @abstractmethod
     def prices(self) -> list[list[int]]:
@@ -89,9 +92,11 @@ class ProductSpace(SearchSpace):
         return len(cast(Walk, state))
 
     def features(self, state: Hashable) -> tuple[float, ...]:
-        """Return the share of positions decided, and of those that hold each operation."""
-        walk, length = cast(Walk, state), self.max_length
-        return len(walk) / length, *(walk.count(d) / length for d in range(self.num_decisions))
+        """Return the share of positions decided, and the operation at each of them one-hot."""
+        walk, blank = cast(Walk, state), (-1,) * self.max_length
+        decided = (*walk, *blank)[: self.max_length]
+        held = (float(d == x) for x in decided for d in range(self.num_decisions))
+        return len(walk) / self.max_length, *held
 
     @cached_property
     def _prices(self) -> list[list[int]]:

@@ -295,6 +295,10 @@ class SearchSpace(ABC):
         """
         if self.max_params is None:
             return
+        if isinstance(self.max_params, bool) or not isinstance(self.max_params, int | np.integer):
+            raise InvalidSettingError(
+                f"Argument max_params must be an integer, but is {self.max_params!r}."
+            )
         cheapest = self.automaton().cheapest
         if cheapest is None:
             raise InvalidSettingError(

@@ -27,13 +27,14 @@ EDITS = (
     "stop",
 )
 ADD_END, ADD_MIDDLE, REMOVE, WIDEN, NARROW, *CHANGES, STOP = EDITS
+CHANGE_KERNEL = "change kernel"
 WIDTHS = ("channels", "units", "width")
 # Which fields an edit may change; their order says what wider, narrower and the next value are.
 FIELDS = {
     WIDEN: WIDTHS,
     NARROW: WIDTHS,
     "change activation": ("activation",),
-    "change kernel": ("kernel", "operation"),  # in a cell, whose choices are operations
+    CHANGE_KERNEL: ("kernel", "operation"),  # in a cell, whose choices are operations
     "toggle normalisation": ("normalisation", "batch_norm"),
     "toggle dropout": ("dropout",),
 }
@@ -78,6 +79,12 @@ class EditRules:
         self._siblings = [self._find_siblings(d) for d in range(len(kinds))]
         self.max_layers = self._longest()
         self._known: dict[Walk, tuple[Neighbour, ...]] = {}
+
+    def words(self, edit: str) -> str:
+        """Return what an edit is called here: without kernels, operations are changed."""
+        kernels = any("kernel" in fields for fields in self._fields)
+        operations = any("operation" in fields for fields in self._fields)
+        return "change operation" if edit == CHANGE_KERNEL and operations and not kernels else edit
 
     def layers(self, walk: Walk) -> list[Walk]:
         """Return the decisions of each layer of a walk; a final "stop" belongs to none."""

@@ -35,7 +35,6 @@ class TrieSpace(SearchSpace):
     """
 
     modality = "table"
-    feature_names = ("depth",)
     distinct = True
 
     def __init__(
@@ -45,6 +44,7 @@ class TrieSpace(SearchSpace):
         self.num_decisions = len(labels)
         self.max_length = walks.shape[1]
         self.names = tuple(names)
+        self.feature_names = ("depth", *self.names)
         self._options = tuple(Option(x, {"operation": (x, i)}) for i, x in enumerate(labels))
         self._layers = [
             [Layer.of("decision", name=where, value=x) for x in labels] for where in names
@@ -81,8 +81,13 @@ class TrieSpace(SearchSpace):
         return len(cast(Walk, state))
 
     def features(self, state: Hashable) -> tuple[float, ...]:
-        """Return the share of the decisions that are taken."""
-        return (len(cast(Walk, state)) / self.max_length,)
+        """Return the share of the decisions that are taken, and each as a share of the greatest.
+
+        The least decision is 1 / `num_decisions`; 0 is not yet decided.
+        """
+        walk = cast(Walk, state)
+        taken = [(decision + 1) / self.num_decisions for decision in walk]
+        return len(walk) / self.max_length, *taken, *[0.0] * (self.max_length - len(walk))
 
     def assemble(self, walk: Walk) -> Candidate:
         """Return the decisions as a candidate, which no evaluator can build."""
@@ -120,7 +125,6 @@ def _compile(name: str, walks: NDArray[np.int64], num_decisions: int) -> Automat
     node = np.zeros(rows, dtype=np.int64)  # of each row's present prefix
     states: list[Walk] = [()]
     edges: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]] = []
-    ends = np.zeros(rows, dtype=np.int64)
     for depth in range(length):
         going = walks[:, depth] >= 0
         new[1:] |= walks[1:, depth] != walks[:-1, depth]
@@ -129,7 +133,6 @@ def _compile(name: str, walks: NDArray[np.int64], num_decisions: int) -> Automat
         edges.append((node[starts], walks[starts, depth], after[starts]))
         states += map(tuple, walks[starts, : depth + 1].tolist())
         node = np.where(going, after, node)
-        ends[going] = depth + 1
     next_state = np.full((len(states), num_decisions), -1, dtype=np.int32)
     for parents, decisions, children in edges:
         next_state[parents, decisions] = children

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -35,6 +35,9 @@ from nas_env.store.rows import (
 from nas_env.store.schema import EVALUATIONS, KEY, SEARCHES, SETTINGS, TRIALS
 
 PATIENCE = 300.0
+GET = select(EVALUATIONS.c.evaluation).where(
+    and_(*(EVALUATIONS.c[name] == bindparam(name) for name in KEY))
+)
 
 
 class SQLStore(Store):
@@ -56,8 +59,8 @@ class SQLStore(Store):
 
     def get(self, key: EvaluationKey) -> Evaluation | None:
         """Return the evaluation under `key`, or None."""
-        query = select(EVALUATIONS.c.evaluation).where(_under(EVALUATIONS, key))
-        found = self.database.read(lambda connection: connection.execute(query).scalar())
+        values = key._asdict()
+        found = self.database.read(lambda connection: connection.execute(GET, values).scalar())
         return None if found is None else Evaluation.from_json(json.loads(found))
 
     def put(self, record: Record, replace: bool = False) -> None:

@@ -100,8 +100,8 @@ class Table:
         Raises:
             UnknownNameError: No such column; the message lists them.
         """
-        bare = name.removeprefix("-")
-        if bare not in self.columns:
+        bare = name.removeprefix("-") if isinstance(name, str) else name
+        if not isinstance(bare, str) or bare not in self.columns:
             raise unknown_name(f"column of table {self.name!r}", bare, self.columns)
         return -self.columns[bare] if bare != name else self.columns[bare]
 
@@ -130,6 +130,7 @@ class TableTask(Task):
         *,
         device: str = "cpu",
         precision: str = "float32",
+        resume: Mapping[str, Any] | None = None,
     ) -> Iterator[Metrics]:
         """Refuse: there are no data.
 
@@ -228,7 +229,7 @@ def one_of(kind: str, name: str | None, known: Mapping[str, Any] | list[str], de
     """
     if name is None:
         return default
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise unknown_name(kind, name, known)
     return name
 

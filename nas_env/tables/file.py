@@ -48,13 +48,16 @@ def table_of_file(
         UnknownNameError: No such column.
         MissingDependencyError: pyarrow is not installed.
     """
-    path = Path(path)
-    if isinstance(decisions, str) or not decisions or reward is None:
+    shown = reward if report is None else report
+    named = isinstance(path, str | Path) and _are_names(decisions)
+    if not named or not isinstance(reward, str) or not isinstance(shown, str):
         raise InvalidSettingError(
-            f"A table needs decisions and a reward, but has decisions={decisions!r}, "
-            f"reward={reward!r}. Name the file's columns: decisions=[...], reward=NAME."
+            f"A table needs decisions and a reward, but has path={path!r}, "
+            f"decisions={decisions!r}, reward={reward!r}, report={report!r}. Name the file and "
+            "its columns: path=FILE, decisions=[...], reward=NAME."
         )
-    used = [name.removeprefix("-") for name in (reward, report or reward)]
+    path = Path(path)
+    used = [name.removeprefix("-") for name in (reward, shown)]
     _check_names(decisions, used)
     data = _read(path)
     for name in (*decisions, *used):
@@ -68,11 +71,18 @@ def table_of_file(
         walks=walks,
         columns=columns,
         rewards={1: reward},
-        report=report or reward,
+        report=shown,
         make_space=partial(listed, path.stem, walks, labels, tuple(decisions)),
         spec=TaskSpec(path.stem, 1, "table", (), 1),
         accuracies=False,
     )
+
+
+def _are_names(given: object) -> bool:
+    """Return whether something is a list of names, at least one."""
+    if isinstance(given, str) or not isinstance(given, Sequence) or not given:
+        return False
+    return all(isinstance(name, str) for name in given)
 
 
 def _check_names(decisions: Sequence[str], used: Sequence[str]) -> None:
@@ -151,7 +161,7 @@ def _texts(column: NDArray[Any]) -> NDArray[np.str_]:
     """Return the values as text with all digits, blanks and missing numbers as ""."""
     if column.dtype.kind == "f":
         return np.array([_digits(x) for x in column])
-    return np.array(["" if x is None else str(x) for x in column])
+    return np.array(["" if x is None or not str(x).strip() else str(x) for x in column])
 
 
 def _digits(number: np.floating[Any]) -> str:
@@ -201,7 +211,8 @@ def _numbers(
     for name in used:
         if name not in numbers:
             raise InvalidDataError(
-                f"{path}: column {name!r} holds no numbers. Choose: {', '.join(numbers)}."
+                f"{path}: column {name!r} holds no numbers. "
+                f"Columns that do: {', '.join(numbers) or 'none'}."
             )
         if name not in whole:
             row = int(np.argmin(np.isfinite(numbers[name])))

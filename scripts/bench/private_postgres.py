@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-USER = "nas"
+USER = "postgres"
 START_SECONDS = 60.0
 CARELESS = ("fsync=off", "full_page_writes=off")  # a killed server still loses nothing
 
@@ -43,7 +43,7 @@ class PrivatePostgres:
         if self._as_user:
             os.chown(self.folder, self._as_user["user"], self._as_user["group"])
         self._server: subprocess.Popen[bytes] | None = None
-        self._run("initdb", "-D", "data", "-U", USER, "-E", "UTF8", "--locale=C", "--auth=trust")
+        self.run("initdb", "-D", "data", "-U", USER, "-E", "UTF8", "--locale=C", "--auth=trust")
         self.start()
 
     def __enter__(self) -> PrivatePostgres:
@@ -58,7 +58,7 @@ class PrivatePostgres:
 
     def create(self, database: str) -> str:
         """Make a database and return its URL."""
-        self._run("createdb", *self._address(), "-U", USER, database)
+        self.run("createdb", database)
         return self.url(database)
 
     def start(self) -> None:
@@ -75,7 +75,7 @@ class PrivatePostgres:
                 cwd=self.folder,
                 **self._as_user,
             )
-        asks = [str(self.programs / "pg_isready"), "-q", *self._address()]
+        asks = [str(self.programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         end = time.monotonic() + START_SECONDS
         while subprocess.run(asks, cwd=self.folder).returncode:
             if self._server.poll() is not None or time.monotonic() > end:
@@ -99,13 +99,17 @@ class PrivatePostgres:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _address(self) -> tuple[str, ...]:
-        return "-h", "127.0.0.1", "-p", str(self.port)
-
-    def _run(self, program: str, *arguments: str) -> None:
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs as its superuser, against this server."""
+        address = {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": USER}
         command = [str(self.programs / program), *arguments]
         done = subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, **self._as_user
+            command,
+            cwd=self.folder,
+            env={**os.environ, **address},
+            capture_output=True,
+            text=True,
+            **self._as_user,
         )
         if done.returncode:
             raise NoPostgreSQL(f"{program} failed: {done.stderr.strip()[-500:]}")

@@ -10,6 +10,7 @@ import statistics
 import tempfile
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ class Settings:
 
     evaluations: int = 20_000
     processes: int = 4
-    repeats: int = 3
+    repeats: int = 1
     output: Path = PAGES
 
 
@@ -84,7 +85,7 @@ def work(url: str, process: int, evaluations: int, together: Any, results: Any) 
     for number, one in enumerate(records, 1):
         store.enter(search, entry(number, one))
     times.append(time.perf_counter())
-    results.put(Times(lost, *(late - early for early, late in zip(times, times[1:], strict=False))))
+    results.put(Times(lost, *(late - early for early, late in pairwise(times))))
 
 
 def measure(url: str, settings: Settings) -> tuple[int, Times]:

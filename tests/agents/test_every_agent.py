@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from agents_tiny import tiny_env
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from agents import AGENTS, make_agent
+from agents.episodic import EpisodicAgent
 from agents.hyperparameters import _table, hyperparameters
 from agents.search import run_search
-from nas_env.errors import UnknownNameError
+from nas_env.errors import IncompatibleError, InvalidDataError, UnknownNameError
 from nas_env.wrappers import Limits, TrackSearch
 
 NAMES = AGENTS.names()
@@ -75,6 +77,38 @@ def test_save_and_load_predict_alike(name, tmp_path):
             x.predict(observation, deterministic=True, **extra)[0] for x in (agent, loaded)
         ]
         assert predictions[0] == predictions[1]
+
+
+EPISODIC = [name for name in NAMES if issubclass(AGENTS.get(name), EpisodicAgent)]
+
+
+@pytest.mark.parametrize("content", [b"hello", b"PK\x03\x04 cut", b"", "number", "other"])
+def test_what_is_no_saved_agent_is_refused(content, tmp_path):
+    path, env = tmp_path / "agent.npz", tiny_env("tokens")
+    if content == "other":
+        make_agent("local-search", env).save(path)
+    elif content == "number":
+        np.savez(path, settings=np.array("5"))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InvalidDataError, match="not a Reinforce that was saved"):
+        AGENTS.get("reinforce").load(path, env)
+
+
+def test_an_agent_is_saved_under_the_whole_name(tmp_path):
+    env = tiny_env("tokens")
+    for size in (4, 5):
+        agent = make_agent("regularized-evolution", env, population_size=size)
+        agent.save(tmp_path / f"evolution.{size}")
+    loaded = AGENTS.get("regularized-evolution").load(tmp_path / "evolution.4", env)
+    assert loaded.population_size == 4
+
+
+@pytest.mark.parametrize("name", EPISODIC)
+def test_an_agent_of_one_environment_refuses_several(name):
+    lanes = DummyVecEnv([lambda: tiny_env(AGENTS.get(name).observation)] * 2)
+    with pytest.raises(IncompatibleError, match="plays one environment, but was given 2 lanes"):
+        make_agent(name, lanes)
 
 
 @pytest.mark.parametrize("name", NAMES)

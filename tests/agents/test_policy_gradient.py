@@ -251,7 +251,15 @@ def test_they_go_on_where_they_were_saved(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("learning_rate", 0.0), ("momentum", 1.0), ("batch_size", 0)]
+    ("setting", "value"),
+    [
+        ("learning_rate", 0.0),
+        ("momentum", 1.0),
+        ("batch_size", 0),
+        ("batch_size", 1.5),  # no batch would ever be full
+        ("entropy", -0.1),
+        ("reward_power", 0.0),
+    ],
 )
 @pytest.mark.parametrize("name", NAMES)
 def test_settings_out_of_range_are_refused(name, setting, value):

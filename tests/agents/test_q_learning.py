@@ -64,5 +64,11 @@ def test_refusals(tmp_path):
         QLearning(tiny_env("tokens"))
     with pytest.raises(InvalidSettingError, match="learning_rate"):
         make(learning_rate=0.0)
-    with pytest.raises(InvalidDataError, match="not an agent"):
+    for wrong in ({"discount": -1}, {"discount": 2}, {"replay": 1.5}, {"replay": -1}):
+        with pytest.raises(InvalidSettingError, match=f"{next(iter(wrong))}="):
+            make(**wrong)
+    for schedule in ([], [0.5], "abc", [[2, 1]], [[0.5, 0]], [[0.5, 1], [0.5, -1]], [[0.1]]):
+        with pytest.raises(InvalidSettingError, match=r"schedule must be pairs"):
+            make(schedule=schedule)
+    with pytest.raises(InvalidDataError, match="not a QLearning that was saved"):
         QLearning.load(tmp_path / "absent", tiny_env("state"))

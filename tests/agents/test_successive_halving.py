@@ -134,5 +134,5 @@ def test_it_goes_on_where_it_was_saved(tmp_path):
 
 @pytest.mark.parametrize(("setting", "value"), [("bracket_size", 0), ("eta", 1)])
 def test_settings_out_of_range_are_refused(setting, value):
-    with pytest.raises(InvalidSettingError, match=f"{setting} must be >= {value + 1}"):
+    with pytest.raises(InvalidSettingError, match=f"{setting} must be an integer >= {value + 1}"):
         make_agent("successive-halving", tiny_env("tokens"), **{setting: value})

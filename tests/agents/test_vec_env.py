@@ -16,7 +16,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 import nas_env  # noqa: F401 - registers the ids
-from agents.base import AGENTS
+from agents.base import AGENTS, make_agent
 from agents.hyperparameters import hyperparameters
 from agents.vec_env import NASVecEnv
 from nas_env.errors import InvalidSettingError
@@ -83,6 +83,14 @@ def test_registered_agents_learn_the_same_on_it(name: str, wrapper: Any) -> None
         weights.append(agent.policy.state_dict())
     assert {"ppo", "maskable-ppo", "a2c", "dqn", "masked-dqn"} <= set(OWN)
     assert all(torch.equal(value, weights[1][key]) for key, value in weights[0].items())
+
+
+@pytest.mark.parametrize("wrapper", [lambda env: env, VecMonitor])
+def test_agents_are_made_with_the_hyperparameters_of_its_id(wrapper: Any) -> None:
+    for env in (adapter("NASEdit-v0", **SMALL), dummy("NASEdit-v0", **SMALL)):
+        agent: Any = make_agent("ppo", wrapper(env), seed=3)
+        assert (agent.n_steps, agent.gamma, agent.n_envs) == (16, 0.9, LANES)
+    assert make_agent("ppo", wrapper(adapter(**SMALL))).n_steps == 64  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("illegal", ["project", "stay"])

@@ -187,5 +187,5 @@ def test_evolution_begins_with_random_walks_and_breeds_afterwards():
 
 @pytest.mark.parametrize("name", ["population_size", "sample_size"])
 def test_sizes_below_one_are_refused(name):
-    with pytest.raises(InvalidSettingError, match=f"{name} must be >= 1, but is 0"):
+    with pytest.raises(InvalidSettingError, match=f"{name} must be an integer >= 1, but is 0"):
         RegularizedEvolution(tiny_env("tokens"), **{name: 0})

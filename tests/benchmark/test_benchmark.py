@@ -118,6 +118,22 @@ def test_other_settings_are_refused_by_name(whole, arguments, message):
     assert message in text
 
 
+def test_the_order_of_settings_is_no_difference_and_a_label_without_runs_is_free(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mistaken.py").write_text(STRANGER)
+    start = ("--envs", SYNTHETIC, "--seeds", 1, *TINY, "--output", tmp_path / "b", "--agents")
+    text = run("benchmark.py", *start, "x=mistaken:Mine:puase=1", code=1)
+    assert "unexpected keyword argument 'puase'" in text
+    name = "x=regularized-evolution:"
+    run("benchmark.py", *start, f"{name}population_size=4,sample_size=2")
+    text = run("benchmark.py", *start, f"{name}sample_size=2,population_size=4")
+    assert "0 cells to play, 1 are finished" in text
+    text = run("benchmark.py", *start, f"{name}population_size=4,sample_size=3", code=2)
+    assert "begun with --agents x" in text
+
+
 def cells(folder: Path) -> dict[str, bytes]:
     return {str(x.relative_to(folder)): x.read_bytes() for x in folder.rglob("*/*/*.parquet")}
 
@@ -182,6 +198,18 @@ def test_the_agent_of_the_documentation_runs(tmp_path, monkeypatch):
     assert play(mine, limits)[0] == rows
 
 
+def test_who_begins_alike_is_who_the_page_says():
+    page = (ROOT / "docs" / "leaderboard.md").read_text(encoding="utf-8")
+    assert "random search, local search and evolution begin with the same network" in page
+    envs = [EnvSpec.parse(text) for text in (TABLE, "NASChain-v0", "NASBenchMacro-v0")]
+    for env in envs:
+        firsts = {
+            play(Cell(AgentSpec.parse(name), env, 4), Limits(evaluations=1))[0][0].walk
+            for name in ("random", "local-search", "regularized-evolution")
+        }
+        assert len(firsts) == 1
+
+
 def test_simulated_seconds_end_a_run_and_csv_is_a_choice(tmp_path):
     run(
         "benchmark.py", "--agents", "random", "--envs", TABLE, "--seeds", 2, "--limit", 300,
@@ -207,6 +235,16 @@ def test_an_episode_that_edits_is_charged_for_each_evaluation():
     found = Runs(table_of(rows), 10).of("q-learning", "edit")[0]
     best = max((row for row in rows if row.trial <= 10), key=lambda row: row.score)
     assert found.at("score", 10, "trial") == best.score
+
+
+def test_what_was_played_before_in_a_process_changes_no_run():
+    """With start="best" an episode begins from the best network of the environment's store."""
+    env = EnvSpec.parse(
+        'edit=NASEdit-v0:space=mlp,task=wine,start=best,max_edits=2,budget={"epochs": 1}'
+    )
+    agent, limits = AgentSpec.parse("random"), Limits(evaluations=4, episodes=40)
+    first, _, again = (play(Cell(agent, env, seed), limits)[0] for seed in (1, 0, 1))
+    assert [row.walk for row in first] == [row.walk for row in again]
 
 
 @pytest.mark.parametrize(
@@ -273,6 +311,9 @@ BAD = {
     f"--agents random --envs {TABLE} {SYNTHETIC} --simulated-seconds 9": "nothing on syn: its",
     "--agents random --envs NASBenchGraph-v0 --simulated-seconds 9": "nothing on NASBenchGraph-v0",
     "--agents random --envs NAS-v0 --results x.json": "must end in .parquet or .csv",
+    "--agents random:foo=1 --envs NAS-v0": "'random:foo=1' cannot be made with its settings",
+    "--agents reinforce-lstm:units=2,foo=1 --envs NAS-v0": "unexpected keyword argument 'foo'",
+    "--agents x=regularized-evolution:sample_size=0 --envs NAS-v0": "sample_size must be",
     "--agents random random --envs NAS-v0": "Two agents have the label 'random'",
     "--envs NAS-v0": "--agents names none",
 }

@@ -41,8 +41,27 @@ def test_a_changed_number_is_named(made, tmp_path, column, value):
     assert f"Row {number}: random on macro" in text
 
 
+def test_a_decision_counted_from_the_end_is_not_the_walk_that_was_played(made, tmp_path):
+    """Projection would take -1 for the last of three decisions, and the numbers would be equal."""
+    table, settings = read_results(made / "results.parquet")
+    rows = [x for x in table.to_pylist() if x["env"] == "macro"]
+    row = next(x for x in rows if x["walk"].startswith("2"))
+    row["walk"] = "-1" + row["walk"][1:]
+    write_results(tmp_path / "t.parquet", [pa.Table.from_pylist([row], table.schema)], settings)
+    text = run("replay.py", tmp_path / "t.parquet", code=1)
+    assert "Decision -1 of the walk (-1, " in text
+
+
 def test_bad_input(made, tmp_path):
     assert "not a file of results" in run("replay.py", tmp_path / "no.parquet", code=2)
+    protocol = ("--output", tmp_path / "p", "--page", tmp_path / "p.md")
+    for line, message in (
+        ("--agents random random", "Two agents have the label 'random'"),
+        ("--seeds 0", "--seeds must be >= 1, but is 0"),
+        ("--simulated-seconds 0", "simulated_seconds must be > 0"),
+    ):
+        assert message in run("nb201_protocol.py", *line.split(), *protocol, code=2)
+    assert not list(tmp_path.iterdir())
     assert "--sample must be >= 1" in run("replay.py", made / "best.parquet", "--sample", 0, code=2)
 
 

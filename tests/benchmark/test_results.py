@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from bench_tiny import rows, table
+from bench_tiny import settings as told
 
 from agents.benchmark.results import (
     KEY,
@@ -44,9 +47,9 @@ def test_a_file_comes_back_as_it_was(tmp_path, name):
         rows("a, with comma", 3, 0.1, 0.3, 1 / 3), [Row("b", "e", 0, 1, 2, 1, "3,0,4", False, 0.5)]
     )
     path = tmp_path / name
-    write_results(path, [made.slice(0, 2), made.slice(2)], {"limit": 7})
+    write_results(path, [made.slice(0, 2), made.slice(2)], told(7))
     found, settings = read_results(path)
-    assert settings == {"limit": 7}
+    assert settings == told(7)
     assert found.schema.equals(SCHEMA)
     assert repr(found.to_pylist()) == repr(made.to_pylist())  # NaN included
     assert [x.name for x in tmp_path.iterdir()] == [name]
@@ -86,13 +89,14 @@ def _counts(run):
 def older(path, made):
     """Write rows as they were before there was a column "trial"."""
     if path.suffix == ".csv":
-        write_results(path, [made], {"limit": 7})
+        write_results(path, [made], told(7))
         lines = path.read_text().splitlines()
         cells = [line.split(",") for line in lines[1:]]
         short = [",".join(row[:4] + row[5:]) for row in cells]
         path.write_text("\n".join([lines[0], *short]) + "\n")
     else:
-        pq.write_table(made.drop_columns("trial").replace_schema_metadata({KEY: b"{}"}), path)
+        metadata = {KEY: json.dumps(told(7))}
+        pq.write_table(made.drop_columns("trial").replace_schema_metadata(metadata), path)
 
 
 @pytest.mark.parametrize("name", ["r.parquet", "r.csv"])
@@ -127,6 +131,9 @@ def test_what_is_no_file_of_results_is_refused(tmp_path):
             read_results(tmp_path / name)
     with pytest.raises(InvalidDataError, match="not a file of results"):
         read_results(tmp_path / "absent.parquet")
+    write_results(tmp_path / "d.parquet", [table_of([])], {"limit": 3, "agents": {}})
+    with pytest.raises(InvalidDataError, match="its settings lack envs and commands"):
+        read_results(tmp_path / "d.parquet")
     with pytest.raises(InvalidSettingError, match=r"must end in \.parquet or \.csv"):
         read_results(tmp_path / "x.txt")
     with pytest.raises(InvalidDataError, match="There are no results"):

@@ -71,6 +71,16 @@ def test_other_observations_offer_positions(edit: Callable[..., Any]) -> None:
     assert labels[-1] == "stop"
 
 
+def test_where_nothing_has_a_kernel_operations_are_changed(make_env: MakeEnv) -> None:
+    for name in ("NASBench201-v0", "NASBenchMacro-v0", "NASBenchGraph-v0"):
+        env: Any = make_env(name, mdp="edit").unwrapped
+        _, info = env.reset(seed=0)
+        labels = [env.mdp.label(action) for action in np.flatnonzero(info["action_mask"])]
+        assert labels[0].startswith("change operation, layer ")
+        assert labels[-1] == "stop"
+        assert not any("kernel" in label for label in labels)
+
+
 @pytest.mark.parametrize("legal", [True, False])
 @pytest.mark.parametrize("observation", ["tokens", "loss-bins"])
 def test_improvements_sum_to_last_minus_first_score(

@@ -13,8 +13,10 @@ import pytest
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators import Around, Cached, Evaluator
+from nas_env.evaluators import Around, Cached, Evaluator, MedianStopping
+from nas_env.evaluators.tabular import Tabular
 from nas_env.store import MemoryStore
+from nas_env.tables import TABLES, TableTask
 from nas_env.wrappers import STAGNATION, Limits, TrackSearch
 
 MakeEnv = Callable[..., gym.Env[Any, Any]]
@@ -326,3 +328,76 @@ class Four(Around):
 
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
         return self.evaluator.evaluate(candidates, budget)
+
+
+class Staged(Evaluator):
+    """Gives each network so many epochs as its depth, as if it had been stopped; five fails."""
+
+    fingerprint = "staged"
+
+    def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
+        depths = [len(x.architecture.layers) for x in candidates]
+        return [
+            Evaluation(Outcome.OK if x < 5 else Outcome.TIMEOUT, {"accuracy": x / 10}, epochs=x)
+            for x in depths
+        ]
+
+
+def test_epochs_are_those_that_evaluations_had(make_env: MakeEnv) -> None:
+    store = MemoryStore()
+    for _ in range(2):  # a cold store, then a warm one
+        env = TrackSearch(make_env(evaluator=Cached(Staged(), store)), Limits(epochs=12))
+        for walk in ((0,), (0, 0, 0), (0,), (1, 1)):
+            build(env, *walk)
+        assert env.epochs == 1 + 3 + 2
+        assert (env.share, env.finished) == (0.5, None)
+        build(env, 0, 0, 0, 0, 0)  # a failure costs what it had
+        assert [x.epochs for x in env.trials] == [1, 4, 4, 6, 11]
+        build(env, 1, 1, 1)
+        assert (env.epochs, env.share, env.finished) == (14, 1.0, "epochs")
+
+
+def test_repeats_cost_epochs_where_they_are_charged(make_env: MakeEnv) -> None:
+    limits = Limits(epochs=9, charge_repeats=True)
+    env = TrackSearch(make_env(evaluator=Cached(Staged(), MemoryStore())), limits)
+    for _ in range(3):
+        build(env, 0, 0)
+    assert [x.epochs for x in env.trials] == [2, 4, 6]
+
+
+def test_a_network_that_got_further_costs_the_difference(make_env: MakeEnv) -> None:
+    class Further(Evaluator):
+        fingerprint, given = "further", [1, 3, 2, 9]
+
+        def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
+            return [Evaluation(Outcome.OK, {"accuracy": 0.1}, epochs=self.given.pop(0))]
+
+    evaluator = Further()
+    evaluator.free = True  # asked each time, as halving is
+    env = TrackSearch(make_env(evaluator=evaluator), Limits(epochs=20))
+    for _ in range(4):
+        build(env, 0)
+    assert [x.epochs for x in env.trials] == [1, 3, 3, 9]
+    assert (env.evaluations, env.repeats) == (1, 3)
+
+
+def test_stopped_trainings_cost_less(make_env: MakeEnv) -> None:
+    """Over a table: the same networks, in full and by the median rule."""
+    table = TABLES.get("chain-bench")()
+    tabular = Tabular(TableTask(table))
+    settings = {"space": table.make_space(None), "task": tabular.task, "budget": {"epochs": 6}}
+    spent = []
+    for evaluator in (tabular, MedianStopping(tabular, "reward", min_completed=3)):
+        env = TrackSearch(
+            make_env(evaluator=evaluator, objective="reward", **settings), Limits(evaluations=30)
+        )
+        rng = np.random.default_rng(0)
+        while env.finished is None:
+            env.reset()
+            over = False
+            while not over:
+                *_, over, _, _ = env.step(int(rng.choice(np.flatnonzero(env.action_masks()))))
+        spent.append(env.epochs)
+        assert env.epochs == sum(x.evaluation.epochs for x in env.trials if x.new)
+    assert spent[0] == 30 * 6
+    assert 30 * 2 < spent[1] < 0.9 * spent[0]

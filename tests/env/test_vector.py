@@ -16,15 +16,14 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from vector_doubles import Counted, Prefixes
 
 from nas_env.env import NASEnv
-from nas_env.errors import IllegalDecisionError, InvalidSettingError, UnknownNameError
+from nas_env.errors import InvalidSettingError, UnknownNameError
 from nas_env.lanes.states import StateLanes
 from nas_env.lanes.tree import TreeLanes
 from nas_env.lanes.walks import WalkLanes
 from nas_env.mdp import ILLEGAL_MODES
 from nas_env.vector import NASVectorEnv
 
-MODES = ("NextStep", "SameStep")
-LANES = 4
+MODES, LANES = ("NextStep", "SameStep"), 4
 
 
 def vector(env_id: str, mode: str, **settings: Any) -> Any:
@@ -381,26 +380,6 @@ def test_gymnasium_wrappers_take_it() -> None:
     assert equal(episodes["one"], episodes["several"], exact=True)
 
 
-def test_gymnasium_makes_it_without_a_warning(
-    env_id: str, recwarn: pytest.WarningsRecorder
-) -> None:
-    env = gym.make_vec(env_id, num_envs=3, **free_settings(env_id))
-    assert env.num_envs == 3
-    assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
-    observations, _ = env.reset(seed=0)
-    assert env.observation_space.contains(observations)
-    assert env.action_space.contains(env.action_space.sample())
-    assert not [str(x.message) for x in recwarn if "gymnasium" in str(x.filename).lower()]
-
-
-@pytest.mark.parametrize("mode", [*MODES, *(AutoresetMode(x) for x in MODES)])
-def test_the_autoreset_mode_is_told(mode: Any) -> None:
-    before = dict(NASEnv.metadata)
-    env = vector("NAS-v0", mode)
-    assert before == NASEnv.metadata
-    assert env.autoreset_mode is env.metadata["autoreset_mode"] is AutoresetMode(mode)
-
-
 def test_it_pickles_in_mid_episode(env_id: str) -> None:
     env = vector(env_id, "SameStep")
     env.reset(seed=0)
@@ -419,37 +398,3 @@ def test_it_renders_every_lane() -> None:
     assert one.render() == several.render()
     assert len(set(one.render())) == LANES
     assert vector("NAS-v0", "NextStep").render() is None
-
-
-def test_an_illegal_action_that_raises_steps_no_lane(env_id: str) -> None:
-    env = vector(env_id, "NextStep", illegal="raise")
-    _, infos = env.reset(seed=0)
-    mask = infos["action_mask"]
-    actions = mask.argmax(axis=1)
-    actions[2] = mask[2].argmin() if not mask[2].all() else mask.shape[1]
-    before = [env.state(lane) for lane in range(LANES)]
-    with pytest.raises(IllegalDecisionError, match="is not legal"):
-        env.step(actions)
-    assert [env.state(lane) for lane in range(LANES)] == before
-
-
-def test_misuse_is_refused() -> None:
-    for wrong in (0, -3):
-        with pytest.raises(InvalidSettingError, match=f"num_envs must be >= 1, but is {wrong}"):
-            NASVectorEnv(wrong, evaluator="synthetic")
-    for mode in ("SameSteps", "Disabled", AutoresetMode.DISABLED):
-        with pytest.raises(UnknownNameError, match=r"autoreset mode .*Known: NextStep, SameStep"):
-            NASVectorEnv(2, mode, evaluator="synthetic")
-    env = NASVectorEnv(2, evaluator="synthetic")
-    for call in (lambda: env.step([0, 0]), env.action_masks):
-        with pytest.raises(gym.error.ResetNeeded):
-            call()
-    with pytest.raises(InvalidSettingError, match="3 seeds do not fit 2 lanes"):
-        env.reset(seed=[1, 2, 3])
-    with pytest.raises(gym.error.Error, match="Seed must be"):
-        env.reset(seed=-1)
-    env.reset(seed=0)
-    with pytest.raises(InvalidSettingError, match=r"shape \(3,\) do not fit 2 lanes"):
-        env.step([0, 1, 2])
-    with pytest.raises(UnknownNameError, match="Did you mean 'observation'"):
-        NASVectorEnv(2, observations="tokens")

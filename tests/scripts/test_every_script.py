@@ -122,6 +122,32 @@ def check_training(out: Path) -> None:
     assert "skipped" not in (out / "training.md").read_text()
 
 
+def check_engine(out: Path) -> None:
+    rows = table(out / "engine.md")
+    plain, inline, parallel, start = rows
+    assert plain[2] == "1.00 (1.00 to 1.00)"
+    assert parallel[0] == "`Parallel`, 2 workers"
+    assert inline[3] == parallel[3]  # the same accuracies
+    assert all(number(row[1]) > 0 for row in (plain, inline, parallel))
+    page = (out / "engine.md").read_text(encoding="utf-8")
+    assert "in several, bit for bit. **It holds" in page
+    assert "default of" in page and start[0].startswith("start of")
+
+
+def check_overhead(out: Path) -> None:
+    rows = {row[0]: number(row[1]) for row in table(out / "overhead.md")}
+    itself, hit, pool, _ = rows.values()
+    assert 0 < itself < min(hit, pool)
+    assert (out / "overhead.md").read_text(encoding="utf-8").count("Aim: ") == 2
+
+
+def check_engine_memory(out: Path) -> None:
+    rows = table(out / "engine_memory.md")
+    assert [row[0] for row in rows] == ["parent", "worker 1", "worker 2"]
+    assert all(number(row[1]) > 50 and number(row[2]) > 50 for row in rows)
+    assert (out / "engine_memory.png").read_bytes()[:4] == b"\x89PNG"
+
+
 def check_benchmarks(out: Path) -> None:
     check_startup(out)
     check_steps(out)
@@ -193,6 +219,23 @@ def check_compression(out: Path) -> None:
     assert (out / "store.sqlite").is_file()
 
 
+def check_halving(out: Path) -> None:
+    full, *halved, some = table(out / "halving.md")
+    assert full[1] == "54 (1.000)" and full[-1] == "3 of 3"
+    assert [row[0].split(", ")[1] for row in halved] == ["eta 3", "eta 2", "eta 3"]
+    for row in halved:
+        assert 0 < float(row[1].split("(")[1].strip(")")) < 1
+        assert number(row[3]) <= 0  # in the run that is searched, full training is never beaten
+        assert number(row[3]) == pytest.approx(number(row[2]) - number(full[2]), abs=0.02)
+    assert some[0].startswith("full training of the first")
+    trained, continued = table(out / "halving.md", 1)
+    assert (trained[1], continued[1]) == ("27", "15")  # 9 once, 3 of them twice more
+    assert number(continued[2]) > 0
+    text = (out / "halving.md").read_text()
+    assert len(re.findall(r"\*\*The aim (holds|does not hold)\.\*\*", text)) == 3
+    assert "must be >= 2" in run("scripts/halving.py --seeds 1", out, code=2).stderr
+
+
 def check_sweep(out: Path) -> None:
     page = out / "sweep.md"
     for agent, settings in enumerate((9, 5)):  # reinforce, masked-dqn
@@ -234,9 +277,17 @@ SEARCH = f"{Q_LEARNING} --evaluations 4 --epochs 1 --retrain-seeds 2"
 EDITS = "--evaluator synthetic --evaluations 6 --store {out}/store.sqlite --output {out}/edits"
 TRIES = {
     "scripts/bench.py": Try("startup steps --quick --output {out}", check_benchmarks),
+    "scripts/bench/engine.py": Try(
+        "--repeats 1 --networks 3 --images 60 --mnist {out}/images.npz --output {out}",
+        check_engine,
+    ),
+    "scripts/bench/engine_memory.py": Try(
+        "--evaluations 80 --batch 10 --output {out}", check_engine_memory
+    ),
     "scripts/bench/memory.py": Try(
         "--repeats 1 --evaluations 2 --epochs 1 --retrain-seeds 1 --output {out}", check_memory
     ),
+    "scripts/bench/overhead.py": Try("--repeats 1 --evaluations 20 --output {out}", check_overhead),
     "scripts/bench/ppo_share.py": Try("--repeats 1 --steps 2048 --output {out}", check_ppo_share),
     "scripts/bench/startup.py": Try("--repeats 1 --output {out}", check_startup),
     "scripts/bench/steps.py": Try("--repeats 1 --steps 200 --output {out}", check_steps),
@@ -258,6 +309,9 @@ TRIES = {
         "--agents random --evaluations 2 --epochs 1 --seeds 2 --latency-repeats 2 "
         "--store {out}/store.sqlite --output {out}/compression.md",
         check_compression,
+    ),
+    "scripts/halving.py": Try(
+        "--batch 9 --seeds 3 --epochs 3 --task digits --output {out}/halving.md", check_halving
     ),
     "scripts/main_job_page.py": Try(
         "{out}/1 {out}/0 --output {out}/page.md",

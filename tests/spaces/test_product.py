@@ -50,10 +50,15 @@ def test_the_coarse_state_and_the_features_of_a_walk(make_space: Make, name: str
     space = make_space(name)
     assert {space.project(x) for x in space.automaton().states} == set(range(space.max_length + 1))
     walk: Walk = (2, 0, 2)
-    depth, *shares = space.features(walk)
+    depth, *held = space.features(walk)
     assert depth == pytest.approx(3 / space.max_length)
-    assert sum(shares) == pytest.approx(depth)
-    assert shares[2] == pytest.approx(2 / space.max_length)
+    shown = [name for name, value in zip(space.feature_names[1:], held, strict=True) if value]
+    places = [space.choice(walk[:position]) for position in range(3)]
+    assert shown == [
+        f"{place.name}: {place.options[decision].label}"
+        for place, decision in zip(places, walk, strict=True)
+        if place is not None
+    ]
 
 
 @pytest.mark.parametrize("name", PRODUCTS)

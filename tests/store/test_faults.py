@@ -216,21 +216,8 @@ def test_a_moved_file_that_comes_back_is_the_same(path: Path) -> None:
     assert len(store) == 1
 
 
-def test_a_forked_process_has_connections_of_its_own(path: Path) -> None:
-    import multiprocessing
-
-    store = SQLStore(path)
-    store.put(record())
-    child = multiprocessing.get_context("fork").Process(target=store.put, args=(record("child"),))
-    child.start()
-    store.put(record("parent"))
-    child.join(60)
-    assert child.exitcode == 0
-    assert {row["fingerprint"] for row in store.rows()} == {"f", "child", "parent"}
-
-
-def test_threads_share_a_store(path: Path) -> None:
-    store = SQLStore(path)
+def test_threads_share_a_store(url: str) -> None:
+    store = SQLStore(url)
     key = record().key
     names = [f"{number}" for number in range(40)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import subprocess
 import sys
@@ -68,3 +69,21 @@ def test_searches_of_many_processes_share_a_store(url: str) -> None:
         assert [x.number for x in entries] == list(range(1, 2 * count + 1))
         assert all(x.evaluation == EVALUATION for x in entries)
         assert entries[0].key.fingerprint == f"{search.info.agent} 1"
+
+
+def put_many(store: SQLStore, name: str) -> None:
+    for number in range(30):
+        store.put(record(f"{name} {number}"))
+
+
+def test_a_forked_process_has_connections_of_its_own(url: str) -> None:
+    """Two processes that talk over one connection to PostgreSQL would take each other's answers."""
+    store = SQLStore(url)
+    store.put(record())
+    child = multiprocessing.get_context("fork").Process(target=put_many, args=(store, "child"))
+    child.start()
+    put_many(store, "parent")
+    child.join(60)
+    assert child.exitcode == 0
+    names = [f"{name} {number}" for name in ("child", "parent") for number in range(30)]
+    assert sorted(row["fingerprint"] for row in store.rows()) == sorted(["f", *names])

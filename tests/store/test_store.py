@@ -175,3 +175,11 @@ def test_stores_are_opened_by_what_is_given(tmp_path: Path) -> None:
 def test_an_empty_store_is_a_store(store: Store) -> None:
     assert len(store) == 0
     assert store
+
+
+@pytest.mark.parametrize("name", ["a b.sqlite", "50%20.sqlite", "what?mode=ro", "#1", "file:x"])
+def test_a_path_may_hold_anything(tmp_path: Path, name: str) -> None:
+    store = SQLStore(tmp_path / name)
+    store.put(record())
+    assert (tmp_path / name).is_file()
+    assert pickle.loads(pickle.dumps(store)).get(record().key) == EVALUATION

@@ -51,6 +51,15 @@ def test_rows_are_the_walks_of_the_space(table: Table) -> None:
     assert len(np.unique(table.walks, axis=0)) == len(table.walks)
 
 
+def test_features_tell_the_states_of_a_tree_apart(table: Table) -> None:
+    space = table.make_space(None)
+    if not space.automaton().is_tree:
+        pytest.skip("other walks lead to one state")
+    rows = np.array([space.features(state) for state in space.automaton().states])
+    assert len(np.unique(rows, axis=0)) == space.automaton().num_states
+    assert rows.min() >= 0 and rows.max() <= 1
+
+
 def test_columns_are_whole_and_fractions(table: Table) -> None:
     for name, column in table.columns.items():
         assert len(column) == len(table.walks), name

@@ -78,6 +78,8 @@ def test_a_blank_ends_a_shorter_walk(tmp_path: Path) -> None:
     env = make(write(tmp_path, width=[8, None, 8, 16]))
     assert play(env, "a", "8")["reward"] == 0.1
     assert play(env, "a", "stop")["reward"] == 0.4  # it is the beginning of another walk
+    spaces = make(write(tmp_path, width=["8", "  ", "8", "16"]))
+    assert play(spaces, "a", "stop")["reward"] == 0.4
     alone = make(write(tmp_path, width=[8, None, 8, 16], op=["a", "c", "b", "b"]))
     assert play(alone, "c")["reward"] == 0.4
 
@@ -96,7 +98,11 @@ def test_a_blank_ends_a_shorter_walk(tmp_path: Path) -> None:
         ({}, {"decisions": ["op", "widht"]}, UnknownNameError, "'widht'. Did you mean 'width'"),
         ({}, {"reward": "vald"}, UnknownNameError, "'vald'. Did you mean 'valid'"),
         ({}, {"report": "-tset"}, UnknownNameError, "'tset'"),
-        ({}, {"reward": "name"}, InvalidDataError, "'name' holds no numbers. Choose: valid"),
+        ({}, {"reward": "name"}, InvalidDataError, "holds no numbers. Columns that do: valid"),
+        ({}, {"reward": ["valid"]}, InvalidSettingError, "needs decisions and a reward"),
+        ({}, {"report": 3}, InvalidSettingError, "needs decisions and a reward"),
+        ({}, {"decisions": ["op", 3]}, InvalidSettingError, "needs decisions and a reward"),
+        ({}, {"run": "mean"}, InvalidSettingError, "several trainings"),
         ({}, {"reward": "gap"}, InvalidDataError, "'gap' has no number in row 1"),
         ({}, {"decisions": ["op"]}, InvalidDataError, "row 0 stand there 2 times"),
         ({"op": ["a", None, "b", "b"]}, {}, InvalidDataError, "row 1 has a blank in 'op'"),

@@ -24,16 +24,45 @@ def test_an_unknown_name_is_refused_with_its_choices(make_env: MakeEnv) -> None:
     ):
         with pytest.raises(UnknownNameError, match=message):
             make_env("NASBench201-v0", **settings)
+    for unnamed in ("", ["val_12"], 5):
+        for name in ("reward", "report", "dataset"):
+            with pytest.raises(UnknownNameError, match=r"(column|data set) of .*Known: "):
+                make_env("NASBench201-v0", **{name: unnamed})
     for settings, message in (
         ({"fidelity": 100}, "no fidelity of 100 epochs. Known: 12"),
         ({"fidelity": 0}, "epochs must be an integer >= 1"),
-        ({"run": 2}, "Run 2 is not in the table"),
+        ({"fidelity": "12"}, "epochs must be an integer >= 1, but is '12'"),
+        ({"run": 1}, "Run 1 chooses among several trainings .* one number each"),
+        ({"run": "random"}, "'random' chooses among several trainings"),
+        ({"budget": 7}, "Budget 7 is none"),
+        ({"max_params": "90000"}, "max_params must be an integer, but is '90000'"),
+        ({"max_params": 9e4}, "max_params must be an integer, but is 90000"),
         ({"fidelity": 12, "budget": {"epochs": 12}}, "Give one of them"),
     ):
         with pytest.raises(InvalidSettingError, match=message):
             make_env("NASBench201-v0", **settings)
-    with pytest.raises(InvalidSettingError, match=r"Use 1, 2, 3, 'mean' or 'random'"):
-        make_env("NASBenchMacro-v0", run=4)
+    for run in (4, 0, True, 1.0, "1", np.array([1, 2])):
+        with pytest.raises(InvalidSettingError, match=r"Use 1, 2, 3, 'mean' or 'random'"):
+            make_env("NASBenchMacro-v0", run=run)
+
+
+def test_integers_of_numpy_are_integers(make_env: MakeEnv) -> None:
+    env = make_env("NASChain-v0", fidelity=np.int64(4), run=np.int16(2), max_params=np.int32(5000))
+    plain = make_env("NASChain-v0", fidelity=4, run=2, max_params=5000)
+    found = []
+    for each in (env, plain):
+        inner: Any = each.unwrapped
+        assert (inner.fidelity, inner.evaluator.run) == (4, 2)
+        each.reset(seed=3, options={"fidelity": np.int64(2)})
+        while "evaluation" not in (info := each.step(0)[-1]):
+            pass
+        found.append((info["evaluation"], repr(inner.episode_budget)))
+    assert found[0] == found[1]
+
+
+def test_reset_options_are_a_dict(make_env: MakeEnv) -> None:
+    with pytest.raises(InvalidSettingError, match="options must be a dict or None, but are 5"):
+        make_env("NASChain-v0").reset(options=5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("reward", "epochs"), [("val_2", 2), ("-val_2", 2), ("test", 6)])
