@@ -294,6 +294,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def _finish(self, entry: _Entry, evaluation: Evaluation, score: float, found: float) -> None:
         """Enter what came out of a network; `found` are seconds that it took when it was made."""
+        self._charge_epochs(entry.key, evaluation.epochs)
         if entry.new or self.limits.charge_repeats:
             self.simulated_seconds += evaluation.metrics.get("simulated_seconds", 0.0)
         if entry.new:

@@ -23,6 +23,7 @@ EPISODES_WITHOUT_LIMIT = 1_000_000
 TOLD_LATE = {  # limits that need what comes out of an evaluation, and their value in a trial
     "until_score": "score",
     "seconds": "seconds",
+    "epochs": "epochs",
     "simulated_seconds": "simulated_seconds",
 }
 logger = logging.getLogger(__name__)

@@ -289,6 +289,47 @@ def test_a_search_may_be_limited_in_episodes(make_env: MakeEnv) -> None:
     assert env.finished == "episodes"
 
 
+def test_what_came_without_a_step_is_entered(make_env: MakeEnv) -> None:
+    env, clock = search(make_env, Limits(evaluations=3, seconds=100))
+    inner: Any = env.unwrapped
+    env.reset(seed=0)
+    for walk, slow in (((0, STOP), 5.0), ((0, 0, STOP), 1.0), ((0, STOP), 5.0)):
+        candidate = inner.space.decode(walk)
+        [evaluation] = inner.evaluator.evaluator.evaluate([candidate], Budget())
+        score = env.enter(candidate, replace(evaluation, seconds=slow))
+        assert score == len(candidate.architecture.layers) / 10
+    assert [(x.episode, x.evaluations, x.new) for x in env.trials] == [
+        (1, 1, True),
+        (2, 2, True),
+        (3, 2, False),
+    ]
+    assert (env.evaluations, env.repeats, env.episodes, env.actions) == (2, 1, 3, 7)
+    assert env.best is env.trials[1]
+    assert env.seconds == clock.now - 1000.0 == 15.0, "nothing was found: only the clock counts"
+    assert env.may_begin(0) and not env.may_begin(1)
+    env.enter(inner.space.decode((1, STOP)), Evaluation(Outcome.OK, {"accuracy": 0.5}, seconds=50))
+    assert env.seconds == 5 + 1 + 50, "what all took, for that is more"
+    assert (env.finished, env.may_begin(0)) == ("evaluations", False)
+
+
+def test_entered_seconds_are_shared_by_the_slots(make_env: MakeEnv) -> None:
+    env, _ = search(make_env, Limits(seconds=100))
+    inner: Any = env.unwrapped
+    inner.evaluator = Four(inner.evaluator)
+    env.reset(seed=0)
+    env.enter(inner.space.decode((1, STOP)), Evaluation(Outcome.OK, {"accuracy": 0.5}, seconds=50))
+    assert env.seconds == 12.5
+
+
+class Four(Around):
+    """Claims four slots."""
+
+    slots = 4  # type: ignore[assignment]
+
+    def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
+        return self.evaluator.evaluate(candidates, budget)
+
+
 class Staged(Evaluator):
     """Gives each network so many epochs as its depth, as if it had been stopped; five fails."""
 
@@ -360,44 +401,3 @@ def test_stopped_trainings_cost_less(make_env: MakeEnv) -> None:
         assert env.epochs == sum(x.evaluation.epochs for x in env.trials if x.new)
     assert spent[0] == 30 * 6
     assert 30 * 2 < spent[1] < 0.9 * spent[0]
-
-
-def test_what_came_without_a_step_is_entered(make_env: MakeEnv) -> None:
-    env, clock = search(make_env, Limits(evaluations=3, seconds=100))
-    inner: Any = env.unwrapped
-    env.reset(seed=0)
-    for walk, slow in (((0, STOP), 5.0), ((0, 0, STOP), 1.0), ((0, STOP), 5.0)):
-        candidate = inner.space.decode(walk)
-        [evaluation] = inner.evaluator.evaluator.evaluate([candidate], Budget())
-        score = env.enter(candidate, replace(evaluation, seconds=slow))
-        assert score == len(candidate.architecture.layers) / 10
-    assert [(x.episode, x.evaluations, x.new) for x in env.trials] == [
-        (1, 1, True),
-        (2, 2, True),
-        (3, 2, False),
-    ]
-    assert (env.evaluations, env.repeats, env.episodes, env.actions) == (2, 1, 3, 7)
-    assert env.best is env.trials[1]
-    assert env.seconds == clock.now - 1000.0 == 15.0, "nothing was found: only the clock counts"
-    assert env.may_begin(0) and not env.may_begin(1)
-    env.enter(inner.space.decode((1, STOP)), Evaluation(Outcome.OK, {"accuracy": 0.5}, seconds=50))
-    assert env.seconds == 5 + 1 + 50, "what all took, for that is more"
-    assert (env.finished, env.may_begin(0)) == ("evaluations", False)
-
-
-def test_entered_seconds_are_shared_by_the_slots(make_env: MakeEnv) -> None:
-    env, _ = search(make_env, Limits(seconds=100))
-    inner: Any = env.unwrapped
-    inner.evaluator = Four(inner.evaluator)
-    env.reset(seed=0)
-    env.enter(inner.space.decode((1, STOP)), Evaluation(Outcome.OK, {"accuracy": 0.5}, seconds=50))
-    assert env.seconds == 12.5
-
-
-class Four(Around):
-    """Claims four slots."""
-
-    slots = 4  # type: ignore[assignment]
-
-    def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
-        return self.evaluator.evaluate(candidates, budget)
