@@ -14,6 +14,7 @@ from nas_env import registry
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget
 from nas_env.evaluators import EVALUATORS, Around, Evaluator, Parallel, innermost
+from nas_env.evaluators.ray import Ray
 from nas_env.mdp import MDP, MDPS, Edit
 from nas_env.objectives import OBJECTIVES, Objective
 from nas_env.spaces import SPACES, SearchSpace
@@ -174,6 +175,10 @@ def _with_workers(evaluator: Evaluator, workers: int | None) -> Evaluator:
         outer = outer.evaluator
     if not isinstance(outer, Around):
         return Parallel(evaluator, workers)
+    if isinstance(outer, Ray):
+        raise InvalidSettingError(
+            f"workers={workers} was given, but a Ray cluster has workers of its own. Leave it out."
+        )
     if evaluator.slots > 1 or isinstance(outer, Parallel):
         raise InvalidSettingError(
             f"workers={workers} was given, but the evaluator runs {evaluator.slots} at once "

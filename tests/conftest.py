@@ -7,7 +7,9 @@ so whatever registers itself is under contract without a line here.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -92,6 +94,8 @@ TABLE_FILE = Path(__file__).parent / "data" / "table.csv"
 # What an id needs to be made at all.
 NEEDED = {"NASTable-v0": {"path": TABLE_FILE, "decisions": list("abcd"), "reward": "valid"}}
 
+os.environ.setdefault("RAY_AUTH_MODE", "token")
+os.environ.setdefault("RAY_AUTH_TOKEN", uuid.uuid4().hex)  # else Ray writes one to the home folder
 torch.set_num_threads(1)
 settings.register_profile(
     "steady",

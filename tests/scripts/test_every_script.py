@@ -136,9 +136,9 @@ def check_engine(out: Path) -> None:
 
 def check_overhead(out: Path) -> None:
     rows = {row[0]: number(row[1]) for row in table(out / "overhead.md")}
-    itself, hit, pool, _ = rows.values()
-    assert 0 < itself < min(hit, pool)
-    assert (out / "overhead.md").read_text(encoding="utf-8").count("Aim: ") == 2
+    itself, hit, pool, _, ray, _ = rows.values()
+    assert 0 < itself < min(hit, pool, ray)
+    assert (out / "overhead.md").read_text(encoding="utf-8").count("Aim: ") == 3
 
 
 def check_engine_memory(out: Path) -> None:
@@ -217,6 +217,22 @@ def check_compression(out: Path) -> None:
     rows = table(out / "compression.md")
     assert [row[0].split(",")[0] for row in rows] == ["before", "after"]
     assert (out / "store.sqlite").is_file()
+
+
+def check_scaling(out: Path) -> None:
+    page = out / "scaling.md"
+    assert "simulate_search.py --workers 4 50 --seeds 2" in page.read_text()
+    for scale in (1, 2, 3):
+        rows = table(page, scale)
+        shares = [number(cell.replace("%", "")) for row in rows for cell in row[1:]]
+        assert len(rows) == 5
+        assert all(0 < share <= 100 for share in shares)
+        assert shares[:2] >= shares[2:4]  # a stream keeps workers at least as busy as batches
+    searches = table(page, 4)
+    assert [row[0] for row in searches] == ["1"] * 3 + ["4"] * 3 + ["50"] * 3
+    assert all(80 < number(row[2]) < 94.38 for row in searches)
+    for name in ("efficiency", "quality"):
+        assert "</svg>" in (out / "scaling" / f"{name}.svg").read_text()
 
 
 def check_halving(out: Path) -> None:
@@ -323,6 +339,11 @@ TRIES = {
         "{out}/run --output {out}/q",
         check_q_table,
         (f"{Q_LEARNING} --evaluator synthetic --evaluations 20 --output {{out}}/run",),
+    ),
+    "scripts/simulate_search.py": Try(
+        "--workers 4 50 --seeds 2 --trainings 2 --wall-trainings 2 --counts 20 "
+        "--measured {out} --output {out}/scaling.md",
+        check_scaling,
     ),
     "scripts/sweep.py": Try(
         "--agents reinforce masked-dqn --spaces strings-3x3 chain --seeds 1 --cheap-seeds 1 "
