@@ -299,7 +299,6 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
             self.simulated_seconds += evaluation.metrics.get("simulated_seconds", 0.0)
         if entry.new:
             self._found_seconds += max(0.0, found)
-        self._charge_epochs(entry.key, evaluation.epochs)
         trial = Trial(
             entry.episode,
             entry.charged,
