@@ -24,6 +24,8 @@ def test_the_programs_of_the_page_run(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
+        "ok",
+        "MedianStopping",
         "640",
         "512",
         "evaluations 50",
