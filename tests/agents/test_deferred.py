@@ -23,7 +23,7 @@ from agents.vec_env import NASVecEnv
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators import Around, Deferred, Evaluator
+from nas_env.evaluators import Around, Deferred, Evaluator, Halving
 from nas_env.evaluators.synthetic import Synthetic
 from nas_env.tasks import TASKS
 from nas_env.wrappers import Limits, TrackSearch
@@ -371,3 +371,13 @@ def test_what_was_made_before_costs_what_it_cost_then() -> None:
     assert tracker.seconds == pytest.approx(2 * 5.0 / 2, abs=0.1)
     assert [x.episode for x in tracker.trials] == [1, 2, 3]
     assert tracker.best is not None and not np.isnan(tracker.best.score)
+
+
+def test_halving_gets_whole_rollouts() -> None:
+    inner = counting()
+    env = single(Halving(inner), budget={"epochs": 9})
+    result = run_search("ppo", env, Limits(evaluations=30), 0, deferred=True)
+    assert result.tracker.evaluations == 30
+    lowest, next_one, top = inner.calls[:3]
+    assert lowest > 6
+    assert (next_one, top) == (lowest // 3, max(1, lowest // 9))
