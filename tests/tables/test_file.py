@@ -112,7 +112,12 @@ def test_a_blank_ends_a_shorter_walk(tmp_path: Path) -> None:
             InvalidDataError,
             "row 0 has no decision at all",
         ),
-        ({}, {"dataset": "cora"}, UnknownNameError, "table 'file' 'dataset'. Known: .* decisions"),
+        (
+            {},
+            {"dataset": "cora"},
+            UnknownNameError,
+            "Table-v0 has no argument 'dataset'. Known: .* decisions",
+        ),
         ({}, {"max_params": 5}, InvalidSettingError, "no additive cost"),
         ({}, {"evaluator": "training"}, InvalidSettingError, "cannot be built"),
         ({}, {"fidelity": 2}, InvalidSettingError, "no fidelity of 2 epochs"),
