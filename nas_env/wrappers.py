@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import gymnasium
+import numpy as np
 
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Evaluation
+from nas_env.registry import unknown_name
 
 LIMITS = ("evaluations", "seconds", "simulated_seconds", "episodes")
 STAGNATION = 10  # a search stops after this many times its limit in episodes without a new network
@@ -33,7 +35,8 @@ class Limits:
             for each walk. If not, it is a repeat: `charge_repeats=True` wins and charges it.
 
     Raises:
-        InvalidSettingError: Nothing is limited, or a limit is not positive.
+        UnknownNameError: No such limit; the message lists them.
+        InvalidSettingError: Nothing is limited, or a limit is not a number or not positive.
     """
 
     evaluations: int | None = None
@@ -44,7 +47,19 @@ class Limits:
     charge_repeats: bool = False
     charge_isomorphs: bool = True
 
+    def __new__(cls, *values: Any, **named: Any) -> Self:
+        """Refuse an unknown limit by name."""
+        known = cls.__dataclass_fields__
+        for name in named:
+            if name not in known:
+                raise unknown_name("limit", name, known)
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
+        for name in (*LIMITS, "until_score"):
+            value = getattr(self, name)
+            if value is not None and not _is_number(value):
+                raise InvalidSettingError(f"Limit {name} must be a number, but is {value!r}.")
         if all(getattr(self, name) is None for name in LIMITS):
             raise InvalidSettingError(
                 f"A search needs a limit. Give one or more of: {', '.join(LIMITS)}."
@@ -90,9 +105,10 @@ class Trial:
 class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Keeps the books of one search: every trial, the best one, and the share of the limit used.
 
-    It never ends an episode by itself; whoever drives it looks at `finished` after each step. Where
-    a table tells the seconds of an evaluation, `info["simulated_clock"]` is their sum so far. The
-    best trial is one at the environment's own fidelity that ended within the simulated limit.
+    It stops nothing by itself; whoever drives it looks at `finished` after each step. Where a
+    table tells the seconds of an evaluation, `info["simulated_clock"]` is their sum so far. The
+    best trial is one at the environment's own fidelity, of a step taken before a limit was
+    reached, that ended within the simulated limit.
 
     Args:
         env: The environment, wrapped or not, around a `NASEnv`.
@@ -123,6 +139,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._keys: set[Any] = set()
         self.simulated_seconds = 0.0
         self._only_begun = False
+        self._over = False  # a limit was reached before the present step
 
     @property
     def seconds(self) -> float:
@@ -172,7 +189,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def reset(self, **arguments: Any) -> tuple[Any, dict[str, Any]]:
         """Reset, and enter the network that the episode begins with, if any, into the books."""
-        started = self._clock()
+        started, self._over = self._clock(), self.share >= 1.0
         observation, info = self.env.reset(**arguments)
         self.episodes += self._only_begun  # the one before ended with the network it began with
         self._only_begun = "evaluation" in info
@@ -181,7 +198,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step, and enter an evaluated network into the books."""
-        started = self._clock()
+        started, self._over = self._clock(), self.share >= 1.0
         result = self.env.step(action)
         _, _, terminated, truncated, info = result
         self.actions += 1
@@ -226,13 +243,17 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Return whether the last evaluation may be the best one."""
         latest = self.limits.simulated_seconds
         in_time = latest is None or self.simulated_seconds <= latest
-        return in_time and inner.fidelity == inner.budget.epochs
+        return in_time and not self._over and inner.fidelity == inner.budget.epochs
 
     def _identity(self, candidate: Candidate, by_walk: bool) -> Any:
         """Return what makes two networks the same to this search."""
         if not self.limits.charge_isomorphs:
             return candidate.key
         return candidate.walk if by_walk else candidate.trained_key
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def _check_simulation(env: gymnasium.Env[Any, Any], limits: Limits) -> None:
