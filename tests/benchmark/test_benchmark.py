@@ -209,24 +209,6 @@ def test_an_agent_that_cannot_learn_is_told_why(tmp_path, monkeypatch, name, mes
         play(cell, Limits(evaluations=2, episodes=20))
 
 
-def test_a_changed_file_is_refused(tmp_path):
-    mine = tmp_path / "mine.csv"
-    mine.write_text("op1,op2,valid\na,b,0.5\na,c,0.6\n")
-    env = f't=NASTable-v0:path={mine},decisions=["op1","op2"],reward=valid'
-    start = ("--agents", "random", "--envs", env, *TINY, "--output", tmp_path / "b", "--seeds")
-    run("benchmark.py", *start, 1)
-    assert "1 are finished" in run("benchmark.py", *start, 2)
-    file = tmp_path / "b" / "settings.json"
-    settings = json.loads(file.read_text())
-    del settings["envs"]["t"]["files"]  # as in a folder of before
-    file.write_text(json.dumps(settings))
-    assert "2 are finished" in run("benchmark.py", *start, 3)
-    mine.write_text("op1,op2,valid\na,b,0.5\na,c,0.7\n")
-    text = run("benchmark.py", *start, 4, code=2)
-    assert f"File {mine} of --envs t is not the one that the benchmark in" in text
-    assert len(read_results(tmp_path / "b" / "results.parquet")[0]) >= 3
-
-
 def test_damaged_settings_are_refused(tmp_path):
     for text in ("{", "[]"):
         (tmp_path / "settings.json").write_text(text)
