@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import gymnasium
+import numpy as np
 
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Evaluation, Outcome
+from nas_env.registry import unknown_name
 
 LIMITS = ("evaluations", "seconds", "simulated_seconds", "episodes", "epochs")
 STAGNATION = 10  # a search stops after this many times its limit in episodes without a new network
@@ -37,7 +39,8 @@ class Limits:
             The last evaluation may go over it.
 
     Raises:
-        InvalidSettingError: Nothing is limited, or a limit is not positive.
+        UnknownNameError: No such limit; the message lists them.
+        InvalidSettingError: Nothing is limited, or a limit is not a number or not positive.
     """
 
     evaluations: int | None = None
@@ -49,7 +52,19 @@ class Limits:
     charge_isomorphs: bool = True
     epochs: int | None = None
 
+    def __new__(cls, *values: Any, **named: Any) -> Self:
+        """Refuse an unknown limit by name."""
+        known = cls.__dataclass_fields__
+        for name in named:
+            if name not in known:
+                raise unknown_name("limit", name, known)
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
+        for name in (*LIMITS, "until_score"):
+            value = getattr(self, name)
+            if value is not None and not _is_number(value):
+                raise InvalidSettingError(f"Limit {name} must be a number, but is {value!r}.")
         if all(getattr(self, name) is None for name in LIMITS):
             raise InvalidSettingError(
                 f"A search needs a limit. Give one or more of: {', '.join(LIMITS)}."
@@ -104,14 +119,16 @@ class _Entry(NamedTuple):
     new: bool
     charged: int
     distinct: int
+    late: bool  # begun after a limit was reached
 
 
 class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Keeps the books of one search: every trial, the best one, and the share of the limit used.
 
-    It never ends an episode by itself; whoever drives it looks at `finished` after each step. Where
-    a table tells the seconds of an evaluation, `info["simulated_clock"]` is their sum so far. The
-    best trial is one at the environment's own fidelity that ended within the simulated limit.
+    It stops nothing by itself; whoever drives it looks at `finished` after each step. Where a
+    table tells the seconds of an evaluation, `info["simulated_clock"]` is their sum so far. The
+    best trial is one at the environment's own fidelity, of a step taken before a limit was
+    reached, that ended within the simulated limit.
 
     Where scores are deferred (`nas_env.evaluators.Deferred`), a network counts when it is asked for
     and becomes a trial when it is settled; until then scores and seconds may go over their limits.
@@ -148,6 +165,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._entered_seconds = 0.0
         self.waiting = 0  # pending evaluations
         self._only_begun = False
+        self._over = False  # a limit was reached before the present step
 
     @property
     def seconds(self) -> float:
@@ -199,7 +217,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def reset(self, **arguments: Any) -> tuple[Any, dict[str, Any]]:
         """Reset, and enter the network that the episode begins with, if any, into the books."""
-        started = self._clock()
+        started, self._over = self._clock(), self.share >= 1.0
         observation, info = self.env.reset(**arguments)
         self.episodes += self._only_begun  # the one before ended with the network it began with
         self._only_begun = "evaluation" in info
@@ -208,7 +226,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step, and enter an evaluated network into the books."""
-        started = self._clock()
+        started, self._over = self._clock(), self.share >= 1.0
         result = self.env.step(action)
         _, _, terminated, truncated, info = result
         self.actions += 1
@@ -290,7 +308,8 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
             self._last_new_episode = self.episodes
         else:
             self.repeats += 1
-        return _Entry(candidate, key, episode, fidelity, new, self.charged, self.evaluations)
+        counts = self.charged, self.evaluations
+        return _Entry(candidate, key, episode, fidelity, new, *counts, self._over)
 
     def _finish(self, entry: _Entry, evaluation: Evaluation, score: float, found: float) -> None:
         """Enter what came out of a network; `found` are seconds that it took when it was made."""
@@ -312,7 +331,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
             self.epochs,
         )
         self.trials.append(trial)
-        if self._counts(entry.fidelity) and (self.best is None or score > self.best.score):
+        if self._counts(entry) and (self.best is None or score > self.best.score):
             self.best = trial
 
     def _charge_epochs(self, key: Any, epochs: int) -> None:
@@ -321,18 +340,22 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.epochs += max(0, epochs - paid)
         self._epochs[key] = max(epochs, paid)
 
-    def _counts(self, fidelity: int) -> bool:
-        """Return whether an evaluation at this fidelity that ends now may be the best one."""
+    def _counts(self, entry: _Entry) -> bool:
+        """Return whether an evaluation that ends now may be the best one."""
         inner: Any = self.unwrapped
         latest = self.limits.simulated_seconds
         in_time = latest is None or self.simulated_seconds <= latest
-        return bool(in_time and fidelity == inner.budget.epochs)
+        return bool(in_time and not entry.late and entry.fidelity == inner.budget.epochs)
 
     def _identity(self, candidate: Candidate, by_walk: bool) -> Any:
         """Return what makes two networks the same to this search."""
         if not self.limits.charge_isomorphs:
             return candidate.key
         return candidate.walk if by_walk else candidate.trained_key
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def _check_simulation(env: gymnasium.Env[Any, Any], limits: Limits) -> None:

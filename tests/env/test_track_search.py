@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from nas_env.architecture import Candidate
-from nas_env.errors import IncompatibleError, InvalidSettingError
+from nas_env.errors import IncompatibleError, InvalidSettingError, UnknownNameError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import Around, Cached, Evaluator, MedianStopping
 from nas_env.evaluators.tabular import Tabular
@@ -179,11 +180,31 @@ def test_masks_pass_through(make_env: MakeEnv) -> None:
         ({"evaluations": 0}, "evaluations must be > 0"),
         ({"seconds": -1.0}, "seconds must be > 0"),
         ({"seconds": float("nan")}, "seconds must be > 0"),
+        ({"evaluations": "500"}, "evaluations must be a number, but is '500'"),
+        ({"evaluations": True}, "evaluations must be a number, but is True"),
+        ({"episodes": 1, "until_score": "1"}, "until_score must be a number, but is '1'"),
     ],
 )
 def test_bad_limits_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSettingError, match=message):
         Limits(**settings)
+
+
+def test_an_unknown_limit_is_refused_by_name() -> None:
+    with pytest.raises(UnknownNameError, match=r"Unknown limit 'queries'.*Known: .*evaluations"):
+        Limits(queries=5)  # type: ignore[call-arg]
+    limits = Limits(evaluations=np.int64(5))  # type: ignore[arg-type]
+    assert pickle.loads(pickle.dumps(limits)) == replace(Limits(5), seconds=None) == limits
+
+
+@pytest.mark.parametrize("limits", [Limits(evaluations=2), Limits(episodes=2), Limits(seconds=10)])
+def test_what_is_played_after_the_limit_is_not_the_best(make_env: MakeEnv, limits: Limits) -> None:
+    env, _ = search(make_env, limits)
+    for walk in ((0,), (0, 0), (0, 0, 0), (0,)):
+        build(env, *walk)
+    assert env.finished is not None
+    assert env.best is env.trials[1]
+    assert len(env.trials) == 4
 
 
 def cells(env: TrackSearch, walks: list[tuple[int, ...]]) -> list[dict[str, Any]]:
