@@ -40,17 +40,20 @@ class NASVecEnv(VecEnv):
     Args:
         envs: The vector environment, made with `autoreset_mode="SameStep"`: that is how
             Stable-Baselines3 resets.
+        settings: None; refused, for they belong into `gymnasium.make_vec`.
 
     Raises:
         InvalidSettingError: It is another environment, or another autoreset mode.
     """
 
-    def __init__(self, envs: gymnasium.vector.VectorEnv[Any, Any, Any]) -> None:
-        inner = envs.unwrapped
-        if not isinstance(inner, NASVectorEnv):
+    def __init__(self, envs: gymnasium.vector.VectorEnv[Any, Any, Any], **settings: Any) -> None:
+        inner = getattr(envs, "unwrapped", envs)
+        if settings or not isinstance(inner, NASVectorEnv):
             raise InvalidSettingError(
-                f"The environment must be a NASVectorEnv, but is {type(inner).__name__}. Make it "
-                "by gymnasium.make_vec with an id of this package."
+                f"The environment must be a NASVectorEnv, but is {type(inner).__name__}"
+                f"{' with ' if settings else ''}{', '.join(settings)}. Write "
+                'NASVecEnv(gymnasium.make_vec("NASBench201-v0", num_envs=8, '
+                'autoreset_mode="SameStep")), with any id of this package.'
             )
         if inner.autoreset_mode is not AutoresetMode.SAME_STEP:
             raise InvalidSettingError(

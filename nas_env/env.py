@@ -19,6 +19,7 @@ from nas_env.evaluators import Evaluator
 from nas_env.mdp import BaseState, Move
 from nas_env.objectives import Objective
 from nas_env.resolve import (
+    checked_action,
     checked_options,
     checked_start,
     draw_training_seed,
@@ -192,11 +193,12 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         Raises:
             gymnasium.error.ResetNeeded: The episode is over.
             IllegalDecisionError: The action is illegal and the environment was told to raise.
+            InvalidSettingError: The action is no integer.
         """
         before = self.state
         if self._over:
             raise gymnasium.error.ResetNeeded("The episode is over. Call reset() first.")
-        move = self.mdp.advance(before, int(action))
+        move = self.mdp.advance(before, checked_action(action, self.mdp))
         info: dict[str, Any] = {
             "decision": move.decision,
             "illegal_action": TRUE if move.illegal else FALSE,

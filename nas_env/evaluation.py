@@ -87,7 +87,10 @@ class Budget:
         """Return this budget with another number of epochs; None leaves it as it is."""
         if epochs is None:
             return self
-        flat = replace(self, epochs=epochs, horizon=None)  # refuses what is no number of epochs
+        try:
+            flat = replace(self, epochs=epochs, horizon=None)
+        except InvalidSettingError as error:
+            raise InvalidSettingError(f"Argument fidelity: {error}") from None
         return replace(flat, horizon=max(self.schedule_epochs, epochs))
 
     @property

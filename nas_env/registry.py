@@ -17,10 +17,15 @@ S = TypeVar("S")
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
     """Return the error for a name that is not registered, with the nearest known one."""
+    return UnknownNameError(f"Unknown {kind} {name!r}.{choices(name, known)}")
+
+
+def choices(name: object, known: Iterable[str]) -> str:
+    """Return the end of a message about a name: the nearest known one, and all."""
     names = sorted(known)
     near = difflib.get_close_matches(str(name), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return UnknownNameError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
+    return f"{hint} Known: {', '.join(names)}."
 
 
 class Registry(Generic[T]):

@@ -93,7 +93,8 @@ def draw(
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingDependencyError(
-            "Drawing needs matplotlib, which is not installed. Run: pip install 'nas-env[draw]'."
+            "Drawing needs matplotlib, which is not installed. Run, in the checkout: pip install "
+            "-c constraints.txt -e '.[draw]'."
         ) from None
 
     rows = table_rows(architecture, spec, complete)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,17 @@ def checked_start(start: str | Sequence[int] | None, mdp: MDP) -> str | Sequence
         f"Networks are built from nothing here, but start={start!r} was given. Leave it out, or "
         "use mdp='edit'."
     )
+
+
+def checked_action(action: Any, mdp: MDP) -> int:
+    """Return an action as an integer, or refuse what is none."""
+    try:
+        return operator.index(action)
+    except TypeError:
+        raise InvalidSettingError(
+            f"Action {action!r} is no integer. Give one of 0 to {mdp.action_space.n - 1}, without "
+            "an array around it."
+        ) from None
 
 
 RESET_OPTIONS = ("start", "fidelity")

@@ -6,16 +6,20 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import gymnasium
+
 from nas_env.env import NASEnv
-from nas_env.errors import IncompatibleError, InvalidSettingError
+from nas_env.errors import IncompatibleError, InvalidSettingError, UnknownNameError
 from nas_env.evaluation import Budget
+from nas_env.evaluators import EVALUATORS
 from nas_env.evaluators.tabular import Tabular
 from nas_env.objectives import Objective
 from nas_env.objectives.reward import Reward
-from nas_env.registry import unknown_name
+from nas_env.registry import choices
 from nas_env.resolve import make_budget, make_objective, mdp_settings
 from nas_env.spaces import SPACES
 from nas_env.tables import TABLES, Table, TableTask
+from nas_env.tasks import TASKS
 from nas_env.vector import vector_form
 
 FIXED = ("table", "settings")  # not for whoever makes an environment
@@ -69,11 +73,17 @@ def make_table_env(
     settings = _with_edit_reward(settings, edit_reward)
     if evaluator != "tabular":
         _check_evaluator(table, evaluator, {**settings, **chosen})
+        _check_task(table, evaluator, settings)
         settings |= {"objective": objective or "accuracy", "max_params": max_params}
         limits = _budget(TABLES.get(table)().fidelity, fidelity, budget)
         return NASEnv(space=table, evaluator=evaluator, budget=limits, **settings)
     needs, settings = _split(table, settings)
     found = make_table(table, reward, report, needs)
+    if hardware is not None and not found.hardware:
+        raise InvalidSettingError(
+            f"Table {found.name!r} knows no devices, but hardware={hardware!r} was given. Leave "
+            "it out."
+        )
     space = found.make_space(max_params)  # refuses a limit that it cannot keep
     task = TableTask(found)
     tabular = Tabular(task, "auto", "float32", reward, report, run, hardware, max_params, fidelity)
@@ -172,6 +182,35 @@ def _check_evaluator(table: str, evaluator: object, given: Mapping[str, Any]) ->
         )
 
 
+def _check_task(table: str, evaluator: object, settings: Mapping[str, Any]) -> None:
+    """Refuse another space, and training where nobody said on what.
+
+    Raises:
+        InvalidSettingError: A space was given, or a task is missing that is not the table's own.
+    """
+    if (space := settings.get("space")) is not None:
+        raise InvalidSettingError(
+            f"{_id_of(table)} has the space of its table, but space={space!r} was given. Leave it "
+            "out, or make NAS-v0 with it."
+        )
+    chosen = EVALUATORS.get(evaluator) if isinstance(evaluator, str) else evaluator
+    if getattr(chosen, "free", False) or any(settings.get(x) is not None for x in ("task", "data")):
+        return
+    own = TASKS.get(SPACES.get(table).default_task)().spec
+    if own != (spec := TABLES.get(table)().spec):
+        raise InvalidSettingError(
+            f"Evaluator {evaluator!r} needs data, and those of {spec.name!r}, on which the "
+            f"networks of table {table!r} were trained, do not come along. Give task=NAME or "
+            "data=PATH."
+        )
+
+
+def _id_of(table: str) -> str:
+    """Return the environment id of a table, or what to call one that has none."""
+    ids = [x for x, spec in gymnasium.registry.items() if spec.kwargs.get("table") == table]
+    return ids[0] if ids else f"Table {table!r}"
+
+
 def _split(table: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what the table needs and what the environment takes; refuse what is neither.
 
@@ -191,9 +230,22 @@ def _split(table: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dic
         )
     for name in given:
         if name not in known:
-            raise unknown_name(f"argument of table {table!r}", name, known)
+            told = choices(name, known - _meaningless(table))
+            raise UnknownNameError(f"{_id_of(table)} has no argument {name!r}.{told}")
     needs = {name: given.pop(name) for name in own if name in given and name not in ours}
     return needs, given
+
+
+def _meaningless(table: str) -> set[str]:
+    """Return the arguments that choose nothing in a table, as far as that is known beforehand."""
+    factory = TABLES.get(table)
+    arguments = inspect.signature(factory).parameters.values()
+    if any(argument.default is argument.empty for argument in arguments):
+        return {"run", "hardware"}  # a file
+    found = factory()
+    several = any(column.ndim == 2 for column in found.columns.values())
+    known = {"run": several, "hardware": bool(found.hardware)}
+    return {name for name, there in known.items() if not there}
 
 
 def _check_edit(tabular: Tabular, settings: Mapping[str, Any]) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple, Self
 
 import gymnasium
+import numpy as np
 
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
-from nas_env.evaluation import Evaluation
+from nas_env.evaluation import Evaluation, Outcome
+from nas_env.registry import unknown_name
 
 LIMITS = ("evaluations", "seconds", "simulated_seconds", "episodes", "epochs")
 STAGNATION = 10  # a search stops after this many times its limit in episodes without a new network
@@ -36,7 +39,8 @@ class Limits:
             The last evaluation may go over it.
 
     Raises:
-        InvalidSettingError: Nothing is limited, or a limit is not positive.
+        UnknownNameError: No such limit; the message lists them.
+        InvalidSettingError: Nothing is limited, or a limit is not a number or not positive.
     """
 
     evaluations: int | None = None
@@ -48,7 +52,19 @@ class Limits:
     charge_isomorphs: bool = True
     epochs: int | None = None
 
+    def __new__(cls, *values: Any, **named: Any) -> Self:
+        """Refuse an unknown limit by name."""
+        known = cls.__dataclass_fields__
+        for name in named:
+            if name not in known:
+                raise unknown_name("limit", name, known)
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
+        for name in (*LIMITS, "until_score"):
+            value = getattr(self, name)
+            if value is not None and not _is_number(value):
+                raise InvalidSettingError(f"Limit {name} must be a number, but is {value!r}.")
         if all(getattr(self, name) is None for name in LIMITS):
             raise InvalidSettingError(
                 f"A search needs a limit. Give one or more of: {', '.join(LIMITS)}."
@@ -93,12 +109,29 @@ class Trial:
         return self.candidate.walk
 
 
+class _Entry(NamedTuple):
+    """A network that was counted; its evaluation may be pending."""
+
+    candidate: Candidate
+    key: Any  # what makes it the same network to this search, and its fidelity
+    episode: int
+    fidelity: int
+    new: bool
+    charged: int
+    distinct: int
+    late: bool  # begun after a limit was reached
+
+
 class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Keeps the books of one search: every trial, the best one, and the share of the limit used.
 
-    It never ends an episode by itself; whoever drives it looks at `finished` after each step. Where
-    a table tells the seconds of an evaluation, `info["simulated_clock"]` is their sum so far. The
-    best trial is one at the environment's own fidelity that ended within the simulated limit.
+    It stops nothing by itself; whoever drives it looks at `finished` after each step. Where a
+    table tells the seconds of an evaluation, `info["simulated_clock"]` is their sum so far. The
+    best trial is one at the environment's own fidelity, of a step taken before a limit was
+    reached, that ended within the simulated limit.
+
+    Where scores are deferred (`nas_env.evaluators.Deferred`), a network counts when it is asked for
+    and becomes a trial when it is settled; until then scores and seconds may go over their limits.
 
     Args:
         env: The environment, wrapped or not, around a `NASEnv`.
@@ -129,7 +162,10 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._keys: set[Any] = set()
         self._epochs: dict[Any, int] = {}  # charged for each network and fidelity
         self.simulated_seconds = 0.0
+        self._entered_seconds = 0.0
+        self.waiting = 0  # pending evaluations
         self._only_begun = False
+        self._over = False  # a limit was reached before the present step
 
     @property
     def seconds(self) -> float:
@@ -181,7 +217,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def reset(self, **arguments: Any) -> tuple[Any, dict[str, Any]]:
         """Reset, and enter the network that the episode begins with, if any, into the books."""
-        started = self._clock()
+        started, self._over = self._clock(), self.share >= 1.0
         observation, info = self.env.reset(**arguments)
         self.episodes += self._only_begun  # the one before ended with the network it began with
         self._only_begun = "evaluation" in info
@@ -190,7 +226,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step, and enter an evaluated network into the books."""
-        started = self._clock()
+        started, self._over = self._clock(), self.share >= 1.0
         result = self.env.step(action)
         _, _, terminated, truncated, info = result
         self.actions += 1
@@ -204,32 +240,98 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Return (actions,) bool, True where legal; the name sb3-contrib looks for."""
         return self.env.get_wrapper_attr("action_masks")()
 
+    def enter(self, candidate: Candidate, evaluation: Evaluation) -> float:
+        """Enter an evaluation that did not come by a step, as an episode of its own.
+
+        Charged are the seconds since the search began, and at least what all that was entered so
+        took, shared by the evaluator's slots: that is more where the store had it.
+
+        Args:
+            candidate: The network.
+            evaluation: What came out of it at the environment's own fidelity.
+
+        Returns:
+            Its score.
+        """
+        inner: Any = self.unwrapped
+        self.episodes += 1
+        self.actions += len(candidate.walk)
+        entry = self._begin(candidate, self.episodes, inner.budget.epochs)
+        if entry.new:
+            self._entered_seconds += evaluation.seconds / inner.evaluator.slots
+        behind = self._entered_seconds - self.seconds
+        score = float(inner.objective.score(evaluation))
+        self._finish(entry, evaluation, score, max(0.0, behind))
+        return score
+
+    def may_begin(self, running: int) -> bool:
+        """Return whether one more evaluation stays within the limits while so many are running."""
+        for used, limit in (
+            (self.charged, self.limits.evaluations),
+            (self.episodes, self.limits.episodes),
+        ):
+            if limit is not None and used + running >= limit:
+                return False
+        return self.finished is None
+
     def _enter(self, info: dict[str, Any], started: float, episode: int) -> None:
         """Enter an evaluation, if there was one, into the books."""
         if "evaluation" not in info:
             return
-        score, seconds = float(info["evaluation"]["score"]), self._clock() - started
         inner: Any = self.unwrapped
-        candidate, evaluation = inner.candidate, inner.evaluation
-        key = (self._identity(candidate, inner.evaluator.by_walk), inner.fidelity)
+        evaluation = inner.evaluation
+        entry = self._begin(inner.candidate, episode, inner.fidelity)
+        if evaluation.outcome is Outcome.PENDING:
+            self.waiting += 1
+            inner.evaluator.then(partial(self._settle, entry))
+            return
+        found = evaluation.seconds - (self._clock() - started)
+        self._finish(entry, evaluation, float(info["evaluation"]["score"]), found)
+        if "simulated_seconds" in evaluation.metrics:
+            info["simulated_clock"] = self.simulated_seconds
+
+    def _settle(self, entry: _Entry, evaluation: Evaluation, seconds: float) -> None:
+        """Enter what was pending; `seconds` is the time that its evaluation took just now."""
+        inner: Any = self.unwrapped
+        self.waiting -= 1
+        found = evaluation.seconds / inner.evaluator.slots - seconds
+        self._finish(entry, evaluation, float(inner.objective.score(evaluation)), found)
+
+    def _begin(self, candidate: Candidate, episode: int, fidelity: int) -> _Entry:
+        """Count a network; what comes out of it need not be known yet."""
+        inner: Any = self.unwrapped
+        key = (self._identity(candidate, inner.evaluator.by_walk), fidelity)
         new = key not in self._keys
-        self._charge_epochs(key, evaluation.epochs)
-        if new or self.limits.charge_repeats:
-            self.simulated_seconds += evaluation.metrics.get("simulated_seconds", 0.0)
         if new:
             self._keys.add(key)
             self.evaluations += 1
             self._last_new_episode = self.episodes
-            self._found_seconds += max(0.0, evaluation.seconds - seconds)
         else:
             self.repeats += 1
-        if "simulated_seconds" in evaluation.metrics:
-            info["simulated_clock"] = self.simulated_seconds
-        clocks = self.seconds, self.simulated_seconds
-        counts = self.evaluations, self.epochs
-        trial = Trial(episode, self.charged, new, candidate, evaluation, score, *clocks, *counts)
+        counts = self.charged, self.evaluations
+        return _Entry(candidate, key, episode, fidelity, new, *counts, self._over)
+
+    def _finish(self, entry: _Entry, evaluation: Evaluation, score: float, found: float) -> None:
+        """Enter what came out of a network; `found` are seconds that it took when it was made."""
+        self._charge_epochs(entry.key, evaluation.epochs)
+        if entry.new or self.limits.charge_repeats:
+            self.simulated_seconds += evaluation.metrics.get("simulated_seconds", 0.0)
+        if entry.new:
+            self._found_seconds += max(0.0, found)
+        trial = Trial(
+            entry.episode,
+            entry.charged,
+            entry.new,
+            entry.candidate,
+            evaluation,
+            score,
+            self.seconds,
+            self.simulated_seconds,
+            entry.distinct,
+            self.epochs,
+        )
         self.trials.append(trial)
-        if self._counts(inner) and (self.best is None or score > self.best.score):
+        if self._counts(entry) and (self.best is None or score > self.best.score):
             self.best = trial
 
     def _charge_epochs(self, key: Any, epochs: int) -> None:
@@ -238,17 +340,22 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.epochs += max(0, epochs - paid)
         self._epochs[key] = max(epochs, paid)
 
-    def _counts(self, inner: Any) -> bool:
-        """Return whether the last evaluation may be the best one."""
+    def _counts(self, entry: _Entry) -> bool:
+        """Return whether an evaluation that ends now may be the best one."""
+        inner: Any = self.unwrapped
         latest = self.limits.simulated_seconds
         in_time = latest is None or self.simulated_seconds <= latest
-        return in_time and inner.fidelity == inner.budget.epochs
+        return bool(in_time and not entry.late and entry.fidelity == inner.budget.epochs)
 
     def _identity(self, candidate: Candidate, by_walk: bool) -> Any:
         """Return what makes two networks the same to this search."""
         if not self.limits.charge_isomorphs:
             return candidate.key
         return candidate.walk if by_walk else candidate.trained_key
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def _check_simulation(env: gymnasium.Env[Any, Any], limits: Limits) -> None:

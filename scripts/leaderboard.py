@@ -17,7 +17,7 @@ from agents.benchmark.results import incumbents, read_results, write_results
 from agents.benchmark.statistics import REPEATS
 from nas_env.errors import NASError
 
-PAGE = Path(__file__).parents[1] / "docs" / "leaderboard.md"
+COMMITTED = Path(__file__).parents[1] / "docs" / "leaderboard"
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class Options:
 
     file: Annotated[Path, tyro.conf.Positional]
     """results.parquet or best.parquet of a benchmark; both make the same page."""
-    page: Path = PAGE
-    """The page; figures and best.parquet go into the folder of its name."""
+    page: Path | None = None
+    """The page; figures and best.parquet go into the folder of its name. Left out: leaderboard.md
+    beside the file, of docs/leaderboard/best.parquet docs/leaderboard.md."""
     repeats: int = REPEATS
     """Bootstrap samples of an interval."""
     title: str = TITLE
@@ -36,18 +37,25 @@ class Options:
 
 def main(options: Options) -> int:
     """Write everything and return the exit code."""
+    page = options.page or page_of(options.file)
     try:
         table, settings = read_results(options.file)
-        kept = options.page.with_suffix("") / "best.parquet"
+        kept = page.with_suffix("") / "best.parquet"
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_results(kept, [incumbents(table)], settings)
-        paths = write_page(table, settings, options.page, kept, options.repeats, options.title)
+        paths = write_page(table, settings, page, kept, options.repeats, options.title)
     except NASError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     for path in (kept, *paths):
         print(f"Written: {path}")
     return 0
+
+
+def page_of(file: Path) -> Path:
+    """Return where the page of a file goes unless told otherwise."""
+    folder = file.resolve().parent
+    return folder.with_suffix(".md") if folder == COMMITTED else file.with_name("leaderboard.md")
 
 
 if __name__ == "__main__":

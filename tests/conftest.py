@@ -6,11 +6,14 @@ so whatever registers itself is under contract without a line here.
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import gymnasium as gym
@@ -176,3 +179,12 @@ def spec_for() -> Callable[[SearchSpace], TaskSpec]:
         return TaskSpec("probe", 1, space.modality, space.input_shape, 10)
 
     return spec
+
+
+@pytest.fixture(scope="module")
+def faults() -> Iterator[ModuleType]:
+    """Return tests/evaluators/faults.py, with its layer registered for the tests of one file."""
+    yield importlib.import_module("faults")
+    del sys.modules["faults"]
+    del LAYERS._entries["fault"]
+    LAYERS._modules.discard("faults")

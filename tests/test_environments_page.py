@@ -1,27 +1,65 @@
-"""The programs of docs/environments.md run as they are written, one after the other."""
+"""The programs of docs/environments.md run as they are written, each for itself."""
 
 from __future__ import annotations
 
+import ast
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-PAGE = Path(__file__).parents[1] / "docs" / "environments.md"
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "environments.md").read_text(encoding="utf-8")
+EVALUATION, SEARCH, STOPPED, OWN, MASKED, VECTOR = re.findall(
+    r"```python\n(.*?)```", PAGE, re.DOTALL
+)
+(CSV,) = re.findall(r"```csv\n(.*?)```", PAGE, re.DOTALL)
 
 
-def test_the_programs_of_the_page_run(tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert any("TrackSearch" in block and ".finished" in block for block in blocks)
-    (tmp_path / "mine.csv").write_text("op1,op2,valid\na,b,0.5\na,c,0.6\n")
+def run(block: str, folder: Path) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join(blocks)],
+        [sys.executable, "-c", block],
         capture_output=True,
         text=True,
-        cwd=tmp_path,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         timeout=170,
     )
     assert done.returncode == 0, done.stderr
-    evaluation, search = done.stdout.splitlines()
+    assert "Warning" not in done.stderr
+    return done.stdout.splitlines()
+
+
+def test_an_episode(tmp_path: Path) -> None:
+    (evaluation,) = run(EVALUATION, tmp_path)
     assert "regret_report" in evaluation
-    assert search.startswith("simulated_seconds ")
+
+
+@pytest.mark.parametrize(
+    ("block", "reason"), [(SEARCH, "simulated_seconds"), (STOPPED, "evaluations")]
+)
+def test_searches_end_at_their_limit(tmp_path: Path, block: str, reason: str) -> None:
+    finished, evaluations, score = run(block, tmp_path)[0].split()
+    assert finished == reason
+    assert 10 < int(evaluations) <= 500
+    assert 0.7 < float(score) < 0.85
+
+
+def test_the_table(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text(CSV)
+    labels, numbers, *drawn = run(OWN, tmp_path)
+    assert ast.literal_eval(labels) == ["conv", "pool", "stop"]
+    assert numbers.startswith("0.874 0.88 {")
+    assert "conv" in numbers and "pool" in "\n".join(drawn)
+
+
+def test_the_masked_loop_learns(tmp_path: Path) -> None:
+    """A random network is about 0.2 below the best."""
+    assert float(run(MASKED, tmp_path)[0]) < 0.03
+
+
+def test_many_lanes_with_stable_baselines(tmp_path: Path) -> None:
+    assert 0.8 < float(run(VECTOR, tmp_path)[0]) <= 0.849

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +80,8 @@ def play(cell: Cell, limits: Limits) -> tuple[list[Row], str]:
     Networks over the limit (the last one, where simulated seconds run out) are left out.
 
     Raises:
-        InvalidSettingError: The limit was too small for a single network.
+        InvalidSettingError: The limit was too small for a single network, or the agent does not
+            learn as it should.
     """
     env = made(cell)
     set_random_seed(cell.seed)
@@ -90,14 +92,35 @@ def play(cell: Cell, limits: Limits) -> tuple[list[Row], str]:
     if hasattr(agent, "set_logger"):
         agent.set_logger(Logger(folder=None, output_formats=[]))
     callback = Stop(tracker)
+    check_learn(agent)
     agent.learn(most_steps(env, limits), callback)
     rows = rows_of(cell, tracker)
+    if not rows and tracker.finished is None:
+        raise InvalidSettingError(
+            "learn() returned before one network was finished. Play until callback.on_step() is "
+            "false."
+        )
     if not rows:
         raise InvalidSettingError(
             f"The run of {cell} ended ({tracker.finished}) before its first network was finished. "
             "Raise the limit."
         )
     return rows, "optimum" if callback.optimum else tracker.finished or "steps"
+
+
+def check_learn(agent: Any) -> None:
+    """Refuse an agent that cannot be called as `learn(total_timesteps, callback)`.
+
+    Raises:
+        InvalidSettingError: It has no such method.
+    """
+    try:
+        inspect.signature(agent.learn).bind(1, None)
+    except (AttributeError, TypeError) as error:
+        raise InvalidSettingError(
+            f"Class {type(agent).__name__} has no learn(total_timesteps, callback) ({error}). "
+            "Give it one."
+        ) from None
 
 
 def made(cell: Cell) -> gymnasium.Env[Any, Any]:

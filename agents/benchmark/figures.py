@@ -18,9 +18,9 @@ POINTS = 40  # of a curve
 STYLES = ("-", "--", "-.", ":")
 LEAST = 0.01  # points of regret below which the axis is linear
 AXES = {
-    "regret_report": "regret of the report, points",
-    "regret_reward": "regret of the reward, points",
-    "score": "score, %",
+    "regret_report": ("regret of the report", "points"),
+    "regret_reward": ("regret of the reward", "points"),
+    "score": ("score", "%"),
 }
 
 
@@ -42,15 +42,15 @@ def draw_curves(runs: Runs, env: str, repeats: int = REPEATS) -> Figure:
     names = drawn_quantities(runs, env)
     figure = Figure(figsize=(11, 3.6 * len(names)), layout="constrained")
     grid: Any = figure.subplots(len(names), 2, squeeze=False, sharex=True)
-    points = curve_points(runs.limit)
+    points, fractions = curve_points(runs.limit), runs.fractions(env)
     for row, name in zip(grid, names, strict=True):
         for index, agent in enumerate(runs.agents):
             if runs.of(agent, env):
-                values = 100 * runs.curves(agent, env, name, points)
+                values = (100 if fractions else 1) * runs.curves(agent, env, name, points)
                 for axes, found in zip(row, middles(values, repeats), strict=True):
                     _line(axes, points, found, index, agent)
         for axes, title in zip(row, ("median", "IQM"), strict=True):
-            _label(axes, f"{title}, {env}", AXES[name], name != "score")
+            _label(axes, f"{title}, {env}", _axis(name, fractions), name != "score")
     for axes in grid[-1]:
         axes.set_xlabel("unique networks")
         axes.set_xscale("log")
@@ -58,11 +58,16 @@ def draw_curves(runs: Runs, env: str, repeats: int = REPEATS) -> Figure:
     return figure
 
 
+def _axis(name: str, fractions: bool) -> str:
+    words, unit = AXES[name]
+    return f"{words}, {unit}" if fractions else words
+
+
 def draw_profiles(runs: Runs, repeats: int = REPEATS) -> Figure | None:
     """Draw the share of runs whose final regret of the report is at most so many points.
 
     One panel for each environment that has regrets, and one for all together where an agent was
-    run on all; None: no environment has regrets.
+    run on all and all are measured in points; None: no environment has regrets.
     """
     from matplotlib.figure import Figure
 
@@ -70,6 +75,7 @@ def draw_profiles(runs: Runs, repeats: int = REPEATS) -> Figure | None:
     if not envs:
         return None
     everywhere = any(all(runs.of(agent, env) for env in envs) for agent in runs.agents)
+    everywhere = everywhere and all(runs.fractions(env) for env in envs)
     panels = [*([env] for env in envs), *([envs] if len(envs) > 1 and everywhere else [])]
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
@@ -93,8 +99,11 @@ def save_svg(figure: Figure, path: Path) -> None:
 
 
 def _profiles(axes: Any, runs: Runs, envs: Sequence[str], repeats: int) -> None:
+    fractions = all(runs.fractions(env) for env in envs)
     finals = {
-        agent: [100 * runs.values(agent, env, "regret_report") for env in envs]
+        agent: [
+            (100 if fractions else 1) * runs.values(agent, env, "regret_report") for env in envs
+        ]
         for agent in runs.agents
         if all(runs.of(agent, env) for env in envs)
     }
@@ -104,7 +113,7 @@ def _profiles(axes: Any, runs: Runs, envs: Sequence[str], repeats: int) -> None:
         if agent in finals:
             _line(axes, levels, profile(finals[agent], levels, repeats), index, agent)
     _label(axes, envs[0] if len(envs) == 1 else "all", "share of runs", False)
-    axes.set_xlabel("regret of the report at most, points")
+    axes.set_xlabel(f"regret of the report at most{', points' if fractions else ''}")
 
 
 def _line(axes: Any, x: Any, found: Interval, index: int, agent: str) -> None:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from agents.benchmark.cells import Cell
 from agents.benchmark.results import ResultWriter, Row, incumbents, table_of, with_trials
 from agents.benchmark.specs import AgentSpec, EnvSpec
-from nas_env.errors import InvalidSettingError
+from nas_env.errors import InvalidDataError, InvalidSettingError
 from nas_env.wrappers import Limits
 
 EPISODES = 10  # a run plays at most this many times its limit of queries
@@ -96,9 +96,21 @@ class BenchmarkFolder:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What was asked of this folder so far, as plain data; empty where nothing was."""
+        """What was asked of this folder so far, as plain data; empty where nothing was.
+
+        Raises:
+            InvalidDataError: The file is damaged.
+        """
         file = self.path / "settings.json"
-        known: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+        try:
+            known = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+            if not isinstance(known, dict):
+                raise ValueError("no object")
+        except ValueError as error:
+            raise InvalidDataError(
+                f"{file}: not the settings of a benchmark ({error}). Put the file back, or choose "
+                "another --output."
+            ) from None
         return known
 
     def begin(self, plan: Plan, versions: dict[str, str]) -> None:
@@ -119,7 +131,9 @@ class BenchmarkFolder:
             self._same(name.replace("_", "-"), data[name], value)
         for env in plan.envs:
             entry = self._entry(data["envs"], env, f"*/{_name(env.label)}/*.parquet")
-            self._same(f"envs {env.label}", entry, env.to_json())
+            asked = env.to_json()
+            self._same(f"envs {env.label}", {name: entry[name] for name in asked}, asked)
+            self._same_files(env, entry)
         for agent in plan.agents:
             entry = self._entry(data["agents"], agent, f"{_name(agent.label)}/*/*.parquet")
             for part, value in agent.to_json(plan.envs).items():
@@ -152,6 +166,16 @@ class BenchmarkFolder:
         else:
             self._same(option, entry[part], value)
 
+    def _same_files(self, env: EnvSpec, entry: dict[str, Any]) -> None:
+        """Enter the files of an environment, or refuse one that is another by now."""
+        for name, found in env.files().items():
+            if entry.setdefault("files", {}).setdefault(name, found) != found:
+                raise InvalidSettingError(
+                    f"File {env.settings[name]} of --envs {env.label} is not the one that the "
+                    f"benchmark in {self.path} was begun with. Put that back, or give another "
+                    "--output, or another label."
+                )
+
     def _same(self, option: str, known: Any, value: Any) -> None:
         if json.dumps(known, sort_keys=True) != json.dumps(value, sort_keys=True):
             raise InvalidSettingError(
@@ -171,6 +195,17 @@ class BenchmarkFolder:
         part = path.with_suffix(".part")
         pq.write_table(table, part, compression="zstd")
         part.replace(path)
+        self.log(cell).unlink(missing_ok=True)
+
+    def write_log(self, cell: Cell, text: str) -> None:
+        """Keep what went wrong in a cell, until it is finished."""
+        path = self.log(cell)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def log(self, cell: Cell) -> Path:
+        """Return the path of what went wrong in a cell."""
+        return self._cell(cell).with_suffix(".log")
 
     def tables(self) -> Iterator[pa.Table]:
         """Yield the rows of every finished cell: agents and environments in order, then seeds."""

@@ -20,6 +20,7 @@ from nas_env.errors import InvalidDataError
 
 TITLE = "Leaderboard"
 BY = ("query", "trial")
+HALVING = "successive-halving"
 SETTINGS = (
     "Agents and their settings. Where `agents/hyperparameters.toml` names docs/sweep.md as source, "
     "they were searched for, on made-up landscapes of the shapes of NAS-Bench-201 and "
@@ -93,6 +94,7 @@ class Leaderboard:
         self.title = title
         self.compare = Comparison(runs, repeats)
         self.middle = cache(self._middle)
+        self.scales = {env: 100 if runs.fractions(env) else 1 for env in runs.envs}
         self.rivals: list[Rival] = rivals(runs, settings["agents"])
         words = RIVALS["random"]
         self.random = next((rival.label for rival in self.rivals if rival.words == words), "")
@@ -122,13 +124,18 @@ class Leaderboard:
                 "own column, in points (hundredths). IQM: interquartile mean over runs; "
                 "brackets: 95 % intervals of a stratified bootstrap with "
                 f"{self.repeats:,} samples. *Charged*: the same runs after {limit} evaluations, "
-                "where each repeat costs a query.",
+                f"where each repeat costs a query.{self._raw()}",
                 "",
                 f"Everything here is made from [{self.source}]({self.source}) alone, by `python "
                 "scripts/leaderboard.py FILE`; `python scripts/replay.py FILE` plays its rows "
                 "again. How to enter an agent: docs/benchmarking.md.",
             ]
         )
+
+    def _raw(self) -> str:
+        """Return which environments' numbers are no fractions, if any."""
+        raw = ", ".join(env for env, scale in self.scales.items() if scale == 1)
+        return f" Numbers of {raw} are no fractions and stand as they are." if raw else ""
 
     def _counted(self) -> str:
         """Return what the limit of a run counts."""
@@ -150,7 +157,14 @@ class Leaderboard:
             counts = {len(self.runs.of(agent, env)) for env in self.runs.envs} - {0}
             cells = [self._iqm(agent, env, name) for env, name in names.items()]
             lines.append(_row(f"`{agent}`", _range(counts), *cells))
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._blanks()])
+
+    def _blanks(self) -> list[str]:
+        """Return what an empty cell of the overview means, where there is one."""
+        blank = {x for x in self.runs.agents for y in self.runs.envs if not self.runs.of(x, y)}
+        names = {self.settings["agents"][agent]["name"] for agent in blank}
+        why = "; successive halving needs more than one fidelity" * (HALVING in names)
+        return ["", f"An empty cell: not played there{why}."] if blank else []
 
     def _sentences(self) -> list[str]:
         """Return who beats whom by the final reward, and by queries to the optimum."""
@@ -167,7 +181,8 @@ class Leaderboard:
         if any(self.runs.known(env, "regret_reward") for env in self.runs.envs):
             parts.append(
                 "By queries to the best reward of the table (fewer is better; one more than the "
-                "limit where it was not found):"
+                "limit where it was not found, for to find it with the last query is better; the "
+                "tables' means count the limit itself, the least that it can have been):"
             )
             parts.append(self._list("queries"))
         return parts
@@ -184,7 +199,8 @@ class Leaderboard:
             f"{name.replace('_', ' of ')}, {by}" for name in names for by in ("free", "charged")
         ]
         against = [f"better than random, {x}" for x in self._against(env)]
-        lines = _head("agent", "runs", "score, %", "report, %", *heads, *against)
+        plain = [f"{x}, %" if self.scales[env] == 100 else x for x in ("score", "report")]
+        lines = _head("agent", "runs", *plain, *heads, *against)
         for agent in self._order(env):
             cells = [self._iqm(agent, env, name, by) for name in names for by in BY]
             better = [self._better(agent, env, name) for name in self._against(env)]
@@ -238,10 +254,10 @@ class Leaderboard:
         return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
     def _middle(self, agent: str, env: str, name: str, by: str) -> Interval:
-        return iqm(100 * self.runs.values(agent, env, name, by), self.repeats)
+        return iqm(self.scales[env] * self.runs.values(agent, env, name, by), self.repeats)
 
     def _mean(self, agent: str, env: str, name: str) -> str:
-        values = 100 * self.runs.values(agent, env, name)
+        values = self.scales[env] * self.runs.values(agent, env, name)
         if np.isnan(values).all():
             return ""
         spread = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""

@@ -193,7 +193,11 @@ def read_results(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     Raises:
         InvalidDataError: The file is missing, cannot be read, or lacks columns or settings.
     """
+    if path.is_dir():
+        raise InvalidDataError(f"{path} is a folder. Give a file of it: {path / 'best.parquet'}.")
     check_name(path)
+    if not path.is_file():
+        raise InvalidDataError(f"{path}: no such file. Give one that scripts/benchmark.py wrote.")
     try:
         table, text = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
         settings = json.loads(text)

@@ -166,7 +166,8 @@ def play_and_write(cell: Cell, folder: BenchmarkFolder, limits: Limits) -> tuple
     except Exception as error:  # a cell must not stop the others
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{os.path.basename(where.filename)}:{where.lineno}"
-        return "", f"{type(error).__name__}: {error} ({place})"
+        folder.write_log(cell, traceback.format_exc())
+        return "", f"{type(error).__name__}: {error} ({place}; all of it in {folder.log(cell)})"
     return reason, ""
 
 

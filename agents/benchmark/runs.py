@@ -110,6 +110,13 @@ class Runs:
         runs = [run for (_, of), found in self._runs.items() if of == env for run in found]
         return any(np.isfinite(run.values[name]).any() for run in runs)
 
+    def fractions(self, env: str) -> bool:
+        """Return whether all scores and reports of an environment lie in [0, 1]."""
+        runs = [run for (_, of), found in self._runs.items() if of == env for run in found]
+        values = np.concatenate([run.values[x] for run in runs for x in ("score", "report")])
+        values = values[np.isfinite(values)]
+        return bool(((values >= 0) & (values <= 1)).all())
+
     def to_optimum(self, agent: str, env: str, by: str = "query") -> list[int | None]:
         """Return (runs,) queries or evaluations to the best score; None: it was not found."""
         return [run.to_optimum(self.limit, by) for run in self.of(agent, env)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import re
@@ -20,6 +21,7 @@ from nas_env.registration import ENVIRONMENTS
 from nas_env.registry import unknown_name
 
 LABEL = re.compile(r"([^:=\[\]{}]+)=(.+)", re.DOTALL)
+FILES = ("path", "data")  # settings that name a file
 INTO_PARTS = re.compile(r",(?=\s*[A-Za-z_]\w*\s*=|\s*$)")  # a comma before the next NAME=
 
 
@@ -72,6 +74,15 @@ class EnvSpec:
     def to_json(self) -> dict[str, Any]:
         """Return id and settings as plain data."""
         return {"id": self.id, "settings": self.settings}
+
+    def files(self) -> dict[str, str]:
+        """Return the SHA-256 of each file that a setting names: a table, or data."""
+        named = {name: self.settings.get(name) for name in FILES}
+        return {
+            name: hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            for name, path in named.items()
+            if isinstance(path, str) and Path(path).is_file()
+        }
 
 
 @dataclass(frozen=True)
@@ -143,9 +154,15 @@ class AgentSpec:
         return data
 
     def _class(self) -> Any:
-        if not self.imported:
+        if not self.imported and "." not in self.name:
             return AGENTS.get(self.name)
         module, _, name = self.name.partition(":")
+        if not self.imported or module.startswith(".") or "/" in module or module[-3:] == ".py":
+            raise UnknownNameError(
+                f"Unknown agent {self.name!r}. Give MODULE:CLASS, such as my_module:MyAgent for "
+                "the class MyAgent of my_module.py in the folder you are in, or one of: "
+                f"{', '.join(AGENTS)}."
+            )
         if str(Path.cwd()) not in sys.path:
             sys.path.append(str(Path.cwd()))
         try:

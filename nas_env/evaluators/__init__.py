@@ -7,6 +7,7 @@ stands for one around `Training`.
 
 from nas_env.evaluators.base import EVALUATORS, Around, Evaluator, failed, innermost
 from nas_env.evaluators.cached import Cached
+from nas_env.evaluators.deferred import Deferred
 from nas_env.evaluators.halving import Halving
 from nas_env.evaluators.median_stopping import MedianStopping
 from nas_env.evaluators.parallel import Parallel
@@ -15,6 +16,7 @@ __all__ = [
     "EVALUATORS",
     "Around",
     "Cached",
+    "Deferred",
     "Evaluator",
     "Halving",
     "MedianStopping",

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_env.architecture import Recipe
-from nas_env.errors import IncompatibleError, InvalidDataError
+from nas_env.errors import IncompatibleError, InvalidDataError, UnknownNameError
 from nas_env.evaluation import Budget
 from nas_env.registry import Registry, unknown_name
 from nas_env.spaces import SPACES, SearchSpace
@@ -101,6 +101,12 @@ class Table:
             UnknownNameError: No such column; the message lists them.
         """
         bare = name.removeprefix("-") if isinstance(name, str) else name
+        if isinstance(bare, str) and bare in self.metrics and bare not in self.columns:
+            raise UnknownNameError(
+                f"{bare!r} is a metric of table {self.name!r} and no column that is rewarded or "
+                "reported. Limit parameters by max_params, or give an objective such as "
+                f"'accuracy-under-cost'. Columns: {', '.join(sorted(self.columns))}."
+            )
         if not isinstance(bare, str) or bare not in self.columns:
             raise unknown_name(f"column of table {self.name!r}", bare, self.columns)
         return -self.columns[bare] if bare != name else self.columns[bare]

@@ -54,7 +54,8 @@ def table_of_file(
         raise InvalidSettingError(
             f"A table needs decisions and a reward, but has path={path!r}, "
             f"decisions={decisions!r}, reward={reward!r}, report={report!r}. Name the file and "
-            "its columns: path=FILE, decisions=[...], reward=NAME."
+            "its columns: path=FILE, decisions=[...], reward=NAME; a list on a command line is "
+            """JSON in quotes: 'NASTable-v0:path=FILE,decisions=["op1","op2"],reward=NAME'."""
         )
     path = Path(path)
     used = [name.removeprefix("-") for name in (reward, shown)]
@@ -100,8 +101,8 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         from pyarrow import ArrowException, csv, parquet
     except ImportError:
         raise MissingDependencyError(
-            "Reading a table needs pyarrow, which is not installed. Run: pip install "
-            "'nas-env[tables]'."
+            "Reading a table, CSV too, needs pyarrow, which is not installed. Run, in the "
+            "checkout: pip install -c constraints.txt -e '.[tables]'."
         ) from None
     if not path.is_file():
         raise InvalidDataError(f"{path}: no such file. Give the path of a .parquet or .csv file.")
@@ -119,6 +120,10 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         ) from None
     if not table.num_rows:
         raise InvalidDataError(f"{path}: the table has no rows. One row an architecture is needed.")
+    if csv_like and table.column_names[1:] == [] and ";" in table.column_names[0]:
+        raise InvalidDataError(
+            f"{path}: its columns are separated by semicolons. Write it with commas."
+        )
     if twice := [x for x, count in Counter(table.column_names).items() if count > 1]:
         raise InvalidDataError(f"{path}: column {twice[0]!r} stands there twice. Rename one.")
     return {name: table[name].to_numpy() for name in table.column_names}
@@ -143,18 +148,26 @@ def _walks(
     blank = walks < 0
     if (gap := np.argwhere(blank[:, :-1] & ~blank[:, 1:])).size:
         raise InvalidDataError(
-            f"{path}: row {gap[0, 0]} has a blank in {decisions[gap[0, 1]]!r} before a decision. "
+            f"{path}: {_row(path, gap[0, 0])} has a blank in {decisions[gap[0, 1]]!r} before a "
+            "decision. "
             "Only the end of a walk may be blank."
         )
     if blank[:, 0].any():
-        raise InvalidDataError(f"{path}: row {int(blank[:, 0].argmax())} has no decision at all.")
+        row = _row(path, blank[:, 0].argmax())
+        raise InvalidDataError(f"{path}: {row} has no decision at all. Fill it or leave it out.")
     _, first, counts = np.unique(walks, axis=0, return_index=True, return_counts=True)
     if counts.max() > 1:
         raise InvalidDataError(
-            f"{path}: the decisions of row {int(first[counts.argmax()])} stand there "
-            f"{counts.max()} times. Average repeated rows first, or name more decision columns."
+            f"{path}: {_row(path, first[counts.argmax()])} has the same decisions as another row; "
+            f"they stand there {counts.max()} times. Average repeated rows first, or name more "
+            "decision columns."
         )
     return walks, labels
+
+
+def _row(path: Path, row: np.integer[Any]) -> str:
+    """Return how a row, counted from 0, is found: in a CSV file by its line, too."""
+    return f"row {row} (line {row + 2})" if path.suffix.lower() == ".csv" else f"row {row}"
 
 
 def _texts(column: NDArray[Any]) -> NDArray[np.str_]:
@@ -215,8 +228,8 @@ def _numbers(
                 f"Columns that do: {', '.join(numbers) or 'none'}."
             )
         if name not in whole:
-            row = int(np.argmin(np.isfinite(numbers[name])))
+            row = _row(path, np.argmin(np.isfinite(numbers[name])))
             raise InvalidDataError(
-                f"{path}: column {name!r} has no number in row {row}. Fill it or leave the row out."
+                f"{path}: column {name!r} has no number in {row}. Fill it or leave the row out."
             )
     return whole

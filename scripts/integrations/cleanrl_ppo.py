@@ -7,11 +7,9 @@ arXiv 1707.06347; the masking that of Huang and Ontanon, arXiv 2006.14171.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -35,12 +33,12 @@ class Args:
     """Task; none: the space's own."""
     data: str | None = None
     """Path of an .npz file, for the task "arrays"."""
-    evaluator: str = "training"
-    """What scores a network; "synthetic" is free."""
-    objective: str = "accuracy"
-    """What a trained network is worth."""
+    evaluator: str | None = None
+    """What scores a network; "synthetic" is free; none: the environment's own."""
+    objective: str | None = None
+    """What a network is worth; none: the environment's own."""
     store: str | None = None
-    """SQLite file of all evaluations, shared by the lanes; none: a temporary one."""
+    """SQLite file of all evaluations, shared by the lanes; none: each lane remembers its own."""
     total_timesteps: int = 512
     """Steps of all lanes together, about five a network."""
     num_envs: int = 4
@@ -179,8 +177,8 @@ class Lanes:
     The observation in between is the true last one, so a truncated episode can be bootstrapped.
     """
 
-    def __init__(self, args: Args, store: str) -> None:
-        make = _maker(args, store)
+    def __init__(self, args: Args) -> None:
+        make = _maker(args)
         self.envs = gym.vector.SyncVectorEnv(
             [make] * args.num_envs, autoreset_mode=gym.vector.AutoresetMode.NEXT_STEP
         )
@@ -204,12 +202,13 @@ class Lanes:
         return {"rewards": rewards, "terminated": terminated, "done": self.over, "valid": valid}
 
 
-def _maker(args: Args, store: str) -> Callable[[], gym.Env[Any, Any]]:
-    names = ("space", "task", "data", "evaluator", "objective")
-    settings = {name: getattr(args, name) for name in names}
+def _maker(args: Args) -> Callable[[], gym.Env[Any, Any]]:
+    """Return what makes a lane, with the options that were given and no others."""
+    names = ("space", "task", "data", "evaluator", "objective", "store")
+    settings = {name: value for name in names if (value := getattr(args, name)) is not None}
 
     def make() -> gym.Env[Any, Any]:
-        return gym.make(args.env_id, store=store, **settings)
+        return gym.make(args.env_id, **settings)
 
     return make
 
@@ -362,12 +361,11 @@ def report(book: Book) -> None:
 def main(args: Args) -> None:
     """Train and report."""
     torch.manual_seed(args.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        lanes = Lanes(args, args.store or str(Path(folder) / "store.sqlite"))
-        try:
-            train(args, lanes)
-        finally:
-            lanes.envs.close()
+    lanes = Lanes(args)
+    try:
+        train(args, lanes)
+    finally:
+        lanes.envs.close()
     report(lanes.book)
 
 

@@ -226,3 +226,6 @@ def test_attributes_and_refusals() -> None:
         NASVecEnv(gym.make_vec("NAS-v0", num_envs=2, **SMALL))
     with pytest.raises(InvalidSettingError, match="must be a NASVectorEnv, but is SyncVectorEnv"):
         NASVecEnv(gym.make_vec("NAS-v0", 2, vectorization_mode="sync", **SMALL))
+    mistaken: Any = "NASBench201-v0"
+    with pytest.raises(InvalidSettingError, match=r"str with num_envs. Write NASVecEnv\(gymnas"):
+        NASVecEnv(mistaken, num_envs=8)

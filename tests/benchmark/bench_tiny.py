@@ -53,6 +53,16 @@ class Mine:
             log.write(f"ended {self.seed}\\n")
 
 
+class Early(Mine):
+    def learn(self, total_timesteps, callback):
+        self.env.reset()
+
+
+class Alone(Mine):
+    def learn(self, total_timesteps):
+        raise AssertionError
+
+
 class Fragile(Mine):
     def learn(self, total_timesteps, callback):
         if self.seed == 1:

@@ -20,6 +20,7 @@ from agents.benchmark.cells import Cell, is_best, play
 from agents.benchmark.results import incumbents, read_results, table_of
 from agents.benchmark.runs import Runs
 from agents.benchmark.specs import AgentSpec, EnvSpec
+from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Evaluation, Outcome
 from nas_env.spaces import SPACES
 from nas_env.wrappers import Limits, Trial
@@ -181,9 +182,47 @@ def test_a_cell_that_fails_stops_no_other(tmp_path, monkeypatch):
     assert "fragile:Fragile on syn, seed 1: RuntimeError: seed one is not for me" in text
     assert "fragile:Fragile on syn, seed 2: its process ended with code 9" in text
     assert "2 runs failed" in text
+    (log,) = out.rglob("*.log")
+    assert log.name == "1.log" and str(log) in text
+    assert 'in learn\n    raise RuntimeError("seed one is not for me")' in log.read_text()
     table, _ = read_results(out / "results.parquet")
     assert set(table["seed"].to_pylist()) == {0, 3, 4}
     assert "| `fragile:Fragile` | 3 |" in (out / "leaderboard.md").read_text()
+    fragile = (tmp_path / "fragile.py").read_text()
+    (tmp_path / "fragile.py").write_text(fragile.replace("self.seed == 1", "self.seed == 7"))
+    run("benchmark.py", *command, "--output", out, code=1)
+    assert not list(out.rglob("*.log")), "a finished run needs none"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Early", "learn() returned before one network was finished"),
+        ("Alone", "Class Alone has no learn(total_timesteps, callback)"),
+    ],
+)
+def test_an_agent_that_cannot_learn_is_told_why(tmp_path, monkeypatch, name, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / f"{name.lower()}.py").write_text(STRANGER)
+    cell = Cell(AgentSpec.parse(f"{name.lower()}:{name}"), EnvSpec.parse(SYNTHETIC), 0)
+    with pytest.raises(InvalidSettingError, match=re.escape(message)):
+        play(cell, Limits(evaluations=2, episodes=20))
+
+
+def test_damaged_settings_are_refused(tmp_path):
+    for text in ("{", "[]"):
+        (tmp_path / "settings.json").write_text(text)
+        command = ("--agents", "random", "--envs", SYNTHETIC, *TINY, "--output", tmp_path)
+        assert "settings.json: not the settings of a" in run("benchmark.py", *command, code=2)
+
+
+def test_what_is_missing_is_named_with_its_extra():
+    code = "import sys; sys.modules['rliable'] = None; import agents.benchmark.cells"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True
+    )
+    assert "Benchmarks need rliable, not installed here. Run" in done.stderr
+    assert "'.[agents,benchmark]'" in done.stderr
 
 
 def test_the_agent_of_the_documentation_runs(tmp_path, monkeypatch):
@@ -196,6 +235,8 @@ def test_the_agent_of_the_documentation_runs(tmp_path, monkeypatch):
     rows, reason = play(mine, limits)
     assert (rows[-1].query, reason) == (12, "evaluations")
     assert play(mine, limits)[0] == rows
+    random, _ = play(Cell(AgentSpec.parse("random"), EnvSpec.parse(TABLE), 3), limits)
+    assert [row[3:] for row in rows] == [row[3:] for row in random], "as the page says"
 
 
 def test_who_begins_alike_is_who_the_page_says():

@@ -129,7 +129,7 @@ def test_what_is_no_file_of_results_is_refused(tmp_path):
         (tmp_path / name).write_text(text)
         with pytest.raises(InvalidDataError, match="not a file of results"):
             read_results(tmp_path / name)
-    with pytest.raises(InvalidDataError, match="not a file of results"):
+    with pytest.raises(InvalidDataError, match=r"absent\.parquet: no such file"):
         read_results(tmp_path / "absent.parquet")
     write_results(tmp_path / "d.parquet", [table_of([])], {"limit": 3, "agents": {}})
     with pytest.raises(InvalidDataError, match="its settings lack envs and commands"):

@@ -55,6 +55,10 @@ def test_environments():
         (AgentSpec.parse, "randon", "Did you mean 'random'"),
         (AgentSpec.parse, "no_such_module:Mine", "No module named 'no_such_module'"),
         (AgentSpec.parse, "stable_baselines3:PPPO", "no attribute 'PPPO'"),
+        (AgentSpec.parse, "mine=./my_module.py:MyAgent", "Give MODULE:CLASS, such as my_module:My"),
+        (AgentSpec.parse, "mine=my_module.py:MyAgent", "Give MODULE:CLASS, such as my_module:My"),
+        (AgentSpec.parse, "mine=.my_module:MyAgent", "Give MODULE:CLASS, such as my_module:MyAg"),
+        (AgentSpec.parse, "mine=my_module.MyAgent", "Give MODULE:CLASS, such as my_module:MyAgent"),
         (EnvSpec.parse, "NAS-v1", "Did you mean 'NAS-v0'"),
     ],
 )

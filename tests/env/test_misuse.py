@@ -168,6 +168,16 @@ def test_a_finished_state_that_is_set_needs_a_reset(make_env: MakeEnv) -> None:
         env.state = (0, ())
 
 
+@pytest.mark.parametrize("action", [None, "1", 1.5, np.array([1]), np.array([1, 2])])
+def test_an_action_that_is_no_integer_is_refused(make_env: MakeEnv, action: Any) -> None:
+    env = make_env()
+    env.reset(seed=0)
+    with pytest.raises(InvalidSettingError, match=r"is no integer. Give one of 0 to 14"):
+        env.step(action)
+    for integer in (np.int64(3), np.array(3)):
+        assert env.step(integer)[4]["decision"] == 3
+
+
 def test_unknown_reset_options_are_refused(make_env: MakeEnv) -> None:
     with pytest.raises(UnknownNameError, match="reset option 'walk'"):
         make_env().reset(options={"walk": (0,)})

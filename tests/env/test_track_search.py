@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -10,9 +12,9 @@ import numpy as np
 import pytest
 
 from nas_env.architecture import Candidate
-from nas_env.errors import IncompatibleError, InvalidSettingError
+from nas_env.errors import IncompatibleError, InvalidSettingError, UnknownNameError
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators import Cached, Evaluator, MedianStopping
+from nas_env.evaluators import Around, Cached, Evaluator, MedianStopping
 from nas_env.evaluators.tabular import Tabular
 from nas_env.store import MemoryStore
 from nas_env.tables import TABLES, TableTask
@@ -178,11 +180,31 @@ def test_masks_pass_through(make_env: MakeEnv) -> None:
         ({"evaluations": 0}, "evaluations must be > 0"),
         ({"seconds": -1.0}, "seconds must be > 0"),
         ({"seconds": float("nan")}, "seconds must be > 0"),
+        ({"evaluations": "500"}, "evaluations must be a number, but is '500'"),
+        ({"evaluations": True}, "evaluations must be a number, but is True"),
+        ({"episodes": 1, "until_score": "1"}, "until_score must be a number, but is '1'"),
     ],
 )
 def test_bad_limits_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSettingError, match=message):
         Limits(**settings)
+
+
+def test_an_unknown_limit_is_refused_by_name() -> None:
+    with pytest.raises(UnknownNameError, match=r"Unknown limit 'queries'.*Known: .*evaluations"):
+        Limits(queries=5)  # type: ignore[call-arg]
+    limits = Limits(evaluations=np.int64(5))  # type: ignore[arg-type]
+    assert pickle.loads(pickle.dumps(limits)) == replace(Limits(5), seconds=None) == limits
+
+
+@pytest.mark.parametrize("limits", [Limits(evaluations=2), Limits(episodes=2), Limits(seconds=10)])
+def test_what_is_played_after_the_limit_is_not_the_best(make_env: MakeEnv, limits: Limits) -> None:
+    env, _ = search(make_env, limits)
+    for walk in ((0,), (0, 0), (0, 0, 0), (0,)):
+        build(env, *walk)
+    assert env.finished is not None
+    assert env.best is env.trials[1]
+    assert len(env.trials) == 4
 
 
 def cells(env: TrackSearch, walks: list[tuple[int, ...]]) -> list[dict[str, Any]]:
@@ -286,6 +308,47 @@ def test_a_search_may_be_limited_in_episodes(make_env: MakeEnv) -> None:
     assert (env.finished, env.share) == (None, pytest.approx(2 / 3))
     cells(env, [ONE])
     assert env.finished == "episodes"
+
+
+def test_what_came_without_a_step_is_entered(make_env: MakeEnv) -> None:
+    env, clock = search(make_env, Limits(evaluations=3, seconds=100))
+    inner: Any = env.unwrapped
+    env.reset(seed=0)
+    for walk, slow in (((0, STOP), 5.0), ((0, 0, STOP), 1.0), ((0, STOP), 5.0)):
+        candidate = inner.space.decode(walk)
+        [evaluation] = inner.evaluator.evaluator.evaluate([candidate], Budget())
+        score = env.enter(candidate, replace(evaluation, seconds=slow))
+        assert score == len(candidate.architecture.layers) / 10
+    assert [(x.episode, x.evaluations, x.new) for x in env.trials] == [
+        (1, 1, True),
+        (2, 2, True),
+        (3, 2, False),
+    ]
+    assert (env.evaluations, env.repeats, env.episodes, env.actions) == (2, 1, 3, 7)
+    assert env.best is env.trials[1]
+    assert env.seconds == clock.now - 1000.0 == 15.0, "nothing was found: only the clock counts"
+    assert env.may_begin(0) and not env.may_begin(1)
+    env.enter(inner.space.decode((1, STOP)), Evaluation(Outcome.OK, {"accuracy": 0.5}, seconds=50))
+    assert env.seconds == 5 + 1 + 50, "what all took, for that is more"
+    assert (env.finished, env.may_begin(0)) == ("evaluations", False)
+
+
+def test_entered_seconds_are_shared_by_the_slots(make_env: MakeEnv) -> None:
+    env, _ = search(make_env, Limits(seconds=100))
+    inner: Any = env.unwrapped
+    inner.evaluator = Four(inner.evaluator)
+    env.reset(seed=0)
+    env.enter(inner.space.decode((1, STOP)), Evaluation(Outcome.OK, {"accuracy": 0.5}, seconds=50))
+    assert env.seconds == 12.5
+
+
+class Four(Around):
+    """Claims four slots."""
+
+    slots = 4  # type: ignore[assignment]
+
+    def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
+        return self.evaluator.evaluate(candidates, budget)
 
 
 class Staged(Evaluator):

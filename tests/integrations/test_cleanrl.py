@@ -19,9 +19,10 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = "scripts/integrations/cleanrl_ppo.py"
 
 
-def run(*options: str, evaluator: str = "synthetic") -> str:
+def run(*options: str, evaluator: str | None = "synthetic") -> str:
+    chosen = [] if evaluator is None else ["--evaluator", evaluator]
     finished = subprocess.run(
-        [sys.executable, SCRIPT, "--evaluator", evaluator, *options],
+        [sys.executable, SCRIPT, *chosen, *options],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -70,6 +71,12 @@ def test_runs_without_the_mask_and_writes_its_logs(tmp_path: Path) -> None:
     assert list(folder.glob("events.out.tfevents.*"))
 
 
+def test_a_table_is_looked_up_without_any_option() -> None:
+    output = run("--env-id", "nas_env:NASBench201-v0", "--total-timesteps", "512", evaluator=None)
+    assert number("episodes", output) > 50
+    assert 0.6 < number("best score", output) <= 0.8489
+
+
 def test_trains_real_networks_on_another_space_and_task() -> None:
     """A constant guess reaches 0.4 on wine, and a network that failed to train scores 0."""
     options = ("--space", "mlp", "--task", "wine", "--total-timesteps", "32", "--num-steps", "8")
@@ -79,8 +86,8 @@ def test_trains_real_networks_on_another_space_and_task() -> None:
 
 
 def test_a_reset_step_is_marked_and_nothing_else_is(client: ModuleType, tmp_path: Path) -> None:
-    args = client.Args(evaluator="synthetic", num_envs=3, num_steps=64)
-    lanes = client.Lanes(args, str(tmp_path / "store.sqlite"))
+    store = str(tmp_path / "store.sqlite")
+    lanes = client.Lanes(client.Args(evaluator="synthetic", store=store, num_envs=3, num_steps=64))
     space: Any = lanes.envs.single_observation_space
     agent = client.Agent(space.nvec, int(lanes.envs.single_action_space.n), 16)
     rollout = client.collect(agent, lanes, 64)

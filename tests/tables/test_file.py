@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
-from nas_env.errors import InvalidDataError, InvalidSettingError, NASError, UnknownNameError
+from nas_env.errors import (
+    InvalidDataError,
+    InvalidSettingError,
+    MissingDependencyError,
+    NASError,
+    UnknownNameError,
+)
 from nas_env.spaces.automaton import compile_space
 from nas_env.spaces.trie import TrieSpace
 from nas_env.tables.file import MOST_LABELS, SUFFIXES, table_of_file
@@ -89,7 +96,7 @@ def test_a_blank_ends_a_shorter_walk(tmp_path: Path) -> None:
     [
         ({}, {"decisions": []}, InvalidSettingError, "needs decisions and a reward"),
         ({}, {"reward": None}, InvalidSettingError, "needs decisions and a reward"),
-        ({}, {"decisions": "op"}, InvalidSettingError, "needs decisions and a reward"),
+        ({}, {"decisions": "op"}, InvalidSettingError, r'JSON in quotes: .*\["op1","op2"\]'),
         ({}, {"decisions": None}, InvalidSettingError, "needs decisions"),
         ({}, {"decisions": ["op", "op"]}, InvalidSettingError, "'op' is a decision and cannot be"),
         ({}, {"reward": "-width"}, InvalidSettingError, "'width' is a decision and cannot be"),
@@ -104,7 +111,12 @@ def test_a_blank_ends_a_shorter_walk(tmp_path: Path) -> None:
         ({}, {"decisions": ["op", 3]}, InvalidSettingError, "needs decisions and a reward"),
         ({}, {"run": "mean"}, InvalidSettingError, "several trainings"),
         ({}, {"reward": "gap"}, InvalidDataError, "'gap' has no number in row 1"),
-        ({}, {"decisions": ["op"]}, InvalidDataError, "row 0 stand there 2 times"),
+        (
+            {},
+            {"decisions": ["op"]},
+            InvalidDataError,
+            "row 0 has the same decisions as an.* 2 times",
+        ),
         ({"op": ["a", None, "b", "b"]}, {}, InvalidDataError, "row 1 has a blank in 'op'"),
         (
             {"op": [None, "a", "b", "b"], "width": [None, 8, 8, 16]},
@@ -112,7 +124,12 @@ def test_a_blank_ends_a_shorter_walk(tmp_path: Path) -> None:
             InvalidDataError,
             "row 0 has no decision at all",
         ),
-        ({}, {"dataset": "cora"}, UnknownNameError, "table 'file' 'dataset'. Known: .* decisions"),
+        (
+            {},
+            {"dataset": "cora"},
+            UnknownNameError,
+            "Table-v0 has no argument 'dataset'. Known: .* decisions",
+        ),
         ({}, {"max_params": 5}, InvalidSettingError, "no additive cost"),
         ({}, {"evaluator": "training"}, InvalidSettingError, "cannot be built"),
         ({}, {"fidelity": 2}, InvalidSettingError, "no fidelity of 2 epochs"),
@@ -128,6 +145,30 @@ def test_what_cannot_work_is_refused(
     path = write(tmp_path, **columns)
     with pytest.raises(error, match=message):
         make(path, **settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("op;width;valid\na;8;0.5\n", "separated by semicolons. Write it with commas"),
+        ("op,width,valid\na,8,1\nb,8,2\na,8,3\n", r"row 0 \(line 2\) has the same decisions"),
+        ("op,width,valid\na,8,1\nb,8,\n", r"'valid' has no number in row 1 \(line 3\)"),
+        ("op,width,valid\na,8,1\n,8,2\n", r"row 1 \(line 3\) has a blank in 'op'"),
+    ],
+)
+def test_lines_of_a_csv_file_are_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "mine.csv").write_text(text)
+    with pytest.raises(InvalidDataError, match=message):
+        make(tmp_path / "mine.csv")
+
+
+def test_what_is_missing_is_named_with_a_command_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, ".csv")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingDependencyError, match=r"pyarrow.*-e '\.\[tables\]'"):
+        make(path)
 
 
 def test_decisions_keep_all_their_digits(tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ def test_an_unknown_name_is_refused_with_its_choices(make_env: MakeEnv) -> None:
                 make_env("NASBench201-v0", **{name: unnamed})
     for settings, message in (
         ({"fidelity": 100}, "no fidelity of 100 epochs. Known: 12"),
-        ({"fidelity": 0}, "epochs must be an integer >= 1"),
-        ({"fidelity": "12"}, "epochs must be an integer >= 1, but is '12'"),
+        ({"fidelity": 0}, "fidelity: .*epochs must be an integer >= 1, but is 0"),
+        ({"fidelity": "12"}, "fidelity: .*epochs must be an integer >= 1, but is '12'"),
         ({"run": 1}, "Run 1 chooses among several trainings .* one number each"),
         ({"run": "random"}, "'random' chooses among several trainings"),
         ({"budget": 7}, "Budget 7 is none"),
@@ -84,6 +84,35 @@ def tokens_of(walk: tuple[int, ...], table: Table) -> list[int]:
     return [x + 1 for x in walk] + [0] * (table.walks.shape[1] - len(walk))
 
 
+def test_metrics_are_no_rewards_and_what_a_table_lacks_is_not_offered(make_env: MakeEnv) -> None:
+    with pytest.raises(UnknownNameError, match=r"'params' is a metric .* max_params.*: test_12"):
+        make_env("NASBench201-v0", reward="-params")
+    with pytest.raises(InvalidSettingError, match="'chain-bench' knows no devices"):
+        make_env("NASChain-v0", hardware="all")
+    for name, offered in (
+        ("NASBench201-v0", {"dataset", "hardware"}),
+        ("NASChain-v0", {"run"}),
+        ("NASBenchGraph-v0", {"dataset"}),
+        ("NASTable-v0", {"path", "decisions"}),
+    ):
+        with pytest.raises(UnknownNameError, match=f"{name} has no argument 'nothing'") as error:
+            make_env(name, nothing=1)
+        known = set(str(error.value).split("Known: ")[1].rstrip(".").split(", "))
+        assert known & {"dataset", "hardware", "run", "path", "decisions"} == offered
+
+
+def test_networks_of_a_table_are_trained_only_on_what_is_named(make_env: MakeEnv) -> None:
+    with pytest.raises(InvalidSettingError, match=r"NASBench201-v0 has the space of its table"):
+        make_env("NASBench201-v0", evaluator="training", task="digits", space="chain")
+    for name in ("NASBench201-v0", "NASBenchMacro-v0"):
+        with pytest.raises(InvalidSettingError, match=r"those of 'cifar10'.*Give task=NAME or"):
+            make_env(name, evaluator="training")
+        made: Any = make_env(name, evaluator="training", task="digits").unwrapped
+        assert made.task.spec.name == "digits"
+    own: Any = make_env("NASChain-v0", evaluator="training").unwrapped
+    assert own.task.spec.name == "mnist-small"
+
+
 LAYERED = ("NASChain-v0", "NASBench201-v0", "NASBenchMacro-v0")
 
 
@@ -91,7 +120,7 @@ LAYERED = ("NASChain-v0", "NASBench201-v0", "NASBenchMacro-v0")
     ("name", "settings", "error", "message"),
     [
         ("NASBench201-v0", {"datset": "cifar10"}, UnknownNameError, "Did you mean 'dataset'"),
-        ("NASBench201-v0", {"path": "x"}, UnknownNameError, "table 'nasbench201' 'path'"),
+        ("NASBench201-v0", {"path": "x"}, UnknownNameError, "201-v0 has no argument 'path'"),
         ("NASChain-v0", {"dataset": "cora"}, UnknownNameError, "Known: budget, edit_reward, eval"),
         ("NASBench201-v0", {"max_edits": 3}, UnknownNameError, "'max_edits'"),
         ("NASTable-v0", {"decisions": None}, InvalidSettingError, "'file' needs decisions"),
