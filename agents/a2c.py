@@ -8,11 +8,12 @@ import gymnasium
 import stable_baselines3
 
 from agents.base import AGENTS
+from agents.deferred import DeferredScoring
 from agents.limits import FollowLimit
 
 
 @AGENTS.register("a2c")
-class A2C(FollowLimit, stable_baselines3.A2C):
+class A2C(DeferredScoring, FollowLimit, stable_baselines3.A2C):
     """Learns a policy from short rollouts; illegal actions are projected by the environment.
 
     Reference: Mnih et al., "Asynchronous Methods for Deep Reinforcement Learning", 2016.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
@@ -9,6 +10,7 @@ import gymnasium
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents.hyperparameters import hyperparameters
+from nas_env.errors import IncompatibleError
 from nas_env.registry import Registry
 
 
@@ -53,6 +55,13 @@ def observation_of(name: str, env_id: str = "default") -> str:
     return str(hyperparameters(name, env_id).get("observation", default))
 
 
+def settings_of(name: str, env_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hyper-parameters of an agent on an environment: given ones before stored ones."""
+    values = {**hyperparameters(name, env_id), **given}
+    values.pop("observation", None)
+    return values
+
+
 def make_agent(
     name: str,
     env: gymnasium.Env[Any, Any] | VecEnv,
@@ -68,14 +77,29 @@ def make_agent(
             selects the hyper-parameters.
         seed: Seed of the agent's own randomness and of the environment's.
         device: Device of a neural agent; these networks are small, so "cpu" is fastest.
-        settings: Hyper-parameters that take the place of the stored ones.
+        settings: Hyper-parameters that take the place of the stored ones. Also "deferred": whether
+            networks are scored by whole rollouts, see `agents.deferred`; left out, they are where
+            the agent can and the environment's evaluator runs several evaluations at once.
 
     Raises:
         UnknownNameError: No such agent.
+        IncompatibleError: Scoring is to be deferred and cannot be.
     """
-    values = {**hyperparameters(name, _env_id(env)), **settings}
-    values.pop("observation", None)
-    return AGENTS.get(name).create(env, seed, device, **values)
+    values = settings_of(name, _env_id(env), settings)
+    deferred = values.pop("deferred", None)
+    agent = AGENTS.get(name).create(env, seed, device, **values)
+    if deferred is not None:
+        _set_deferred(name, agent, deferred)
+    return agent
+
+
+def _set_deferred(name: str, agent: Agent, deferred: bool) -> None:
+    from agents.deferred import DeferredScoring, why_not
+
+    if isinstance(agent, DeferredScoring):
+        agent.deferred = deferred
+    if deferred and (reason := why_not(agent)) is not None:
+        raise IncompatibleError(f"Scoring cannot be deferred for {name!r}: {reason}")
 
 
 def _env_id(env: gymnasium.Env[Any, Any] | VecEnv) -> str:

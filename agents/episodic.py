@@ -104,8 +104,7 @@ class EpisodicAgent(ABC):
         callbacks = listed[0] if len(listed) == 1 else CallbackList(listed)
         callbacks.init_callback(self)  # type: ignore[arg-type]
         callbacks.on_training_start(locals(), globals())
-        while self._episode(callbacks) and self.num_timesteps < self._total_timesteps:
-            pass
+        self._play(callbacks)
         callbacks.on_training_end()
         return self
 
@@ -174,6 +173,11 @@ class EpisodicAgent(ABC):
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:  # noqa: B027 - nothing to restore
         """Take back what `arrays` returned."""
+
+    def _play(self, callbacks: BaseCallback) -> None:
+        """Play episodes until the steps are used up or the callback says stop."""
+        while self._episode(callbacks) and self.num_timesteps < self._total_timesteps:
+            pass
 
     def _episode(self, callbacks: BaseCallback) -> bool:
         """Play one episode; return whether to go on."""

@@ -12,12 +12,18 @@ from nas_env.wrappers import TrackSearch
 
 def share_used(env: gymnasium.Env[Any, Any] | VecEnv | None) -> float | None:
     """Return the share of the limit that the search around an environment has used, or None."""
+    tracker = tracker_of(env)
+    return None if tracker is None else tracker.share
+
+
+def tracker_of(env: gymnasium.Env[Any, Any] | VecEnv | None) -> TrackSearch | None:
+    """Return the books of the search around an environment, or None."""
     layer: Any = env
     while isinstance(layer, VecEnv):
         layer = layer.envs[0] if isinstance(layer, DummyVecEnv) else getattr(layer, "venv", None)
     while isinstance(layer, gymnasium.Wrapper):
         if isinstance(layer, TrackSearch):
-            return layer.share
+            return layer
         layer = layer.env
     return None
 

@@ -8,11 +8,12 @@ import gymnasium
 import sb3_contrib
 
 from agents.base import AGENTS
+from agents.deferred import DeferredScoring
 from agents.limits import FollowLimit
 
 
 @AGENTS.register("maskable-ppo")
-class MaskablePPO(FollowLimit, sb3_contrib.MaskablePPO):
+class MaskablePPO(DeferredScoring, FollowLimit, sb3_contrib.MaskablePPO):
     """Learns a policy over the legal actions only.
 
     Reference: Huang and Ontañón, "A Closer Look at Invalid Action Masking in Policy Gradient

@@ -8,11 +8,12 @@ import gymnasium
 import stable_baselines3
 
 from agents.base import AGENTS
+from agents.deferred import DeferredScoring
 from agents.limits import FollowLimit
 
 
 @AGENTS.register("ppo")
-class PPO(FollowLimit, stable_baselines3.PPO):
+class PPO(DeferredScoring, FollowLimit, stable_baselines3.PPO):
     """Learns a policy from rollouts; illegal actions are projected by the environment.
 
     Reference: Schulman et al., "Proximal Policy Optimization Algorithms", 2017.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -14,6 +13,7 @@ from agents.base import AGENTS
 from agents.walks import WalkAgent
 from nas_env.architecture import is_count
 from nas_env.errors import InvalidSettingError
+from nas_env.evaluators.halving import rungs_of
 from nas_env.spaces import Walk
 
 
@@ -24,10 +24,10 @@ class SuccessiveHalving(WalkAgent):
     One in `eta` goes on, at least one, until the environment's own fidelity is reached; then a new
     bracket begins. Rungs are fidelities of the environment's evaluator (`evaluator.fidelities`,
     epochs, ascending) up to the environment's own, chosen from the top, each at most one `eta`-th
-    of the one above where there is such, see `rungs_of`; they are asked for by
-    `env.reset(options={"fidelity": epochs})`. Where there are fewer than two, there is nothing to
-    halve, and this is random search that remembers its best walk. Scores of different fidelities
-    are not compared: the best walk is the best at the highest rung that was reached.
+    of the one above where there is such, see `nas_env.evaluators.halving.rungs_of`; they are asked
+    for by `env.reset(options={"fidelity": epochs})`. Where there are fewer than two, there is
+    nothing to halve, and this is random search that remembers its best walk. Scores of different
+    fidelities are not compared: the best walk is the best at the highest rung that was reached.
 
     Reference: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
     Optimization", AISTATS 2016; Li et al., "Hyperband", JMLR 2018, for `eta`.
@@ -115,19 +115,3 @@ class SuccessiveHalving(WalkAgent):
         self.waiting = [tuple(walk) for walk in waiting]
         self.scores = [(score, tuple(walk)) for score, walk in scores]
         self.drawn = {tuple(walk) for walk in drawn}
-
-
-def rungs_of(fidelities: Sequence[int], eta: int) -> tuple[int, ...]:
-    """Return the rungs among ascending fidelities: the highest, and others far enough below.
-
-    Below each is the highest that is at most one `eta`-th of it, or else the lowest of all.
-
-    Example:
-        >>> rungs_of([1, 2, 3, 4, 5, 6], eta=3)
-        (1, 2, 6)
-    """
-    rungs = list(fidelities[-1:])
-    while rungs and rungs[0] > fidelities[0]:
-        low = [x for x in fidelities if x * eta <= rungs[0]]
-        rungs.insert(0, max(low, default=fidelities[0]))
-    return tuple(rungs)

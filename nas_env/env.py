@@ -77,6 +77,10 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         device: Device of the evaluator.
         precision: Precision of the evaluator; the verdict of "auto" is taken once per store.
         retry_failed: Whether failures found in the store are evaluated again, once.
+        workers: None evaluates in this process; a number, in so many worker processes, where a
+            crash, a time limit or memory without end harms nothing else, see
+            `nas_env.evaluators.Parallel`. One environment waits for each evaluation, so more than
+            one worker helps only a vector of them. `close` ends the processes.
         render_mode: None, "ansi" (a table) or "rgb_array" (a drawing).
         mdp_settings: More settings of the MDP, such as `max_edits` of `nas_env.mdp.Edit`.
 
@@ -104,6 +108,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         device: str = "auto",
         precision: str = "float32",
         retry_failed: bool = False,
+        workers: int | None = None,
         render_mode: str | None = None,
         **mdp_settings: Any,
     ) -> None:
@@ -112,9 +117,8 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         self.objective = make_objective(objective)
         self.budget = self.episode_budget = make_budget(budget)
         self.store = open_store(store)
-        self.evaluator = make_evaluator(
-            evaluator, self.task, self.store, self.objective, device, precision, retry_failed
-        )
+        given = (evaluator, self.task, self.store, self.objective)
+        self.evaluator = make_evaluator(*given, device, precision, retry_failed, workers)
         self.mdp = make_mdp(mdp, self.space, observation, illegal, self.objective, mdp_settings)
         self.start = checked_start(start, self.mdp)
         self.action_space = self.mdp.action_space

@@ -35,5 +35,9 @@ class StoreError(NASError, RuntimeError):
     """The store cannot be opened, read or written."""
 
 
+class WorkerError(NASError, RuntimeError):
+    """Worker processes cannot be started, or cannot load what they are to evaluate with."""
+
+
 class MissingDependencyError(NASError, ImportError):
     """An optional package is needed for what was asked."""

@@ -18,7 +18,7 @@ class Outcome(StrEnum):
     """How an evaluation ended; everything but OK has the objective's failure score."""
 
     OK = "ok"
-    DIVERGED = "diverged"  # the loss became NaN or infinite
+    DIVERGED = "diverged"  # the loss became NaN, infinite or very large
     OUT_OF_MEMORY = "out_of_memory"
     TOO_LARGE = "too_large"  # predicted memory over the limit; nothing was built
     TIMEOUT = "timeout"
@@ -116,7 +116,7 @@ class Evaluation:
         curve: One mapping of metrics per epoch; of a failure, those before it failed.
         epochs: Epochs that were trained, from the first on, also where training was continued.
         seconds: Wall-clock seconds that it took when it was computed, from the first epoch on.
-        message: Why it failed, empty when it did not.
+        message: Why it failed; of a network that did not, what was out of the ordinary, or empty.
     """
 
     outcome: Outcome

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
@@ -41,6 +42,7 @@ class Registry(Generic[T]):
         self._package = package
         self._discovered = package is None
         self._entries: dict[str, T] = {}
+        self._modules: set[str] = set()
 
     def register(self, name: str) -> Callable[[S], S]:
         """Return a decorator that enters an object under `name`.
@@ -55,9 +57,15 @@ class Registry(Generic[T]):
                     f"The {self.kind} name {name!r} is already registered. Choose another name."
                 )
             self._entries[name] = entry  # type: ignore[assignment]
+            self._modules |= {caller, getattr(entry, "__module__", None) or caller}
             return entry
 
+        caller = str(sys._getframe(1).f_globals["__name__"])
         return enter
+
+    def modules(self) -> set[str]:
+        """Return the names of the modules in which something was registered so far."""
+        return set(self._modules)
 
     def get(self, name: str) -> T:
         """Return the object registered as `name`.

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from nas_env import registry
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget
-from nas_env.evaluators import EVALUATORS, Evaluator, innermost
+from nas_env.evaluators import EVALUATORS, Around, Evaluator, Parallel, innermost
+from nas_env.evaluators.ray import Ray
 from nas_env.mdp import MDP, MDPS, Edit
 from nas_env.objectives import OBJECTIVES, Objective
 from nas_env.spaces import SPACES, SearchSpace
@@ -37,6 +38,7 @@ ARGUMENTS = (  # of every NASEnv, for a message
     "device",
     "precision",
     "retry_failed",
+    "workers",
     "render_mode",
 )
 DEFAULT_SPACES = {"image": "chain", "vector": "mlp"}
@@ -137,11 +139,13 @@ def make_evaluator(
     device: str,
     precision: str,
     retry_failed: bool,
+    workers: int | None,
 ) -> Evaluator:
-    """Return the evaluator with the store in its place, unless its answers are free.
+    """Return the evaluator with workers and the store in their places, unless answers are free.
 
     Raises:
         IncompatibleError: An evaluator was given that was made for another task.
+        InvalidSettingError: Workers are asked for that there cannot be, or that mean nothing.
     """
     if isinstance(given, Evaluator):
         own = getattr(innermost(given), "task", task)
@@ -150,19 +154,47 @@ def make_evaluator(
                 f"The evaluator was made for task {own.spec.name!r}, but the environment has "
                 f"{task.spec.name!r}. Make both for one task."
             )
-        return given.stored_in(store, objective, retry_failed)
+        return _with_workers(given, workers).stored_in(store, objective, retry_failed)
     factory = EVALUATORS.get(given)
     if precision == "auto" and not getattr(factory, "free", False):
         precision = _settled_precision(factory, task, store, device)
     made = factory(task=task, device=device, precision=precision)
-    return made.stored_in(store, objective, retry_failed)
+    return _with_workers(made, workers).stored_in(store, objective, retry_failed)
+
+
+def _with_workers(evaluator: Evaluator, workers: int | None) -> Evaluator:
+    """Return the evaluator with so many worker processes around its innermost part."""
+    if workers is None:
+        return evaluator
+    if evaluator.free:
+        raise InvalidSettingError(
+            f"workers={workers} would mean nothing: {type(evaluator).__name__} answers faster than "
+            "a process could be asked. Leave it out."
+        )
+    outer = evaluator
+    while isinstance(outer, Around) and isinstance(outer.evaluator, Around):
+        outer = outer.evaluator
+    if not isinstance(outer, Around):
+        return Parallel(evaluator, workers)
+    if isinstance(outer, Ray):
+        raise InvalidSettingError(
+            f"workers={workers} was given, but a Ray cluster has workers of its own. Leave it out."
+        )
+    if evaluator.slots > 1 or isinstance(outer, Parallel):
+        raise InvalidSettingError(
+            f"workers={workers} was given, but the evaluator runs {evaluator.slots} at once "
+            "already. Leave one of them out."
+        )
+    outer.evaluator = Parallel(outer.evaluator, workers)
+    return evaluator
 
 
 def _settled_precision(factory: Any, task: Task, store: Store, device: str) -> str:
     """Return the store's verdict on "auto"; take it now where there is none."""
     name = f"precision/{task.fingerprint}/{device}"
     if store.setting(name) is None:
-        store.set(name, factory(task=task, device=device, precision="auto").precision)
+        made: Any = innermost(factory(task=task, device=device, precision="auto"))
+        store.set(name, made.precision)
     verdict = store.setting(name)
     return verdict or "float32"
 

@@ -24,7 +24,8 @@ from nas_env.vector import vector_form
 
 FIXED = ("table", "settings")  # not for whoever makes an environment
 ENVIRONMENT = ("mdp", "observation", "illegal", "start", "render_mode")  # passed on to NASEnv
-USELESS = ("space", "task", "data", "store", "device", "precision")  # where networks are looked up
+# Where networks are looked up:
+USELESS = ("space", "task", "data", "store", "device", "precision", "workers")
 
 
 def make_table_env(

@@ -17,6 +17,7 @@ from nas_env.architecture import is_count
 from nas_env.env import NASEnv
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget
+from nas_env.evaluators import Evaluator
 from nas_env.lanes import Budgets, LaneInfos, Lanes, Scorer, make_lanes
 from nas_env.lanes.base import Parts
 from nas_env.mdp import BaseState
@@ -200,6 +201,20 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
             self.template.state = self.state(lane)
             frames.append(self.template.render())
         return tuple(frames)
+
+    def close_extras(self, **_: Any) -> None:
+        """Let go of what the evaluator holds, such as worker processes."""
+        self.template.close()
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """Who evaluates what the lanes finish; another may be set."""
+        return self.template.evaluator
+
+    @evaluator.setter
+    def evaluator(self, evaluator: Evaluator) -> None:
+        self.template.evaluator = evaluator
+        self.lanes.ask(evaluator)
 
     @property
     def np_random_seed(self) -> Any:

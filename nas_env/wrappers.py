@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from functools import partial
+from typing import Any, NamedTuple, Self
 
 import gymnasium
 import numpy as np
 
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
-from nas_env.evaluation import Evaluation
+from nas_env.evaluation import Evaluation, Outcome
 from nas_env.registry import unknown_name
 
-LIMITS = ("evaluations", "seconds", "simulated_seconds", "episodes")
+LIMITS = ("evaluations", "seconds", "simulated_seconds", "episodes", "epochs")
 STAGNATION = 10  # a search stops after this many times its limit in episodes without a new network
 
 
@@ -33,6 +34,9 @@ class Limits:
         charge_repeats: Whether evaluating a network again costs as much as the first time.
         charge_isomorphs: Whether another walk to the same network costs, where a table has an entry
             for each walk. If not, it is a repeat: `charge_repeats=True` wins and charges it.
+        epochs: Epochs of all evaluations: one that was stopped costs those that it had, one found
+            in the store what it cost then, and one that had more epochs this time the difference.
+            The last evaluation may go over it.
 
     Raises:
         UnknownNameError: No such limit; the message lists them.
@@ -46,6 +50,7 @@ class Limits:
     episodes: int | None = None
     charge_repeats: bool = False
     charge_isomorphs: bool = True
+    epochs: int | None = None
 
     def __new__(cls, *values: Any, **named: Any) -> Self:
         """Refuse an unknown limit by name."""
@@ -84,6 +89,7 @@ class Trial:
         seconds: Charged seconds of the search so far.
         simulated_seconds: Simulated seconds of the search so far, 0 where nothing is simulated.
         distinct: Networks new to this search so far, this one included.
+        epochs: Charged epochs of the search so far.
     """
 
     episode: int
@@ -95,11 +101,25 @@ class Trial:
     seconds: float
     simulated_seconds: float = 0.0
     distinct: int = 0
+    epochs: int = 0
 
     @property
     def walk(self) -> tuple[int, ...]:
         """The decisions that led to the network."""
         return self.candidate.walk
+
+
+class _Entry(NamedTuple):
+    """A network that was counted; its evaluation may be pending."""
+
+    candidate: Candidate
+    key: Any  # what makes it the same network to this search, and its fidelity
+    episode: int
+    fidelity: int
+    new: bool
+    charged: int
+    distinct: int
+    late: bool  # begun after a limit was reached
 
 
 class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -109,6 +129,9 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
     table tells the seconds of an evaluation, `info["simulated_clock"]` is their sum so far. The
     best trial is one at the environment's own fidelity, of a step taken before a limit was
     reached, that ended within the simulated limit.
+
+    Where scores are deferred (`nas_env.evaluators.Deferred`), a network counts when it is asked for
+    and becomes a trial when it is settled; until then scores and seconds may go over their limits.
 
     Args:
         env: The environment, wrapped or not, around a `NASEnv`.
@@ -130,14 +153,17 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.limits = limits
         self.trials: list[Trial] = []
         self.best: Trial | None = None
-        self.evaluations = self.repeats = self.episodes = 0
+        self.evaluations = self.repeats = self.episodes = self.epochs = 0
         self.actions = self.illegal_actions = 0
         self._clock = clock
         self._started = clock()
         self._found_seconds = 0.0  # what evaluations found in the store cost when they were made
         self._last_new_episode = 0
         self._keys: set[Any] = set()
+        self._epochs: dict[Any, int] = {}  # charged for each network and fidelity
         self.simulated_seconds = 0.0
+        self._entered_seconds = 0.0
+        self.waiting = 0  # pending evaluations
         self._only_begun = False
         self._over = False  # a limit was reached before the present step
 
@@ -185,6 +211,8 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
             used["simulated_seconds"] = self.simulated_seconds, limits.simulated_seconds
         if limits.episodes is not None:
             used["episodes"] = self.episodes, limits.episodes
+        if limits.epochs is not None:
+            used["epochs"] = self.epochs, limits.epochs
         return used
 
     def reset(self, **arguments: Any) -> tuple[Any, dict[str, Any]]:
@@ -212,38 +240,112 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Return (actions,) bool, True where legal; the name sb3-contrib looks for."""
         return self.env.get_wrapper_attr("action_masks")()
 
+    def enter(self, candidate: Candidate, evaluation: Evaluation) -> float:
+        """Enter an evaluation that did not come by a step, as an episode of its own.
+
+        Charged are the seconds since the search began, and at least what all that was entered so
+        took, shared by the evaluator's slots: that is more where the store had it.
+
+        Args:
+            candidate: The network.
+            evaluation: What came out of it at the environment's own fidelity.
+
+        Returns:
+            Its score.
+        """
+        inner: Any = self.unwrapped
+        self.episodes += 1
+        self.actions += len(candidate.walk)
+        entry = self._begin(candidate, self.episodes, inner.budget.epochs)
+        if entry.new:
+            self._entered_seconds += evaluation.seconds / inner.evaluator.slots
+        behind = self._entered_seconds - self.seconds
+        score = float(inner.objective.score(evaluation))
+        self._finish(entry, evaluation, score, max(0.0, behind))
+        return score
+
+    def may_begin(self, running: int) -> bool:
+        """Return whether one more evaluation stays within the limits while so many are running."""
+        for used, limit in (
+            (self.charged, self.limits.evaluations),
+            (self.episodes, self.limits.episodes),
+        ):
+            if limit is not None and used + running >= limit:
+                return False
+        return self.finished is None
+
     def _enter(self, info: dict[str, Any], started: float, episode: int) -> None:
         """Enter an evaluation, if there was one, into the books."""
         if "evaluation" not in info:
             return
-        score, seconds = float(info["evaluation"]["score"]), self._clock() - started
         inner: Any = self.unwrapped
-        candidate, evaluation = inner.candidate, inner.evaluation
-        key = (self._identity(candidate, inner.evaluator.by_walk), inner.fidelity)
+        evaluation = inner.evaluation
+        entry = self._begin(inner.candidate, episode, inner.fidelity)
+        if evaluation.outcome is Outcome.PENDING:
+            self.waiting += 1
+            inner.evaluator.then(partial(self._settle, entry))
+            return
+        found = evaluation.seconds - (self._clock() - started)
+        self._finish(entry, evaluation, float(info["evaluation"]["score"]), found)
+        if "simulated_seconds" in evaluation.metrics:
+            info["simulated_clock"] = self.simulated_seconds
+
+    def _settle(self, entry: _Entry, evaluation: Evaluation, seconds: float) -> None:
+        """Enter what was pending; `seconds` is the time that its evaluation took just now."""
+        inner: Any = self.unwrapped
+        self.waiting -= 1
+        found = evaluation.seconds / inner.evaluator.slots - seconds
+        self._finish(entry, evaluation, float(inner.objective.score(evaluation)), found)
+
+    def _begin(self, candidate: Candidate, episode: int, fidelity: int) -> _Entry:
+        """Count a network; what comes out of it need not be known yet."""
+        inner: Any = self.unwrapped
+        key = (self._identity(candidate, inner.evaluator.by_walk), fidelity)
         new = key not in self._keys
-        if new or self.limits.charge_repeats:
-            self.simulated_seconds += evaluation.metrics.get("simulated_seconds", 0.0)
         if new:
             self._keys.add(key)
             self.evaluations += 1
             self._last_new_episode = self.episodes
-            self._found_seconds += max(0.0, evaluation.seconds - seconds)
         else:
             self.repeats += 1
-        if "simulated_seconds" in evaluation.metrics:
-            info["simulated_clock"] = self.simulated_seconds
-        clocks = self.seconds, self.simulated_seconds
-        distinct = self.evaluations
-        trial = Trial(episode, self.charged, new, candidate, evaluation, score, *clocks, distinct)
+        counts = self.charged, self.evaluations
+        return _Entry(candidate, key, episode, fidelity, new, *counts, self._over)
+
+    def _finish(self, entry: _Entry, evaluation: Evaluation, score: float, found: float) -> None:
+        """Enter what came out of a network; `found` are seconds that it took when it was made."""
+        self._charge_epochs(entry.key, evaluation.epochs)
+        if entry.new or self.limits.charge_repeats:
+            self.simulated_seconds += evaluation.metrics.get("simulated_seconds", 0.0)
+        if entry.new:
+            self._found_seconds += max(0.0, found)
+        trial = Trial(
+            entry.episode,
+            entry.charged,
+            entry.new,
+            entry.candidate,
+            evaluation,
+            score,
+            self.seconds,
+            self.simulated_seconds,
+            entry.distinct,
+            self.epochs,
+        )
         self.trials.append(trial)
-        if self._counts(inner) and (self.best is None or score > self.best.score):
+        if self._counts(entry) and (self.best is None or score > self.best.score):
             self.best = trial
 
-    def _counts(self, inner: Any) -> bool:
-        """Return whether the last evaluation may be the best one."""
+    def _charge_epochs(self, key: Any, epochs: int) -> None:
+        """Charge the epochs of an evaluation that this search has not paid for yet."""
+        paid = 0 if self.limits.charge_repeats else self._epochs.get(key, 0)
+        self.epochs += max(0, epochs - paid)
+        self._epochs[key] = max(epochs, paid)
+
+    def _counts(self, entry: _Entry) -> bool:
+        """Return whether an evaluation that ends now may be the best one."""
+        inner: Any = self.unwrapped
         latest = self.limits.simulated_seconds
         in_time = latest is None or self.simulated_seconds <= latest
-        return in_time and not self._over and inner.fidelity == inner.budget.epochs
+        return bool(in_time and not entry.late and entry.fidelity == inner.budget.epochs)
 
     def _identity(self, candidate: Candidate, by_walk: bool) -> Any:
         """Return what makes two networks the same to this search."""

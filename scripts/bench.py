@@ -21,6 +21,10 @@ BENCHMARKS = {
     "tables": ["--repeats", "1"],
     "vector": ["--repeats", "2", "--seconds", "0.01", "--lanes", "64"],
     "ppo_share": ["--repeats", "1", "--steps", "2048"],
+    "engine": ["--repeats", "1", "--networks", "2", "--images", "600"],
+    "overhead": ["--repeats", "1", "--evaluations", "20"],
+    "engine_memory": ["--evaluations", "80", "--batch", "10"],
+    "store": ["--repeats", "2", "--evaluations", "50", "--processes", "2"],
     "training": ["--repeats", "2", "--epochs", "1", "--mnist-epochs", "1", "--networks", "1"],
 }
 """Name of each script, and the arguments that make it short."""

@@ -98,9 +98,9 @@ class Job:
 class Tested(Training):
     """Training, with the test split and the seconds of the processor beside its metrics."""
 
-    def train(self, candidate: Candidate, budget: Budget) -> Any:
+    def train(self, candidate: Candidate, budget: Budget, progress: Any = None) -> Any:
         """Train and remember the network."""
-        self.network, curve = super().train(candidate, budget)
+        self.network, curve = super().train(candidate, budget, progress)
         return self.network, curve
 
     def tested(self, candidate: Candidate, budget: Budget) -> Evaluation:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
+import signal
 import sys
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -31,10 +33,12 @@ from nas_env.objectives import OBJECTIVES, Objective
 from nas_env.registration import ENVIRONMENTS
 from nas_env.registry import Registry, unknown_name
 from nas_env.spaces import SPACES
+from nas_env.store.database import shown
 from nas_env.tasks import TASKS
 from nas_env.wrappers import Limits
 
 INTERRUPTED = 130
+FREE_ON_RESUME = ("output", "resume", "workers", "retry_failed")  # other ones must be the same
 BASELINE = "random"
 BY_OTHERS = "If left out, what fits the environment, the other options or --data."
 MADE_UP = "The scores of synthetic are made up and free."
@@ -85,6 +89,18 @@ class Options:
     """Most parameters a network may have; kept by the mask."""
     max_seconds: float | None = None
     """Most seconds one network may train; over it counts as a failure."""
+    max_memory_mb: float | None = None
+    """Most memory that training one network is predicted to need, in 10^6 bytes; over it counts as
+    a failure, and it is not built."""
+    workers: int | None = None
+    """Worker processes that train; a network that breaks one harms nothing else. Several at once
+    help agents that learn from rollouts (ppo, maskable-ppo, a2c) and those named async-. If left
+    out, networks are trained in this process."""
+    store: str | None = None
+    """Store that several searches share: path of a SQLite file, or URL of a database
+    (postgresql://USER@HOST/NAME). If left out, store.sqlite in the folder of the run."""
+    retry_failed: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Evaluate networks that failed before, by the store, once more."""
     retrain_seeds: int = 5
     """Seeds the reported networks are trained anew with."""
     seed: int = 0
@@ -101,10 +117,12 @@ class Options:
 
 def main(options: Options) -> int:
     """Run the search and return the exit code."""
+    leave_at_the_second_interrupt()
     torch.set_num_threads(1)  # agents and networks are small: one thread is fastest
     try:
         return search(options)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one that comes while the process ends
         print(
             "\nInterrupted. All evaluations are kept; add --resume and the same --output to go on.",
             file=sys.stderr,
@@ -113,6 +131,20 @@ def main(options: Options) -> int:
     except (NASError, gymnasium.error.Error) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+
+
+def leave_at_the_second_interrupt() -> None:
+    """Let the first Ctrl-C end the search in order, and the second one end the process at once.
+
+    What was evaluated is in the store by then, and worker processes end with their parent.
+    """
+
+    def interrupt(*_: Any) -> None:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def search(options: Options) -> int:
@@ -128,7 +160,7 @@ def search(options: Options) -> int:
         return 0
     searches = {}
     for name in dict.fromkeys((options.agent, BASELINE)):
-        env = make_env(options, name, folder.store, like=probe)
+        env = make_env(options, name, store_of(options, folder), like=probe)
         searches[name] = run_one(name, env, limits, options.seed, folder)
         folder.write_agent(name, searches[name].agent)
     best = searches[options.agent].best
@@ -164,13 +196,21 @@ def check(options: Options) -> None:
             )
 
 
-def make_env(options: Options, agent: str, store: Path | None, like: NASEnv | None = None) -> Any:
+def store_of(options: Options, folder: RunFolder) -> str | Path:
+    """Return where the evaluations of a run are kept."""
+    return options.store or folder.store
+
+
+def make_env(
+    options: Options, agent: str, store: str | Path | None, like: NASEnv | None = None
+) -> Any:
     """Return the environment for an agent; without a store, its bare form for a first check."""
     optional: dict[str, Any] = {"space": options.space, "task": options.task, "data": options.data}
     if like is not None:
         optional = {"space": options.space, "task": like.task}
     optional |= {"start": start_of(options.start), "max_edits": options.max_edits}
     optional |= {"reward": options.reward, "inherit": options.inherit or None}
+    optional |= {"workers": options.workers}
     if options.env == "NASEdit-v0":
         optional["until_score"] = options.until_score
     env = gymnasium.make(
@@ -178,8 +218,13 @@ def make_env(options: Options, agent: str, store: Path | None, like: NASEnv | No
         objective=objective(options),
         evaluator=options.evaluator,
         observation=observation_of(agent, options.env),
-        budget={"epochs": options.epochs, "max_seconds": options.max_seconds},
+        budget={
+            "epochs": options.epochs,
+            "max_seconds": options.max_seconds,
+            "max_memory_mb": options.max_memory_mb,
+        },
         store=store,
+        retry_failed=options.retry_failed,
         max_params=options.max_params,
         device=options.device,
         precision=options.precision if store else "float32",
@@ -206,9 +251,11 @@ def run_one(name: str, env: Any, limits: Limits, seed: int, folder: RunFolder) -
     """Run one search with progress and event files."""
     progress = Progress(name)
     try:
-        return run_search(name, env, limits, seed, folder.tensorboard / name, progress)
+        events = folder.tensorboard / name
+        return run_search(name, env, limits, seed, events, progress, folder.token(name))
     finally:
         progress.close()
+        env.close()
 
 
 def make_report(
@@ -220,7 +267,7 @@ def make_report(
     first = 1 + options.seed * options.retrain_seeds  # no two searches share a retraining seed
     seeds = range(first, first + options.retrain_seeds)
     retrained: list[Retrained] = []
-    searching = make_env(options, options.agent, folder.store, env).unwrapped.evaluator
+    searching = make_env(options, options.agent, store_of(options, folder), env).unwrapped.evaluator
     evaluator = innermost(searching)
     if isinstance(evaluator, Training):
         retrained = retrain_all(options, env, evaluator, searches, seeds)
@@ -248,10 +295,14 @@ def retrain_all(
 
 
 def recorded(options: Options) -> dict[str, Any]:
-    """Return the options that make the numbers, as plain data."""
-    data = asdict(replace(options, output=None, resume=False))
+    """Return the options that make the numbers, as plain data, and where they are kept."""
+    data = asdict(replace(options, output=None))
     data["data"] = str(options.data.resolve()) if options.data else None
-    del data["output"], data["resume"]
+    if options.store is not None:
+        path = options.store if "://" in options.store else str(Path(options.store).resolve())
+        data["store"] = shown(path)
+    for name in FREE_ON_RESUME:
+        del data[name]
     return json.loads(json.dumps(data))  # type: ignore[no-any-return]
 
 

@@ -6,9 +6,14 @@ so whatever registers itself is under contract without a line here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import importlib
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import gymnasium as gym
@@ -89,6 +94,8 @@ TABLE_FILE = Path(__file__).parent / "data" / "table.csv"
 # What an id needs to be made at all.
 NEEDED = {"NASTable-v0": {"path": TABLE_FILE, "decisions": list("abcd"), "reward": "valid"}}
 
+os.environ.setdefault("RAY_AUTH_MODE", "token")
+os.environ.setdefault("RAY_AUTH_TOKEN", uuid.uuid4().hex)  # else Ray writes one to the home folder
 torch.set_num_threads(1)
 settings.register_profile(
     "steady",
@@ -172,3 +179,12 @@ def spec_for() -> Callable[[SearchSpace], TaskSpec]:
         return TaskSpec("probe", 1, space.modality, space.input_shape, 10)
 
     return spec
+
+
+@pytest.fixture(scope="module")
+def faults() -> Iterator[ModuleType]:
+    """Return tests/evaluators/faults.py, with its layer registered for the tests of one file."""
+    yield importlib.import_module("faults")
+    del sys.modules["faults"]
+    del LAYERS._entries["fault"]
+    LAYERS._modules.discard("faults")

@@ -10,6 +10,7 @@ from stable_baselines3.common.logger import Image
 from agents.q_learning import QLearning
 from agents.search.progress import Progress
 from agents.search.q_table import draw_q, picture_of
+from agents.search.record import SearchRecord
 from nas_env.rendering import draw, rgb_array
 from nas_env.wrappers import TrackSearch, Trial
 
@@ -26,10 +27,15 @@ class SearchCallback(BaseCallback):
     """
 
     def __init__(
-        self, tracker: TrackSearch, progress: Progress | None = None, draw_best: bool = False
+        self,
+        tracker: TrackSearch,
+        progress: Progress | None = None,
+        draw_best: bool = False,
+        record: SearchRecord | None = None,
     ) -> None:
         super().__init__()
         self.tracker = tracker
+        self.record = record
         self.progress = progress
         self.draw_best = draw_best
         self._seen = 0
@@ -37,21 +43,28 @@ class SearchCallback(BaseCallback):
         self._tables_drawn = 0
 
     def _on_step(self) -> bool:
-        for trial in self.tracker.trials[self._seen :]:
+        self.catch_up()
+        return self.tracker.finished is None
+
+    def catch_up(self) -> None:
+        """Log and record the trials that are new: many where they were settled together."""
+        if self.record is not None and self._seen < len(self.tracker.trials):
+            self.record.catch_up()
+        while self._seen < len(self.tracker.trials):
+            trial = self.tracker.trials[self._seen]
+            self._seen += 1
             if self.logger.output_formats:
                 self._log(trial)
             if self.progress is not None:
                 self.progress.show(self.tracker, trial)
-        self._seen = len(self.tracker.trials)
-        return self.tracker.finished is None
 
     def _log(self, trial: Trial) -> None:
-        tracker, best = self.tracker, self.tracker.best
-        recent = [x.score for x in tracker.trials[-RECENT:]]
+        tracker, best, number = self.tracker, self.tracker.best, self._seen
+        recent = [x.score for x in tracker.trials[max(0, number - RECENT) : number]]
         self.logger.record("search/return", trial.score)
         self.logger.record("search/mean_score_of_20", float(np.mean(recent)))
-        self.logger.record("search/unique_networks", tracker.evaluations)
-        self.logger.record("search/repeats", tracker.repeats)
+        self.logger.record("search/unique_networks", trial.distinct)
+        self.logger.record("search/repeats", number - trial.distinct)
         self.logger.record("search/illegal_share", tracker.illegal_share)
         if best is not None:
             self.logger.record("search/best_score", best.score)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4, uuid5
 
 from agents.base import Agent
 from agents.search.report import Report
@@ -18,12 +19,14 @@ from nas_env.tasks.base import TaskSpec
 class RunFolder:
     """One folder per search.
 
-    Holds `options.json`, `store.sqlite`, `tensorboard/`, `agents/`, and at the end `summary.md`,
-    `summary.json`, `best.json`, `best.svg`, `best.png` and `best.safetensors`.
+    Holds `options.json`, `token` (the search's name in its store), `store.sqlite` (unless the store
+    is elsewhere), `tensorboard/`, `agents/`, and at the end `summary.md`, `summary.json`,
+    `best.json`, `best.svg`, `best.png` and `best.safetensors`.
 
     A search continues by being run again with the same options: the store answers what was
     evaluated before, so the same decisions come again, fast, up to where it stopped. Where seconds
-    are limited they come again only roughly: schedules then follow the clock.
+    are limited they come again only roughly: schedules then follow the clock. An asynchronous agent
+    does not decide again: it takes in what it was told before, in order, and goes on.
 
     Args:
         path: The folder.
@@ -49,10 +52,16 @@ class RunFolder:
             self._check_same(options)
         path.mkdir(parents=True, exist_ok=True)
         self._write("options.json", json.dumps(options, indent=2))
+        if not (path / "token").is_file():
+            self._write("token", uuid4().hex)
+
+    def token(self, name: str) -> str:
+        """Return what names the search of an agent in the store."""
+        return uuid5(UUID((self.path / "token").read_text(encoding="utf-8")), name).hex
 
     @property
     def store(self) -> Path:
-        """Path of the store."""
+        """Path of the store, where it is not elsewhere."""
         return self.path / "store.sqlite"
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,6 +14,11 @@ PACKAGES = ("nas-env", "torch", "gymnasium", "stable-baselines3", "sb3-contrib",
 
 def versions() -> dict[str, str]:
     """Return versions of Python and packages, the git commit and the machine."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

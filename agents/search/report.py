@@ -187,6 +187,7 @@ def _search_json(result: SearchResult) -> dict[str, Any]:
         "episodes": tracker.episodes,
         "illegal_share": tracker.illegal_share,
         "charged_seconds": round(tracker.seconds, 3),
+        "charged_epochs": tracker.epochs,
         "best": {
             **_candidate_json(result.best.candidate),
             "score": result.best.score,

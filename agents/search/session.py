@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,22 @@ import gymnasium
 import numpy as np
 from stable_baselines3.common.logger import Logger, configure
 
+from agents.asynchronous import Asynchronous
 from agents.base import Agent, make_agent
 from agents.search.callback import SearchCallback
 from agents.search.progress import Progress
+from agents.search.record import SearchRecord, describe
 from nas_env.errors import InvalidSettingError
 from nas_env.wrappers import STAGNATION, Limits, TrackSearch, Trial
 
 EPISODES_WITHOUT_LIMIT = 1_000_000
+TOLD_LATE = {  # limits that need what comes out of an evaluation, and their value in a trial
+    "until_score": "score",
+    "seconds": "seconds",
+    "epochs": "epochs",
+    "simulated_seconds": "simulated_seconds",
+}
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,9 +91,14 @@ def run_search(
     seed: int = 0,
     tensorboard: Path | None = None,
     progress: Progress | None = None,
+    token: str | None = None,
     **settings: Any,
 ) -> SearchResult:
-    """Let an agent search until a limit is reached.
+    """Let an agent search until a limit is reached; all of it is recorded in the store.
+
+    A search that was interrupted goes on where it is run again with its token, its other arguments
+    and its store: an agent that steps makes the same decisions again, answered by the store, and an
+    asynchronous one recalls what it was told.
 
     Args:
         agent_name: A name in `AGENTS`.
@@ -92,6 +107,7 @@ def run_search(
         seed: Seed of agent and environment.
         tensorboard: Folder for event files, or None.
         progress: Shows each trial, or None.
+        token: Names the search in the store; None for a new name.
         settings: Hyper-parameters that take the place of the stored ones.
 
     Raises:
@@ -103,9 +119,35 @@ def run_search(
         agent.set_logger(Logger(folder=None, output_formats=[]))
     else:
         agent.set_logger(configure(str(tensorboard), ["tensorboard"]))
-    callback = SearchCallback(tracker, progress, draw_best=tensorboard is not None)
-    agent.learn(_most_steps(env, limits), callback)
-    return SearchResult(agent, tracker, tracker.finished or "steps")
+    record = SearchRecord(tracker, describe(agent_name, env, limits, seed, settings, token))
+    callback = SearchCallback(tracker, progress, tensorboard is not None, record)
+    if isinstance(agent, Asynchronous):
+        agent.recall([(entry.candidate, entry.evaluation) for entry in record.entries])
+    try:
+        agent.learn(_most_steps(env, limits), callback)
+        callback.catch_up()
+    except KeyboardInterrupt:
+        record.catch_up()
+        record.end("interrupted")
+        raise
+    reason = tracker.finished or "steps"
+    record.end(reason)
+    _tell_of_overshoot(tracker)
+    return SearchResult(agent, tracker, reason)
+
+
+def _tell_of_overshoot(tracker: TrackSearch) -> None:
+    """Log how many networks were evaluated after the limit that ended the search was reached.
+
+    There are none where each score is known before the next step. Deferred scoring notices a score
+    or a number of seconds at the end of the rollout.
+    """
+    for name, value in TOLD_LATE.items():
+        limit = getattr(tracker.limits, name)
+        reached = [limit is not None and getattr(x, value) >= limit for x in tracker.trials]
+        after = len(reached) - 1 - reached.index(True) if True in reached else 0
+        if after:
+            logger.warning("%d networks were evaluated after %s was reached.", after, name)
 
 
 def _most_steps(env: gymnasium.Env[Any, Any], limits: Limits) -> int:

@@ -1,10 +1,26 @@
 """Evaluators: candidates in, evaluations out, in order and as many.
 
 One file per kind; a kind registers itself with `@EVALUATORS.register(name)`. Evaluators around
-evaluators (`Cached` and others) are made from the one inside and not registered.
+evaluators (`Cached`, `Halving`, `MedianStopping` and others) are made from the one inside; a name
+stands for one around `Training`.
 """
 
 from nas_env.evaluators.base import EVALUATORS, Around, Evaluator, failed, innermost
 from nas_env.evaluators.cached import Cached
+from nas_env.evaluators.deferred import Deferred
+from nas_env.evaluators.halving import Halving
+from nas_env.evaluators.median_stopping import MedianStopping
+from nas_env.evaluators.parallel import Parallel
 
-__all__ = ["EVALUATORS", "Around", "Cached", "Evaluator", "failed", "innermost"]
+__all__ = [
+    "EVALUATORS",
+    "Around",
+    "Cached",
+    "Deferred",
+    "Evaluator",
+    "Halving",
+    "MedianStopping",
+    "Parallel",
+    "failed",
+    "innermost",
+]

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidArchitectureError, InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
+from nas_env.evaluators._checkpoints import Checkpoints, Progress, State, name_of
 from nas_env.evaluators.base import EVALUATORS, Evaluator, failed
 from nas_env.network import build, predict
 from nas_env.registry import unknown_name
 from nas_env.tasks import Metrics, Task
-from nas_env.tasks.base import TrainingDiverged, TrainingTimeout
+from nas_env.tasks.base import Resumable, TrainingDiverged, TrainingTimeout
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,7 +35,8 @@ class Training(Evaluator):
     """Trains each network by its recipe and reports on the validation split.
 
     Deterministic on one machine: the same candidate and budget give the same numbers, and torch's
-    global generator is left as it was found.
+    global generator is left as it was found. A network for which memory does not suffice is trained
+    once more at half its batch size; the message then says so.
 
     Args:
         task: Data, loss and metric.
@@ -40,20 +44,32 @@ class Training(Evaluator):
         precision: "float32", "bfloat16", or "auto": the faster of the two on this machine for this
             task, measured now (see `nas_env.evaluators._precision`).
         threads: Torch threads while training on the CPU; small networks train fastest on one.
+        checkpoints: Folder in which a training that stops before the end of its schedule leaves its
+            state, see `nas_env.evaluators._checkpoints` for its size. The same candidate with more
+            epochs of the same schedule and with the same training seed goes on from there, bit for
+            bit as if it had never stopped, and `max_seconds` holds for all parts together. A
+            candidate with a parent always begins anew: its first weights are those that the parent
+            had after as many epochs. None: no checkpoints.
 
     Raises:
         UnknownNameError: No such precision.
-        InvalidSettingError: The device cannot be used.
+        InvalidSettingError: The device cannot be used, or the folder cannot be made.
     """
 
     def __init__(
-        self, task: Task, device: str = "auto", precision: str = "float32", threads: int = 1
+        self,
+        task: Task,
+        device: str = "auto",
+        precision: str = "float32",
+        threads: int = 1,
+        checkpoints: Path | str | None = None,
     ) -> None:
         if precision not in PRECISIONS:
             raise unknown_name("precision", precision, PRECISIONS)
         self.task = task
         self.device = resolve_device(device)
         self.threads = threads
+        self.checkpoints = None if checkpoints is None else Checkpoints(checkpoints)
         if precision == "auto":
             from nas_env.evaluators._precision import faster_precision
 
@@ -65,21 +81,28 @@ class Training(Evaluator):
 
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
         """Return one evaluation per candidate, in order; they are trained one after the other."""
-        return [self._evaluate(candidate, budget) for candidate in candidates]
+        return [self._with_retry(candidate, budget) for candidate in candidates]
 
-    def train(self, candidate: Candidate, budget: Budget) -> tuple[nn.Module, list[Metrics]]:
+    def train(
+        self, candidate: Candidate, budget: Budget, progress: Progress | None = None
+    ) -> tuple[nn.Module, list[Metrics]]:
         """Build and train one network; return it with the metrics of every epoch.
+
+        Args:
+            candidate: What is trained.
+            budget: How much may be spent.
+            progress: Keeps the epochs and seconds so far, also where training fails.
 
         Raises:
             InvalidArchitectureError: The network cannot be built.
             TrainingTimeout: The time limit of the budget is over.
-            TrainingDiverged: The loss became NaN or infinite.
+            TrainingDiverged: The loss became NaN, infinite or very large.
         """
         import torch
 
-        from nas_env.evaluators._inheritance import Kept, inherit
+        from nas_env.evaluators._inheritance import Kept
 
-        curve: list[Metrics] = []
+        progress = progress or Progress()
         kept: Kept = self.__dict__.setdefault("_kept", Kept())
         old = self._parents_weights(candidate.parent, budget, kept)
         grad = torch.inference_mode(False), torch.enable_grad()  # the caller may act without
@@ -88,12 +111,12 @@ class Training(Evaluator):
         )  # on a GPU; float32 is float32 there too
         seed = seeded(budget.training_seed, self.device)
         with grad[0], grad[1], repeatable, self._threads(), seed:
-            network = build(candidate.architecture, self.task.spec)
-            if candidate.parent is not None and old is not None:
-                inherit(network, candidate.architecture, candidate.parent.architecture, old)
-            curve.extend(self._fit(network, candidate, budget))
+            network, epochs = self._begin(candidate, budget, progress, old)
+            for metrics in epochs:
+                progress.curve.append(metrics)
+            self._leave(candidate, budget, progress, epochs)
         kept.put(candidate, budget, network)
-        return network, curve
+        return network, progress.curve
 
     def _parents_weights(
         self, parent: Candidate | None, budget: Budget, kept: Kept
@@ -102,28 +125,82 @@ class Training(Evaluator):
         if parent is None:
             return None
         if kept.get(parent, budget) is None:
-            self._evaluate(parent, budget)  # keeps its weights, unless it fails
+            self._with_retry(parent, budget)  # keeps its weights, unless it fails
         return kept.get(parent, budget)  # the child of a failure starts anew
 
-    def _fit(self, network: nn.Module, candidate: Candidate, budget: Budget) -> Iterator[Metrics]:
-        return self.task.fit(
-            network, candidate.recipe, budget, device=self.device, precision=self.precision
-        )
+    def _begin(
+        self, candidate: Candidate, budget: Budget, progress: Progress, old: Weights | None
+    ) -> tuple[nn.Module, Iterator[Metrics]]:
+        """Return the network and the epochs that are left; a checkpoint is taken where one is."""
+        start = partial(self._start, candidate, budget, progress, old)
+        if self.checkpoints is None or candidate.parent is not None:
+            return start(None)
+        name = name_of(candidate, self.fingerprint, budget)
+        return self.checkpoints.begin(name, budget.epochs, start)
+
+    def _start(
+        self,
+        candidate: Candidate,
+        budget: Budget,
+        progress: Progress,
+        old: Weights | None,
+        state: State | None,
+    ) -> tuple[nn.Module, Iterator[Metrics]]:
+        import torch
+
+        from nas_env.evaluators._inheritance import inherit
+
+        torch.manual_seed(budget.training_seed)  # a refused checkpoint may have been half loaded
+        network = build(candidate.architecture, self.task.spec)
+        if candidate.parent is not None and old is not None:
+            inherit(network, candidate.architecture, candidate.parent.architecture, old)
+        fit = partial(self.task.fit, device=self.device, precision=self.precision)
+        if state is None:
+            return network, fit(network, candidate.recipe, budget)
+        epochs = fit(network, candidate.recipe, budget, resume=state)
+        progress.go_on_from(state)
+        return network, epochs
+
+    def _leave(
+        self, candidate: Candidate, budget: Budget, progress: Progress, epochs: Iterator[Metrics]
+    ) -> None:
+        """Leave a checkpoint where the schedule goes on, none where it is over."""
+        if self.checkpoints is None or candidate.parent is not None:
+            return
+        name = name_of(candidate, self.fingerprint, budget)
+        if len(progress.curve) >= budget.schedule_epochs:
+            self.checkpoints.drop(name, budget.schedule_epochs)
+        elif isinstance(epochs, Resumable):
+            self.checkpoints.keep(name, progress, epochs.state())
+
+    def _with_retry(self, candidate: Candidate, budget: Budget) -> Evaluation:
+        """Evaluate; where memory ran out, once more at half the batch in the time that is left."""
+        found, batch = self._evaluate(candidate, budget), candidate.recipe.batch_size
+        left = None if budget.max_seconds is None else budget.max_seconds - found.seconds
+        late = left is not None and left <= 0
+        if found.outcome is not Outcome.OUT_OF_MEMORY or batch == 1 or late:
+            return found
+        half = replace(candidate, recipe=replace(candidate.recipe, batch_size=batch // 2))
+        again = self._evaluate(half, replace(budget, max_seconds=left))
+        how = "trained" if again.ok else str(again.outcome).replace("_", " ")
+        text = f"Out of memory at batch size {batch}; {how} at {batch // 2}. {again.message}"
+        return replace(again, message=text.strip(), seconds=found.seconds + again.seconds)
 
     def _evaluate(self, candidate: Candidate, budget: Budget) -> Evaluation:
-        started = time.perf_counter()
+        progress = Progress()
         try:
             cost = predict(candidate.architecture, self.task.spec)
             megabytes = cost.training_bytes(candidate.recipe.batch_size) / 1e6
             if budget.max_memory_mb is not None and megabytes > budget.max_memory_mb:
                 message = f"Predicted {megabytes:.1f} MB, limit {budget.max_memory_mb} MB."
                 return failed(Outcome.TOO_LARGE, message)
-            _, curve = self.train(candidate, budget)
+            _, curve = self.train(candidate, budget, progress)
         except Exception as error:
-            return failed(*self._outcome(error), time.perf_counter() - started)
+            curve = progress.curve
+            ended = failed(*self._outcome(error), progress.seconds)
+            return replace(ended, curve=tuple(curve), epochs=len(curve))
         metrics = {**curve[-1], **cost.to_json()}
-        seconds = time.perf_counter() - started
-        return Evaluation(Outcome.OK, metrics, tuple(curve), len(curve), seconds)
+        return Evaluation(Outcome.OK, metrics, tuple(curve), len(curve), progress.seconds)
 
     def _outcome(self, error: Exception) -> tuple[Outcome, str]:
         """Return the name and message of what a network did."""
@@ -133,7 +210,7 @@ class Training(Evaluator):
             return Outcome.DIVERGED, str(error)
         if is_out_of_memory(error):
             self._free_memory()
-            return Outcome.OUT_OF_MEMORY, str(error)
+            return Outcome.OUT_OF_MEMORY, str(error) or type(error).__name__
         if not isinstance(error, InvalidArchitectureError):
             logger.warning("An evaluation crashed; it is scored as a failure.", exc_info=error)
         return Outcome.CRASHED, f"{type(error).__name__}: {error}"
@@ -170,6 +247,9 @@ def resolve_device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
+        asked = torch.device(device)
+        if asked.type == "cuda" and (asked.index or 0) < torch.cuda.device_count():
+            return device  # touching it would take its memory, also where only workers train
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InvalidSettingError(
@@ -197,5 +277,5 @@ def is_out_of_memory(error: Exception) -> bool:
     text = str(error).lower()
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError)
-        and ("out of memory" in text or "can't allocate memory" in text)
+        and any(x in text for x in ("out of memory", "can't allocate memory", "bad_alloc"))
     )

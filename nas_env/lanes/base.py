@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget, Evaluation
+from nas_env.evaluators import Evaluator
 from nas_env.lanes.scoring import Budgets, Scorer
 from nas_env.mdp import MDP, BaseState
 from nas_env.spaces import Walk
@@ -172,6 +173,10 @@ class Lanes(ABC):
         self.mdp, self.scorer = parts.mdp, parts.scorer
         self.none, self.all = np.zeros(parts.num, np.bool_), np.ones(parts.num, np.bool_)
         self.budgets = Budgets(parts.budget)
+
+    def ask(self, evaluator: Evaluator) -> None:
+        """Have what is finished from now on evaluated by another evaluator."""
+        self.scorer.evaluator = evaluator
 
     @abstractmethod
     def reset(self, budgets: Budgets, start: Start) -> tuple[NDArray[Any], Turn]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nas_env.evaluators import Evaluator
 from nas_env.lanes.base import Lanes, Mask, Parts, Start, Step, Story, Turn
 from nas_env.lanes.scoring import Budgets
 from nas_env.lanes.walks import Finished, WalkArrays, WalkBeginnings, WalkMoves, observe
@@ -95,6 +96,11 @@ class TreeLanes(Lanes):
         self.tables = make_tables(self.mdp)
         self.rewards = self._every_score()
         self.node = np.zeros(parts.num, dtype=np.int64)
+
+    def ask(self, evaluator: Evaluator) -> None:
+        """Have what is finished from now on evaluated by another evaluator."""
+        super().ask(evaluator)
+        self.rewards = self._every_score()
 
     def reset(self, budgets: Budgets, start: Start) -> tuple[NDArray[Any], Turn]:
         """Begin an episode in all lanes and return observations and turn."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from nas_env.evaluation import Evaluation
+from nas_env.evaluation import Evaluation, Outcome
 from nas_env.registry import Registry
 
 
@@ -14,7 +15,7 @@ class Objective(ABC):
 
     Attributes:
         bounds: Least and greatest score, both finite.
-        failure: Score of every outcome but "ok"; within the bounds.
+        failure: Score of every outcome but "ok" and "pending"; within the bounds.
         needs: Metrics without which there is no value; tables that lack one are refused.
     """
 
@@ -27,7 +28,12 @@ class Objective(ABC):
         """Return the value of a successful evaluation, which `score` clips to the bounds."""
 
     def score(self, evaluation: Evaluation) -> float:
-        """Return the value within the bounds, or `failure` where the evaluation failed."""
+        """Return the value within the bounds, or `failure` where the evaluation failed.
+
+        Of a pending evaluation it is NaN, which is loudly wrong where nobody settles.
+        """
+        if evaluation.outcome is Outcome.PENDING:
+            return math.nan
         if not evaluation.ok:
             return self.failure
         return min(max(self.value(evaluation), self.bounds[0]), self.bounds[1])

@@ -136,6 +136,7 @@ class TableTask(Task):
         *,
         device: str = "cpu",
         precision: str = "float32",
+        resume: Mapping[str, Any] | None = None,
     ) -> Iterator[Metrics]:
         """Refuse: there are no data.
 

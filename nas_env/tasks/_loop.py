@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +14,11 @@ from torch.utils.hooks import RemovableHandle
 
 from nas_env.architecture import Recipe
 from nas_env.evaluation import Budget
-from nas_env.tasks.base import Metrics, TrainingDiverged, TrainingTimeout
+from nas_env.tasks.base import Metrics, ResumeRefused, TrainingDiverged, TrainingTimeout
 
 MEASURE_BATCH = 1024
 WARM_UP_SHARE = 0.3
+EXPLODED = 100  # times the loss of guessing; the most in 9,696 trainings of the chain table is 2.2
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -91,7 +93,7 @@ def measure(network: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
 
 
 class Loop:
-    """One training run: `run` yields the metrics of epoch after epoch."""
+    """One training: `run` yields the metrics of epoch after epoch."""
 
     def __init__(
         self, network: nn.Module, recipe: Recipe, budget: Budget, device: str, precision: str
@@ -104,32 +106,76 @@ class Loop:
         self.optimizer = make_optimizer(network, recipe)
         self.generator = torch.Generator().manual_seed(budget.training_seed)
         self.deadline = time.monotonic() + (budget.max_seconds or math.inf)
+        self.epochs = 0  # trained so far
 
-    def run(
+    def run(self, train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor]) -> Run:
+        """Return the epochs that are left: training loss, validation loss and accuracy of each."""
+        return Run(self, self._metrics(train, validation))
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the next epoch depends on, to be saved before the next epoch begins."""
+        state = {
+            "epochs": self.epochs,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "order": self.generator.get_state(),
+            "draws": torch.get_rng_state(),
+        }
+        if self.device.startswith("cuda"):
+            state["device_draws"] = torch.cuda.get_rng_state(self.device)
+        return state
+
+    def go_on_from(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` returned.
+
+        Raises:
+            ResumeRefused: It does not fit; network and optimizer may be half changed.
+        """
+        try:
+            self.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self._check_optimizer()
+            self.generator.set_state(state["order"])
+            torch.set_rng_state(state["draws"])
+            if self.device.startswith("cuda"):
+                torch.cuda.set_rng_state(state["device_draws"], self.device)
+            self.epochs = int(state["epochs"])
+            self.deadline -= float(state["seconds"])
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise ResumeRefused(f"{type(error).__name__}: {error}") from error
+
+    def _check_optimizer(self) -> None:
+        """Refuse moments of another shape, which the optimizer takes without a look."""
+        for parameter, kept in self.optimizer.state.items():
+            for name, value in kept.items():
+                if torch.is_tensor(value) and value.ndim and value.shape != parameter.shape:
+                    raise ValueError(f"{name} of shape {tuple(value.shape)} does not fit.")
+
+    def _metrics(
         self, train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor]
     ) -> Iterator[Metrics]:
-        """Yield training loss, validation loss and accuracy after every epoch."""
         if train[0].ndim == 4:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         hooks = keep_channels_last(self.network)
         try:
-            yield from self._epochs(train, validation)
+            while self.epochs < self.budget.epochs:
+                yield self._next(train, validation)
         finally:
             for hook in hooks:
                 hook.remove()
 
-    def _epochs(
-        self, train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor]
-    ) -> Iterator[Metrics]:
-        for epoch in range(self.budget.epochs):
-            train_loss = self._epoch(epoch, *train)
-            metrics = measure(self.network, *validation)
-            if not (math.isfinite(train_loss) and math.isfinite(metrics["loss"])):
-                raise TrainingDiverged(
-                    f"The loss is {train_loss} after epoch {epoch + 1} "
-                    f"(validation {metrics['loss']})."
-                )
-            yield {**metrics, "train_loss": train_loss}
+    def _next(self, train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor]) -> Metrics:
+        """Train and measure one more epoch."""
+        train_loss = self._epoch(self.epochs, *train)
+        metrics = measure(self.network, *validation)
+        self.epochs += 1
+        most = EXPLODED * math.log(max(2, int(train[1].max()) + 1))
+        if not (train_loss <= most and metrics["loss"] <= most):  # NaN is not either
+            raise TrainingDiverged(
+                f"The loss is {train_loss} after epoch {self.epochs} "
+                f"(validation {metrics['loss']})."
+            )
+        return {**metrics, "train_loss": train_loss}
 
     def _epoch(self, epoch: int, x: Tensor, y: Tensor) -> float:
         """Make one pass over shuffled slices and return the mean training loss."""
@@ -169,3 +215,18 @@ class Loop:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return loss.detach()
+
+
+class Run(Iterator[Metrics]):
+    """The epochs of a training that are left; what `state` returns goes on after the last one."""
+
+    def __init__(self, loop: Loop, metrics: Iterator[Metrics]) -> None:
+        self._loop = loop
+        self._metrics = metrics
+
+    def __next__(self) -> Metrics:
+        return next(self._metrics)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the next epoch depends on; see `nas_env.tasks.base.Resumable`."""
+        return self._loop.state()

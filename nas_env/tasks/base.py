@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from nas_env.architecture import Recipe, Shape
 from nas_env.evaluation import Budget
@@ -45,7 +45,20 @@ class TrainingTimeout(Exception):
 
 
 class TrainingDiverged(Exception):
-    """Training was stopped because the loss is no number."""
+    """Training was stopped because the loss is no number, or a very large one."""
+
+
+class ResumeRefused(Exception):
+    """A training cannot go on from the state it was given; the network must be built anew."""
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """Epochs of a training that can go on later where they were left."""
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the next epoch depends on: tensors, numbers, text, and lists of them."""
+        ...
 
 
 class Task(ABC):
@@ -74,6 +87,7 @@ class Task(ABC):
         *,
         device: str = "cpu",
         precision: str = "float32",
+        resume: Mapping[str, Any] | None = None,
     ) -> Iterator[Metrics]:
         """Train in place and yield "accuracy", "loss" (validation) and "train_loss" every epoch.
 
@@ -81,9 +95,24 @@ class Task(ABC):
         `budget.training_seed`; whatever the network draws itself (dropout) follows torch's global
         generator, which the caller seeds.
 
+        A training can be continued where the iterator has a method `state` (see `Resumable`); a
+        plain generator serves too, and is trained anew where more epochs are wanted.
+
+        Args:
+            network: A network as it was built; changed in place.
+            recipe: How it is trained.
+            budget: How many epochs, of which schedule, with which seed, in which time.
+            device: Where it is trained.
+            precision: "float32" or "bfloat16".
+            resume: What `state` returned, with "curve" (the metrics of the epochs so far) and
+                "seconds" (which they took, and which count against `budget.max_seconds`) beside
+                it. Only the epochs after it are trained and yielded, bit for bit as if nothing had
+                come between. Given only where `state` was there.
+
         Raises:
+            ResumeRefused: The state does not fit the network or the recipe.
             TrainingTimeout: `budget.max_seconds` are over.
-            TrainingDiverged: The loss is NaN or infinite.
+            TrainingDiverged: The loss is NaN, infinite, or so large that nothing is learnt.
         """
 
     @abstractmethod

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from nas_env.tasks.base import Metrics, Task, TaskSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from nas_env.tasks._loop import Run
 
 SPLIT_SEED = 20_170_424  # fixed: the sealed test split is the same for every search
 SPLITS = ("train", "validation", "test")
@@ -97,11 +99,14 @@ class SupervisedTask(Task):
         *,
         device: str = "cpu",
         precision: str = "float32",
-    ) -> Iterator[Metrics]:
-        """Train in place; see `Task.fit`."""
+        resume: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """Train in place and yield metrics epoch by epoch; see `Task.fit`. It can be continued."""
         from nas_env.tasks._loop import Loop
 
         loop = Loop(network, recipe, budget, device, precision)
+        if resume is not None:
+            loop.go_on_from(resume)
         return loop.run(self.tensors("train", device), self.tensors("validation", device))
 
     def test(self, network: nn.Module, *, device: str = "cpu") -> Metrics:

@@ -14,8 +14,10 @@ import pytest
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError, UnknownNameError
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators import Cached, Evaluator
+from nas_env.evaluators import Around, Cached, Evaluator, MedianStopping
+from nas_env.evaluators.tabular import Tabular
 from nas_env.store import MemoryStore
+from nas_env.tables import TABLES, TableTask
 from nas_env.wrappers import STAGNATION, Limits, TrackSearch
 
 MakeEnv = Callable[..., gym.Env[Any, Any]]
@@ -306,3 +308,117 @@ def test_a_search_may_be_limited_in_episodes(make_env: MakeEnv) -> None:
     assert (env.finished, env.share) == (None, pytest.approx(2 / 3))
     cells(env, [ONE])
     assert env.finished == "episodes"
+
+
+def test_what_came_without_a_step_is_entered(make_env: MakeEnv) -> None:
+    env, clock = search(make_env, Limits(evaluations=3, seconds=100))
+    inner: Any = env.unwrapped
+    env.reset(seed=0)
+    for walk, slow in (((0, STOP), 5.0), ((0, 0, STOP), 1.0), ((0, STOP), 5.0)):
+        candidate = inner.space.decode(walk)
+        [evaluation] = inner.evaluator.evaluator.evaluate([candidate], Budget())
+        score = env.enter(candidate, replace(evaluation, seconds=slow))
+        assert score == len(candidate.architecture.layers) / 10
+    assert [(x.episode, x.evaluations, x.new) for x in env.trials] == [
+        (1, 1, True),
+        (2, 2, True),
+        (3, 2, False),
+    ]
+    assert (env.evaluations, env.repeats, env.episodes, env.actions) == (2, 1, 3, 7)
+    assert env.best is env.trials[1]
+    assert env.seconds == clock.now - 1000.0 == 15.0, "nothing was found: only the clock counts"
+    assert env.may_begin(0) and not env.may_begin(1)
+    env.enter(inner.space.decode((1, STOP)), Evaluation(Outcome.OK, {"accuracy": 0.5}, seconds=50))
+    assert env.seconds == 5 + 1 + 50, "what all took, for that is more"
+    assert (env.finished, env.may_begin(0)) == ("evaluations", False)
+
+
+def test_entered_seconds_are_shared_by_the_slots(make_env: MakeEnv) -> None:
+    env, _ = search(make_env, Limits(seconds=100))
+    inner: Any = env.unwrapped
+    inner.evaluator = Four(inner.evaluator)
+    env.reset(seed=0)
+    env.enter(inner.space.decode((1, STOP)), Evaluation(Outcome.OK, {"accuracy": 0.5}, seconds=50))
+    assert env.seconds == 12.5
+
+
+class Four(Around):
+    """Claims four slots."""
+
+    slots = 4  # type: ignore[assignment]
+
+    def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
+        return self.evaluator.evaluate(candidates, budget)
+
+
+class Staged(Evaluator):
+    """Gives each network so many epochs as its depth, as if it had been stopped; five fails."""
+
+    fingerprint = "staged"
+
+    def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
+        depths = [len(x.architecture.layers) for x in candidates]
+        return [
+            Evaluation(Outcome.OK if x < 5 else Outcome.TIMEOUT, {"accuracy": x / 10}, epochs=x)
+            for x in depths
+        ]
+
+
+def test_epochs_are_those_that_evaluations_had(make_env: MakeEnv) -> None:
+    store = MemoryStore()
+    for _ in range(2):  # a cold store, then a warm one
+        env = TrackSearch(make_env(evaluator=Cached(Staged(), store)), Limits(epochs=12))
+        for walk in ((0,), (0, 0, 0), (0,), (1, 1)):
+            build(env, *walk)
+        assert env.epochs == 1 + 3 + 2
+        assert (env.share, env.finished) == (0.5, None)
+        build(env, 0, 0, 0, 0, 0)  # a failure costs what it had
+        assert [x.epochs for x in env.trials] == [1, 4, 4, 6, 11]
+        build(env, 1, 1, 1)
+        assert (env.epochs, env.share, env.finished) == (14, 1.0, "epochs")
+
+
+def test_repeats_cost_epochs_where_they_are_charged(make_env: MakeEnv) -> None:
+    limits = Limits(epochs=9, charge_repeats=True)
+    env = TrackSearch(make_env(evaluator=Cached(Staged(), MemoryStore())), limits)
+    for _ in range(3):
+        build(env, 0, 0)
+    assert [x.epochs for x in env.trials] == [2, 4, 6]
+
+
+def test_a_network_that_got_further_costs_the_difference(make_env: MakeEnv) -> None:
+    class Further(Evaluator):
+        fingerprint, given = "further", [1, 3, 2, 9]
+
+        def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
+            return [Evaluation(Outcome.OK, {"accuracy": 0.1}, epochs=self.given.pop(0))]
+
+    evaluator = Further()
+    evaluator.free = True  # asked each time, as halving is
+    env = TrackSearch(make_env(evaluator=evaluator), Limits(epochs=20))
+    for _ in range(4):
+        build(env, 0)
+    assert [x.epochs for x in env.trials] == [1, 3, 3, 9]
+    assert (env.evaluations, env.repeats) == (1, 3)
+
+
+def test_stopped_trainings_cost_less(make_env: MakeEnv) -> None:
+    """Over a table: the same networks, in full and by the median rule."""
+    table = TABLES.get("chain-bench")()
+    tabular = Tabular(TableTask(table))
+    settings = {"space": table.make_space(None), "task": tabular.task, "budget": {"epochs": 6}}
+    spent = []
+    for evaluator in (tabular, MedianStopping(tabular, "reward", min_completed=3)):
+        env = TrackSearch(
+            make_env(evaluator=evaluator, objective="reward", **settings), Limits(evaluations=30)
+        )
+        rng = np.random.default_rng(0)
+        while env.finished is None:
+            env.reset()
+            over = False
+            while not over:
+                *_, over, _, _ = env.step(int(rng.choice(np.flatnonzero(env.action_masks()))))
+        spent.append(env.epochs)
+        assert env.epochs == sum(x.evaluation.epochs for x in env.trials if x.new)
+    assert spent[0] == 30 * 6
+    assert 30 * 2 < spent[1] < 0.9 * spent[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 
 from nas_env.architecture import Architecture, Candidate, Layer
 from nas_env.evaluation import Budget, Outcome
-from nas_env.evaluators import EVALUATORS, Evaluator
+from nas_env.evaluators import EVALUATORS, Evaluator, Parallel
 from nas_env.network import predict
 from nas_env.spaces import SearchSpace
 from nas_env.tables import TABLES, Table, TableTask
@@ -31,9 +31,11 @@ def task(evaluator_name: str, make_task: Callable[[str], Task]) -> Task:
     return TableTask(table()) if evaluator_name == "tabular" else make_task("wine")
 
 
-@pytest.fixture
-def made(evaluator_name: str, task: Task) -> Evaluator:
-    return EVALUATORS.get(evaluator_name)(task=task, device="cpu", precision="float32")
+@pytest.fixture(params=["inline", "parallel"])
+def made(evaluator_name: str, task: Task, request: pytest.FixtureRequest) -> Iterator[Evaluator]:
+    made = EVALUATORS.get(evaluator_name)(task=task, device="cpu", precision="float32")
+    with Parallel(made, workers=2) if request.param == "parallel" else made as evaluator:
+        yield evaluator
 
 
 @pytest.fixture

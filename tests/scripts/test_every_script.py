@@ -101,6 +101,16 @@ def check_ppo_share(out: Path) -> None:
     assert "all of NASEnv.step" in (out / "ppo_share.md").read_text()
 
 
+def check_store(out: Path) -> None:
+    rows = table(out / "store.md")
+    page = (out / "store.md").read_text()
+    assert [row[0] for row in rows] in (["SQLite", "PostgreSQL"], ["SQLite"])
+    assert len(rows) == 2 or "PostgreSQL was left out: PostgreSQL is not installed" in page
+    for row in rows:
+        assert all(number(cell) > 0 for cell in row[1:5])
+        assert row[5] == "0"
+
+
 def check_training(out: Path) -> None:
     rows = table(out / "training.md")
     plain = [row for row in rows if row[1].startswith("plain loop")]
@@ -110,6 +120,32 @@ def check_training(out: Path) -> None:
         assert number(row[3]) > 0
         assert not row[4] or 0 < number(row[4]) <= 100
     assert "skipped" not in (out / "training.md").read_text()
+
+
+def check_engine(out: Path) -> None:
+    rows = table(out / "engine.md")
+    plain, inline, parallel, start = rows
+    assert plain[2] == "1.00 (1.00 to 1.00)"
+    assert parallel[0] == "`Parallel`, 2 workers"
+    assert inline[3] == parallel[3]  # the same accuracies
+    assert all(number(row[1]) > 0 for row in (plain, inline, parallel))
+    page = (out / "engine.md").read_text(encoding="utf-8")
+    assert "in several, bit for bit. **It holds" in page
+    assert "default of" in page and start[0].startswith("start of")
+
+
+def check_overhead(out: Path) -> None:
+    rows = {row[0]: number(row[1]) for row in table(out / "overhead.md")}
+    itself, hit, pool, _, ray, _ = rows.values()
+    assert 0 < itself < min(hit, pool, ray)
+    assert (out / "overhead.md").read_text(encoding="utf-8").count("Aim: ") == 3
+
+
+def check_engine_memory(out: Path) -> None:
+    rows = table(out / "engine_memory.md")
+    assert [row[0] for row in rows] == ["parent", "worker 1", "worker 2"]
+    assert all(number(row[1]) > 50 and number(row[2]) > 50 for row in rows)
+    assert (out / "engine_memory.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def check_benchmarks(out: Path) -> None:
@@ -183,6 +219,39 @@ def check_compression(out: Path) -> None:
     assert (out / "store.sqlite").is_file()
 
 
+def check_scaling(out: Path) -> None:
+    page = out / "scaling.md"
+    assert "simulate_search.py --workers 4 50 --seeds 2" in page.read_text()
+    for scale in (1, 2, 3):
+        rows = table(page, scale)
+        shares = [number(cell.replace("%", "")) for row in rows for cell in row[1:]]
+        assert len(rows) == 5
+        assert all(0 < share <= 100 for share in shares)
+        assert shares[:2] >= shares[2:4]  # a stream keeps workers at least as busy as batches
+    searches = table(page, 4)
+    assert [row[0] for row in searches] == ["1"] * 3 + ["4"] * 3 + ["50"] * 3
+    assert all(80 < number(row[2]) < 94.38 for row in searches)
+    for name in ("efficiency", "quality"):
+        assert "</svg>" in (out / "scaling" / f"{name}.svg").read_text()
+
+
+def check_halving(out: Path) -> None:
+    full, *halved, some = table(out / "halving.md")
+    assert full[1] == "54 (1.000)" and full[-1] == "3 of 3"
+    assert [row[0].split(", ")[1] for row in halved] == ["eta 3", "eta 2", "eta 3"]
+    for row in halved:
+        assert 0 < float(row[1].split("(")[1].strip(")")) < 1
+        assert number(row[3]) <= 0  # in the run that is searched, full training is never beaten
+        assert number(row[3]) == pytest.approx(number(row[2]) - number(full[2]), abs=0.02)
+    assert some[0].startswith("full training of the first")
+    trained, continued = table(out / "halving.md", 1)
+    assert (trained[1], continued[1]) == ("27", "15")  # 9 once, 3 of them twice more
+    assert number(continued[2]) > 0
+    text = (out / "halving.md").read_text()
+    assert len(re.findall(r"\*\*The aim (holds|does not hold)\.\*\*", text)) == 3
+    assert "must be >= 2" in run("scripts/halving.py --seeds 1", out, code=2).stderr
+
+
 def check_sweep(out: Path) -> None:
     page = out / "sweep.md"
     for agent, settings in enumerate((9, 5)):  # reinforce, masked-dqn
@@ -224,12 +293,23 @@ SEARCH = f"{Q_LEARNING} --evaluations 4 --epochs 1 --retrain-seeds 2"
 EDITS = "--evaluator synthetic --evaluations 6 --store {out}/store.sqlite --output {out}/edits"
 TRIES = {
     "scripts/bench.py": Try("startup steps --quick --output {out}", check_benchmarks),
+    "scripts/bench/engine.py": Try(
+        "--repeats 1 --networks 3 --images 60 --mnist {out}/images.npz --output {out}",
+        check_engine,
+    ),
+    "scripts/bench/engine_memory.py": Try(
+        "--evaluations 80 --batch 10 --output {out}", check_engine_memory
+    ),
     "scripts/bench/memory.py": Try(
         "--repeats 1 --evaluations 2 --epochs 1 --retrain-seeds 1 --output {out}", check_memory
     ),
+    "scripts/bench/overhead.py": Try("--repeats 1 --evaluations 20 --output {out}", check_overhead),
     "scripts/bench/ppo_share.py": Try("--repeats 1 --steps 2048 --output {out}", check_ppo_share),
     "scripts/bench/startup.py": Try("--repeats 1 --output {out}", check_startup),
     "scripts/bench/steps.py": Try("--repeats 1 --steps 200 --output {out}", check_steps),
+    "scripts/bench/store.py": Try(
+        "--repeats 1 --evaluations 30 --processes 2 --output {out}", check_store
+    ),
     "scripts/bench/tables.py": Try("--repeats 1 --output {out}", check_tables),
     "scripts/bench/training.py": Try(
         "--repeats 1 --epochs 1 --mnist-epochs 1 --networks 1 --mnist {out}/images.npz "
@@ -246,6 +326,9 @@ TRIES = {
         "--store {out}/store.sqlite --output {out}/compression.md",
         check_compression,
     ),
+    "scripts/halving.py": Try(
+        "--batch 9 --seeds 3 --epochs 3 --task digits --output {out}/halving.md", check_halving
+    ),
     "scripts/main_job_page.py": Try(
         "{out}/1 {out}/0 --output {out}/page.md",
         check_main_job,
@@ -256,6 +339,11 @@ TRIES = {
         "{out}/run --output {out}/q",
         check_q_table,
         (f"{Q_LEARNING} --evaluator synthetic --evaluations 20 --output {{out}}/run",),
+    ),
+    "scripts/simulate_search.py": Try(
+        "--workers 4 50 --seeds 2 --trainings 2 --wall-trainings 2 --counts 20 "
+        "--measured {out} --output {out}/scaling.md",
+        check_scaling,
     ),
     "scripts/sweep.py": Try(
         "--agents reinforce masked-dqn --spaces strings-3x3 chain --seeds 1 --cheap-seeds 1 "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -11,7 +12,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
+
+from nas_env.store import SQLStore
 
 ROOT = Path(__file__).parents[2]
 FREE = ("--evaluator", "synthetic")
@@ -26,8 +30,8 @@ def search(*arguments: object, check: bool = True) -> subprocess.CompletedProces
     return done
 
 
-def rows(folder: Path) -> list[dict]:
-    with sqlite3.connect(folder / "store.sqlite") as connection:
+def rows(folder: Path, name: str = "store.sqlite") -> list[dict]:
+    with sqlite3.connect(folder / name) as connection:
         connection.row_factory = sqlite3.Row
         return [dict(row) for row in connection.execute("SELECT * FROM evaluations")]
 
@@ -147,6 +151,61 @@ def test_an_interrupted_search_goes_on_to_the_same_end(tmp_path):
         for path in (folder, tmp_path / "whole")
     ]
     assert scores[0] == scores[1] and len(scores[0]) == 12
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+def test_two_interrupts_end_it_at_once(tmp_path, workers):
+    options = ["--agent", "random", "--evaluations", "500", "--epochs", "8"]
+    if workers is not None:
+        pytest.importorskip("nas_env.evaluators.parallel")
+        options += ["--workers", str(workers)]
+    command = [sys.executable, "scripts/search.py", *options, "--output", str(tmp_path / "run")]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=_listen
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None and _count(tmp_path / "run") < 2:
+        time.sleep(0.05)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert bool(children) == bool(workers)
+    began = time.monotonic()
+    for _ in range(2):  # as Ctrl-C: to the whole group
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.05)
+    assert process.wait(timeout=10) == 130
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
+    assert time.monotonic() - began < 20
+    stored = rows(tmp_path / "run")
+    assert 2 <= len(stored) < 500
+    assert {row["outcome"] for row in stored} == {"ok"}
+
+
+def test_a_shared_store_keeps_the_search_on_record(tmp_path):
+    store = tmp_path / "shared.sqlite"
+    options = ["--agent", "random", *SMALL, "--max-memory-mb", "1e5", "--output", tmp_path / "run"]
+    search(*options, "--store", store)
+    assert len(rows(tmp_path, "shared.sqlite")) == 4
+    assert not (tmp_path / "run" / "store.sqlite").exists()
+    kept = SQLStore(store)
+    [found] = kept.searches()
+    assert (found.reason, found.info.agent, found.info.seed) == ("evaluations", "random", 0)
+    about = found.info.environment
+    assert (about["id"], about["limits"]["evaluations"]) == ("NAS-v0", 4)
+    assert about["budget"]["max_memory_mb"] == 1e5
+    assert {"torch", "numpy", "python"} <= found.info.versions.keys()
+    assert len(found.info.git_commit) == 40
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    scores = summary["searches"]["random"]["scores"]
+    assert [x.score for x in kept.entries(found.id) if x.new] == scores
+    saved = json.loads((tmp_path / "run" / "options.json").read_text())
+    assert saved["store"] == str(store)
+    assert not {"workers", "retry_failed", "resume", "output"} & saved.keys()
+    (tmp_path / "run" / "summary.json").unlink()
+    again = search(*options, "--store", tmp_path / "other.sqlite", "--resume", check=False)
+    assert again.returncode == 2
+    assert "was begun with store=" in again.stderr
+    assert not (tmp_path / "other.sqlite").exists()
 
 
 def _listen():

@@ -1,0 +1,123 @@
+"""The record of a search in the store: who searched what, and every trial in order."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+from uuid import uuid4
+
+import gymnasium
+
+from agents.base import settings_of
+from agents.search.provenance import versions
+from nas_env.store import Entry, EvaluationKey, SearchInfo, Store
+from nas_env.wrappers import Limits, TrackSearch, Trial
+
+logger = logging.getLogger(__name__)
+
+
+class SearchRecord:
+    """Writes a search into the store of its environment while it goes on.
+
+    A search that goes on with the same token has one record: what is in it already stays. Where the
+    same agent is run again with the same seed and a full store, it makes the same trials again.
+
+    Args:
+        tracker: The books of the search.
+        info: What is known of it at its beginning.
+
+    Attributes:
+        entries: What was recorded before this process began.
+    """
+
+    def __init__(self, tracker: TrackSearch, info: SearchInfo) -> None:
+        inner: Any = tracker.unwrapped
+        self.tracker = tracker
+        self.store: Store = inner.store
+        self.search = self.store.begin_search(info)
+        self.entries = self.store.entries(self.search)
+        self._written = 0
+        self._same = True
+
+    def catch_up(self) -> None:
+        """Write the trials that are not written yet, in one commit."""
+        late = self.tracker.trials[self._written :]
+        entries = [self._entry(number, x) for number, x in enumerate(late, self._written + 1)]
+        known = max(0, len(self.entries) - self._written)
+        for entry, before in zip(entries, self.entries[self._written :], strict=False):
+            self._compare(entry, before)
+        if entries[known:]:
+            self.store.enter(self.search, *entries[known:])
+        self._written += len(entries)
+
+    def end(self, reason: str) -> None:
+        """Write why the search ended."""
+        self.store.end_search(self.search, reason)
+
+    def _entry(self, number: int, trial: Trial) -> Entry:
+        inner: Any = self.tracker.unwrapped
+        fingerprint, budget = inner.evaluator.fingerprint, inner.episode_budget
+        return Entry(
+            number=number,
+            episode=trial.episode,
+            new=trial.new,
+            key=EvaluationKey.of(trial.candidate, fingerprint, budget),
+            candidate=trial.candidate,
+            evaluation=trial.evaluation,
+            score=trial.score,
+            seconds=trial.seconds,
+        )
+
+    def _compare(self, entry: Entry, before: Entry) -> None:
+        """Tell once where a search that was begun anew does not do what it did."""
+        if self._same and (entry.key, entry.candidate) != (before.key, before.candidate):
+            self._same = False
+            logger.warning(
+                "Trial %d of search %d is another one than before the interruption; the first one "
+                "stays on record. Schedules that follow the clock, and failures that are evaluated "
+                "again, may do this.",
+                entry.number,
+                self.search,
+            )
+
+
+def describe(
+    agent: str,
+    env: gymnasium.Env[Any, Any],
+    limits: Limits,
+    seed: int,
+    settings: Mapping[str, Any],
+    token: str | None = None,
+) -> SearchInfo:
+    """Return what is known of a search when it begins."""
+    inner: Any = env.unwrapped
+    packages = versions()
+    commit = packages.pop("commit")
+    spec = env.spec
+    return SearchInfo(
+        agent=agent,
+        settings=plain(settings_of(agent, spec.id if spec else "default", settings)),
+        environment=plain(
+            {
+                "id": spec.id if spec else type(inner).__name__,
+                "options": spec.kwargs if spec else {},
+                "budget": inner.budget.to_json(),
+                "objective": inner.objective.describe(),
+                "fingerprint": inner.evaluator.fingerprint,
+                "limits": asdict(limits),
+            }
+        ),
+        seed=seed,
+        versions=packages,
+        git_commit="" if commit == "unknown" else commit,
+        token=token or uuid4().hex,
+    )
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as JSON can hold them; of an object, its name or the name of its class."""
+    text = json.dumps(values, default=lambda x: str(getattr(x, "name", None) or type(x).__name__))
+    return json.loads(text)  # type: ignore[no-any-return]

@@ -1,0 +1,137 @@
+"""The connection of this process to a Ray cluster, shared by all that use it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from importlib.util import find_spec
+from typing import Any
+
+from nas_env.errors import InvalidSettingError, MissingDependencyError
+
+LOCAL = "local"
+LOOPBACK = "127.0.0.1"
+# Read by Ray when it is imported. Without it Ray replaces 127.0.0.1 by the machine's address in the
+# network and listens on every interface.
+KEEP_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+MEGABYTE = 1_000_000
+
+_users: list[str] = []  # the address each user asked for; the last to leave closes the connection
+
+
+def checked_address(address: str | None) -> str:
+    """Return "local", "auto" or HOST:PORT; None is what RAY_ADDRESS says, or else "local".
+
+    Raises:
+        InvalidSettingError: It is none of these.
+    """
+    found = address or os.environ.get("RAY_ADDRESS") or LOCAL
+    if found in (LOCAL, "auto") or re.fullmatch(r"[\w.-]+:\d+", found):
+        return found
+    raise InvalidSettingError(
+        f"Ray address {found!r} is no address of a cluster. Use 'auto', 'HOST:PORT', or None for "
+        "one on this machine alone."
+    )
+
+
+def check_installed() -> None:
+    """Refuse to go on without Ray.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    if find_spec("ray") is None:
+        raise MissingDependencyError(
+            "Evaluator 'ray' needs the package 'ray', which is not installed. "
+            "Install it with: pip install 'nas-env[ray]'."
+        )
+
+
+def join(address: str) -> None:
+    """Connect this process, unless it is connected already; start a local Ray for "local".
+
+    Raises:
+        InvalidSettingError: Nothing answers there, this process is connected elsewhere, or a local
+            Ray could not be kept to this machine.
+    """
+    ray = _imported(address)
+    if not ray.is_initialized():
+        _connect(ray, address)
+        _users.append(address)
+    elif _users:  # the connection is ours; a caller's own is used as it is and never closed
+        if address != _users[0]:
+            raise InvalidSettingError(
+                f"Ray address {address!r} differs from {_users[0]!r}, which this process is "
+                "connected to. Close the other evaluator first, or give both one address."
+            )
+        _users.append(address)
+
+
+def leave() -> None:
+    """Close the connection where it was made by `join` and nobody else uses it."""
+    if not _users:
+        return
+    _users.pop()
+    if not _users:
+        import ray
+
+        ray.shutdown()
+
+
+def places(cpus: float, gpus: float) -> int:
+    """Return how many evaluations run at once on the nodes that are alive, at least 1."""
+    wanted = {"CPU": cpus, "GPU": gpus}
+    asked = {name: share for name, share in wanted.items() if share > 0}
+    found = [min(int(node.get(x, 0) / share) for x, share in asked.items()) for node in _alive()]
+    return max(1, sum(found))
+
+
+def largest_memory_mb(cpus: float, gpus: float) -> float | None:
+    """Return the memory of the largest node that could run an evaluation; None: there is none."""
+    fits = [x for x in _alive() if x.get("CPU", 0) >= cpus and x.get("GPU", 0) >= gpus]
+    return max((node.get("memory", 0) / MEGABYTE for node in fits), default=None)
+
+
+def _alive() -> list[dict[str, float]]:
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _imported(address: str) -> Any:
+    if address != LOCAL or "ray" in sys.modules:
+        import ray
+
+        return ray
+    before = os.environ.get(KEEP_LOOPBACK)
+    os.environ[KEEP_LOOPBACK] = "0"
+    try:
+        import ray
+    finally:
+        if before is None:
+            del os.environ[KEEP_LOOPBACK]
+        else:
+            os.environ[KEEP_LOOPBACK] = before
+    return ray
+
+
+def _connect(ray: Any, address: str) -> None:
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if address == LOCAL:
+            settings |= {"include_dashboard": False, "_node_ip_address": LOOPBACK}
+        ray.init(address=address, **settings)
+    except (ConnectionError, ValueError) as error:
+        raise InvalidSettingError(
+            f"No Ray cluster answers at {address!r} ({str(error).splitlines()[0]}). Start one with "
+            "`ray start --head`, or leave the address out for one on this machine alone."
+        ) from None
+    if address == LOCAL and ray.util.get_node_ip_address() != LOOPBACK:
+        ray.shutdown()
+        raise InvalidSettingError(
+            "The local Ray would listen on the network, for Ray was imported before this "
+            f"evaluator was used. Set {KEEP_LOOPBACK}=0 before Ray is imported, or connect "
+            "yourself with ray.init()."
+        )

@@ -1,0 +1,225 @@
+"""Evaluations under way in a Ray cluster: what waits here, what runs there, what is lost."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import sys
+import threading
+import time
+import uuid
+from collections import deque
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from nas_env.architecture import Candidate
+from nas_env.errors import InvalidSettingError
+from nas_env.evaluation import Budget, Evaluation, Outcome
+from nas_env.evaluators import _ray_cluster as cluster
+from nas_env.evaluators._ray_worker import Parcel, evaluate_there
+from nas_env.evaluators.base import Evaluator, failed
+from nas_env.evaluators.parallel.imports import needed
+from nas_env.evaluators.parallel.pool import complete
+
+if TYPE_CHECKING:
+    from nas_env.evaluators.ray import Ray
+
+Key = tuple[str, tuple[int, ...], Budget]
+LOOK_SECONDS = 1.0  # between two looks at how large the cluster is
+logger = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Job:
+    """One evaluation that is waiting or under way, and who waits for it."""
+
+    candidate: Candidate
+    budget: Budget
+    futures: list[Future[Evaluation]] = field(default_factory=list)
+    lost: int = 0
+    out_of_memory: int = 0
+
+
+def packed(evaluator: Evaluator) -> tuple[bytes, tuple[str, ...]]:
+    """Return an evaluator pickled, and the modules that a worker imports first.
+
+    Raises:
+        InvalidSettingError: It cannot be pickled, or needs what only this script defines.
+    """
+    try:
+        pickled = pickle.dumps(evaluator)
+    except Exception as error:
+        raise InvalidSettingError(
+            f"Evaluator {type(evaluator).__name__!r} cannot be sent to a cluster "
+            f"({type(error).__name__}: {error}). Make it picklable."
+        ) from error
+    imports = needed(pickled)
+    if imports.main_name or imports.main_path:
+        raise InvalidSettingError(
+            "A cluster's workers cannot import what is defined in the main script, such as a layer "
+            "or an evaluator. Put it into a module that every node can import."
+        )
+    return pickled, imports.modules
+
+
+class Jobs:
+    """A connection with its evaluations: those that wait here, and those in the cluster."""
+
+    def __init__(self, settings: Ray) -> None:
+        pickled, modules = packed(settings.evaluator)
+        cluster.join(settings.address)
+        import ray
+
+        self.ray, self.settings = ray, settings
+        path = tuple(os.path.abspath(folder) for folder in sys.path)
+        self.parcel = Parcel(uuid.uuid4().hex, [ray.put(pickled)], modules, path)
+        # Retries are counted here: Ray would repeat without end what runs out of memory.
+        self.task = ray.remote(max_retries=0, max_calls=0)(evaluate_there)
+        self.jobs: dict[Key, Job] = {}
+        self.waiting: deque[Key] = deque()
+        self.running: dict[Key, Any] = {}  # a job's key to its reference
+        self.arrived: SimpleQueue[Key | None] = SimpleQueue()
+        self.lock = threading.RLock()
+        self._looked = float("-inf")
+        self._places = 1
+        self._largest: float | None = None
+        self.thread = threading.Thread(target=self._serve, name="nas-env ray", daemon=True)
+        self.thread.start()
+
+    @property
+    def places(self) -> int:
+        """How many evaluations the cluster has room for, as it was at most a second ago."""
+        self._look()
+        return self._places
+
+    @property
+    def largest_mb(self) -> float | None:
+        """Memory of the largest node that could run an evaluation, in 10^6 bytes."""
+        self._look()
+        return self._largest
+
+    def _look(self) -> None:
+        if time.monotonic() - self._looked > LOOK_SECONDS:
+            cpus, gpus = self.settings.cpus, self.settings.gpus
+            self._places = cluster.places(cpus, gpus)
+            self._largest = cluster.largest_memory_mb(cpus, gpus)
+            self._looked = time.monotonic()
+
+    def submit(
+        self, key: Key, candidate: Candidate, budget: Budget, future: Future[Evaluation]
+    ) -> None:
+        """Let a future wait for an evaluation, which is begun where it is not under way."""
+        with self.lock:
+            if key not in self.jobs:
+                self.jobs[key] = Job(candidate, budget)
+                self.waiting.append(key)
+            self.jobs[key].futures.append(future)
+            self._send()
+
+    def _send(self) -> None:
+        """Hand over to Ray what there is room for; the lock is held."""
+        while self.waiting and len(self.running) < (self.settings.most or self.places):
+            key = self.waiting.popleft()
+            job = self.jobs[key]
+            job.futures = [x for x in job.futures if _is_wanted(x)]
+            if not job.futures:
+                del self.jobs[key]
+                continue
+            wanted = self.settings.resources(job.candidate, job.budget, self.largest_mb)
+            task = self.task.options(**wanted)
+            reference = task.remote(self.parcel, job.candidate, job.budget)
+            self.running[key] = reference
+            reference.future().add_done_callback(lambda _, key=key: self.arrived.put(key))
+
+    def _serve(self) -> None:
+        """Pass results on as they arrive, until `close`; an error of Ray goes to all who wait."""
+        try:
+            self._pass_on()
+        except BaseException as error:
+            self._give_up(error)
+
+    def _pass_on(self) -> None:
+        while True:
+            try:
+                key = self.arrived.get(timeout=LOOK_SECONDS)
+            except Empty:
+                with self.lock:
+                    self._send()  # the cluster may have grown
+                continue
+            if key is None:
+                return
+            self._finish(key)
+
+    def _finish(self, key: Key) -> None:
+        with self.lock:
+            reference = self.running.pop(key, None)
+        if reference is None:
+            return
+        job = self.jobs[key]
+        try:
+            answer: Evaluation | BaseException | None = self._answer(job, reference)
+        except BaseException as error:
+            answer = error
+        with self.lock:
+            if answer is None:
+                self.waiting.appendleft(key)
+            else:
+                del self.jobs[key]
+            self._send()
+        if answer is not None:
+            complete(job.futures, answer)
+
+    def _answer(self, job: Job, reference: Any) -> Evaluation | None:
+        """Return what came out, None where it is to be begun again."""
+        errors = self.ray.exceptions
+        try:
+            return self.ray.get(reference)  # type: ignore[no-any-return]
+        except errors.RayTaskError as error:
+            raise error.cause from None
+        except errors.OutOfMemoryError as error:
+            job.out_of_memory += 1
+            if job.out_of_memory < 2:
+                return None
+            return failed(Outcome.OUT_OF_MEMORY, f"Ray ended it twice: {_first_line(error)}")
+        except (
+            errors.WorkerCrashedError,
+            errors.NodeDiedError,
+            errors.LocalRayletDiedError,
+            errors.ObjectLostError,
+        ) as error:
+            job.lost += 1
+            logger.warning("Ray lost an evaluation (%s).", _first_line(error))
+            if job.lost <= self.settings.max_retries:
+                return None
+            message = f"Its node or process was lost {job.lost} times: {_first_line(error)}"
+            return failed(Outcome.CRASHED, message)
+
+    def close(self) -> None:
+        """Give up what is under way and leave the cluster."""
+        self.arrived.put(None)
+        self.thread.join()
+        with self.lock:
+            for reference in self.running.values():
+                self.ray.cancel(reference, force=True)
+        self.parcel.box.clear()
+        cluster.leave()
+        self._give_up(CancelledError("The evaluator was closed."))
+
+    def _give_up(self, error: BaseException) -> None:
+        with self.lock:
+            left = list(self.jobs.values())
+            self.jobs, self.running = {}, {}
+            self.waiting.clear()
+        for job in left:
+            complete(job.futures, error)
+
+
+def _is_wanted(future: Future[Evaluation]) -> bool:
+    return future.running() or future.set_running_or_notify_cancel()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

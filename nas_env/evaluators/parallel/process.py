@@ -1,0 +1,126 @@
+"""One worker process as its pool sees it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from math import inf
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from typing import Any
+
+from nas_env.evaluators.parallel.imports import Imports, without_main
+from nas_env.evaluators.parallel.jobs import Job
+from nas_env.evaluators.parallel.worker import BEGUN, serve
+
+START_SECONDS = 300.0  # a large import on a busy machine
+GRACE_SECONDS = 1.0  # for the training loop to end itself first
+IMPORTED_IN = os.getpid()
+LAST_SECONDS = 1.0  # for a process to end after its pipe was closed
+
+
+def start_context(method: str | None, imports: Imports) -> BaseContext:
+    """Return how processes are started: forked from a small server where that is safe."""
+    if method is None:
+        forked = os.getpid() != IMPORTED_IN  # the server of a fork belongs to the original
+        method = "forkserver" if sys.platform == "linux" and not forked else "spawn"
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload([serve.__module__, *imports.late])
+    return context
+
+
+class Worker:
+    """A worker process: starting, idle, or busy with a job.
+
+    Args:
+        context: Starts the process.
+        evaluator: The pickled evaluator.
+        imports: What the process imports first.
+    """
+
+    def __init__(self, context: BaseContext, evaluator: bytes, imports: Imports) -> None:
+        self.connection, theirs = context.Pipe()
+        self.process: Any = context.Process(  # type: ignore[attr-defined]
+            target=serve, args=(theirs, imports), name="evaluation-worker", daemon=True
+        )
+        try:
+            with without_main():
+                self.process.start()
+        finally:
+            theirs.close()
+        self.ready = False
+        self.lost = False
+        self.job: Job | None = None
+        self.begun = False  # whether it said that it has the job
+        self.deadline = time.monotonic() + START_SECONDS
+        self._sender = threading.Thread(
+            target=_send, args=(self.connection, evaluator), daemon=True
+        )  # a large one waits until the process takes it
+        self._sender.start()
+
+    @property
+    def idle(self) -> bool:
+        """Whether it can begin a job."""
+        return self.ready and self.job is None and not self.lost
+
+    def begin(self, job: Job, limit_mb: float) -> None:
+        """Send a job."""
+        self.job, self.begun = job, False
+        job.sent += 1
+        if job.max_seconds is not None:
+            self.deadline = time.monotonic() + job.max_seconds + GRACE_SECONDS
+        try:
+            self.connection.send_bytes(pickle.dumps((job.message, limit_mb)))
+        except OSError:
+            self.lose()
+
+    def receive(self) -> tuple[str, Any, bool] | None:
+        """Return what it sent: kind, content, whether it is worn out. None: its pipe is closed."""
+        try:
+            kind, content, worn = pickle.loads(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            return None
+        except Exception as error:  # whatever an unpickled object does
+            kind, content, worn = "unreadable", f"{type(error).__name__}: {error}", True
+        if kind == BEGUN:
+            self.begun = True
+        else:
+            self.deadline = inf
+        return kind, content, worn
+
+    def lose(self) -> None:
+        """Wait for the end of a process whose pipe is closed, but not for long."""
+        self.lost = True
+        self.deadline = min(self.deadline, time.monotonic() + LAST_SECONDS)
+
+    def end(self) -> None:
+        """Kill the process."""
+        if self.process.exitcode is None:
+            self.process.kill()
+        self._sender.join(timeout=LAST_SECONDS)
+        if not self._sender.is_alive():
+            self.connection.close()
+
+    @property
+    def last_words(self) -> str:
+        """How the process ended."""
+        code = self.process.exitcode
+        if code is None:
+            return "The worker closed its pipe."
+        if code >= 0:
+            return f"The worker ended with exit code {code}."
+        with suppress(ValueError):
+            return f"The worker was ended by signal {-code} ({signal.Signals(-code).name})."
+        return f"The worker was ended by signal {-code}."
+
+
+def _send(connection: Connection, evaluator: bytes) -> None:
+    with suppress(OSError):  # then its end is noticed elsewhere
+        connection.send_bytes(evaluator)

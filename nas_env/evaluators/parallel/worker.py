@@ -1,0 +1,113 @@
+"""What runs in a worker process: evaluates one candidate after the other until its pipe closes."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from nas_env.errors import NASError
+from nas_env.evaluation import Evaluation, Outcome
+from nas_env.evaluators.base import Evaluator, failed, innermost
+from nas_env.evaluators.parallel.imports import Imports
+from nas_env.evaluators.parallel.memory import LINUX, Limit
+
+READY, BEGUN, DONE, ERROR, BROKEN = "ready", "begun", "done", "error", "broken"
+SIGNAL_OF_PARENTS_END = 1  # PR_SET_PDEATHSIG
+OOM_SCORE = "800"  # of 1000: the kernel ends a worker rather than the search
+logger = logging.getLogger(__name__)
+inside = False  # whether this is a worker process
+
+
+def serve(connection: Connection, imports: Imports) -> None:
+    """Load the evaluator that comes first through the pipe, then evaluate what comes after it."""
+    global inside
+    inside = True
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
+    try:
+        evaluator = load(connection.recv_bytes(), imports)
+        limit = Limit(device_of(evaluator))
+    except BaseException as error:
+        connection.send((BROKEN, f"{type(error).__name__}: {error}", True))
+        return
+    connection.send((READY, limit.device_mb, False))
+    while True:
+        try:
+            message, megabytes = pickle.loads(connection.recv_bytes())
+        except EOFError:
+            return
+        connection.send((BEGUN, None, False))
+        limit.set(megabytes)
+        connection.send_bytes(answer(evaluator, message, limit))
+
+
+def load(pickled: bytes, imports: Imports) -> Evaluator:
+    """Return the evaluator, with all imports done that would count against a time limit."""
+    imports.load()
+    evaluator: Evaluator = pickle.loads(pickled)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+    return evaluator
+
+
+def device_of(evaluator: Evaluator) -> str:
+    """Return the device on which an evaluator trains."""
+    return str(getattr(innermost(evaluator), "device", "cpu"))
+
+
+def answer(evaluator: Evaluator, message: bytes, limit: Limit) -> bytes:
+    """Return what is sent back: kind, content, and whether this process should be replaced."""
+    kind, content = evaluate(evaluator, message)
+    limit.release()
+    short = isinstance(content, Evaluation) and content.outcome is Outcome.OUT_OF_MEMORY
+    try:
+        return pickle.dumps((kind, content, short or limit.half_used))
+    except Exception as error:
+        text = f"The result cannot be sent: {type(error).__name__}: {error}"
+        return pickle.dumps((DONE, failed(Outcome.CRASHED, text), True))
+
+
+def evaluate(evaluator: Evaluator, message: bytes) -> tuple[str, Any]:
+    """Return the evaluation, or the error of whoever asked for something that is not there."""
+    try:
+        candidate, budget = pickle.loads(message)
+        return DONE, evaluator.evaluate([candidate], budget)[0]
+    except NASError as error:
+        return ERROR, error
+    except BaseException as error:
+        logger.warning("An evaluation crashed; it is scored as a failure.", exc_info=error)
+        return DONE, failed(Outcome.CRASHED, f"{type(error).__name__}: {error}")
+
+
+def end_with_parent() -> None:
+    """End this process as soon as its parent is gone, and before it if memory runs out."""
+    if LINUX:
+        import ctypes
+
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text(OOM_SCORE, encoding="ascii")
+        # The parent here is the server that forks workers, which ends when the search does. The
+        # kernel ends us even where a thread cannot, because something holds Python's lock.
+        ctypes.CDLL(None).prctl(SIGNAL_OF_PARENTS_END, signal.SIGKILL)
+    threading.Thread(target=_watch_parent, name="watch-parent", daemon=True).start()
+
+
+def _watch_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    signs: list[Any] = [parent.sentinel]
+    if hasattr(os, "pidfd_open") and parent.pid is not None:  # also where a fork holds the sentinel
+        with contextlib.suppress(OSError):
+            signs.append(os.pidfd_open(parent.pid))
+    wait(signs)
+    os._exit(1)

@@ -1,0 +1,223 @@
+"""`ray`: evaluations as tasks on a Ray cluster, from one machine to many; see docs/cluster.md."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from nas_env.architecture import Candidate
+from nas_env.errors import InvalidSettingError, NASError
+from nas_env.evaluation import Budget, Evaluation, Outcome
+from nas_env.evaluators import _ray_cluster as cluster
+from nas_env.evaluators._ray_jobs import Jobs, Key
+from nas_env.evaluators.base import EVALUATORS, Around, Evaluator, failed, innermost
+from nas_env.evaluators.parallel import Parallel
+from nas_env.network import NetworkCost, predict
+from nas_env.tasks import Task, TaskSpec
+
+LEAST_MB = 64
+NOTHING = NetworkCost(0, 0, 0)
+
+
+class Ray(Around):
+    """Runs each evaluation as a task of a Ray cluster; the evaluator inside must be picklable.
+
+    Its data go into Ray's object store once and are unpickled once in every worker process, where a
+    child process evaluates (see `Parallel`): what a network does to its process is an outcome. A
+    node or worker process that is lost costs only what ran there, which is run again elsewhere.
+    Every node needs the same nas-env and whatever modules your own layers are in. Nothing starts
+    before the first evaluation.
+
+    Callbacks of futures run in a thread of this object and must not wait for other evaluations.
+
+    Args:
+        evaluator: The one inside, such as `Training(task)`.
+        address: "auto" or "HOST:PORT": the user's cluster; "local": one on this machine alone,
+            bound to 127.0.0.1 and ended by `close`; None: what the environment variable RAY_ADDRESS
+            says, or else "local". Where the caller has called `ray.init`, that connection is used.
+        cpus: CPU cores an evaluation occupies; Ray counts them, it does not enforce them.
+        gpus: GPUs an evaluation occupies; 0.25 lets four share one.
+        memory_mb: Memory of an evaluation besides its network, in 10^6 bytes: two processes with
+            torch, and the data twice. The network's predicted training memory is added on CPUs.
+        max_retries: How often an evaluation is begun again after its node or process was lost;
+            then its outcome is "crashed".
+        slots: Most evaluations in flight; None: as many as the cluster has room for at the moment.
+
+    Raises:
+        MissingDependencyError: Ray is not installed.
+        InvalidSettingError: A setting is out of range, or the evaluator needs a GPU and `gpus`
+            is 0.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        address: str | None = None,
+        cpus: float = 1.0,
+        gpus: float = 0.0,
+        memory_mb: float = 1000.0,
+        max_retries: int = 3,
+        slots: int | None = None,
+    ) -> None:
+        super().__init__(evaluator)
+        cluster.check_installed()
+        self.address = cluster.checked_address(address)
+        self.cpus, self.gpus, self.memory_mb = cpus, gpus, memory_mb
+        self.max_retries, self.most = max_retries, slots
+        _check_settings(cpus, gpus, memory_mb, max_retries, slots)
+        if isinstance(evaluator, Parallel | Ray):
+            raise InvalidSettingError(
+                f"The evaluator is a {type(evaluator).__name__} and has workers already. Give Ray "
+                "the one inside."
+            )
+        inner: Any = innermost(evaluator)
+        self._spec: TaskSpec | None = getattr(inner, "spec", None)
+        if self._spec is None and (task := getattr(inner, "task", None)) is not None:
+            self._spec = task.spec
+        if gpus == 0 and getattr(inner, "device", "cpu") != "cpu":
+            raise InvalidSettingError(
+                "The evaluator trains on a GPU, but gpus=0. Give gpus=1, or a fraction."
+            )
+        self._jobs: Jobs | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def slots(self) -> int:
+        """How many evaluations run at once: it grows and shrinks with the cluster."""
+        return self.most or self._connected().places
+
+    def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
+        """Return one evaluation per candidate, in order."""
+        found = dict(self.stream(list(candidates), budget))
+        return [found[index] for index in range(len(candidates))]
+
+    def stream(
+        self, candidates: Iterable[Candidate], budget: Budget
+    ) -> Iterator[tuple[int, Evaluation]]:
+        """Yield (index, evaluation) as they complete.
+
+        A sequence is known as a whole, so its longest begin first and equal ones are evaluated
+        once; anything else is taken one by one, see `Evaluator.stream`.
+        """
+        if not isinstance(candidates, Sequence):
+            yield from super().stream(candidates, budget)
+            return
+        places: dict[Key, list[int]] = {}
+        for index, candidate in enumerate(candidates):
+            places.setdefault(self._key(candidate, budget), []).append(index)
+        groups = sorted(places.values(), key=lambda x: -self._cost(candidates[x[0]]).macs)
+        for number, evaluation in super().stream([candidates[x[0]] for x in groups], budget):
+            for index in groups[number]:
+                yield index, evaluation
+
+    def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
+        """Begin an evaluation and return its future; what is under way is not begun again."""
+        future: Future[Evaluation] = Future()
+        refusal = self._too_large(candidate, budget)
+        if refusal is not None:
+            future.set_result(refusal)
+            return future
+        self._connected().submit(self._key(candidate, budget), candidate, budget, future)
+        return future
+
+    def close(self) -> None:
+        """Give up what is under way, and end a local Ray; the next evaluation connects anew."""
+        with self._lock:
+            jobs, self._jobs = self._jobs, None
+        if jobs is not None:
+            jobs.close()
+        super().close()
+
+    def _connected(self) -> Jobs:
+        with self._lock:
+            if self._jobs is None:
+                self._jobs = Jobs(self)
+            return self._jobs
+
+    def _key(self, candidate: Candidate, budget: Budget) -> Key:
+        return candidate.trained_key, candidate.walk if self.by_walk else (), budget
+
+    def _cost(self, candidate: Candidate) -> NetworkCost:
+        """Return the predicted cost; nothing for what the evaluator inside finds impossible."""
+        if self._spec is None:
+            return NOTHING
+        try:
+            return predict(candidate.architecture, self._spec)
+        except NASError:
+            return NOTHING
+
+    def _network_mb(self, candidate: Candidate, budget: Budget) -> float:
+        """Return the predicted megabytes of main memory; 0 where the evaluator inside refuses."""
+        if self.gpus > 0:
+            return 0.0
+        cost = self._cost(candidate)
+        needed = cost.training_bytes(candidate.recipe.batch_size) / cluster.MEGABYTE
+        return 0.0 if needed > (budget.max_memory_mb or needed) else needed
+
+    def resources(
+        self, candidate: Candidate, budget: Budget, largest_mb: float | None
+    ) -> dict[str, float]:
+        """Return what to ask of Ray for an evaluation, in Ray's words.
+
+        Few distinct sizes of memory, for Ray keeps workers by what they were asked for.
+        """
+        network = 2.0 ** math.ceil(math.log2(max(self._network_mb(candidate, budget), LEAST_MB)))
+        megabytes = min(self.memory_mb + network, largest_mb or math.inf)
+        wanted = {"num_cpus": self.cpus, "memory": int(megabytes * cluster.MEGABYTE)}
+        return wanted | ({"num_gpus": self.gpus} if self.gpus else {})
+
+    def _too_large(self, candidate: Candidate, budget: Budget) -> Evaluation | None:
+        needed, most = self._network_mb(candidate, budget), self._connected().largest_mb
+        if most is None or needed == 0 or self.memory_mb + needed <= most:
+            return None
+        message = f"Predicted {needed:.1f} MB and {self.memory_mb:g} MB besides, "
+        return failed(Outcome.TOO_LARGE, f"{message}but the largest node has {most:.0f} MB.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_jobs": None, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
+
+
+def _check_settings(
+    cpus: float, gpus: float, memory_mb: float, max_retries: int, slots: int | None
+) -> None:
+    for name, value, least in (
+        ("cpus", cpus, 0),
+        ("gpus", gpus, 0),
+        ("memory_mb", memory_mb, 0),
+        ("max_retries", max_retries, 0),
+        ("slots", 1 if slots is None else slots, 1),
+    ):
+        if value < least:
+            raise InvalidSettingError(f"Ray setting {name} must be >= {least}, but is {value}.")
+    if cpus == gpus == 0:
+        raise InvalidSettingError(
+            "An evaluation of 0 CPUs and 0 GPUs would run without limit. Give cpus or gpus."
+        )
+    if gpus > 1 and gpus != int(gpus):
+        raise InvalidSettingError(
+            f"Ray setting gpus must be a fraction of one or a whole number, but is {gpus}."
+        )
+
+
+@EVALUATORS.register("ray")
+def training_on_ray(task: Task, device: str = "auto", precision: str = "float32") -> Ray:
+    """Return `training` on the cluster that RAY_ADDRESS names, or on a local Ray.
+
+    On a GPU each evaluation has one of its own; make `Ray(Training(task), gpus=0.25)` for less.
+
+    Args:
+        task: Data, loss and metric.
+        device: See `Training`.
+        precision: See `Training`.
+    """
+    from nas_env.evaluators.training import Training
+
+    training = Training(task, device, precision)
+    return Ray(training, gpus=0.0 if training.device == "cpu" else 1.0)

@@ -1,0 +1,186 @@
+"""A database that may be locked, away or deleted: opening it, and doing work in it all the same."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from nas_env.errors import MissingDependencyError, StoreError
+from nas_env.store.faults import Fault, fault_of, reason_of, remedy_for
+from nas_env.store.schema import SCHEMA_VERSION, settle_version, version_of
+from nas_env.store.sqlite_file import SQLiteFile
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+BUSY_SECONDS = 5.0  # SQLite waits so long for a lock at a time, and does not hear Ctrl-C
+PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts, the last one again and again
+TCP = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}  # s, s, ms
+
+
+class Database:
+    """An engine with patience: work is done once, however often the database is locked or away.
+
+    Args:
+        url: Path of a SQLite file, or an SQLAlchemy URL of SQLite or PostgreSQL.
+        patience: Seconds that work waits for a database that is locked or away. While it is
+            opened, only a lock is waited for.
+
+    Raises:
+        StoreError: It cannot be opened, or has a schema version that this release cannot read.
+        MissingDependencyError: The driver of PostgreSQL is not installed.
+    """
+
+    def __init__(self, url: str | Path, patience: float) -> None:
+        self.patience = patience
+        self.url = str(url)
+        self._opened = False
+        self._process = os.getpid()
+        try:
+            parsed = _parsed(url)
+            self.file = SQLiteFile.of(parsed) if _is_sqlite(parsed) else None
+            self.url = (self.file.url if self.file else parsed).render_as_string(False)
+            self._engine = self._sqlite(self.file) if self.file else _postgresql(parsed)
+        except (SQLAlchemyError, ImportError) as error:
+            raise self._refusal("opened", error) from error
+        self._writer = self._engine.execution_options(writes=True)
+        self._reader = self._engine
+        if self.file is None:
+            self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._settle()
+        self._opened = True
+
+    def __str__(self) -> str:
+        return shown(self.url)
+
+    @property
+    def dialect(self) -> str:
+        """Name of the kind of database, "sqlite" or "postgresql"."""
+        return self._engine.dialect.name
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` reads; it is called again where the connection was lost."""
+        return self._patiently("read", work, self._reader.connect)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` returns, all of it committed.
+
+        Args:
+            work: Called again where the connection was lost, perhaps in the very moment of the
+                commit: what it changes the second time must be nothing.
+        """
+        return self._patiently("written", work, self._writer.begin)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._engine.dispose()
+
+    def _settle(self) -> None:
+        """Make or migrate the tables, unless they are as they should be."""
+        name = str(self)
+        found = self._patiently("opened", lambda c: version_of(c, name), self._reader.connect)
+        if found != SCHEMA_VERSION:
+            self._patiently("opened", lambda c: settle_version(c, name), self._writer.begin)
+        if self.file is None:
+            return
+        if not self.file.read_only:
+            self._patiently("opened", _write_ahead, self._reader.connect)
+        self._engine.dispose()  # connections from here on belong to the file that is there now
+        self.file.remember()
+
+    def _patiently(self, verb: str, work: Callable[[Connection], T], connect: Any) -> T:
+        began, attempt = time.monotonic(), 0
+        while True:
+            try:
+                return self._attempt(work, connect)
+            except (SQLAlchemyError, OverflowError) as error:
+                fault, waited = fault_of(error), time.monotonic() - began
+                hopeless = not fault.passes or (fault is Fault.AWAY and not self._opened)
+                if hopeless or waited >= self.patience:
+                    raise self._refusal(verb, error, waited) from error
+                if attempt == 0:
+                    text = "The store %s is %s (%s); trying again for up to %.0f s."
+                    logger.warning(text, self, fault.value, reason_of(error), self.patience)
+            pause = PAUSES[min(attempt, len(PAUSES) - 1)]
+            time.sleep(max(0.0, min(pause, began + self.patience - time.monotonic())))
+            attempt += 1
+
+    def _attempt(self, work: Callable[[Connection], T], connect: Any) -> T:
+        if os.getpid() != self._process:  # forked: the connections are the parent's
+            self._engine.dispose(close=False)
+            self._process = os.getpid()
+        try:
+            with connect() as connection:
+                return work(connection)
+        finally:
+            if self.file:
+                self.file.check_there(self._engine)
+
+    def _refusal(self, verb: str, error: Exception, waited: float = 0.0) -> StoreError:
+        return StoreError(
+            f"The store {self} could not be {verb} ({reason_of(error)}). "
+            f"{remedy_for(fault_of(error), verb, waited)}"
+        )
+
+    def _sqlite(self, file: SQLiteFile) -> Engine:
+        timeout = min(self.patience, BUSY_SECONDS)
+        engine = create_engine(file.url, creator=lambda: file.connect(timeout))
+        event.listen(engine, "begin", _take_the_lock)
+        return engine
+
+
+def shown(url: str) -> str:
+    """Return a URL for a message, its password hidden."""
+    try:
+        return make_url(url).render_as_string() if "://" in url else url
+    except (ArgumentError, ValueError):
+        return re.sub(r"(?<=:)[^:@/]+(?=@)", "***", url)
+
+
+def _parsed(url: str | Path) -> URL:
+    if isinstance(url, Path) or "://" not in url:
+        return URL.create("sqlite", database=str(url))
+    parsed = make_url(url)
+    if parsed.drivername in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ArgumentError(f"{parsed.get_backend_name()!r} is no database that is tested")
+    return parsed
+
+
+def _is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _postgresql(url: URL) -> Engine:
+    """Return the engine; a server that vanishes is noticed within half a minute."""
+    settings = {name: value for name, value in TCP.items() if name not in url.query}
+    try:
+        return create_engine(url, pool_pre_ping=True, connect_args=settings)
+    except ModuleNotFoundError as error:
+        if error.name != "psycopg":
+            raise
+        raise MissingDependencyError(
+            "A store in PostgreSQL needs psycopg, which is not installed. Run: pip install "
+            "'nas-env[postgresql]'."
+        ) from None
+
+
+def _take_the_lock(connection: Connection) -> None:
+    """Begin what will write with the lock, so that it never meets one halfway."""
+    if connection.get_execution_options().get("writes"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _write_ahead(connection: Connection) -> None:
+    """Let readers and a writer work at once; the file remembers it."""
+    if connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() != "wal":
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")

@@ -1,0 +1,87 @@
+"""What can be wrong with a database, whether it passes by itself, and what helps."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+
+SQLITE_CODES = {5: "LOCKED", 6: "LOCKED", 8: "READ_ONLY", 13: "FULL"}
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+POSTGRESQL_STATES = {
+    "25006": "READ_ONLY",
+    "40001": "LOCKED",  # serialization_failure
+    "40P01": "LOCKED",  # deadlock_detected
+    "53100": "FULL",
+    "53300": "AWAY",  # too_many_connections
+    "55P03": "LOCKED",
+    "57P01": "AWAY",  # admin_shutdown
+    "57P02": "AWAY",  # crash_shutdown
+    "57P03": "AWAY",  # cannot_connect_now
+}
+
+
+class Fault(Enum):
+    """What is wrong with a database, in a word for the log."""
+
+    LOCKED = "locked"
+    AWAY = "away"
+    READ_ONLY = "read-only"
+    FULL = "full"
+    OTHER = "not usable"
+
+    @property
+    def passes(self) -> bool:
+        """Whether waiting helps."""
+        return self in (Fault.LOCKED, Fault.AWAY)
+
+
+REMEDIES = {
+    Fault.LOCKED: "Another process has kept it locked for {waited:.0f} s: end it, or open the "
+    "store with more patience. Everything committed before is kept.",
+    Fault.AWAY: "It did not answer for {waited:.0f} s: see that the database runs, or correct the "
+    "URL. Everything committed before is kept.",
+    Fault.READ_ONLY: "It was opened for reading only: open it without mode=ro, as a user who may "
+    "write, or use another store.",
+    Fault.FULL: "Make room on its disk; everything committed before is kept.",
+}
+OTHERWISE = {
+    "opened": "Give the path of a SQLite file in an existing folder, or an SQLAlchemy URL of "
+    "SQLite or PostgreSQL.",
+    "read": "Check that the file is there, whole and permitted.",
+    "written": "Check disk space and permissions; everything committed before is kept.",
+}
+
+
+def fault_of(error: Exception) -> Fault:
+    """Return what an error of SQLAlchemy says about the database."""
+    if not isinstance(error, DBAPIError):
+        return Fault.OTHER
+    original: Any = error.orig
+    code = getattr(original, "sqlite_errorcode", None)
+    if code is not None:
+        return Fault[SQLITE_CODES.get(code & 0xFF, "OTHER")]
+    state = getattr(original, "sqlstate", None)
+    if state in POSTGRESQL_STATES:
+        return Fault[POSTGRESQL_STATES[state]]
+    cannot_connect = state is None and type(original).__name__ == "OperationalError"
+    lost = error.connection_invalidated or (state or "").startswith("08")
+    is_file = type(original).__module__.startswith("sqlite3")
+    return Fault.AWAY if (lost or cannot_connect) and not is_file else Fault.OTHER
+
+
+def reason_of(error: Exception) -> str:
+    """Return what the database said, in one line, without the statement and its values."""
+    return (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
+
+
+def remedy_for(fault: Fault, verb: str, waited: float) -> str:
+    """Return the sentences that say what helps.
+
+    Args:
+        fault: What is wrong.
+        verb: What could not be done: "opened", "read" or "written".
+        waited: Seconds that were waited for it to pass.
+    """
+    return REMEDIES.get(fault, OTHERWISE[verb]).format(waited=waited)

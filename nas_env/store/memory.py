@@ -1,0 +1,90 @@
+"""A store in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace as changed
+
+from nas_env.architecture import Candidate
+from nas_env.evaluation import Budget, Evaluation
+from nas_env.store.base import (
+    Entry,
+    EvaluationKey,
+    Record,
+    Search,
+    SearchInfo,
+    Store,
+    no_search,
+    now,
+)
+
+
+class MemoryStore(Store):
+    """A store that lives and dies with the process; writes no file."""
+
+    def __init__(self) -> None:
+        self._records: dict[EvaluationKey, Record] = {}
+        self._settings: dict[str, str] = {}
+        self._searches: list[Search] = []
+        self._entries: list[dict[int, Entry]] = []
+
+    def get(self, key: EvaluationKey) -> Evaluation | None:
+        """Return the evaluation under `key`, or None."""
+        record = self._records.get(key)
+        return None if record is None else record.evaluation
+
+    def put(self, record: Record, replace: bool = False) -> None:
+        """Keep a record; where the key is there already, the first one stays or is replaced."""
+        if replace:
+            self._records[record.key] = record
+        self._records.setdefault(record.key, record)
+
+    def records(self, fingerprint: str, budget: Budget) -> Iterator[tuple[Candidate, Evaluation]]:
+        """Yield all that was evaluated under a fingerprint and a budget, oldest first."""
+        for record in list(self._records.values()):
+            if EvaluationKey.of(record.candidate, fingerprint, budget) == record.key:
+                yield record.candidate, record.evaluation
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def setting(self, name: str) -> str | None:
+        """Return a setting, or None."""
+        return self._settings.get(name)
+
+    def set(self, name: str, value: str) -> None:
+        """Keep a setting; where it is there already, the first value stays."""
+        self._settings.setdefault(name, value)
+
+    def begin_search(self, info: SearchInfo) -> int:
+        """Keep that a search begins, and return its number in this store."""
+        for search in self._searches:
+            if search.info.token == info.token:
+                return search.id
+        self._searches.append(Search(len(self._searches) + 1, info))
+        self._entries.append({})
+        return len(self._searches)
+
+    def enter(self, search: int, *entries: Entry) -> None:
+        """Keep entries of a search; of each number, the first one stays."""
+        if not 1 <= search <= len(self._searches):
+            raise no_search(search)
+        for entry in entries:
+            self._entries[search - 1].setdefault(entry.number, entry)
+
+    def end_search(self, search: int, reason: str) -> None:
+        """Keep that a search ended, and why."""
+        if not 1 <= search <= len(self._searches):
+            raise no_search(search)
+        ended = changed(self._searches[search - 1], ended=now(), reason=reason)
+        self._searches[search - 1] = ended
+
+    def searches(self) -> list[Search]:
+        """Return all searches, oldest first."""
+        return list(self._searches)
+
+    def entries(self, search: int) -> list[Entry]:
+        """Return the entries of a search in order."""
+        if not 1 <= search <= len(self._searches):
+            return []
+        return [entry for _, entry in sorted(self._entries[search - 1].items())]

@@ -1,0 +1,168 @@
+"""Measure the evaluation engine against a plain sequential PyTorch script.
+
+Example: python scripts/bench/engine.py --repeats 3
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+from page import PAGES, ROOT, Page, spread, verdict
+from plain_loop import train_plainly
+
+from nas_env.architecture import Candidate
+from nas_env.evaluation import Budget
+from nas_env.evaluators import Evaluator, Parallel
+from nas_env.evaluators.training import Training
+from nas_env.spaces import SPACES
+from nas_env.tasks import TASKS
+from nas_env.tasks.supervised import SupervisedTask
+
+PLAIN, INLINE = "plain script", "`Training`, in one process"
+START = "start of the worker processes, once a search"
+BUDGET = Budget(epochs=1)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Measure the evaluation engine against a plain sequential PyTorch script.
+
+    Attributes:
+        networks: Random networks of `chain`.
+        images: Training images of each epoch; a third as many validate.
+        workers: Worker processes.
+        repeats: Repeats; the rows take turns.
+        mnist: File with the images; without it nothing is measured.
+        output: Folder of the page.
+    """
+
+    networks: int = 30
+    images: int = 6000
+    workers: int = 2
+    repeats: int = 3
+    mnist: Path = ROOT.parent / "shared" / "data" / "mnist_15k.npz"
+    output: Path = PAGES
+
+
+def load(path: Path, count: int) -> SupervisedTask:
+    """Return the task of the first images of a file, the next third of them for validation."""
+    with np.load(path) as arrays:
+        name = "_train" if "x_train" in arrays else ""
+        x, y = arrays[f"x{name}"], arrays[f"y{name}"]
+    data = {}
+    for part, begin, end in (
+        ("train", 0, count),
+        ("val", count, count + count // 3),
+        ("test", count + count // 3, count + 2 * (count // 3)),
+    ):
+        data[f"x_{part}"], data[f"y_{part}"] = x[begin:end], y[begin:end]
+    task = TASKS.get("arrays")(data=data)
+    assert isinstance(task, SupervisedTask)
+    return task
+
+
+def accuracies(evaluator: Evaluator, batch: Sequence[Candidate]) -> list[float]:
+    """Return the validation accuracies; whatever failed ends the measurement."""
+    evaluations = evaluator.evaluate(batch, BUDGET)
+    for evaluation in evaluations:
+        if not evaluation.ok:
+            raise SystemExit(f"A network failed: {evaluation.message}")
+    return [evaluation.metrics["accuracy"] for evaluation in evaluations]
+
+
+def start_seconds(parallel: Parallel, batch: Sequence[Candidate]) -> float:
+    """Return how much longer the first batch takes than the same once more."""
+    times = [time.perf_counter()]
+    for _ in range(2):
+        accuracies(parallel, batch)
+        times.append(time.perf_counter())
+    return max(0.0, (times[1] - times[0]) - (times[2] - times[1]))
+
+
+def measure(
+    task: SupervisedTask, batch: list[Candidate], settings: Settings, threads: int
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Return the seconds of each row's repeats, and the accuracies that came out last."""
+    training = Training(task, device="cpu")
+    name = f"`Parallel`, {settings.workers} workers"
+    seconds: dict[str, list[float]] = {x: [] for x in (PLAIN, INLINE, name, START)}
+    found: dict[str, list[float]] = {}
+    training.evaluate(batch[:1], BUDGET)  # the first pays for the imports
+    for _ in range(settings.repeats):
+        with Parallel(training, settings.workers) as parallel:
+            seconds[START].append(start_seconds(parallel, batch[: settings.workers]))
+            evaluators: dict[str, Evaluator] = {INLINE: training, name: parallel}
+            for row in (PLAIN, INLINE, name):
+                torch.set_num_threads(threads)
+                started = time.perf_counter()
+                if row == PLAIN:
+                    found[row] = [train_plainly(task, x, BUDGET) for x in batch]
+                else:
+                    found[row] = accuracies(evaluators[row], batch)
+                seconds[row].append(time.perf_counter() - started)
+    return seconds, found
+
+
+def add(
+    page: Page, seconds: dict[str, list[float]], found: dict[str, list[float]], networks: int
+) -> None:
+    """Add rows and verdicts."""
+    _, _, name, _ = seconds
+    for row, values in seconds.items():
+        times = [a / b for a, b in zip(seconds[PLAIN], values, strict=True)] if row != START else []
+        accuracy = f"{100 * statistics.mean(found[row]):.2f}" if row in found else ""
+        page.rows.append((row, spread(values), spread(times) if times else "", accuracy))
+    ratio = {
+        row: statistics.median(a / b for a, b in zip(seconds[row], seconds[name], strict=True))
+        for row in (PLAIN, INLINE)
+    }
+    page.verdicts.append(verdict("at least twice as fast as the plain script", ratio[PLAIN] >= 2))
+    aim = f"at least 1.4 times as fast as one process ({ratio[INLINE]:.2f} times)"
+    page.verdicts.append(verdict(aim, ratio[INLINE] >= 1.4))
+    equal = found[name] == found[INLINE]
+    aim = "the accuracies of all networks are equal in one process and in several, bit for bit"
+    page.verdicts.append(verdict(aim, equal))
+    gaps = [100 * (a - b) for a, b in zip(found[name], found[PLAIN], strict=True)]
+    error = statistics.stdev(gaps) / len(gaps) ** 0.5 if len(gaps) > 1 else float("inf")
+    page.verdicts.append(
+        f"Mean difference of the accuracy from the plain script's: {statistics.mean(gaps):+.2f} "
+        f"points, standard error {error:.2f} over {networks} networks; the two draw different "
+        "random numbers."
+    )
+
+
+def main(settings: Settings) -> None:
+    """Measure and write the page."""
+    threads = torch.get_num_threads()
+    page = Page(
+        "engine",
+        "Speed of the evaluation engine",
+        f"Wall time of training {settings.networks} random networks of `chain` (drawn by "
+        f"decisions) for one epoch on {settings.images:,} images of `mnist_15k.npz` at 28x28, with "
+        "building and validating. The plain script (`scripts/bench/plain_loop.py`) trains one "
+        f"after the other with a `DataLoader`, in float32, torch's default of {threads} threads; "
+        "`Training` and each worker of `Parallel` use one thread. The first start of processes "
+        "includes that of the server that they are forked from, which loads torch.",
+        f"{settings.repeats}, taking turns",
+        ("what", "seconds", "times plain script", "mean accuracy, %"),
+    )
+    if settings.mnist.is_file():
+        task = load(settings.mnist, settings.images)
+        space = SPACES.get("chain")(task.spec.input_shape, task.spec.num_outputs)
+        rng = np.random.default_rng(0)
+        batch = [space.decode(space.sample(rng)) for _ in range(settings.networks)]
+        add(page, *measure(task, batch, settings, threads), settings.networks)
+    else:
+        page.verdicts.append(f"Skipped, there is no file {settings.mnist.name}.")
+    page.write(settings.output)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))

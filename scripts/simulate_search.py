@@ -1,0 +1,243 @@
+"""Write docs/scaling.md: what limits a search at 10, 100, 1,000 and 10,000 workers.
+
+A short event simulation over NAS-Bench-201's real training times; no network is trained.
+
+Example: python scripts/simulate_search.py
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import matplotlib
+import tyro
+from simulated_cluster import shipping_seconds
+from simulated_pictures import draw_efficiency, draw_quality
+from simulated_scaling import (
+    SEARCHES,
+    SEEN,
+    Cell,
+    Curve,
+    Figures,
+    Settings,
+    at_count,
+    at_time,
+    costs,
+    curves,
+    efficiencies,
+    figures,
+    mean_sd,
+    scales_of,
+)
+
+from nas_env.tables import TABLES, Table
+
+MEGABYTES, GIGABITS = (10, 170, 2000), (1, 10)
+
+
+def table_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+@dataclass(frozen=True)
+class Page:
+    """The page and all that stands on it."""
+
+    settings: Settings
+    found: Figures
+    table: Table
+    shares: dict[str, dict[str, list[Cell]]]
+    runs: dict[tuple[str, int], list[Curve]]
+    pictures: str
+
+    def text(self) -> str:
+        """Return the page."""
+        parts = (self.top, self.busy, self.quality, self.staleness, self.limits, self.missing)
+        return "\n\n".join(part() for part in parts) + "\n"
+
+    def top(self) -> str:
+        """Return the heading and what goes in."""
+        settings, found = self.settings, self.found
+        rows = [
+            ["head: choosing a network", f"{settings.decision_ms:g} ms", "assumed"],
+            ["head: a PPO update with its decisions", f"{settings.update_seconds:g} s", "assumed"],
+            [
+                "head: a task to Ray and back",
+                f"{found.handling_ms.value:.3g} ms",
+                found.handling_ms.source,
+            ],
+            [
+                "store: writing a result",
+                f"{1000 / found.writes_per_second.value:.3g} ms",
+                f"{found.writes_per_second.value:,.0f} a second, {found.writes_per_second.source}",
+            ],
+            ["worker: latency", f"{found.latency_ms.value:.3g} ms", found.latency_ms.source],
+            [
+                "data before the first training",
+                f"{settings.megabytes:g} MB",
+                f"{settings.gigabits:g} Gbit/s, a copy for {settings.workers_per_node} workers, "
+                "nodes pass it on",
+            ],
+        ]
+        return f"""# What limits a search on a cluster
+
+Made by `{command(settings)}`.
+
+An event simulation over the {len(self.table.walks):,} networks of NAS-Bench-201 on CIFAR-10 with
+their real training times (of the authors' GPU). Nothing is trained, and nothing here was measured
+on a cluster of this size. One head decides, hands out and stores, one thing after the other;
+workers train. What the engine costs (a task's cost to the head, where it is measured, is that of a
+batch for a few workers, hence at most so much):
+
+{table_of(["cost", "value", "where from"], rows)}"""
+
+    def busy(self) -> str:
+        """Return how busy the workers are, and why not more."""
+        blocks = []
+        for scale, by_mode in self.shares.items():
+            rows = [
+                [name, *(f"{100 * cell.busy:.0f} %: {cell.cause}" for cell in cells)]
+                for name, cells in by_mode.items()
+            ]
+            head = ["mean training", *(f"{n:,} workers" for n in self.settings.workers)]
+            blocks.append(table_of([scale, *head[1:]], rows))
+        return f"""## How busy the workers are
+
+Share of the workers' time spent on training, in a search of {self.settings.trainings} mean training
+times of random networks, the shipping of the data included; then the first bottleneck: that cost
+without which the share would grow most. "Stragglers": if all trainings were equally long. "Too few
+networks in a batch": if there were as many for every worker. "Nothing": none takes a hundredth.
+
+{(chr(10) * 2).join(blocks)}
+
+![Share of the workers' time spent on training]({self.pictures}/efficiency.svg)"""
+
+    def quality(self) -> str:
+        """Return the best networks at equal time."""
+        mean = float(self.table.seconds[12].mean())
+        report, most = self.table.columns["test_200"], len(self.table.walks)
+        rows = []
+        for (name, workers), runs in self.runs.items():
+            times = [at_time(runs, x * mean, report) for x in self.settings.wall_trainings]
+            cells = [
+                mean_sd(values, self.settings.seeds) if x * workers <= SEEN * most else "-"
+                for x, values in zip(self.settings.wall_trainings, times, strict=True)
+            ]
+            hourly = [3600 * len(known) / known[-1] for known, _ in runs]
+            rows.append([f"{workers:,}", name, *cells, f"{sum(hourly) / len(hourly):,.0f}"])
+        walls = [f"after {x * mean / 60:.0f} min" for x in self.settings.wall_trainings]
+        return f"""## The best network at equal time
+
+Test accuracy after 200 epochs, in percent, of the network with the best 12-epoch validation
+accuracy so far; mean ± standard deviation of {self.settings.seeds} seeds. The best such
+network of the table has {100 * self.best():.2f}. Evolution is the agent's (population 10, sample
+3). A dash: more than four fifths of the table would have been trained; with 10,000 workers that
+takes two rounds, and no table is large enough to compare searches there.
+
+{table_of(["workers", "search", *walls, "results an hour"], rows)}
+
+![Best network against simulated time]({self.pictures}/quality.svg)"""
+
+    def best(self) -> float:
+        """Return the report of the network with the best validation accuracy."""
+        return float(self.table.columns["test_200"][self.table.columns["val_12"].argmax()])
+
+    def staleness(self) -> str:
+        """Return the best networks at equal numbers of results."""
+        report, rows = self.table.columns["test_200"], []
+        for (name, workers), runs in self.runs.items():
+            values = [at_count(runs, count, report) for count in self.settings.counts]
+            cells = [mean_sd(found, self.settings.seeds) for found in values]
+            rows.append([name, f"{workers:,}", *cells])
+        rows.sort(key=lambda row: SEARCHES.index(row[0]))
+        counts = [f"after {count:,} results" for count in self.settings.counts]
+        return f"""## What deciding early costs
+
+The same, after equal numbers of results: with more workers a decision knows fewer of them (as many
+are missing as there are workers), and networks that train fast come in first.
+
+{table_of(["search", "workers", *counts], rows)}"""
+
+    def limits(self) -> str:
+        """Return where head, store and network end."""
+        cost = costs(self.settings, self.found, 1)
+        head = cost.decision + cost.result
+        rows = [
+            [
+                f"{seconds:,.0f} s",
+                f"{seconds / cost.writing:,.0f}",
+                f"{seconds / head:,.0f}",
+            ]
+            for seconds in (1, 10, *(float(x.mean()) for x in self.table.seconds.values()))
+        ]
+        sizes = [
+            [f"{megabytes:,} MB", f"{gigabits} Gbit/s", *self._shipping(megabytes, gigabits)]
+            for megabytes in MEGABYTES
+            for gigabits in GIGABITS
+        ]
+        nodes = [f"{n:,} workers" for n in self.settings.workers]
+        return f"""## Where head, store and network end
+
+Workers that one store, and one head with its store, can keep busy:
+
+{table_of(["mean training", "store alone", "head"], rows)}
+
+Seconds until all nodes ({self.settings.workers_per_node} workers each) have the data: passed on
+from node to node / all from the head.
+
+{table_of(["data", "network", *nodes], sizes)}"""
+
+    def _shipping(self, megabytes: float, gigabits: float) -> list[str]:
+        cells = []
+        for workers in self.settings.workers:
+            nodes = -(-workers // self.settings.workers_per_node)
+            both = [shipping_seconds(megabytes, gigabits, nodes, tree) for tree in (True, False)]
+            cells.append(" / ".join(f"{x:,.1f}" for x in both))
+        return cells
+
+    def missing(self) -> str:
+        """Return what the simulation leaves out."""
+        return """## What is left out
+
+Failures and slow nodes, the start of processes, Ray's own scheduler beyond its cost per task, data
+that do not fit into memory, and what PPO learns: its rows tell how busy workers are, not how good
+its networks get. Training times are one GPU's, a linear fit by the table's authors; a spread larger
+than theirs (here a factor of seven) makes batches worse."""
+
+
+def main(settings: Settings) -> int:
+    """Simulate and write the page."""
+    matplotlib.use("Agg")
+    table, found = TABLES.get("nasbench201")(), figures(settings)
+    shares = efficiencies(settings, found, scales_of(table))
+    runs = curves(settings, found, table)
+    folder = settings.output.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    draw_efficiency(shares, settings.workers, folder / "efficiency.svg")
+    draw_quality(runs, table.columns["test_200"], folder / "quality.svg")
+    page = Page(settings, found, table, shares, runs, folder.name)
+    settings.output.write_text(page.text(), encoding="utf-8")
+    print(f"Written: {settings.output}")
+    return 0
+
+
+def command(settings: Settings) -> str:
+    """Return the command that makes the page."""
+    return "python scripts/simulate_search.py" + "".join(_changed(settings))
+
+
+def _changed(settings: Settings) -> Iterator[str]:
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if value != item.default and not isinstance(value, Path):
+            words = value if isinstance(value, tuple) else (value,)
+            yield f" --{item.name.replace('_', '-')} {' '.join(map(str, words))}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Settings)))
