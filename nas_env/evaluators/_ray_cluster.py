@@ -9,7 +9,7 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
-from nas_env.errors import InvalidSettingError, MissingDependencyError
+from nas_env.errors import InvalidSettingError, MissingDependencyError, WorkerError
 
 LOCAL = "local"
 LOOPBACK = "127.0.0.1"
@@ -17,6 +17,7 @@ LOOPBACK = "127.0.0.1"
 # network and listens on every interface.
 KEEP_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 MEGABYTE = 1_000_000
+MOST_STARTS = 3
 
 _users: list[str] = []  # the address each user asked for; the last to leave closes the connection
 
@@ -55,6 +56,7 @@ def join(address: str) -> None:
     Raises:
         InvalidSettingError: Nothing answers there, this process is connected elsewhere, or a local
             Ray could not be kept to this machine.
+        WorkerError: Ray could not be started.
     """
     ray = _imported(address)
     if not ray.is_initialized():
@@ -119,10 +121,10 @@ def _imported(address: str) -> Any:
 
 def _connect(ray: Any, address: str) -> None:
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address == LOCAL:
+        settings |= {"include_dashboard": False, "_node_ip_address": LOOPBACK}
     try:
-        if address == LOCAL:
-            settings |= {"include_dashboard": False, "_node_ip_address": LOOPBACK}
-        ray.init(address=address, **settings)
+        _begin(ray, 1 if address != LOCAL else MOST_STARTS, address=address, **settings)
     except (ConnectionError, ValueError) as error:
         raise InvalidSettingError(
             f"No Ray cluster answers at {address!r} ({str(error).splitlines()[0]}). Start one with "
@@ -135,3 +137,19 @@ def _connect(ray: Any, address: str) -> None:
             f"evaluator was used. Set {KEEP_LOOPBACK}=0 before Ray is imported, or connect "
             "yourself with ray.init()."
         )
+
+
+def _begin(ray: Any, tries: int, **settings: Any) -> None:
+    """Call `ray.init`, again where a node did not start in Ray's fixed 30 s."""
+    try:
+        ray.init(**settings)
+    except (ConnectionError, ValueError):
+        raise
+    except Exception as error:
+        ray.shutdown()
+        if tries > 1:
+            return _begin(ray, tries - 1, **settings)
+        raise WorkerError(
+            f"Ray could not be started ({str(error).splitlines()[0]}) Try again when the machine "
+            "has less to do, or use workers=N instead."
+        ) from error

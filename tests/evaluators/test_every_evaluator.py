@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,12 @@ def task(evaluator_name: str, make_task: Callable[[str], Task]) -> Task:
 
 @pytest.fixture(params=["inline", "parallel"])
 def made(evaluator_name: str, task: Task, request: pytest.FixtureRequest) -> Iterator[Evaluator]:
+    if evaluator_name == "ray":
+        if request.param == "parallel":
+            pytest.skip("a cluster has workers of its own")
+        if find_spec("ray") is None:
+            pytest.skip("needs nas-env[ray]")
+        request.getfixturevalue("local_ray")
     made = EVALUATORS.get(evaluator_name)(task=task, device="cpu", precision="float32")
     with Parallel(made, workers=2) if request.param == "parallel" else made as evaluator:
         yield evaluator

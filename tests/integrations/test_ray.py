@@ -20,7 +20,7 @@ from ray_doubles import SPEC, Noted, executions, widths
 
 import nas_env  # noqa: F401 - registers the environments
 from nas_env.architecture import Candidate
-from nas_env.errors import InvalidSettingError, MissingDependencyError
+from nas_env.errors import InvalidSettingError, MissingDependencyError, WorkerError
 from nas_env.evaluation import Budget, Outcome
 from nas_env.evaluators import Cached
 from nas_env.evaluators import _ray_cluster as cluster
@@ -36,16 +36,8 @@ BUDGET = Budget(epochs=1)
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def keep_running() -> Iterator[None]:
-    """Start a local Ray once for all tests that ask for it."""
-    cluster.join("local")
-    yield
-    cluster.leave()
-
-
 @pytest.fixture
-def on_ray(tmp_path: Path, keep_running: None) -> Iterator[Ray]:
+def on_ray(tmp_path: Path, local_ray: None) -> Iterator[Ray]:
     with Ray(Noted(tmp_path), "local", memory_mb=100, max_retries=1) as made:
         yield made
 
@@ -69,7 +61,7 @@ def test_what_is_under_way_is_not_begun_again(on_ray: Ray, tmp_path: Path) -> No
     assert sorted(executions(tmp_path)) == sorted(widths(x).key for x in (5, 5, 7))
 
 
-def test_no_more_than_the_slots_are_in_flight(tmp_path: Path, keep_running: None) -> None:
+def test_no_more_than_the_slots_are_in_flight(tmp_path: Path, local_ray: None) -> None:
     with Ray(Noted(tmp_path), "local", memory_mb=100, slots=1) as ray:
         futures = [ray.submit(widths(x), BUDGET) for x in range(4, 10)]
         jobs = ray._connected()
@@ -139,7 +131,7 @@ def test_results_are_stored_and_not_asked_for_again(on_ray: Ray, tmp_path: Path)
 
 
 def test_closing_gives_up_what_is_under_way_and_the_next_evaluation_begins_anew(
-    tmp_path: Path, keep_running: None
+    tmp_path: Path, local_ray: None
 ) -> None:
     ray = Ray(Noted(tmp_path, seconds=30), "local", memory_mb=100, slots=1)
     futures = [ray.submit(widths(x), BUDGET) for x in (4, 5)]
@@ -244,7 +236,7 @@ def run_page(tmp_path: Path) -> subprocess.CompletedProcess[str]:
         env={**env, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=300,
     )
 
 
@@ -254,6 +246,24 @@ def test_the_script_of_the_page_runs_on_this_machine_alone(tmp_path: Path) -> No
     assert len(done.stdout.splitlines()) == 8
     assert all(0 < float(line.split()[1]) <= 1 for line in done.stdout.splitlines())
     assert len(open_store(tmp_path / "store.sqlite")) == 8
+
+
+def test_a_start_that_fails_is_tried_again_and_then_refused() -> None:
+    def init(**settings: Any) -> None:
+        called.append(settings)
+        if len(called) < succeeds_at:
+            raise Exception("The current node timed out during startup.")
+
+    called: list[dict[str, Any]] = []
+    ray = SimpleNamespace(init=init, shutdown=lambda: None)
+    succeeds_at = 3
+    cluster._begin(ray, 3, address="local")
+    assert called == [{"address": "local"}] * 3
+    called.clear()
+    succeeds_at = 4
+    with pytest.raises(WorkerError, match="timed out during startup"):
+        cluster._begin(ray, 3, address="local")
+    assert len(called) == 3
 
 
 def test_what_cannot_be_sent_is_refused(tmp_path: Path) -> None:
