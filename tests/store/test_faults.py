@@ -73,7 +73,11 @@ def test_a_store_that_cannot_be_used_says_so(path: Path) -> None:
 
 
 def test_an_error_does_not_show_the_password() -> None:
-    for url in ("nosuchdatabase://me:s3cret@somewhere/nas", "postgresql://me:s3cret@127.0.0.1:1/x"):
+    for url in (
+        "nosuchdatabase://me:s3cret@somewhere/nas",
+        "postgresql://me:s3cret@127.0.0.1:1/x",
+        "postgresql://me:***@127.0.0.1:1/x?password=s3cret",
+    ):
         with pytest.raises((StoreError, MissingDependencyError)) as caught:
             SQLStore(url)
         assert "s3cret" not in str(caught.value)
