@@ -191,7 +191,22 @@ def test_a_worker_has_one_thread_and_is_the_first_to_go(
     faults: ModuleType, pool: Callable[..., Parallel]
 ) -> None:
     (found,) = pool(faults.Telling(), workers=1).evaluate([network(1)], BUDGET)
-    assert found.metrics == {"threads": 1, "oom_score": 800, "ignores_interrupts": True}
+    assert found.metrics["threads"] == found.metrics["ignores_interrupts"] == 1
+    assert found.metrics["oom_score"] == 800
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_worker_sees_the_gpus_that_its_parent_sees_now(
+    faults: ModuleType, pool: Callable[..., Parallel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster gives a process other GPUs for each task; the server of workers stays the same."""
+    for gpu in (3, 5):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", str(gpu))
+        (found,) = pool(faults.Telling(), workers=1).evaluate([network(1)], BUDGET)
+        assert found.metrics["gpu"] == gpu
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    (found,) = pool(faults.Telling(), workers=1).evaluate([network(1)], BUDGET)
+    assert found.metrics["gpu"] == -1
 
 
 def test_a_slow_callback_delays_neither_work_nor_time_limits(
