@@ -19,7 +19,7 @@ class Cached(Around):
 
     The same candidate with the same fingerprint, budget and training seed is computed once, also
     where it stands twice in one batch, where it is submitted again before the store has it, and
-    across runs that share a store.
+    across runs that share a store. Failures are kept too, though they may tell of the machine.
 
     Args:
         evaluator: Who is asked for what the store does not have.
