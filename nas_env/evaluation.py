@@ -114,7 +114,8 @@ class Evaluation:
         metrics: Named numbers. A trained network has "accuracy" and "loss" (validation, fraction
             and nats), "train_loss", "params", "macs" and "activation_bytes" (per sample).
         curve: One mapping of metrics per epoch; of a failure, those before it failed.
-        epochs: Epochs that were trained, from the first on, also where training was continued.
+        epochs: Epochs that were trained, from the first on, also where training was continued;
+            where it began anew at each stop, those of all stops.
         seconds: Wall-clock seconds that it took when it was computed, from the first epoch on.
         message: Why it failed; of a network that did not, what was out of the ordinary, or empty.
     """

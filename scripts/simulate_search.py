@@ -14,9 +14,9 @@ from pathlib import Path
 
 import matplotlib
 import tyro
-from simulated_cluster import shipping_seconds
-from simulated_pictures import draw_efficiency, draw_quality
-from simulated_scaling import (
+from simulation.cluster import shipping_seconds
+from simulation.pictures import draw_efficiency, draw_quality
+from simulation.scaling import (
     SEARCHES,
     SEEN,
     Cell,

@@ -103,7 +103,7 @@ def describe(
         environment=plain(
             {
                 "id": spec.id if spec else type(inner).__name__,
-                "options": spec.kwargs if spec else {},
+                "options": _without_password(spec.kwargs) if spec else {},
                 "budget": inner.budget.to_json(),
                 "objective": inner.objective.describe(),
                 "fingerprint": inner.evaluator.fingerprint,
@@ -115,6 +115,16 @@ def describe(
         git_commit="" if commit == "unknown" else commit,
         token=token or uuid4().hex,
     )
+
+
+def _without_password(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of an environment as others may read them."""
+    store = options.get("store")
+    if not isinstance(store, str):
+        return dict(options)
+    from nas_env.store.database import shown
+
+    return {**options, "store": shown(store)}
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:

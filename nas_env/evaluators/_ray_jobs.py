@@ -83,6 +83,7 @@ class Jobs:
         self.running: dict[Key, Any] = {}  # a job's key to its reference
         self.arrived: SimpleQueue[Key | None] = SimpleQueue()
         self.lock = threading.RLock()
+        self.broken: BaseException | None = None  # why results are passed on no more
         self._looked = float("-inf")
         self._places = 1
         self._largest: float | None = None
@@ -113,6 +114,9 @@ class Jobs:
     ) -> None:
         """Let a future wait for an evaluation, which is begun where it is not under way."""
         with self.lock:
+            if self.broken is not None:
+                complete([future], self.broken)
+                return
             if key not in self.jobs:
                 self.jobs[key] = Job(candidate, budget)
                 self.waiting.append(key)
@@ -139,6 +143,8 @@ class Jobs:
         try:
             self._pass_on()
         except BaseException as error:
+            with self.lock:
+                self.broken = error
             self._give_up(error)
 
     def _pass_on(self) -> None:
@@ -200,7 +206,8 @@ class Jobs:
     def close(self) -> None:
         """Give up what is under way and leave the cluster."""
         self.arrived.put(None)
-        self.thread.join()
+        if self.thread is not threading.current_thread():  # a callback may close, too
+            self.thread.join()
         with self.lock:
             for reference in self.running.values():
                 self.ray.cancel(reference, force=True)

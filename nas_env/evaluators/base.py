@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -58,6 +59,10 @@ class Evaluator(ABC):
         Raises:
             InvalidSettingError: There is no answer under this budget.
         """
+
+    def continues(self, candidate: Candidate) -> bool:
+        """Return whether more epochs of a candidate go on from those that it had."""
+        return True
 
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
         """Begin an evaluation and return its future; here it is done when it is returned."""
@@ -156,6 +161,10 @@ class Around(Evaluator):
         """Refuse what the evaluator inside refuses."""
         self.evaluator.check(budget)
 
+    def continues(self, candidate: Candidate) -> bool:
+        """Return what the evaluator inside does."""
+        return self.evaluator.continues(candidate)
+
     def close(self) -> None:
         """Close the evaluator inside."""
         self.evaluator.close()
@@ -171,6 +180,12 @@ def innermost(evaluator: Evaluator) -> Evaluator:
 def failed(outcome: Outcome, message: str, seconds: float = 0.0) -> Evaluation:
     """Return the evaluation of a candidate that gave no result."""
     return Evaluation(outcome, message=message, seconds=seconds)
+
+
+def with_cost_of(earlier: Evaluation, later: Evaluation) -> Evaluation:
+    """Return a later evaluation of a candidate that cost what an earlier one did as well."""
+    epochs, seconds = earlier.epochs + later.epochs, earlier.seconds + later.seconds
+    return replace(later, epochs=epochs, seconds=seconds)
 
 
 EvaluatorFactory = Callable[..., Evaluator]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import partial
+from typing import Any
 
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget, Evaluation
@@ -16,7 +18,8 @@ class Cached(Around):
     """Asks the store first and writes every new evaluation into it as soon as it is there.
 
     The same candidate with the same fingerprint, budget and training seed is computed once, also
-    where it stands twice in one batch and across runs that share a store.
+    where it stands twice in one batch, where it is submitted again before the store has it, and
+    across runs that share a store. Failures are kept too, though they may tell of the machine.
 
     Args:
         evaluator: Who is asked for what the store does not have.
@@ -39,6 +42,7 @@ class Cached(Around):
         self.objective = objective
         self.retry_failed = retry_failed
         self._retried: set[EvaluationKey] = set()
+        self._submitted: dict[EvaluationKey, Future[Evaluation]] = {}  # until the store has it
 
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
         """Return one evaluation per candidate, in order."""
@@ -59,23 +63,47 @@ class Cached(Around):
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
         """Begin an evaluation and return its future, done at once where the store has it."""
         key = EvaluationKey.of(candidate, self.fingerprint, budget)
-        known = self._known(key)
-        answer: Future[Evaluation] = Future()
-        if known is not None:
-            answer.set_result(known)
-            return answer
-
-        def write(done: Future[Evaluation]) -> None:
-            try:
-                evaluation = done.result()
-                self._keep(key, candidate, evaluation)
-            except BaseException as error:
-                answer.set_exception(error)
-            else:
-                answer.set_result(evaluation)
-
-        self.evaluator.submit(candidate, budget).add_done_callback(write)
+        begun: Future[Evaluation] = Future()
+        first, answer = self._submitted.setdefault(key, begun), Future[Evaluation]()
+        first.add_done_callback(partial(_pass_on, answer))
+        if first is begun:
+            self._begin(key, candidate, budget, begun)
         return answer
+
+    def _begin(
+        self, key: EvaluationKey, candidate: Candidate, budget: Budget, begun: Future[Evaluation]
+    ) -> None:
+        """Look into the store; what was submitted before is in it, or is not looked up here."""
+        try:
+            known = self._known(key)
+            if known is None:
+                done = partial(self._arrive, key, candidate, begun)
+                self.evaluator.submit(candidate, budget).add_done_callback(done)
+                return
+        except BaseException as error:
+            del self._submitted[key]
+            begun.set_exception(error)
+            raise
+        del self._submitted[key]
+        begun.set_result(known)
+
+    def _arrive(
+        self,
+        key: EvaluationKey,
+        candidate: Candidate,
+        begun: Future[Evaluation],
+        done: Future[Evaluation],
+    ) -> None:
+        """Write what came out of a submitted candidate, then tell all who wait for it."""
+        try:
+            evaluation = done.result()
+            self._keep(key, candidate, evaluation)
+        except BaseException as error:
+            del self._submitted[key]
+            begun.set_exception(error)
+        else:
+            del self._submitted[key]
+            begun.set_result(evaluation)
 
     def stored_in(self, store: Store, objective: Objective, retry_failed: bool) -> Evaluator:
         """Return itself: it has a store."""
@@ -95,3 +123,16 @@ class Cached(Around):
             score, described = self.objective.score(evaluation), self.objective.describe()
         record = Record(key, candidate, evaluation, score, described)
         self.store.put(record, replace=key in self._retried)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_submitted": {}}
+
+
+def _pass_on(answer: Future[Evaluation], begun: Future[Evaluation]) -> None:
+    """Give what came out to a future, unless nobody waits for it any more."""
+    if not answer.set_running_or_notify_cancel():
+        return
+    if (error := begun.exception()) is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(begun.result())

@@ -10,7 +10,7 @@ from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators._short_training import continued_training
-from nas_env.evaluators.base import EVALUATORS, Around, Evaluator, innermost
+from nas_env.evaluators.base import EVALUATORS, Around, Evaluator, innermost, with_cost_of
 from nas_env.objectives import OBJECTIVES, Objective
 from nas_env.store import Store
 from nas_env.tasks import Task
@@ -29,8 +29,9 @@ class Halving(Around):
 
     It needs batches, as a vector environment and deferred scoring make them: one candidate alone
     is evaluated in full, and so is each of a stream. A score depends on the batch it was in. Over
-    `Training` with checkpoints, networks are continued, and the epochs of an evaluation are all
-    that were trained; without, each rung begins anew and costs its own epochs too.
+    `Training` with checkpoints, networks are continued; without, and where weights are inherited,
+    each rung begins anew. Epochs and seconds of an evaluation are those of all its rungs either
+    way.
 
     Reference: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
     Optimization", AISTATS 2016; Li, Jamieson, DeSalvo, Rostamizadeh and Talwalkar, "Hyperband: A
@@ -85,6 +86,9 @@ class Halving(Around):
             rung = budget.at_fidelity(epochs)
             answers = self.evaluator.evaluate(list(alive.values()), rung)
             latest = dict(zip(alive, answers, strict=True))
+            for key in found.keys() & latest.keys():
+                if not self.evaluator.continues(alive[key]):
+                    latest[key] = with_cost_of(found[key], latest[key])
             found |= latest
             promoted = self._promoted(latest)
             alive = {key: alive[key] for key in alive if key in promoted}

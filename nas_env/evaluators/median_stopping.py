@@ -14,7 +14,7 @@ from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators._short_training import continued_training
-from nas_env.evaluators.base import EVALUATORS, Around, Evaluator, innermost
+from nas_env.evaluators.base import EVALUATORS, Around, Evaluator, innermost, with_cost_of
 from nas_env.objectives import OBJECTIVES, Objective
 from nas_env.store import Store
 from nas_env.tasks import Task
@@ -40,9 +40,13 @@ class Course:
     scores: dict[int, float] = field(default_factory=dict)
     last: Evaluation | None = None
 
+    def cost(self, evaluation: Evaluation, continued: bool) -> None:
+        """Take an evaluation for the last one; one that began anew cost those before as well."""
+        before = None if continued else self.last
+        self.last = evaluation if before is None else with_cost_of(before, evaluation)
+
     def report(self, evaluation: Evaluation, epochs: int, objective: Objective) -> None:
         """Take the evaluation at an epoch; each point of a whole curve is a report."""
-        self.last = evaluation
         if evaluation.ok and len(evaluation.curve) == evaluation.epochs > 0:
             for epoch, point in enumerate(evaluation.curve, 1):
                 then = replace(evaluation, metrics={**evaluation.metrics, **point})
@@ -68,8 +72,9 @@ class MedianStopping(Around):
     completed before the batch; single ones and streams one by one, several at once where the
     evaluator inside has slots. What is asked again has the answer it had. Completed candidates are
     remembered by this object alone: the same evaluations in the same order, say from a store, make
-    the same decisions. Over `Training` with checkpoints, networks are continued, and the epochs of
-    an evaluation are all that were trained; without, training begins anew at each stop.
+    the same decisions. Over `Training` with checkpoints, networks are continued; without, and where
+    weights are inherited, training begins anew at each stop. Epochs and seconds of an evaluation
+    are those of all its stops either way.
 
     Reference: Golovin, Solnik, Moitra, Kochanski, Karro and Sculley, "Google Vizier: A Service for
     Black-Box Optimization", KDD 2017, the median stopping rule.
@@ -156,20 +161,20 @@ class MedianStopping(Around):
         if answer.cancelled():
             return
         try:
-            found = done.result()
-            self._take(course, found, budget)
+            self._take(course, done.result(), budget)
             over = not course.stops
             if not over:
                 self._go_on(course, budget, answer)
         except BaseException as error:
             answer.set_exception(error)
         else:
-            if over:
-                answer.set_result(found)
+            if over and course.last is not None:
+                answer.set_result(course.last)
 
     def _take(self, course: Course, evaluation: Evaluation, budget: Budget) -> None:
         """Enter an evaluation, and clear the stops that are left where it is the last."""
         epochs = course.stops.pop(0)
+        course.cost(evaluation, self.evaluator.continues(course.candidate))
         course.report(evaluation, epochs, self.objective or OBJECTIVES.get("accuracy")())
         with self._lock:
             if not evaluation.ok:

@@ -133,6 +133,12 @@ class Ray(Around):
 
     def _connected(self) -> Jobs:
         with self._lock:
+            jobs = self._jobs
+            broken = jobs is not None and jobs.broken is not None
+            self._jobs = None if broken else jobs
+        if jobs is not None and broken:
+            jobs.close()
+        with self._lock:
             if self._jobs is None:
                 self._jobs = Jobs(self)
             return self._jobs

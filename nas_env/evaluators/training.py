@@ -83,6 +83,10 @@ class Training(Evaluator):
         """Return one evaluation per candidate, in order; they are trained one after the other."""
         return [self._with_retry(candidate, budget) for candidate in candidates]
 
+    def continues(self, candidate: Candidate) -> bool:
+        """Return whether a checkpoint is left for more epochs of a candidate."""
+        return self.checkpoints is not None and candidate.parent is None
+
     def train(
         self, candidate: Candidate, budget: Budget, progress: Progress | None = None
     ) -> tuple[nn.Module, list[Metrics]]:
@@ -133,7 +137,7 @@ class Training(Evaluator):
     ) -> tuple[nn.Module, Iterator[Metrics]]:
         """Return the network and the epochs that are left; a checkpoint is taken where one is."""
         start = partial(self._start, candidate, budget, progress, old)
-        if self.checkpoints is None or candidate.parent is not None:
+        if self.checkpoints is None or not self.continues(candidate):
             return start(None)
         name = name_of(candidate, self.fingerprint, budget)
         return self.checkpoints.begin(name, budget.epochs, start)
@@ -165,7 +169,7 @@ class Training(Evaluator):
         self, candidate: Candidate, budget: Budget, progress: Progress, epochs: Iterator[Metrics]
     ) -> None:
         """Leave a checkpoint where the schedule goes on, none where it is over."""
-        if self.checkpoints is None or candidate.parent is not None:
+        if self.checkpoints is None or not self.continues(candidate):
             return
         name = name_of(candidate, self.fingerprint, budget)
         if len(progress.curve) >= budget.schedule_epochs:

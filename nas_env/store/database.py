@@ -139,10 +139,13 @@ class Database:
 
 def shown(url: str) -> str:
     """Return a URL for a message, its password hidden."""
+    if "://" not in url:
+        return url
     try:
-        return make_url(url).render_as_string() if "://" in url else url
+        found = make_url(url).render_as_string()
     except (ArgumentError, ValueError):
-        return re.sub(r"(?<=:)[^:@/]+(?=@)", "***", url)
+        found = re.sub(r"(?<=:)[^:@/]+(?=@)", "***", url)
+    return re.sub(r"(?<=[?&]password=)[^&]*", "***", found)
 
 
 def _parsed(url: str | Path) -> URL:

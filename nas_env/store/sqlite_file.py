@@ -28,6 +28,7 @@ class SQLiteFile:
         self.path = path
         self.query = query
         self._identity: tuple[int, int] | None = None
+        self._saved = False  # whether what a lost file held is beside it
 
     @classmethod
     def of(cls, url: URL) -> SQLiteFile:
@@ -97,12 +98,16 @@ class SQLiteFile:
     def _rescued(self, engine: Engine) -> str:
         """Write all that the lost file held into a new one beside it, and return what to do."""
         copy = self.path.with_name(f"{self.path.name}.rescued-{os.getpid()}")
+        part = copy.with_name(f"{copy.name}.part")  # what was saved before stays until this is
         try:
-            copy.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
             with engine.connect() as connection:
-                connection.exec_driver_sql("VACUUM INTO ?", (str(copy),))
+                connection.exec_driver_sql("VACUUM INTO ?", (str(part),))
+            part.replace(copy)
+            self._saved = True
         except (SQLAlchemyError, OSError):
-            return "What it held could not be saved. Restore it from a copy, or begin a new one."
+            if not self._saved:
+                return "What it held could not be saved. Restore it from a copy, or begin anew."
         return f"All it held is in {copy}: move that to its place, and go on."
 
     def _found(self) -> tuple[int, int] | None:

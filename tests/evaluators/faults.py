@@ -242,5 +242,6 @@ class Telling(Evaluator):
             "threads": torch.get_num_threads(),
             "oom_score": int(Path("/proc/self/oom_score_adj").read_text()),
             "ignores_interrupts": signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
+            "gpu": int(os.environ.get("CUDA_VISIBLE_DEVICES", -1)),
         }
         return [Evaluation(Outcome.OK, metrics) for _ in candidates]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from fidelity_doubles import Written, network
 
+from nas_env.architecture import Recipe
 from nas_env.errors import InvalidSettingError, UnknownNameError
 from nas_env.evaluation import Budget, Outcome
 from nas_env.evaluators import EVALUATORS, Cached, Halving, innermost
@@ -240,6 +241,36 @@ def test_over_training_networks_go_on_from_their_checkpoints(
         assert numbers([evaluation]) == numbers(plain.evaluate([candidate], budget))
         assert len(evaluation.curve) == evaluation.epochs
     assert len(list((tmp_path / "checkpoints").iterdir())) == 8
+
+
+@pytest.mark.parametrize("inherited", [False, True])
+def test_epochs_that_were_trained_again_are_charged(
+    inherited: bool,
+    tmp_path: Path,
+    make_task: Callable[[str], Task],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without checkpoints, and with a parent's weights, each rung begins anew."""
+    from nas_env.tasks._loop import Loop
+
+    recipes: list[Recipe] = []
+    original = Loop._epoch
+    monkeypatch.setattr(Loop, "_epoch", lambda *x: recipes.append(x[0].recipe) or original(*x))
+    training = Training(make_task("wine"), "cpu", checkpoints=tmp_path if inherited else None)
+    recipe, parent = Recipe(batch_size=50), network(3) if inherited else None
+    batch = [replace(network(x), recipe=recipe, parent=parent) for x in (4, 5, 6)]
+    found = Halving(training).evaluate(batch, Budget(epochs=3))
+    assert sorted(x.epochs for x in found) == [1, 1, 1 + 3]
+    assert recipes.count(recipe) == sum(x.epochs for x in found)
+    assert sorted(len(x.curve) for x in found) == [1, 1, 3]
+
+
+def test_seconds_of_rungs_that_begin_anew_are_charged(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = Written(rising({x: x / 30 for x in range(1, 10)}))
+    batch = [network(x) for x in range(1, 10)]
+    assert max(x.seconds for x in Halving(written).evaluate(batch, NINE)) == 9
+    monkeypatch.setattr(written, "continues", lambda _: False)
+    assert max(x.seconds for x in Halving(written).evaluate(batch, NINE)) == 1 + 3 + 9
 
 
 def test_by_name_it_has_a_folder_that_goes_with_it(make_task: Callable[[str], Task]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from fidelity_doubles import Written, network
 
+from nas_env.architecture import Recipe
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import Cached, MedianStopping
@@ -285,3 +286,27 @@ def test_over_training_each_epoch_is_trained_once(
     for candidate, evaluation in zip(batch, found, strict=True):
         whole = plain.evaluate([candidate], FOUR)[0]
         assert evaluation.curve == whole.curve[: evaluation.epochs]
+
+
+@pytest.mark.parametrize("inherited", [False, True])
+def test_epochs_that_were_trained_again_are_charged(
+    inherited: bool,
+    tmp_path: Path,
+    make_task: Callable[[str], Task],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without checkpoints, and with a parent's weights, each stop begins anew."""
+    from nas_env.tasks._loop import Loop
+
+    recipes: list[Recipe] = []
+    original = Loop._epoch
+    monkeypatch.setattr(Loop, "_epoch", lambda *x: recipes.append(x[0].recipe) or original(*x))
+    training = Training(make_task("wine"), "cpu", checkpoints=tmp_path if inherited else None)
+    recipe, parent = Recipe(batch_size=50), network(3) if inherited else None
+    batch = [replace(network(x), recipe=recipe, parent=parent) for x in (4, 5, 6)]
+    stopping = MedianStopping(training, epochs=[1], min_completed=2)
+    submitted = [stopping.submit(x, Budget(epochs=2)).result() for x in batch[:2]]
+    found = [*submitted, *stopping.evaluate(batch[2:], Budget(epochs=2))]
+    assert [x.epochs for x in found[:2]] == [1 + 2, 1 + 2]
+    assert [len(x.curve) for x in found[:2]] == [2, 2]
+    assert recipes.count(recipe) == sum(x.epochs for x in found)

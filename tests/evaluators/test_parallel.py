@@ -163,6 +163,19 @@ def test_memory_is_counted(
     assert ["begin", "300"] not in [line[:2] for line in notes.lines()]
 
 
+def test_what_will_never_fit_is_told_at_once(
+    noting: Callable[..., Any], make_task: Callable[[str], Task], pool: Callable[..., Parallel]
+) -> None:
+    spec = make_task("wine").spec
+    one = predict(network(2000).architecture, spec).training_bytes(64) / 1e6
+    parallel = pool(noting(spec=spec), workers=2, memory_mb=1.1 * one, worker_memory_mb=1e4)
+    assert parallel.evaluate([network(1), network(2)], BUDGET)[0].ok  # both workers are ready
+    slow, large = parallel.submit(network(2000), BUDGET), parallel.submit(network(3000), BUDGET)
+    assert large.result(timeout=30).outcome is Outcome.TOO_LARGE
+    assert not slow.done(), "it waited for the memory of another"
+    assert slow.result(timeout=30).ok
+
+
 @pytest.mark.parametrize("fits", [True, False])
 def test_the_memory_of_a_gpu_is_that_of_the_device_less_what_processes_take(
     fits: bool,
@@ -191,7 +204,22 @@ def test_a_worker_has_one_thread_and_is_the_first_to_go(
     faults: ModuleType, pool: Callable[..., Parallel]
 ) -> None:
     (found,) = pool(faults.Telling(), workers=1).evaluate([network(1)], BUDGET)
-    assert found.metrics == {"threads": 1, "oom_score": 800, "ignores_interrupts": True}
+    assert found.metrics["threads"] == found.metrics["ignores_interrupts"] == 1
+    assert found.metrics["oom_score"] == 800
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_worker_sees_the_gpus_that_its_parent_sees_now(
+    faults: ModuleType, pool: Callable[..., Parallel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster gives a process other GPUs for each task; the server of workers stays the same."""
+    for gpu in (3, 5):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", str(gpu))
+        (found,) = pool(faults.Telling(), workers=1).evaluate([network(1)], BUDGET)
+        assert found.metrics["gpu"] == gpu
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    (found,) = pool(faults.Telling(), workers=1).evaluate([network(1)], BUDGET)
+    assert found.metrics["gpu"] == -1
 
 
 def test_a_slow_callback_delays_neither_work_nor_time_limits(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -100,6 +101,59 @@ def test_a_generator_sees_what_came_out_before_it_is_asked_again(store: Store) -
         assert found.ok
     assert known == [0, 1, 2, 3]
     assert len(store) == 2
+
+
+class Late(Evaluator):
+    """Has two slots; its evaluations are done when the test says so."""
+
+    slots = 2
+
+    def __init__(self) -> None:
+        self.fingerprint = "late"
+        self.begun: list[Future[Evaluation]] = []
+
+    def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
+        raise NotImplementedError
+
+    def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
+        self.begun.append(Future())
+        return self.begun[-1]
+
+
+def test_what_is_submitted_again_before_the_store_has_it_is_evaluated_once() -> None:
+    """It is done in the worker already, but the store takes its time, as one that is away does."""
+    writing, release = threading.Event(), threading.Event()
+
+    class Away(MemoryStore):
+        def put(self, record: Record, replace: bool = False) -> None:
+            writing.set()
+            assert release.wait(30)
+            super().put(record, replace)
+
+    late, done = Late(), Evaluation(Outcome.OK, {"accuracy": 0.5})
+    cached = Cached(late, Away())
+    first, given_up = cached.submit(network(8), BUDGET), cached.submit(network(8), BUDGET)
+    assert given_up.cancel()
+    thread = threading.Thread(target=lambda: late.begun[0].set_result(done))
+    thread.start()
+    assert writing.wait(30)
+    second = cached.submit(network(8), BUDGET)
+    assert second is not first and not second.done()
+    release.set()
+    thread.join()
+    assert (first.result(0), second.result(0)) == (done, done)
+    assert cached.submit(network(8), BUDGET).result(0) == done
+    assert len(late.begun) == 1
+
+
+def test_an_error_reaches_all_who_wait_and_the_next_one_begins_anew() -> None:
+    late = Late()
+    cached = Cached(late, MemoryStore())
+    futures = [cached.submit(network(8), BUDGET) for _ in range(2)]
+    late.begun[0].set_exception(MemoryError())
+    assert [type(x.exception(0)) for x in futures] == [MemoryError] * 2
+    cached.submit(network(8), BUDGET)
+    assert len(late.begun) == 2
 
 
 def test_an_error_of_the_store_reaches_who_asked() -> None:

@@ -145,6 +145,17 @@ def test_closing_gives_up_what_is_under_way_and_the_next_evaluation_begins_anew(
     ray.close()
 
 
+def test_an_error_of_ray_reaches_who_waits_and_the_next_evaluation_connects_anew(
+    on_ray: Ray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = on_ray._connected()
+    monkeypatch.setattr(jobs, "_finish", lambda _: 1 / 0)
+    future = on_ray.submit(widths(5), BUDGET)
+    assert isinstance(future.exception(60), ZeroDivisionError)
+    assert on_ray.submit(widths(6), BUDGET).result(60).ok
+    assert on_ray._connected() is not jobs
+
+
 def test_a_pickle_has_no_connection(on_ray: Ray) -> None:
     assert on_ray.evaluate([widths(4)], BUDGET)[0].ok
     copy = pickle.loads(pickle.dumps(on_ray))

@@ -12,6 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from agents import AGENTS
 from agents.search import run_search
 from agents.search.callback import SearchCallback
+from agents.search.record import describe
 from nas_env.store import MemoryStore, SQLStore, Store
 from nas_env.wrappers import Limits
 
@@ -52,6 +53,14 @@ def test_hyper_parameters_are_those_that_were_used() -> None:
     store = MemoryStore()
     run("regularized-evolution", store, sample_size=2)
     assert store.searches()[0].info.settings == {"population_size": 10, "sample_size": 2}
+
+
+def test_the_password_of_the_store_is_not_on_record() -> None:
+    env: Any = env_with("random", None)
+    env.unwrapped.spec.kwargs["store"] = "postgresql://nas:s3cret@db.example.org/nas"
+    options = describe("random", env, Limits(12), 3, {}).environment["options"]
+    assert options["store"] == "postgresql://nas:***@db.example.org/nas"
+    assert options["evaluator"] == "synthetic"
 
 
 def test_a_rollout_is_entered_in_one_commit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,11 @@ def test_a_store_that_cannot_be_used_says_so(path: Path) -> None:
 
 
 def test_an_error_does_not_show_the_password() -> None:
-    for url in ("nosuchdatabase://me:s3cret@somewhere/nas", "postgresql://me:s3cret@127.0.0.1:1/x"):
+    for url in (
+        "nosuchdatabase://me:s3cret@somewhere/nas",
+        "postgresql://me:s3cret@127.0.0.1:1/x",
+        "postgresql://me:***@127.0.0.1:1/x?password=s3cret",
+    ):
         with pytest.raises((StoreError, MissingDependencyError)) as caught:
             SQLStore(url)
         assert "s3cret" not in str(caught.value)
@@ -198,12 +202,24 @@ def test_a_file_that_is_gone_is_noticed_and_saved(path: Path, what: str) -> None
         store.get(record("never").key)  # not "not there"
     rescued = SQLStore(saved)
     assert [row["fingerprint"] for row in rescued.rows()] == ["f", "last"]
-    store.close()
-    with pytest.raises(StoreError, match=f"was {what}.*could not be saved"):
+    rescued.close()
+    store.close()  # its connections were the last that knew the file
+    with pytest.raises(StoreError, match=rf"was {what}.*All it held is in {saved}"):
         store.put(record("later"))
+    assert [row["fingerprint"] for row in SQLStore(saved).rows()] == ["f", "last"]
     assert path.exists() == (what != "deleted")
     if path.exists():
         assert len(SQLStore(path)) == 0
+
+
+def test_a_file_that_nobody_can_save_is_said_to_be_lost(path: Path) -> None:
+    store = SQLStore(path)
+    store.put(record())
+    store.close()
+    REMOVALS["deleted"](path)
+    with pytest.raises(StoreError, match=r"was deleted.*could not be saved"):
+        store.put(record("later"))
+    assert not list(path.parent.iterdir())
 
 
 def test_a_moved_file_that_comes_back_is_the_same(path: Path) -> None:

@@ -7,6 +7,7 @@ from bisect import insort
 from collections.abc import Hashable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from math import inf
 
 from nas_env.evaluation import Evaluation
 
@@ -72,12 +73,17 @@ class Jobs:
         else:
             known.join(job)
 
-    def next(self, free_mb: float) -> Job | None:
+    def next(self, free_mb: float, whole_mb: float = inf) -> Job | None:
         """Return the first job that fits and has begun with it, or None.
 
-        A job that does not fit is overtaken by smaller ones, but not for ever.
+        A job that does not fit is overtaken by smaller ones, but not for ever. One that would not
+        fit alone is not waited for: whoever asked is to be told.
+
+        Args:
+            free_mb: Memory that is free now.
+            whole_mb: Memory that is free when nothing runs.
         """
-        while (index := self._first(free_mb)) is not None:
+        while (index := self._first(free_mb, whole_mb)) is not None:
             job = self._waiting.pop(index)
             if job.begin():
                 for passed in self._waiting[:index]:
@@ -86,9 +92,9 @@ class Jobs:
             self.end(job)  # nobody waits for it any more
         return None
 
-    def _first(self, free_mb: float) -> int | None:
+    def _first(self, free_mb: float, whole_mb: float) -> int | None:
         for index, job in enumerate(self._waiting):
-            if job.memory_mb <= free_mb:
+            if job.memory_mb <= free_mb or job.memory_mb > whole_mb:
                 return index
             if job.overtaken >= MOST_OVERTAKEN:
                 return None

@@ -152,7 +152,7 @@ class Pool:
         while len(self._workers) < self._wanted:
             self._workers.append(self._started())
         for worker in self._workers:
-            while worker.idle and (job := self._jobs.next(self._free_mb())) is not None:
+            while worker.idle and (job := self._jobs.next(self._free_mb(), self._whole_mb)):
                 self._begin(worker, job)
 
     def _started(self) -> Worker:
@@ -165,15 +165,17 @@ class Pool:
                 "Use workers=None."
             ) from error
 
+    @property
+    def _whole_mb(self) -> float:
+        return self.settings.free_mb(self._device_mb)
+
     def _free_mb(self) -> float:
-        taken = sum(worker.job.memory_mb for worker in self._workers if worker.job is not None)
-        whole = self.settings.free_mb(self._device_mb)
-        return inf if not taken else whole - taken  # alone, a job may be told that it is too large
+        taken = (worker.job.memory_mb for worker in self._workers if worker.job is not None)
+        return self._whole_mb - sum(taken)
 
     def _begin(self, worker: Worker, job: Job) -> None:
-        whole = self.settings.free_mb(self._device_mb)
-        if job.memory_mb > whole:
-            text = f"Predicted {job.memory_mb:.1f} MB, the pool has {whole:.1f} MB."
+        if job.memory_mb > self._whole_mb:
+            text = f"Predicted {job.memory_mb:.1f} MB, the pool has {self._whole_mb:.1f} MB."
             self._answer(job, failed(Outcome.TOO_LARGE, text))
         else:
             worker.begin(job, self.settings.limit_mb(job, self._device_mb))

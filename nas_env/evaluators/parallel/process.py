@@ -17,7 +17,7 @@ from typing import Any
 
 from nas_env.evaluators.parallel.imports import Imports, without_main
 from nas_env.evaluators.parallel.jobs import Job
-from nas_env.evaluators.parallel.worker import BEGUN, serve
+from nas_env.evaluators.parallel.worker import BEGUN, GPUS, serve
 
 START_SECONDS = 300.0  # a large import on a busy machine
 GRACE_SECONDS = 1.0  # for the training loop to end itself first
@@ -47,8 +47,9 @@ class Worker:
 
     def __init__(self, context: BaseContext, evaluator: bytes, imports: Imports) -> None:
         self.connection, theirs = context.Pipe()
+        arguments = theirs, imports, os.environ.get(GPUS)
         self.process: Any = context.Process(  # type: ignore[attr-defined]
-            target=serve, args=(theirs, imports), name="evaluation-worker", daemon=True
+            target=serve, args=arguments, name="evaluation-worker", daemon=True
         )
         try:
             with without_main():

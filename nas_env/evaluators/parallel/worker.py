@@ -21,16 +21,27 @@ from nas_env.evaluators.parallel.imports import Imports
 from nas_env.evaluators.parallel.memory import LINUX, Limit
 
 READY, BEGUN, DONE, ERROR, BROKEN = "ready", "begun", "done", "error", "broken"
+GPUS = "CUDA_VISIBLE_DEVICES"
 SIGNAL_OF_PARENTS_END = 1  # PR_SET_PDEATHSIG
 OOM_SCORE = "800"  # of 1000: the kernel ends a worker rather than the search
 logger = logging.getLogger(__name__)
 inside = False  # whether this is a worker process
 
 
-def serve(connection: Connection, imports: Imports) -> None:
-    """Load the evaluator that comes first through the pipe, then evaluate what comes after it."""
+def serve(connection: Connection, imports: Imports, gpus: str | None) -> None:
+    """Load the evaluator that comes first through the pipe, then evaluate what comes after it.
+
+    Args:
+        connection: The pipe.
+        imports: What is imported first.
+        gpus: The parent's CUDA_VISIBLE_DEVICES, which a cluster sets anew for each of its tasks;
+            that of the server, from which this process is forked, is the first one.
+    """
     global inside
     inside = True
+    os.environ.pop(GPUS, None)
+    if gpus is not None:
+        os.environ[GPUS] = gpus
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     try:

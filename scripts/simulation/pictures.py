@@ -8,7 +8,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from simulated_scaling import Cell, Curve, Numbers, at_time
+
+from simulation.scaling import Cell, Curve, Numbers, at_time
 
 STYLES = {"random": ":", "batches": "--", "asynchronous": "-"}
 POINTS = 80

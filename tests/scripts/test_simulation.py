@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-from simulated_cluster import Costs, asynchronous, in_batches, shipping_seconds
-from simulated_scaling import Settings, efficiency, figures, modes
-from simulated_search import Evolution, Random, best_so_far
+from simulation.cluster import Costs, asynchronous, in_batches, shipping_seconds
+from simulation.scaling import Settings, efficiency, figures, modes
+from simulation.searches import Evolution, Random, best_so_far
 
 sys.path.pop(0)
 

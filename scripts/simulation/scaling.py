@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from simulated_cluster import Costs, Run, asynchronous, in_batches, shipping_seconds
-from simulated_search import Endless, Evolution, Random, best_so_far
 
 from nas_env.tables import Table
+from simulation.cluster import Costs, Run, asynchronous, in_batches, shipping_seconds
+from simulation.searches import Endless, Evolution, Random, best_so_far
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SHORT_SECONDS = 1.0
 BUSY = 0.95
 SEEN = 0.8  # of the table; beyond it every search finds the best
