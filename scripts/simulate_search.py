@@ -72,9 +72,9 @@ class Page:
                 found.handling_ms.source,
             ],
             [
-                "store: writing a result",
-                f"{1000 / found.writes_per_second.value:.3g} ms",
-                f"{found.writes_per_second.value:,.0f} a second, {found.writes_per_second.source}",
+                "head: storing a result, two commits",
+                f"{found.storing_ms.value:.3g} ms",
+                found.storing_ms.source,
             ],
             ["worker: latency", f"{found.latency_ms.value:.3g} ms", found.latency_ms.source],
             [
@@ -91,8 +91,9 @@ Made by `{command(settings)}`.
 An event simulation over the {len(self.table.walks):,} networks of NAS-Bench-201 on CIFAR-10 with
 their real training times (of the authors' GPU). Nothing is trained, and nothing here was measured
 on a cluster of this size. One head decides, hands out and stores, one thing after the other;
-workers train. What the engine costs (a task's cost to the head, where it is measured, is that of a
-batch for a few workers, hence at most so much):
+workers train. What the engine costs (where they are measured, a task's cost to the head is that of
+a batch for a few workers, and a result's that of one of several processes that share a store, hence
+at most so much):
 
 {table_of(["cost", "value", "where from"], rows)}"""
 
@@ -183,9 +184,9 @@ are missing as there are workers), and networks that train fast come in first.
         nodes = [f"{n:,} workers" for n in self.settings.workers]
         return f"""## Where head, store and network end
 
-Workers that one store, and one head with its store, can keep busy:
+Workers that one head could keep busy if it only stored, and that it can keep busy:
 
-{table_of(["mean training", "store alone", "head"], rows)}
+{table_of(["mean training", "storing alone", "head"], rows)}
 
 Seconds until all nodes ({self.settings.workers_per_node} workers each) have the data: passed on
 from node to node / all from the head.

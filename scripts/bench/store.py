@@ -25,6 +25,15 @@ from nas_env.store import Entry, EvaluationKey, Record, SearchInfo, SQLStore
 BUDGET = Budget()
 LONGEST_HOURS = 3
 HIT_MS = 1.0
+COLUMNS = (
+    "store",
+    "written/s",
+    "read/s",
+    "entered/s",
+    "ms per read of one process",
+    "lost",
+    "ms per result of one process",  # read by scripts/simulation/scaling.py
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,11 @@ class Times(NamedTuple):
     writing: float
     reading: float
     entering: float
+
+    @property
+    def storing(self) -> float:
+        """Seconds for what a search commits: each evaluation, and its entry."""
+        return self.writing + self.entering
 
 
 def work(url: str, process: int, evaluations: int, together: Any, results: Any) -> None:
@@ -141,9 +155,9 @@ def main(settings: Settings) -> None:
         "them into its search (one commit each). Seconds are those of the slowest process. "
         "Every commit waits for the disk: SQLite in WAL mode with `synchronous=FULL`, PostgreSQL "
         "on the same machine with its default settings. Lost: evaluations and entries that are "
-        "missing or differ, of all repeats.",
+        "missing or differ, of all repeats. A result: an evaluation and its entry, two commits.",
         f"{settings.repeats}, the rows taking turns",
-        ("store", "written/s", "read/s", "entered/s", "ms per read of one process", "lost"),
+        COLUMNS,
     )
     for name, found in results.items():
         times = [one for _, one in found]
@@ -155,6 +169,7 @@ def main(settings: Settings) -> None:
                 spread([rows / one.entering for one in times], 0),
                 spread([1000 * one.reading / settings.evaluations for one in times]),
                 str(sum(lost for lost, _ in found)),
+                spread([1000 * one.storing / settings.evaluations for one in times]),
             )
         )
         hits = [1000 * one.reading / settings.evaluations for one in times]

@@ -46,8 +46,8 @@ class Settings:
     """Of the head, to hand a network to Ray and take its result; None: as measured."""
     latency_ms: float | None = None
     """Of a worker, for each network; None: as measured."""
-    writes_per_second: float | None = None
-    """Of the store; None: as measured."""
+    storing_ms: float | None = None
+    """Of the head, to store a result with its entry in the search; None: as measured."""
     megabytes: float = 170.0
     """Of the data: CIFAR-10 in bytes."""
     gigabits: float = 10.0
@@ -72,7 +72,7 @@ class Figures(NamedTuple):
 
     handling_ms: Figure
     latency_ms: Figure
-    writes_per_second: Figure
+    storing_ms: Figure
 
 
 def figures(settings: Settings) -> Figures:
@@ -81,7 +81,7 @@ def figures(settings: Settings) -> Figures:
     return Figures(
         _figure(settings.handling_ms, overhead, "`Ray`, one batch", 1, 2.0),
         _figure(settings.latency_ms, overhead, "`Ray`, one at a time", 1, 10.0),
-        _figure(settings.writes_per_second, store, "PostgreSQL", 1, 500.0),
+        _figure(settings.storing_ms, store, "PostgreSQL", 6, 4.0),
     )
 
 
@@ -90,7 +90,9 @@ def _figure(given: float | None, page: Path, row: str, column: int, assumed: flo
         return Figure(given, "given")
     for line in page.read_text(encoding="utf-8").splitlines() if page.is_file() else ():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if cells[0].startswith(row) and (found := re.match(r"[\d.,]+", cells[column])):
+        if len(cells) <= column or not cells[0].startswith(row):
+            continue
+        if found := re.match(r"[\d.,]+", cells[column]):
             return Figure(float(found[0].replace(",", "")), f"measured, benchmarks/{page.name}")
     return Figure(assumed, ASSUMED)
 
@@ -101,7 +103,7 @@ def costs(settings: Settings, found: Figures, workers: int) -> Costs:
     return Costs(
         decision=settings.decision_ms / 1e3,
         handling=found.handling_ms.value / 1e3,
-        writing=1 / found.writes_per_second.value,
+        writing=found.storing_ms.value / 1e3,
         latency=found.latency_ms.value / 1e3,
         shipping=shipping_seconds(settings.megabytes, settings.gigabits, nodes, tree=True),
         update=settings.update_seconds,

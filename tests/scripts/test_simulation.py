@@ -168,10 +168,13 @@ def test_the_bottleneck_is_the_cost_without_which_most_is_gained() -> None:
 
 def test_measured_figures_are_read_where_there_are_some(tmp_path: Path) -> None:
     assert figures(Settings(measured=tmp_path)).latency_ms.source == "assumed"
-    (tmp_path / "store.md").write_text("| PostgreSQL | 1,234 (1,000 to 1,300) | 7 |\n")
+    (tmp_path / "store.md").write_text("| PostgreSQL | 9 | 8 | 7 | 6 | 0 | 1,234.5 (1 to 2) |\n")
     (tmp_path / "overhead.md").write_text(
         "| `Ray`, one at a time | 7.5 (7 to 8) | 1 |\n| `Ray`, one batch for 2 | 1.25 (1 to 2) |\n"
     )
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "store.md").write_text("| PostgreSQL | 9 | 8 | 7 | 6 | 0 |\n")
+    assert figures(Settings(measured=tmp_path / "other")).storing_ms.source == "assumed"
     found = figures(Settings(measured=tmp_path))
-    assert [x.value for x in found] == [1.25, 7.5, 1234]
+    assert [x.value for x in found] == [1.25, 7.5, 1234.5]
     assert figures(Settings(measured=tmp_path, latency_ms=3)).latency_ms == (3, "given")
