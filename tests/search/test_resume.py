@@ -161,7 +161,6 @@ def test_a_killed_search_decides_as_a_whole_one(
 def test_a_killed_search_with_workers_decides_as_one_without(
     searches: Searches, tmp_path: Path
 ) -> None:
-    pytest.importorskip("nas_env.evaluators.parallel")
     settings = {"agent": "regularized-evolution", "evaluations": 25}
     told = kill_and_finish(searches, tmp_path / "broken", 2, workers=2, **settings)
     assert told == searches.finish(tmp_path / "whole", **settings)
@@ -172,8 +171,6 @@ def test_a_killed_search_with_workers_decides_as_one_without(
 def test_a_killed_asynchronous_search_recalls_what_it_was_told(
     searches: Searches, tmp_path: Path, workers: int | None
 ) -> None:
-    if workers is not None:
-        pytest.importorskip("nas_env.evaluators.parallel")
     settings = {"agent": "async-regularized-evolution", "evaluations": 40, "workers": workers}
     told: list[list[Any]] = []
     for _ in range(2):
