@@ -299,8 +299,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def _begin(self, candidate: Candidate, episode: int, fidelity: int) -> _Entry:
         """Count a network; what comes out of it need not be known yet."""
-        inner: Any = self.unwrapped
-        key = (self._identity(candidate, inner.evaluator.by_walk), fidelity)
+        key = (self._identity(candidate), fidelity)
         new = key not in self._keys
         if new:
             self._keys.add(key)
@@ -347,11 +346,12 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         in_time = latest is None or self.simulated_seconds <= latest
         return bool(in_time and not entry.late and entry.fidelity == inner.budget.epochs)
 
-    def _identity(self, candidate: Candidate, by_walk: bool) -> Any:
+    def _identity(self, candidate: Candidate) -> Any:
         """Return what makes two networks the same to this search."""
         if not self.limits.charge_isomorphs:
             return candidate.key
-        return candidate.walk if by_walk else candidate.trained_key
+        inner: Any = self.unwrapped
+        return inner.evaluator.identity(candidate)
 
 
 def _is_number(value: object) -> bool:

@@ -22,7 +22,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from nas_env.evaluators import EVALUATORS, _ray_cluster
+from nas_env.evaluators import EVALUATORS
+from nas_env.evaluators.ray import cluster as ray_cluster
 from nas_env.layers import LAYERS
 from nas_env.mdp import MDPS
 from nas_env.objectives import OBJECTIVES
@@ -137,9 +138,9 @@ def cached_task(name: str) -> Task:
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
     """Keep one local Ray for all tests of this process that ask for it."""
-    _ray_cluster.join("local")
+    ray_cluster.join("local")
     yield
-    _ray_cluster.leave()
+    ray_cluster.leave()
 
 
 @pytest.fixture(scope="session")

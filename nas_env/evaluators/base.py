@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
@@ -45,6 +45,10 @@ class Evaluator(ABC):
     def slots(self) -> int:
         """How many evaluations run at once."""
         return 1
+
+    def identity(self, candidate: Candidate) -> Hashable:
+        """Return what candidates share whose evaluations are the same."""
+        return candidate.walk if self.by_walk else candidate.trained_key
 
     @abstractmethod
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:

@@ -9,14 +9,13 @@ from typing import Any
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation
-from nas_env.evaluators._short_training import continued_training
-from nas_env.evaluators.base import EVALUATORS, Around, Evaluator, innermost, with_cost_of
-from nas_env.objectives import OBJECTIVES, Objective
-from nas_env.store import Store
+from nas_env.evaluators._stopping import EarlyStopping, continued_training
+from nas_env.evaluators.base import EVALUATORS, Evaluator, innermost, with_cost_of
+from nas_env.objectives import Objective
 from nas_env.tasks import Task
 
 
-class Halving(Around):
+class Halving(EarlyStopping):
     """Successive halving over each batch: one in `eta` is promoted to the next rung.
 
     The highest rung is the budget's epochs. Below each rung of k epochs is that of k / eta (rounded
@@ -55,11 +54,10 @@ class Halving(Around):
         eta: int = 3,
         min_epochs: int = 1,
     ) -> None:
-        super().__init__(evaluator)
+        super().__init__(evaluator, objective)
         for name, value, least in (("eta", eta, 2), ("min_epochs", min_epochs, 1)):
             if value < least:
                 raise InvalidSettingError(f"Setting {name} must be >= {least}, but is {value}.")
-        self.objective = OBJECTIVES.get(objective)() if isinstance(objective, str) else objective
         self.eta, self.min_epochs = eta, min_epochs
 
     def rungs(self, budget: Budget) -> tuple[int, ...]:
@@ -75,7 +73,7 @@ class Halving(Around):
 
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
         """Return the last evaluation of each candidate, in order; equal ones are one."""
-        keys = [self._identity(candidate) for candidate in candidates]
+        keys = [self.identity(candidate) for candidate in candidates]
         alive: dict[Any, Candidate] = {}
         for key, candidate in zip(keys, candidates, strict=True):
             alive.setdefault(key, candidate)
@@ -98,21 +96,11 @@ class Halving(Around):
         """Begin the evaluation of one candidate in full and return its future."""
         return self.evaluator.submit(candidate, budget)
 
-    def stored_in(self, store: Store, objective: Objective, retry_failed: bool) -> Evaluator:
-        """Put the store inside and return this evaluator; each rung is kept as what it is."""
-        self.evaluator = self.evaluator.stored_in(store, objective, retry_failed)
-        self.objective = self.objective or objective
-        return self
-
     def _promoted(self, latest: dict[Any, Evaluation]) -> set[Any]:
         """Return the keys that go on to the next rung."""
-        objective = self.objective or OBJECTIVES.get("accuracy")()
-        scores = {key: objective.score(x) for key, x in latest.items() if x.ok}
+        scores = {key: self.objective.score(x) for key, x in latest.items() if x.ok}
         ranked = sorted(scores, key=lambda key: -scores[key])  # stable: the earlier of equals
         return set(ranked[: max(1, len(latest) // self.eta)])
-
-    def _identity(self, candidate: Candidate) -> Any:
-        return candidate.walk if self.by_walk else candidate.trained_key
 
 
 @EVALUATORS.register("halving")

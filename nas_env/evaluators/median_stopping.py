@@ -13,10 +13,9 @@ from typing import Any
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation
-from nas_env.evaluators._short_training import continued_training
-from nas_env.evaluators.base import EVALUATORS, Around, Evaluator, innermost, with_cost_of
-from nas_env.objectives import OBJECTIVES, Objective
-from nas_env.store import Store
+from nas_env.evaluators._stopping import EarlyStopping, continued_training
+from nas_env.evaluators.base import EVALUATORS, Evaluator, innermost, with_cost_of
+from nas_env.objectives import Objective
 from nas_env.tasks import Task
 
 SHARES = (4, 2)  # looks at a quarter and at half of the epochs unless told otherwise
@@ -59,7 +58,7 @@ class Course:
         return [score for epoch, score in self.scores.items() if epoch <= epochs]
 
 
-class MedianStopping(Around):
+class MedianStopping(EarlyStopping):
     """Stops a candidate whose best score so far is below the median of the others' averages.
 
     At each of some epochs, a candidate stops where its best score so far is strictly below the
@@ -97,12 +96,11 @@ class MedianStopping(Around):
         epochs: Sequence[int] | None = None,
         min_completed: int = 5,
     ) -> None:
-        super().__init__(evaluator)
+        super().__init__(evaluator, objective)
         for name, values in (("min_completed", [min_completed]), ("epochs", epochs or ())):
             if not all(value >= 1 for value in values):
                 given = min_completed if name == "min_completed" else list(values)
                 raise InvalidSettingError(f"Setting {name} must be >= 1, but is {given}.")
-        self.objective = OBJECTIVES.get(objective)() if isinstance(objective, str) else objective
         self.epochs = None if epochs is None else tuple(sorted(set(epochs)))
         self.min_completed = min_completed
         self._averages: dict[tuple[str, int], list[float]] = {}  # of the completed, at each stop
@@ -127,7 +125,7 @@ class MedianStopping(Around):
         """Return the last evaluation of each candidate, in order; equal ones are one."""
         courses: dict[Any, Course] = {}
         for candidate in candidates:
-            courses.setdefault(self._key(candidate), self._course(candidate, budget))
+            courses.setdefault(self.identity(candidate), self._course(candidate, budget))
         for epochs in self.stops(budget):
             asked = [x for x in courses.values() if x.stops[:1] == [epochs]]
             if asked:
@@ -135,7 +133,7 @@ class MedianStopping(Around):
                 answers = self.evaluator.evaluate([x.candidate for x in asked], stop)
                 for course, answer in zip(asked, answers, strict=True):
                     self._take(course, answer, budget)
-        found = (courses[self._key(x)].last for x in candidates)
+        found = (courses[self.identity(x)].last for x in candidates)
         return [evaluation for evaluation in found if evaluation is not None]
 
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
@@ -143,12 +141,6 @@ class MedianStopping(Around):
         answer: Future[Evaluation] = Future()
         self._go_on(self._course(candidate, budget), budget, answer)
         return answer
-
-    def stored_in(self, store: Store, objective: Objective, retry_failed: bool) -> Evaluator:
-        """Put the store inside and return this evaluator; each stop is kept as what it is."""
-        self.evaluator = self.evaluator.stored_in(store, objective, retry_failed)
-        self.objective = self.objective or objective
-        return self
 
     def _go_on(self, course: Course, budget: Budget, answer: Future[Evaluation]) -> None:
         future = self.evaluator.submit(course.candidate, budget.at_fidelity(course.stops[0]))
@@ -175,7 +167,7 @@ class MedianStopping(Around):
         """Enter an evaluation, and clear the stops that are left where it is the last."""
         epochs = course.stops.pop(0)
         course.cost(evaluation, self.evaluator.continues(course.candidate))
-        course.report(evaluation, epochs, self.objective or OBJECTIVES.get("accuracy")())
+        course.report(evaluation, epochs, self.objective)
         with self._lock:
             if not evaluation.ok:
                 course.stops.clear()
@@ -201,12 +193,9 @@ class MedianStopping(Around):
         return len(others) >= self.min_completed and max(course.until(epochs)) < median(others)
 
     def _course(self, candidate: Candidate, budget: Budget) -> Course:
-        key = self._key(candidate)
+        key = self.identity(candidate)
         ended = self._ended.get((key, budget))
         return Course(candidate, key, self.stops(budget) if ended is None else [ended])
-
-    def _key(self, candidate: Candidate) -> Any:
-        return candidate.walk if self.by_walk else candidate.trained_key
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_lock"}

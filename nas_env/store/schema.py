@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -33,14 +34,23 @@ KEY = ("candidate_key", "fingerprint", "budget", "training_seed")
 MIGRATING = 0x6E617365  # the lock in PostgreSQL that one process at a time holds: "nase"
 
 METADATA = MetaData()
+
+
+def _key_columns() -> list[Column[Any]]:
+    """Return the columns of an `EvaluationKey`, for one table."""
+    return [
+        Column("candidate_key", String(32), nullable=False, index=True),
+        Column("fingerprint", Text, nullable=False),
+        Column("budget", Text, nullable=False),
+        Column("training_seed", BigInteger, nullable=False),
+    ]
+
+
 EVALUATIONS = Table(
     "evaluations",
     METADATA,
     Column("id", Integer, primary_key=True),
-    Column("candidate_key", String(32), nullable=False, index=True),
-    Column("fingerprint", Text, nullable=False),
-    Column("budget", Text, nullable=False),
-    Column("training_seed", BigInteger, nullable=False),
+    *_key_columns(),
     Column("outcome", String(32), nullable=False),
     Column("message", Text, nullable=False),
     Column("score", Float),
@@ -85,10 +95,7 @@ TRIALS = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("episode", Integer, nullable=False),
     Column("new", Boolean, nullable=False),
-    Column("candidate_key", String(32), nullable=False, index=True),
-    Column("fingerprint", Text, nullable=False),
-    Column("budget", Text, nullable=False),
-    Column("training_seed", BigInteger, nullable=False),
+    *_key_columns(),
     Column("candidate", Text),  # null where it equals that of the evaluation under the same key
     Column("evaluation", Text),  # likewise
     Column("score", Float, nullable=False),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 
-from nas_env.architecture import Architecture, Candidate, Layer
+import pytest
+
+from nas_env.architecture import Architecture, Candidate, Layer, Recipe
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import Evaluator, failed
 
@@ -69,3 +72,19 @@ class Written(Evaluator):
             return failed(Outcome.DIVERGED, "written so")
         curve = points if self.by_curve else ()
         return Evaluation(Outcome.OK, {**points[-1], "params": width}, curve, epochs, float(epochs))
+
+
+def trained_recipes(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
+    """Return a list that gets the recipe of every epoch that is trained from now on."""
+    from nas_env.tasks._loop import Loop
+
+    recipes: list[Recipe] = []
+    original = Loop._epoch
+    monkeypatch.setattr(Loop, "_epoch", lambda *x: recipes.append(x[0].recipe) or original(*x))
+    return recipes
+
+
+def three(inherited: bool) -> tuple[Recipe, list[Candidate]]:
+    """Return three networks and the recipe that only they have; a parent's weights if inherited."""
+    recipe, parent = Recipe(batch_size=50), network(3) if inherited else None
+    return recipe, [replace(network(x), recipe=recipe, parent=parent) for x in (4, 5, 6)]

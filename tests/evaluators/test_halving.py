@@ -11,9 +11,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from fidelity_doubles import Written, network
+from fidelity_doubles import Written, network, three, trained_recipes
 
-from nas_env.architecture import Recipe
 from nas_env.errors import InvalidSettingError, UnknownNameError
 from nas_env.evaluation import Budget, Outcome
 from nas_env.evaluators import EVALUATORS, Cached, Halving, innermost
@@ -251,14 +250,9 @@ def test_epochs_that_were_trained_again_are_charged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Without checkpoints, and with a parent's weights, each rung begins anew."""
-    from nas_env.tasks._loop import Loop
-
-    recipes: list[Recipe] = []
-    original = Loop._epoch
-    monkeypatch.setattr(Loop, "_epoch", lambda *x: recipes.append(x[0].recipe) or original(*x))
+    recipes = trained_recipes(monkeypatch)
     training = Training(make_task("wine"), "cpu", checkpoints=tmp_path if inherited else None)
-    recipe, parent = Recipe(batch_size=50), network(3) if inherited else None
-    batch = [replace(network(x), recipe=recipe, parent=parent) for x in (4, 5, 6)]
+    recipe, batch = three(inherited)
     found = Halving(training).evaluate(batch, Budget(epochs=3))
     assert sorted(x.epochs for x in found) == [1, 1, 1 + 3]
     assert recipes.count(recipe) == sum(x.epochs for x in found)

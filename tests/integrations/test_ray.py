@@ -23,9 +23,8 @@ from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError, MissingDependencyError, WorkerError
 from nas_env.evaluation import Budget, Outcome
 from nas_env.evaluators import Cached
-from nas_env.evaluators import _ray_cluster as cluster
 from nas_env.evaluators.parallel import Parallel
-from nas_env.evaluators.ray import Ray
+from nas_env.evaluators.ray import Ray, cluster
 from nas_env.network import predict
 from nas_env.store import open_store
 

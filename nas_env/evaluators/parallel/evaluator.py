@@ -15,23 +15,21 @@ from typing import Any
 import numpy as np
 
 from nas_env.architecture import Candidate, is_count
-from nas_env.errors import InvalidSettingError, NASError
+from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation
-from nas_env.evaluators.base import Around, Evaluator, innermost
+from nas_env.evaluators._elsewhere import Elsewhere
+from nas_env.evaluators.base import Around, Evaluator
 from nas_env.evaluators.parallel import worker
 from nas_env.evaluators.parallel.imports import needed
 from nas_env.evaluators.parallel.jobs import Job
 from nas_env.evaluators.parallel.memory import SHARE, available_mb
 from nas_env.evaluators.parallel.pool import Pool, Settings
 from nas_env.evaluators.parallel.process import start_context
-from nas_env.network import NetworkCost, predict
-from nas_env.tasks import TaskSpec
 
 GPU_OVERHEAD_MB = 700.0  # of a process that uses a GPU: context, libraries, their work space
-NOTHING = NetworkCost(0, 0, 0)
 
 
-class Parallel(Around):
+class Parallel(Elsewhere):
     """Evaluates in worker processes, several at once, isolated from the caller and each other.
 
     The numbers are those of the evaluator inside, bit for bit. What a network does to its process
@@ -80,9 +78,6 @@ class Parallel(Around):
         self.memory_mb, self.worker_memory_mb = memory_mb, worker_memory_mb
         self.start_method = start_method
         _check(evaluator, self.workers, memory_mb, worker_memory_mb)
-        inner = innermost(evaluator)
-        spec = getattr(inner, "spec", None) or getattr(getattr(inner, "task", None), "spec", None)
-        self._spec: TaskSpec | None = spec
         self._pool: Pool | None = None
         self._lock = threading.Lock()
 
@@ -90,16 +85,6 @@ class Parallel(Around):
     def slots(self) -> int:
         """How many evaluations run at once."""
         return self.workers
-
-    def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
-        """Return one evaluation per candidate, in order.
-
-        Raises:
-            NASError: The evaluator inside raised it.
-            WorkerError: Worker processes cannot be started.
-        """
-        found = dict(self.stream(list(candidates), budget))
-        return [found[index] for index in range(len(candidates))]
 
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
         """Begin an evaluation as soon as a worker is free, and return its future."""
@@ -160,27 +145,17 @@ class Parallel(Around):
         return [] if self._pool is None else self._pool.pids()
 
     def _job(self, candidate: Candidate, budget: Budget) -> Job:
-        cost = self._cost(candidate)
-        walk = candidate.walk if self.by_walk else ()
+        cost = self.cost(candidate)
         ancestors = _ancestors(candidate)  # may have to be trained as well, each in its time
         seconds = None if budget.max_seconds is None else budget.max_seconds * (1 + ancestors)
         return Job(
-            key=(candidate.trained_key, walk, budget),
+            key=(self.identity(candidate), budget),
             message=pickle.dumps((candidate, budget)),
             work=cost.macs * budget.epochs,
             memory_mb=cost.training_bytes(candidate.recipe.batch_size) / 1e6,
             max_seconds=seconds,
             futures=[Future()],
         )
-
-    def _cost(self, candidate: Candidate) -> NetworkCost:
-        """Return the predicted cost; nothing for what the evaluator will find impossible."""
-        if self._spec is None:
-            return NOTHING
-        try:
-            return predict(candidate.architecture, self._spec)
-        except NASError:
-            return NOTHING
 
     def _running(self) -> Pool:
         """Return the pool; make one where there is none, where it ended, or after a fork."""

@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections import deque
+from collections.abc import Hashable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -18,16 +19,16 @@ from typing import TYPE_CHECKING, Any
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators import _ray_cluster as cluster
-from nas_env.evaluators._ray_worker import Parcel, evaluate_there
 from nas_env.evaluators.base import Evaluator, failed
 from nas_env.evaluators.parallel.imports import needed
 from nas_env.evaluators.parallel.pool import complete
+from nas_env.evaluators.ray import cluster
+from nas_env.evaluators.ray.worker import Parcel, evaluate_there
 
 if TYPE_CHECKING:
-    from nas_env.evaluators.ray import Ray
+    from nas_env.evaluators.ray.evaluator import Ray
 
-Key = tuple[str, tuple[int, ...], Budget]
+Key = tuple[Hashable, Budget]
 LOOK_SECONDS = 1.0  # between two looks at how large the cluster is
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""`ray`: evaluations as tasks on a Ray cluster, from one machine to many; see docs/cluster.md."""
+"""`Ray`: an evaluator that lets a Ray cluster evaluate."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from concurrent.futures import Future
 from typing import Any
 
 from nas_env.architecture import Candidate
-from nas_env.errors import InvalidSettingError, NASError
+from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators import _ray_cluster as cluster
-from nas_env.evaluators._ray_jobs import Jobs, Key
-from nas_env.evaluators.base import EVALUATORS, Around, Evaluator, failed, innermost
+from nas_env.evaluators._elsewhere import Elsewhere
+from nas_env.evaluators.base import EVALUATORS, Evaluator, failed, innermost
 from nas_env.evaluators.parallel import Parallel
-from nas_env.network import NetworkCost, predict
-from nas_env.tasks import Task, TaskSpec
+from nas_env.evaluators.ray import cluster
+from nas_env.evaluators.ray.jobs import Jobs, Key
+from nas_env.tasks import Task
 
 LEAST_MB = 64
-NOTHING = NetworkCost(0, 0, 0)
 
 
-class Ray(Around):
+class Ray(Elsewhere):
     """Runs each evaluation as a task of a Ray cluster; the evaluator inside must be picklable.
 
     Its data go into Ray's object store once and are unpickled once in every worker process, where a
@@ -74,9 +73,6 @@ class Ray(Around):
                 "the one inside."
             )
         inner: Any = innermost(evaluator)
-        self._spec: TaskSpec | None = getattr(inner, "spec", None)
-        if self._spec is None and (task := getattr(inner, "task", None)) is not None:
-            self._spec = task.spec
         if gpus == 0 and getattr(inner, "device", "cpu") != "cpu":
             raise InvalidSettingError(
                 "The evaluator trains on a GPU, but gpus=0. Give gpus=1, or a fraction."
@@ -88,11 +84,6 @@ class Ray(Around):
     def slots(self) -> int:
         """How many evaluations run at once: it grows and shrinks with the cluster."""
         return self.most or self._connected().places
-
-    def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
-        """Return one evaluation per candidate, in order."""
-        found = dict(self.stream(list(candidates), budget))
-        return [found[index] for index in range(len(candidates))]
 
     def stream(
         self, candidates: Iterable[Candidate], budget: Budget
@@ -108,7 +99,7 @@ class Ray(Around):
         places: dict[Key, list[int]] = {}
         for index, candidate in enumerate(candidates):
             places.setdefault(self._key(candidate, budget), []).append(index)
-        groups = sorted(places.values(), key=lambda x: -self._cost(candidates[x[0]]).macs)
+        groups = sorted(places.values(), key=lambda x: -self.cost(candidates[x[0]]).macs)
         for number, evaluation in super().stream([candidates[x[0]] for x in groups], budget):
             for index in groups[number]:
                 yield index, evaluation
@@ -144,22 +135,13 @@ class Ray(Around):
             return self._jobs
 
     def _key(self, candidate: Candidate, budget: Budget) -> Key:
-        return candidate.trained_key, candidate.walk if self.by_walk else (), budget
-
-    def _cost(self, candidate: Candidate) -> NetworkCost:
-        """Return the predicted cost; nothing for what the evaluator inside finds impossible."""
-        if self._spec is None:
-            return NOTHING
-        try:
-            return predict(candidate.architecture, self._spec)
-        except NASError:
-            return NOTHING
+        return self.identity(candidate), budget
 
     def _network_mb(self, candidate: Candidate, budget: Budget) -> float:
         """Return the predicted megabytes of main memory; 0 where the evaluator inside refuses."""
         if self.gpus > 0:
             return 0.0
-        cost = self._cost(candidate)
+        cost = self.cost(candidate)
         needed = cost.training_bytes(candidate.recipe.batch_size) / cluster.MEGABYTE
         return 0.0 if needed > (budget.max_memory_mb or needed) else needed
 
