@@ -20,20 +20,23 @@ def draw_efficiency(
     shares: dict[str, dict[str, list[Cell]]], workers: Sequence[int], path: Path
 ) -> None:
     """Draw the busy share against the number of workers, one panel for each length of training."""
-    figure, axes = plt.subplots(1, len(shares), figsize=(10, 3.2), sharey=True)
-    for axis, (scale, by_mode) in zip(np.atleast_1d(axes), shares.items(), strict=True):
+    figure, axes = plt.subplots(
+        1, len(shares), figsize=(10, 3.6), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, (scale, by_mode) in zip(axes[0], shares.items(), strict=True):
         for name, cells in by_mode.items():
             axis.plot(workers, [100 * cell.busy for cell in cells], marker="o", label=name)
         axis.set(xscale="log", xlabel="workers", title=f"mean training {scale}", ylim=(0, 101))
         axis.title.set_fontsize(8)
-    np.atleast_1d(axes)[0].set_ylabel("time spent on training, %")
-    np.atleast_1d(axes)[0].legend(fontsize=6)
+    axes[0, 0].set_ylabel("time spent on training, %")
+    lines, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside lower center", ncol=3, fontsize=8)
     _save(figure, path)
 
 
 def draw_quality(runs: dict[tuple[str, int], list[Curve]], report: Numbers, path: Path) -> None:
     """Draw the mean report of the best network against simulated time."""
-    figure, axis = plt.subplots(figsize=(8, 4))
+    figure, axis = plt.subplots(figsize=(8, 4), layout="constrained")
     colours = {n: f"C{i}" for i, n in enumerate(dict.fromkeys(workers for _, workers in runs))}
     for (name, workers), found in runs.items():
         first = max(times[0] for times, _ in found if len(times))
@@ -53,6 +56,5 @@ def draw_quality(runs: dict[tuple[str, int], list[Curve]], report: Numbers, path
 def _save(figure: Any, path: Path) -> None:
     """Write a picture that is the same for the same numbers."""
     plt.rcParams["svg.hashsalt"] = path.name
-    figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)

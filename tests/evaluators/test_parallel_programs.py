@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import listen
 
 HEADER = """
 import os, sys, time
@@ -43,6 +44,7 @@ def start(path: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,  # Ctrl-C is for the program, not for the tests
+        preexec_fn=listen,
     )
 
 

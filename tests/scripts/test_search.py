@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from conftest import listen
 
 from nas_env.store import SQLStore
 
@@ -132,7 +133,7 @@ def test_an_interrupted_search_goes_on_to_the_same_end(tmp_path):
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=_listen,
+        preexec_fn=listen,
     )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
@@ -157,11 +158,10 @@ def test_an_interrupted_search_goes_on_to_the_same_end(tmp_path):
 def test_two_interrupts_end_it_at_once(tmp_path, workers):
     options = ["--agent", "random", "--evaluations", "500", "--epochs", "8"]
     if workers is not None:
-        pytest.importorskip("nas_env.evaluators.parallel")
         options += ["--workers", str(workers)]
     command = [sys.executable, "scripts/search.py", *options, "--output", str(tmp_path / "run")]
     process = subprocess.Popen(
-        command, cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=_listen
+        command, cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=listen
     )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None and _count(tmp_path / "run") < 2:
@@ -206,11 +206,6 @@ def test_a_shared_store_keeps_the_search_on_record(tmp_path):
     assert again.returncode == 2
     assert "was begun with store=" in again.stderr
     assert not (tmp_path / "other.sqlite").exists()
-
-
-def _listen():
-    """Let the process be interrupted, also where the tests run in the background and are deaf."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _count(folder: Path) -> int:
