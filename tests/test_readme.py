@@ -39,6 +39,7 @@ def test_block_runs(block, tmp_path):
 
 def test_links_and_names_exist():
     from agents import AGENTS
+    from nas_env.evaluators import EVALUATORS
     from nas_env.objectives import OBJECTIVES
     from nas_env.registration import ENVIRONMENTS
     from nas_env.spaces import SPACES
@@ -47,7 +48,7 @@ def test_links_and_names_exist():
     for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
         assert (ROOT / target).exists(), target
     ids = [row.id for row in ENVIRONMENTS]
-    for registry in (AGENTS, OBJECTIVES, SPACES, TASKS, ids):
+    for registry in (AGENTS, EVALUATORS, OBJECTIVES, SPACES, TASKS, ids):
         for name in registry:
             assert f"`{name}`" in README, name
 
