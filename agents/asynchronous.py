@@ -34,7 +34,8 @@ class Asynchronous(WalkAgent):
     reached score, a limit on seconds and stagnation, what runs is not waited for.
 
     Raises:
-        IncompatibleError: The environment is not one that appends decisions.
+        IncompatibleError: The environment is not one that appends decisions, or its evaluator needs
+            batches (`Halving`).
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], *arguments: Any, **named: Any) -> None:
@@ -43,6 +44,12 @@ class Asynchronous(WalkAgent):
             raise IncompatibleError(
                 f"Agent {type(self).__name__} evaluates without steps, but mdp='edit' scores every "
                 "step of an episode. Use mdp='construct'."
+            )
+        if self.env.unwrapped.evaluator.needs_batches:  # type: ignore[attr-defined]
+            raise IncompatibleError(
+                f"Agent {type(self).__name__} evaluates one network after another, but the "
+                "evaluator compares those of a batch. Use evaluator='median-stopping', or an agent "
+                "of rollouts, such as ppo with deferred=True."
             )
         self._running: dict[int, Candidate] = {}
 

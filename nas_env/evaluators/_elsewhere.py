@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nas_env.architecture import Candidate
-from nas_env.errors import NASError
+from nas_env.errors import InvalidSettingError, NASError
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators.base import Around, Evaluator, innermost
 from nas_env.network import NetworkCost, predict
@@ -20,9 +20,13 @@ class Elsewhere(Around):
 
     Args:
         evaluator: The one that evaluates, wherever that is.
+
+    Raises:
+        InvalidSettingError: That one lets others evaluate, too.
     """
 
     def __init__(self, evaluator: Evaluator) -> None:
+        _refuse_workers(evaluator, type(self).__name__)
         super().__init__(evaluator)
         inner: Any = innermost(evaluator)
         task = getattr(inner, "task", None)
@@ -46,3 +50,15 @@ class Elsewhere(Around):
             return predict(candidate.architecture, self._spec)
         except NASError:
             return NOTHING
+
+
+def _refuse_workers(evaluator: Evaluator, name: str) -> None:
+    """Refuse an evaluator that has workers, or has one inside that does."""
+    layer = evaluator
+    while isinstance(layer, Around):
+        if isinstance(layer, Elsewhere):
+            raise InvalidSettingError(
+                f"The evaluator is a {type(layer).__name__} and has workers already. Give {name} "
+                "the one inside."
+            )
+        layer = layer.evaluator

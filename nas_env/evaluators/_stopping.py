@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import tempfile
+import time
 import weakref
+from pathlib import Path
 
 from nas_env.evaluators.base import Around, Evaluator
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES, Objective
 from nas_env.store import Store
 from nas_env.tasks import Task
+
+PREFIX = "nas-env-checkpoints-"
+NEW_SECONDS = 60.0  # a folder so young may not be held yet
 
 
 class EarlyStopping(Around):
@@ -39,8 +46,45 @@ class EarlyStopping(Around):
 
 
 def continued_training(task: Task, device: str, precision: str) -> Training:
-    """Return a training whose checkpoints are in a folder that goes with it."""
-    folder = tempfile.mkdtemp(prefix="nas-env-checkpoints-")
+    """Return a training whose checkpoints are in a folder that goes with it.
+
+    The folders of processes that were killed go with the next one.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if not _held(left):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=PREFIX)
     training = Training(task, device, precision, checkpoints=folder)
-    weakref.finalize(training, shutil.rmtree, folder, ignore_errors=True)
+    lock = _hold(Path(folder))
+    weakref.finalize(training, _let_go, folder, lock)
     return training
+
+
+def _hold(folder: Path) -> int | None:
+    """Lock a folder as long as this process lives; None where the system has no such locks."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    lock = os.open(folder, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock
+
+
+def _held(folder: Path) -> bool:
+    """Return whether a process that lives holds a folder, or may do so."""
+    try:
+        if time.time() - folder.stat().st_mtime < NEW_SECONDS:
+            return True
+        lock = _hold(folder)
+    except OSError:
+        return True
+    if lock is not None:
+        os.close(lock)
+    return lock is None
+
+
+def _let_go(folder: str, lock: int | None) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if lock is not None:
+        os.close(lock)

@@ -32,6 +32,7 @@ class Evaluator(ABC):
         by_walk: Whether each walk has an evaluation of its own, as in a table, even where two walks
             lead to the same network.
         simulates: Whether evaluations tell "simulated_seconds".
+        needs_batches: Whether candidates of one call are compared with each other.
         slots: How many evaluations run at once.
     """
 
@@ -40,6 +41,7 @@ class Evaluator(ABC):
     draws: bool = False
     by_walk: bool = False
     simulates: bool = False
+    needs_batches: bool = False
 
     @property
     def slots(self) -> int:
@@ -155,6 +157,7 @@ class Around(Evaluator):
         self.fingerprint = evaluator.fingerprint
         self.free, self.draws = evaluator.free, evaluator.draws
         self.by_walk, self.simulates = evaluator.by_walk, evaluator.simulates
+        self.needs_batches = self.needs_batches or evaluator.needs_batches
 
     @property
     def slots(self) -> int:

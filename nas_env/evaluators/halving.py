@@ -47,6 +47,8 @@ class Halving(EarlyStopping):
         InvalidSettingError: A setting is out of its range.
     """
 
+    needs_batches = True
+
     def __init__(
         self,
         evaluator: Evaluator,

@@ -242,3 +242,10 @@ def test_what_was_told_before_is_recalled(name: str) -> None:
 def test_edits_are_refused(name: str) -> None:
     with pytest.raises(IncompatibleError, match="mdp='edit' scores every step"):
         make_agent(name, gym.make("NASEdit-v0", evaluator="synthetic"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_evaluator_that_needs_batches_is_refused(name: str) -> None:
+    env = gym.make("NAS-v0", task="wine", evaluator="halving")
+    with pytest.raises(IncompatibleError, match="compares those of a batch"):
+        make_agent(name, env)

@@ -370,7 +370,7 @@ def test_wrong_settings_are_refused(make_task: Callable[[str], Task]) -> None:
     for setting in ("memory_mb", "worker_memory_mb"):
         with pytest.raises(InvalidSettingError, match="must be > 0 MB, but is -1"):
             Parallel(inside, workers=1, **{setting: -1})  # type: ignore[arg-type]
-    with pytest.raises(InvalidSettingError, match="has worker processes already"):
+    with pytest.raises(InvalidSettingError, match="has workers already"):
         Parallel(Cached(Parallel(inside, workers=1), MemoryStore()), workers=1)
 
 

@@ -22,7 +22,7 @@ import nas_env  # noqa: F401 - registers the environments
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError, MissingDependencyError, WorkerError
 from nas_env.evaluation import Budget, Outcome
-from nas_env.evaluators import Cached
+from nas_env.evaluators import Cached, Halving
 from nas_env.evaluators.parallel import Parallel
 from nas_env.evaluators.ray import Ray, cluster
 from nas_env.network import predict
@@ -230,6 +230,8 @@ def test_workers_around_workers_are_refused(tmp_path: Path) -> None:
     for evaluator in (Parallel(Noted(tmp_path)), Ray(Noted(tmp_path))):
         with pytest.raises(InvalidSettingError, match="has workers already"):
             Ray(evaluator)
+    with pytest.raises(InvalidSettingError, match="Ray and has workers already"):
+        Parallel(Halving(Ray(Noted(tmp_path))))
     with pytest.raises(InvalidSettingError, match="workers of its own"):
         gym.make("NAS-v0", evaluator="ray", device="cpu", workers=2)
 

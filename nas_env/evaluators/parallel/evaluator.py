@@ -18,7 +18,7 @@ from nas_env.architecture import Candidate, is_count
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators._elsewhere import Elsewhere
-from nas_env.evaluators.base import Around, Evaluator
+from nas_env.evaluators.base import Evaluator
 from nas_env.evaluators.parallel import worker
 from nas_env.evaluators.parallel.imports import needed
 from nas_env.evaluators.parallel.jobs import Job
@@ -226,12 +226,6 @@ def _check(evaluator: Evaluator, workers: int, *megabytes: float | None) -> None
             raise InvalidSettingError(
                 f"A limit of memory must be > 0 MB, but is {value}. Use None for the usual one."
             )
-    while isinstance(evaluator, Around):
-        if isinstance(evaluator, Parallel):
-            raise InvalidSettingError(
-                "The evaluator has worker processes already. Leave one Parallel out."
-            )
-        evaluator = evaluator.evaluator
 
 
 def _pickled(evaluator: Evaluator) -> bytes:

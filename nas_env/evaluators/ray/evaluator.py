@@ -13,7 +13,6 @@ from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators._elsewhere import Elsewhere
 from nas_env.evaluators.base import EVALUATORS, Evaluator, failed, innermost
-from nas_env.evaluators.parallel import Parallel
 from nas_env.evaluators.ray import cluster
 from nas_env.evaluators.ray.jobs import Jobs, Key
 from nas_env.tasks import Task
@@ -67,11 +66,6 @@ class Ray(Elsewhere):
         self.cpus, self.gpus, self.memory_mb = cpus, gpus, memory_mb
         self.max_retries, self.most = max_retries, slots
         _check_settings(cpus, gpus, memory_mb, max_retries, slots)
-        if isinstance(evaluator, Parallel | Ray):
-            raise InvalidSettingError(
-                f"The evaluator is a {type(evaluator).__name__} and has workers already. Give Ray "
-                "the one inside."
-            )
         inner: Any = innermost(evaluator)
         if gpus == 0 and getattr(inner, "device", "cpu") != "cpu":
             raise InvalidSettingError(
