@@ -129,6 +129,7 @@ class Asynchronous(WalkAgent):
             score = float(inner.objective.score(evaluation))  # type: ignore[attr-defined]
         else:
             score = tracker.enter(candidate, evaluation)
+        self.evaluation = evaluation
         self.keep(candidate.walk, score)
         self.tell(candidate.walk, score)
 

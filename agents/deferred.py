@@ -219,6 +219,8 @@ def why_not(agent: Any) -> str | None:
     if type(buffer) not in (*BUFFERS, *BUFFERS.values()):
         name = type(agent).__name__
         return f"{name} does not learn from rollouts of known form. Use PPO, A2C or MaskablePPO."
+    if getattr(agent, "elites", 0):
+        return "an archive of elites ranks each episode as it ends. Use elites=0."
     layer = env
     while isinstance(layer, VecEnvWrapper):
         if isinstance(layer, VecNormalize) and layer.norm_reward:

@@ -9,11 +9,12 @@ import sb3_contrib
 
 from agents.base import AGENTS
 from agents.deferred import DeferredScoring
+from agents.elites import Elites
 from agents.limits import FollowLimit
 
 
 @AGENTS.register("maskable-ppo")
-class MaskablePPO(DeferredScoring, FollowLimit, sb3_contrib.MaskablePPO):
+class MaskablePPO(Elites, DeferredScoring, FollowLimit, sb3_contrib.MaskablePPO):
     """Learns a policy over the legal actions only.
 
     Reference: Huang and Ontañón, "A Closer Look at Invalid Action Masking in Policy Gradient
@@ -23,6 +24,22 @@ class MaskablePPO(DeferredScoring, FollowLimit, sb3_contrib.MaskablePPO):
     observation: ClassVar[str] = "tokens"
 
     @classmethod
-    def create(cls, env: gymnasium.Env[Any, Any], seed: int, device: str, **settings: Any) -> Self:
-        """Return an agent with a multi-layer perceptron over the one-hot tokens."""
-        return cls("MlpPolicy", env, seed=seed, device=device, **settings)
+    def create(
+        cls,
+        env: gymnasium.Env[Any, Any],
+        seed: int,
+        device: str,
+        elites: int = 0,
+        **settings: Any,
+    ) -> Self:
+        """Return an agent with a multi-layer perceptron over the one-hot tokens.
+
+        Args:
+            env: The environment.
+            seed: Seed of the agent.
+            device: Device of the policy.
+            elites: Episodes of each rollout that play the best walks so far again, see `Elites`.
+            settings: Arguments of the constructor.
+        """
+        agent = cls("MlpPolicy", env, seed=seed, device=device, **settings)
+        return cls.with_elites(agent, elites)

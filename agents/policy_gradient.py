@@ -8,6 +8,7 @@ are not unbiased: the root mean square that divides them holds the present one t
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from typing import Any, NamedTuple
 
@@ -15,11 +16,10 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.adam import Adam
 from agents.episodic import EpisodicAgent, Step
 from nas_env.architecture import is_count
 from nas_env.errors import InvalidSettingError
-
-BETAS, EPSILON = (0.9, 0.999), 1e-8
 
 
 class Episode(NamedTuple):
@@ -57,25 +57,30 @@ class Baseline:
         return difference / float(np.sqrt(self.sums[2] / self.sums[3]))
 
 
-class Adam:
-    """Kingma and Ba's optimiser over one vector; ascends."""
+class Ranks:
+    """The advantage of a return is its rank among those of the latest different episodes.
 
-    def __init__(self, size: int, learning_rate: float) -> None:
-        self.learning_rate, self.updates = learning_rate, 0
-        self.moments = np.zeros((2, size))
+    Args:
+        window: How many episodes are remembered.
+    """
 
-    def step(self, gradient: NDArray[Any]) -> NDArray[np.float64]:
-        """Return what to add to the parameters."""
-        self.updates += 1
-        for moment, beta, power in zip(self.moments, BETAS, (1, 2), strict=True):
-            moment *= beta
-            moment += (1 - beta) * gradient**power
-        first, second = (
-            moment / (1 - beta**self.updates)
-            for moment, beta in zip(self.moments, BETAS, strict=True)
-        )
-        change: NDArray[np.float64] = self.learning_rate * first / (np.sqrt(second) + EPSILON)
-        return change
+    def __init__(self, window: int) -> None:
+        self.window = window
+        self.returns: dict[tuple[int, ...], float] = {}
+
+    @property
+    def mean(self) -> float:
+        """The average of the remembered returns; 0 before the first."""
+        return sum(self.returns.values()) / len(self.returns) if self.returns else 0.0
+
+    def advantage(self, value: float, actions: tuple[int, ...]) -> float:
+        """Return the share of returns that are lower minus that of higher ones, then take it in."""
+        signs = [float(np.sign(value - other)) for other in self.returns.values()]
+        self.returns.pop(actions, None)
+        self.returns[actions] = value
+        if len(self.returns) > self.window:
+            del self.returns[next(iter(self.returns))]
+        return sum(signs) / len(signs) if signs else 0.0
 
 
 class PolicyGradient(EpisodicAgent):
@@ -87,6 +92,8 @@ class PolicyGradient(EpisodicAgent):
         learning_rate: Adam's.
         momentum: Weight of the past in the baseline.
         normalise: Whether advantages are divided by their running root mean square.
+        rank_window: Where > 0, the advantage is the rank among so many different episodes, from -1
+            to 1, instead: no outlier and no scale counts.
         entropy: Weight of the mean entropy of the decisions.
         reward_scale: Factor of the returns: 100 makes percent of accuracies.
         reward_power: Power of the returns' size.
@@ -101,6 +108,7 @@ class PolicyGradient(EpisodicAgent):
         "learning_rate",
         "momentum",
         "normalise",
+        "rank_window",
         "entropy",
         "reward_scale",
         "reward_power",
@@ -114,6 +122,7 @@ class PolicyGradient(EpisodicAgent):
         learning_rate: float = 0.01,
         momentum: float = 0.9,
         normalise: bool = False,
+        rank_window: int = 0,
         entropy: float = 0.0,
         reward_scale: float = 1.0,
         reward_power: float = 1.0,
@@ -123,6 +132,12 @@ class PolicyGradient(EpisodicAgent):
         for name, value, holds, rule in (
             ("learning_rate", learning_rate, learning_rate > 0, "> 0"),
             ("momentum", momentum, 0 <= momentum < 1, "in [0, 1)"),
+            (
+                "rank_window",
+                rank_window,
+                rank_window == 0 or is_count(rank_window),
+                "an integer >= 0",
+            ),
             ("entropy", entropy, entropy >= 0, ">= 0"),
             ("reward_power", reward_power, reward_power > 0, "> 0"),
             ("batch_size", batch_size, is_count(batch_size), "an integer >= 1"),
@@ -131,12 +146,13 @@ class PolicyGradient(EpisodicAgent):
                 raise InvalidSettingError(f"Setting {name} must be {rule}, but is {value}.")
         self.learning_rate, self.momentum, self.normalise = learning_rate, momentum, normalise
         self.entropy, self.reward_scale, self.reward_power = entropy, reward_scale, reward_power
-        self.batch_size = batch_size
+        self.batch_size, self.rank_window = batch_size, rank_window
         inner: Any = env.unwrapped
         self.inner = inner
         self.num_actions = int(env.action_space.n)  # type: ignore[attr-defined]
         self.max_steps = int(getattr(inner.mdp, "max_edits", inner.space.max_length))
         self.baseline = Baseline(momentum, normalise)
+        self.ranks = Ranks(rank_window)
         self.batch: list[Episode] = []
         self.parameters = self.initial()
         self.adam = Adam(len(self.parameters), learning_rate)
@@ -175,12 +191,19 @@ class PolicyGradient(EpisodicAgent):
         """Enter the episode into the batch, and learn where that is full."""
         value = sum(step.reward for step in steps)
         value = self.reward_scale * float(np.copysign(abs(value) ** self.reward_power, value))
-        self.logger.record("train/baseline", self.baseline.mean)
+        actions = tuple(step.action for step in steps)
+        if self.rank_window:
+            advantage = self.ranks.advantage(value, actions)
+        else:
+            advantage = self.baseline.advantage(value)
+        self.logger.record(
+            "train/baseline", (self.ranks if self.rank_window else self.baseline).mean
+        )
         self.batch.append(
             Episode(
                 np.array([self._first_mask, *(step.mask for step in steps[:-1])]),
-                np.array([step.action for step in steps]),
-                self.baseline.advantage(value),
+                np.array(actions),
+                advantage,
             )
         )
         if len(self.batch) == self.batch_size:
@@ -197,6 +220,7 @@ class PolicyGradient(EpisodicAgent):
             "moments": self.adam.moments,
             "updates": np.array(self.adam.updates),
             "baseline": self.baseline.sums,
+            "ranks": np.array(json.dumps([*self.ranks.returns.items()])),
             "lengths": np.array([len(x.actions) for x in self.batch], dtype=np.int64),
             "actions": np.array([a for x in self.batch for a in x.actions], dtype=np.int64),
             "masks": np.array([row for x in self.batch for row in x.masks], dtype=bool),
@@ -208,6 +232,8 @@ class PolicyGradient(EpisodicAgent):
         self.parameters[:] = arrays["parameters"]
         self.adam.moments, self.adam.updates = arrays["moments"], int(arrays["updates"])
         self.baseline.sums = arrays["baseline"]
+        ranks = json.loads(str(arrays["ranks"]))
+        self.ranks.returns = {tuple(actions): value for actions, value in ranks}
         ends = np.cumsum(arrays["lengths"])
         for end, length, value in zip(ends, arrays["lengths"], arrays["advantages"], strict=True):
             part = slice(end - length, end)

@@ -6,7 +6,7 @@ Learning", ICLR 2017 (section 4.3, table 2).
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -61,6 +61,12 @@ class QLearning(EpisodicAgent):
             bins of the map size) instead of the automaton's.
         online: Whether each step is learned from at once, as in a textbook, instead of when the
             episode has ended.
+        positions: Whether the table is over the number of decisions so far instead: one row for
+            each position, whatever was decided before.
+        monte_carlo: Whether a value moves towards the rewards that came after it instead of the
+            reward and the best value of the state after it.
+        ranks: Whether the last reward of an episode counts as its rank among the different episodes
+            so far, in [0, 1], as it is when it is replayed; for episodes whose only reward is last.
 
     Raises:
         IncompatibleError: The observation is not a number of a state.
@@ -80,6 +86,9 @@ class QLearning(EpisodicAgent):
         schedule: Sequence[Sequence[float]] = METAQNN_SCHEDULE,
         bins: bool = False,
         online: bool = False,
+        positions: bool = False,
+        monte_carlo: bool = False,
+        ranks: bool = False,
     ) -> None:
         super().__init__(env, seed)
         if not isinstance(env.observation_space, gymnasium.spaces.Discrete):
@@ -103,12 +112,21 @@ class QLearning(EpisodicAgent):
         self._ends = list(accumulate(weight / total for _, weight in self.schedule))
         self.bins = bins
         self.online = online
-        self._row = _rows(env, bins)
+        if (bins and positions) or (online and (monte_carlo or ranks)):
+            raise InvalidSettingError(
+                "Q-learning has its table over bins or over positions, and learns online or from "
+                f"whole episodes, but bins={bins}, positions={positions}, online={online}, "
+                f"monte_carlo={monte_carlo} and ranks={ranks} were given. Choose."
+            )
+        self.positions, self.monte_carlo, self.ranks = positions, monte_carlo, ranks
+        self._row = _positions(env) if positions else _rows(env, bins)
         actions = int(env.action_space.n)  # type: ignore[attr-defined]
         self.q = np.full((int(self._row.max()) + 1, actions), self.initial_value)
         self.visits = np.zeros(self.q.shape, dtype=np.int64)
         self.memory: list[list[Step]] = []
         self._backward: list[list[Plain]] = []  # the memory as it is replayed
+        self._different: set[tuple[int, ...]] = set()
+        self._returns: list[float] = []  # of different episodes, ascending
 
     def row(self, observation: Any) -> int:
         """Return the table's row of an observation."""
@@ -142,13 +160,21 @@ class QLearning(EpisodicAgent):
 
     def end_episode(self, steps: list[Step]) -> None:
         """Remember the episode and replay remembered ones."""
-        self.memory.append(steps)
-        self._backward.append(self._plain(steps))
+        self._remember(steps)
         if not self.online:
             self._learn(self._backward[-1])
         for index in self.rng.integers(len(self.memory), size=self.replay).tolist():
             self._learn(self._backward[index])
         self.logger.record("train/epsilon", self.epsilon)
+
+    def _remember(self, steps: list[Step]) -> None:
+        """Keep an episode for the replay, and its return for the ranks where it is a new one."""
+        self.memory.append(steps)
+        self._backward.append(self._plain(steps))
+        actions = tuple(step.action for step in steps)
+        if self.ranks and actions not in self._different:
+            self._different.add(actions)
+            insort(self._returns, steps[-1].reward)
 
     def update(self, steps: list[Step]) -> None:
         """Move the Q-values of one episode's steps towards their targets, last step first."""
@@ -171,14 +197,26 @@ class QLearning(EpisodicAgent):
 
     def _learn(self, backward: list[Plain]) -> None:
         cells: Any = self.q.data  # as a memoryview, whose single numbers are fast to read and write
-        for cell, reward, after in backward:
-            best = self.discount * max([cells[x] for x in after]) if after else 0.0
-            cells[cell] += self.learning_rate * (reward + best - cells[cell])
+        later = 0.0
+        for number, (cell, reward, after) in enumerate(backward):
+            if self.ranks:
+                reward = 0.0 if number else self._rank(reward)
+            if self.monte_carlo:
+                best = self.discount * later
+            else:
+                best = self.discount * max([cells[x] for x in after]) if after else 0.0
+            later = reward + best
+            cells[cell] += self.learning_rate * (later - cells[cell])
+
+    def _rank(self, value: float) -> float:
+        """Return the share of different episodes with a lower return, equal ones by half."""
+        ends = bisect_left(self._returns, value), bisect_right(self._returns, value)
+        return sum(ends) / 2 / len(self._returns)
 
     def settings(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data."""
         names = ("learning_rate", "discount", "initial_value", "replay", "schedule")
-        switches = ("bins", "online")
+        switches = ("bins", "online", "positions", "monte_carlo", "ranks")
         return {**super().settings(), **{name: getattr(self, name) for name in names + switches}}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -203,7 +241,9 @@ class QLearning(EpisodicAgent):
             state, action, after, done = (int(x) for x in numbers)
             step = Step(state, action, float(reward), after, mask, bool(done))
             self.memory[episode].append(step)
-        self._backward = [self._plain(steps) for steps in self.memory]
+        remembered, self.memory, self._backward = self.memory, [], []
+        for steps in remembered:
+            self._remember(steps)
 
 
 def _schedule(given: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
@@ -239,3 +279,16 @@ def _rows(env: gymnasium.Env[Any, Any], bins: bool) -> NDArray[np.int64]:
     number: dict[Any, int] = {}
     coarse = [space.project(state) for state in space.automaton().states]
     return np.array([number.setdefault(state, len(number)) for state in coarse])
+
+
+def _positions(env: gymnasium.Env[Any, Any]) -> NDArray[np.int64]:
+    """Return (observations,) the number of decisions before each state, the least possible."""
+    automaton = env.unwrapped.space.automaton()  # type: ignore[attr-defined]
+    depth = np.full(automaton.num_states, -1, dtype=np.int64)
+    reached, position = np.zeros(1, dtype=np.int64), 0
+    while len(reached):
+        depth[reached] = position
+        after = automaton.next_state[reached]
+        reached, position = np.unique(after[after >= 0]), position + 1
+        reached = reached[depth[reached] < 0]
+    return depth

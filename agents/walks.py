@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.episodic import EpisodicAgent, random_legal
+from nas_env.evaluation import Evaluation
 from nas_env.mdp import Edit
 from nas_env.spaces import SearchSpace, Walk
 
@@ -34,6 +35,7 @@ class WalkAgent(EpisodicAgent):
         self.edits = isinstance(inner.mdp, Edit)
         self.best: Walk = ()
         self.best_score = -np.inf
+        self.evaluation: Evaluation | None = None  # what the score that is told was made of
 
     @abstractmethod
     def propose(self) -> Walk | None:
@@ -92,6 +94,7 @@ class WalkAgent(EpisodicAgent):
         self.num_timesteps += self.edits
         state: Any = self.env.unwrapped.state  # type: ignore[attr-defined]
         walk, score = state.walk, float(state.score)
+        self.evaluation = self.env.unwrapped.evaluation  # type: ignore[attr-defined]
         self.keep(walk, score)
         self.tell(walk, score)
         return callbacks.on_step()

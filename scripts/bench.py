@@ -21,6 +21,7 @@ BENCHMARKS = {
     "tables": ["--repeats", "1"],
     "vector": ["--repeats", "2", "--seconds", "0.01", "--lanes", "64"],
     "ppo_share": ["--repeats", "1", "--steps", "2048"],
+    "decisions": ["--repeats", "1", "--evaluations", "14"],
     "engine": ["--repeats", "1", "--networks", "2", "--images", "600"],
     "overhead": ["--repeats", "1", "--evaluations", "20"],
     "engine_memory": ["--evaluations", "80", "--batch", "10"],

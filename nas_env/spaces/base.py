@@ -115,6 +115,14 @@ class SearchSpace(ABC):
         """Return numbers in [0, 1] that describe a partial network, named by `feature_names`."""
         return ()
 
+    def descriptors(self, walk: Walk) -> dict[str, tuple[float, ...]]:
+        """Return numbers that describe a complete walk, in named groups of fixed lengths.
+
+        A model of the reward may compare walks by them; see the option `descriptors` of the agent
+        `imagination`. There are none unless a space knows some that are better than the decisions.
+        """
+        return {}
+
     # ---- given by the base ----
 
     @cached_property

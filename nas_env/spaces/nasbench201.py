@@ -6,7 +6,10 @@ Search", ICLR 2020 (section 2.1, figure 1).
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from functools import lru_cache, partial
+from itertools import pairwise, product
 
 from nas_env.architecture import Architecture, Candidate, Layer, Recipe, Shape
 from nas_env.layers.cells import EDGES, OPERATIONS, cell_text, edge_chain
@@ -18,6 +21,9 @@ CHANNELS = (16, 32, 64)  # of the three stages
 CELLS = 5  # in each stage
 NONE, SKIP = OPERATIONS.index("none"), OPERATIONS.index("skip_connect")
 REMEMBERED = 5**6  # all
+PATHS = ((0, 3), (0, 1, 3), (0, 2, 3), (0, 1, 2, 3))  # nodes from input to output
+COMPUTING = [x for x in range(len(OPERATIONS)) if x not in (NONE, SKIP)]
+SEQUENCES = [x for length in range(4) for x in product(COMPUTING, repeat=length)]  # 40
 RECIPE = Recipe()
 STEM = Layer.of("conv", channels=CHANNELS[0], kernel=3, activation="none")
 REDUCTIONS = [Layer.of("residual-block", channels=c, stride=2) for c in CHANNELS[1:]]
@@ -57,6 +63,11 @@ class NASBench201Space(ProductSpace):
         rest = params_along((*network(()).layers, head), self.input_shape)
         return [*([own] * (len(EDGES) - 1)), [price + rest for price in own]]
 
+    def descriptors(self, walk: Walk) -> dict[str, tuple[float, ...]]:
+        """Return "paths": how often each sequence of operations leads from input to output."""
+        counts = Counter(paths(walk))
+        return {"paths": tuple(float(counts[sequence]) for sequence in SEQUENCES)}
+
     def assemble(self, walk: Walk) -> Candidate:
         """Return the network of a complete walk, trained by the default recipe."""
         return candidate(walk)
@@ -80,6 +91,18 @@ def network(walk: Walk) -> Architecture:
         for channels in CHANNELS
     )
     return Architecture((STEM, first, REDUCTIONS[0], second, REDUCTIONS[1], third, *END))
+
+
+def paths(walk: Walk) -> Iterator[tuple[int, ...]]:
+    """Yield the operations along each path from the input to the output of a cell.
+
+    Skip connections are left out, and so are paths with a missing edge.
+    """
+    operation = dict(zip(EDGES, walk, strict=True))
+    for nodes in PATHS:
+        along = [operation[edge] for edge in pairwise(nodes)]
+        if NONE not in along:
+            yield tuple(x for x in along if x != SKIP)
 
 
 def expression(walk: Walk) -> str:

@@ -9,7 +9,7 @@ from agents_tiny import all_scores, tiny_env
 from agents import AGENTS, make_agent
 
 LEARNERS = [name for name in AGENTS if name != "random"]
-STEPS = {"dqn": 2500, "masked-dqn": 2500}
+STEPS = {"dqn": 2500, "masked-dqn": 2500, "imagination": 400, "async-imagination": 400}
 
 
 def greedy_score(agent, env) -> float:

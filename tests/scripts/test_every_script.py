@@ -274,6 +274,25 @@ def check_walkthrough(out: Path) -> None:
         assert (out / picture).is_file()
 
 
+def check_decisions(out: Path) -> None:
+    rows = table(out / "decisions.md")
+    assert [row[0].split(", ")[1] for row in rows] == ["tree", "policy", "tree", "policy"]
+    assert all(0 < number(row[1]) <= number(row[2]) <= number(row[3]) for row in rows)
+
+
+def check_study(out: Path) -> None:
+    page = (out / "study.md").read_text(encoding="utf-8")
+    assert "$" not in page, "a place of the template is not filled"
+    assert page.count("Not run yet") == 9
+    batches = table(out / "study.md", 0)
+    assert [row[0] for row in batches][:2] == ["`imagination`", "`batch_size 2`"]
+    assert batches[0][3] == "1.00 [1.00, 1.00]"
+    assert all(number(row[2].lstrip("≥ ")) > 8 for row in batches)
+    assert (out / "study" / "idea.svg").is_file()
+    unknown = run("scripts/study_imagination.py optimun --page {out}/study.md", out, code=2)
+    assert "Did you mean 'optimum'" in unknown.stderr
+
+
 class Try(NamedTuple):
     """How a script is tried.
 
@@ -293,6 +312,13 @@ SEARCH = f"{Q_LEARNING} --evaluations 4 --epochs 1 --retrain-seeds 2"
 EDITS = "--evaluator synthetic --evaluations 6 --store {out}/store.sqlite --output {out}/edits"
 TRIES = {
     "scripts/bench.py": Try("startup steps --quick --output {out}", check_benchmarks),
+    "scripts/bench/decisions.py": Try(
+        "--repeats 1 --evaluations 12 --output {out}", check_decisions
+    ),
+    "scripts/study_imagination.py": Try(
+        "batches --seeds 1 --folder {out}/runs --source {out}/none --page {out}/study.md",
+        check_study,
+    ),
     "scripts/bench/engine.py": Try(
         "--repeats 1 --networks 3 --images 60 --mnist {out}/images.npz --output {out}",
         check_engine,

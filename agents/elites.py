@@ -1,0 +1,126 @@
+"""Elites: a policy plays the best episodes so far again, and learns from them as from its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from nas_env.architecture import is_count
+from nas_env.errors import IncompatibleError, InvalidSettingError
+from nas_env.spaces import Walk
+
+
+@dataclass
+class Archive:
+    """The walks that were played, and where playing them again stands.
+
+    Attributes:
+        scores: Score of each walk.
+        walk: Decisions of the present episode so far.
+        again: What is left of the elite that is being played.
+        waiting: Elites that this rollout has still to begin.
+    """
+
+    scores: dict[Walk, float] = field(default_factory=dict)
+    walk: list[int] = field(default_factory=list)
+    again: list[int] = field(default_factory=list)
+    waiting: list[Walk] = field(default_factory=list)
+
+    def best(self, count: int) -> list[Walk]:
+        """Return the best walks, the first of equals first."""
+        return sorted(self.scores, key=lambda walk: -self.scores[walk])[:count]
+
+    def take(self, decision: int, score: float | None) -> None:
+        """Note a decision; with the score of its walk where that is complete."""
+        self.walk.append(decision)
+        if score is not None:
+            self.scores[tuple(self.walk)] = score
+            self.walk = []
+
+    def next(self, begins: bool) -> int | None:
+        """Return the decision of an elite, None where the policy is to decide.
+
+        Args:
+            begins: Whether an episode begins.
+        """
+        if begins and self.waiting:
+            self.again = list(self.waiting.pop(0))
+        return self.again.pop(0) if self.again else None
+
+
+class Elites:
+    """Mixin for PPO and MaskablePPO, placed before them in the bases: an archive of elites.
+
+    In each rollout the first `elites` episodes that begin are those of the best walks so far; the
+    policy is asked how likely their actions are, and everything after that is as usual. A walk that
+    is played again is a repeat: it costs steps, but no evaluation. For one environment alone.
+
+    Attributes:
+        elites: Episodes of a rollout that are played again; 0: none.
+        archive: What was played.
+    """
+
+    elites: int = 0
+    archive: Archive
+    policy: Any
+    n_envs: int
+    _last_episode_starts: Any
+
+    @classmethod
+    def with_elites(cls, agent: Self, elites: int) -> Self:
+        """Return the agent with an empty archive.
+
+        Raises:
+            InvalidSettingError: `elites` is no integer >= 0.
+            IncompatibleError: There are several lanes.
+        """
+        if elites != 0 and not is_count(elites):
+            raise InvalidSettingError(f"Setting elites must be an integer >= 0, but is {elites}.")
+        if elites and agent.n_envs != 1:
+            raise IncompatibleError(
+                f"An archive of elites is for one environment, but there are {agent.n_envs} "
+                "lanes. Use one, or elites=0."
+            )
+        agent.elites, agent.archive = elites, Archive()
+        return agent
+
+    def collect_rollouts(self, *arguments: Any, **named: Any) -> bool:
+        """Collect a rollout, elites first."""
+        if not self.elites:
+            return super().collect_rollouts(*arguments, **named)  # type: ignore[misc, no-any-return]
+        self.archive.waiting = self.archive.best(self.elites)
+        with self._played_again():
+            return super().collect_rollouts(*arguments, **named)  # type: ignore[misc, no-any-return]
+
+    @contextmanager
+    def _played_again(self) -> Iterator[None]:
+        """Let the policy take the actions of elites, inside the block."""
+        usual = self.policy.forward
+
+        def forward(observation: Any, *arguments: Any, **named: Any) -> tuple[Any, Tensor, Tensor]:
+            decision = self.archive.next(bool(self._last_episode_starts[0]))
+            if decision is None:
+                return usual(observation, *arguments, **named)  # type: ignore[no-any-return]
+            action = torch.tensor([decision], device=self.policy.device)
+            masks = {name: named[name] for name in ("action_masks",) if name in named}
+            values, likelihood, _ = self.policy.evaluate_actions(observation, action, **masks)
+            return action, values, likelihood
+
+        self.policy.forward = forward
+        try:
+            yield
+        finally:
+            del self.policy.forward
+
+    def _update_info_buffer(self, infos: list[dict[str, Any]], dones: Any = None) -> None:
+        """Note the decision, and the score of an episode that ends."""
+        super()._update_info_buffer(infos, dones)  # type: ignore[misc]
+        if self.elites:
+            info, done = infos[0], dones is not None and bool(dones[0])
+            score = float(info["evaluation"]["score"]) if done else None
+            self.archive.take(int(info["decision"]), score)

@@ -1,0 +1,34 @@
+"""How much a walk is worth evaluating, given what is believed about it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+TAIL = -6.0  # below it, expected improvement is taken from its expansion
+LEAST_SPREAD = 1e-9
+
+
+def upper_confidence_bound(mean: Numbers, spread: Numbers, optimism: float) -> Numbers:
+    """Return mean + optimism * spread, (n,)."""
+    return np.asarray(mean + optimism * spread)
+
+
+def log_expected_improvement(mean: Numbers, spread: Numbers, incumbent: float) -> Numbers:
+    """Return the logarithm of the expected gain over an incumbent, (n,); finite everywhere.
+
+    Reference: Jones, Schonlau, Welch, "Efficient Global Optimization of Expensive Black-Box
+    Functions", 1998, equation 15. Far below the incumbent, where density and distribution function
+    cancel, the first term of the expansion: density / u^2.
+    """
+    spread = np.maximum(spread, LEAST_SPREAD)
+    u = (mean - incumbent) / spread
+    log_density = -0.5 * u**2 - 0.5 * math.log(2 * math.pi)
+    near = np.maximum(u, TAIL)
+    reach = np.array([0.5 * math.erfc(-x / math.sqrt(2)) for x in near.tolist()])
+    gain = np.maximum(np.exp(-0.5 * near**2) / math.sqrt(2 * math.pi) + near * reach, 1e-300)
+    tail = log_density - 2 * np.log(np.maximum(-u, 1.0))
+    return np.asarray(np.log(spread) + np.where(u < TAIL, tail, np.log(gain)))

@@ -1,0 +1,247 @@
+"""`imagination`: model-based search; one evaluation for hundreds of imagined episodes."""
+
+from __future__ import annotations
+
+import json
+from math import log
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.asynchronous import Asynchronous
+from agents.base import AGENTS
+from agents.imagination.acquisition import log_expected_improvement, upper_confidence_bound
+from agents.imagination.kernel import Numbers
+from agents.imagination.model import RewardModel
+from agents.imagination.planner import PLANNERS, Dream
+from agents.imagination.process import Posterior
+from agents.imagination.targets import TARGETS
+from agents.walks import WalkAgent
+from nas_env.architecture import is_count
+from nas_env.errors import InvalidSettingError
+from nas_env.registry import unknown_name
+from nas_env.spaces import Walk
+
+
+@AGENTS.register("imagination")
+class Imagination(WalkAgent):
+    """Learns a model of the reward, plans episodes in it, and plays the best one.
+
+    The model is a Gaussian process over walks (see `Kernel`: similarities of decisions are learned)
+    of the rank-normalised scores; the value of an imagined walk is an upper confidence bound. The
+    first walks are random, drawn decision by decision. No walk is evaluated twice while the planner
+    finds new ones.
+
+    Args:
+        env: One environment.
+        seed: Seed of the agent.
+        planner: "tree" (UCT), "policy" (REINFORCE on imagined episodes); not RL, for comparison:
+            "climb" (hill climbing) and "pool" (the best of 512 random walks).
+        initial: Random walks before the model is used.
+        optimism: Standard deviations added to the mean.
+        target: "rank": normal scores of the ranks; "score": the scores, standardised.
+        learn_kernel: Whether the kernel is fitted; if not, it is 0.6 to the number of differences.
+        descriptors: Whether walks are compared also by what the space says of them
+            (`SearchSpace.descriptors`).
+        batch_size: Walks that are proposed before the first of them is known. Each believes that
+            the ones before it had what was expected of them (the "kriging believer").
+        random_share: Chance that a walk is random instead.
+        noisy: Whether scores are noisy: `predict` then follows the evaluated walk of which most is
+            expected, else the one with the best score.
+        per_second: Maximise the logarithm of the expected improvement per predicted second instead.
+
+    Raises:
+        UnknownNameError: No such planner or target.
+        InvalidSettingError: A setting is out of its range, or the space has no descriptors.
+    """
+
+    NAMES = (
+        "planner",
+        "initial",
+        "optimism",
+        "target",
+        "learn_kernel",
+        "descriptors",
+        "batch_size",
+        "random_share",
+        "noisy",
+        "per_second",
+    )
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        seed: int = 0,
+        planner: str = "tree",
+        initial: int = 8,
+        optimism: float = 1.0,
+        target: str = "rank",
+        learn_kernel: bool = True,
+        descriptors: bool = False,
+        batch_size: int = 1,
+        random_share: float = 0.0,
+        noisy: bool = False,
+        per_second: bool = False,
+    ) -> None:
+        super().__init__(env, seed)
+        for name, value, holds, rule in (
+            ("initial", initial, is_count(initial), "an integer >= 1"),
+            ("optimism", optimism, optimism >= 0, ">= 0"),
+            ("batch_size", batch_size, is_count(batch_size), "an integer >= 1"),
+            ("random_share", random_share, 0 <= random_share <= 1, "in [0, 1]"),
+        ):
+            if not holds:
+                raise InvalidSettingError(f"Setting {name} must be {rule}, but is {value}.")
+        if target not in TARGETS:
+            raise unknown_name("target", target, TARGETS)
+        if descriptors and not self.space.descriptors(self.space.sample(np.random.default_rng(0))):
+            raise InvalidSettingError(
+                f"Space {self.space.name!r} has no descriptors of walks. Leave descriptors=True "
+                "out, or let the space define `descriptors`."
+            )
+        self.planner, self.initial, self.optimism = planner, initial, optimism
+        self.target, self.learn_kernel, self.descriptors = target, learn_kernel, descriptors
+        self.batch_size, self.random_share = batch_size, random_share
+        self.noisy, self.per_second = noisy, per_second
+        self.model = RewardModel(self.space, target, learn_kernel, descriptors)
+        self.cost = RewardModel(self.space, "score")  # of the logarithm of seconds
+        self.plan = PLANNERS.get(planner)(self.space)
+        self.size = self.space.automaton().walks[0]  # walks of the space, a parameter limit apart
+        self.queue: list[Walk] = []  # proposals that wait to be played
+        self.pending: list[Walk] = []  # and all that are not known yet
+
+    def propose(self) -> Walk:
+        """Return the next walk to evaluate."""
+        if not self.queue:
+            self.queue = self._plan_ahead(self.batch_size)
+        return self.queue.pop(0)
+
+    def tell(self, walk: Walk, score: float) -> None:
+        """Take an evaluation into the model."""
+        if walk in self.pending:
+            self.pending.remove(walk)
+        self.model.tell(walk, score)
+        if self.per_second:
+            self.cost.tell(walk, log(self._seconds()))
+
+    def answer(self) -> Walk:
+        """Return the best evaluated walk: by its score, or by what is expected where noisy.
+
+        Raises:
+            InvalidSettingError: None was evaluated yet.
+        """
+        if not len(self.model):
+            raise InvalidSettingError("Nothing was evaluated yet. Call learn() first.")
+        values = self.model.expected() if self.noisy else self.model.scores
+        return list(self.model.walks)[int(values.argmax())]
+
+    def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
+        """Return the next decision of the answer; where that is left, a random legal one."""
+        if self.noisy and len(self.model):
+            self.best = self.answer()
+        return super().act(observation, mask, greedy)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain data."""
+        return {**super().settings(), **{name: getattr(self, name) for name in self.NAMES}}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the model, the planner and the proposals that wait."""
+        plan = {f"plan_{name}": array for name, array in self.plan.arrays().items()}
+        cost = {f"cost_{name}": array for name, array in self.cost.arrays().items()}
+        waiting = np.array(json.dumps([self.queue, self.pending]))
+        return {**super().arrays(), **self.model.arrays(), **plan, **cost, "waiting": waiting}
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take back what `arrays` returned."""
+        super().restore(arrays)
+        self.model.restore(arrays)
+        self.plan.restore(_under("plan_", arrays))
+        self.cost.restore(_under("cost_", arrays))
+        queue, pending = json.loads(str(arrays["waiting"]))
+        self.queue, self.pending = list(map(tuple, queue)), list(map(tuple, pending))
+
+    def _plan_ahead(self, count: int) -> list[Walk]:
+        """Return so many walks, none of which knows what came out of the others."""
+        posterior: Posterior | None = None
+        found: list[Walk] = []
+        for _ in range(count):
+            walk: Walk | None = None
+            if len(self.model) and len(self.model) + len(self.pending) >= self.initial:
+                if posterior is None:
+                    posterior = self._believed()
+                walk = self._imagined(posterior)
+            walk = walk or self.fresh({*self.model.walks, *self.pending})
+            if posterior is not None:
+                posterior = posterior.extended(self.model.process.kernel.encode([walk]))
+            self.pending.append(walk)
+            found.append(walk)
+        return found
+
+    def _believed(self) -> Posterior:
+        """Return the posterior that takes pending walks for what is expected of them."""
+        posterior = self.model.posterior()
+        for walk in self.pending:
+            posterior = posterior.extended(self.model.process.kernel.encode([walk]))
+        return posterior
+
+    def _imagined(self, posterior: Posterior) -> Walk | None:
+        """Return the best new walk that the planner imagines; None: a random one is due."""
+        if len(self.model) >= self.size:
+            return self.answer()
+        if self.random_share and self.rng.random() < self.random_share:
+            return None
+        order = np.argsort(-self.model.scores, kind="stable")
+        known = list(self.model.walks)
+        elites = [known[index] for index in order[:5]]
+        value = self._per_second if self.per_second else self._bound
+        dream = Dream(lambda walks: value(posterior, list(walks)), {*known, *self.pending}, elites)
+        self.plan.imagine(dream, self.rng)
+        self.logger.record("imagination/best_value", dream.best_value)
+        return dream.best
+
+    def _bound(self, posterior: Posterior, walks: list[Walk]) -> Numbers:
+        mean, spread = posterior.predict(self.model.process.kernel.encode(walks))
+        return upper_confidence_bound(mean, spread, self.optimism)
+
+    def _per_second(self, posterior: Posterior, walks: list[Walk]) -> Numbers:
+        """Return the logarithm of the expected improvement per predicted second."""
+        mean, spread = posterior.predict(self.model.process.kernel.encode(walks))
+        incumbent = float(posterior.data.targets[: len(self.model)].max())
+        return log_expected_improvement(mean, spread, incumbent) - self._log_seconds(walks)
+
+    def _log_seconds(self, walks: list[Walk]) -> Numbers:
+        """Return the logarithm of the seconds that evaluations are expected to take."""
+        known = self.cost.scores
+        mean, _ = self.cost.posterior().predict(self.cost.process.kernel.encode(walks))
+        return np.asarray(known.mean() + known.std() * mean)
+
+    def _seconds(self) -> float:
+        """Return what the present evaluation cost, by the clock or by the table.
+
+        Raises:
+            InvalidSettingError: Costs are to be predicted, but none are told.
+        """
+        metrics = self.evaluation.metrics if self.evaluation else {}
+        seconds = float(metrics.get("simulated_seconds", 0.0))
+        seconds = seconds or (self.evaluation.seconds if self.evaluation else 0.0)
+        if seconds <= 0:
+            raise InvalidSettingError(
+                "Evaluations of this environment tell no seconds. Leave per_second=True out."
+            )
+        return seconds
+
+
+def _under(prefix: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the arrays whose names begin so, without that beginning."""
+    return {x.removeprefix(prefix): y for x, y in arrays.items() if x.startswith(prefix)}
+
+
+@AGENTS.register("async-imagination")
+class AsyncImagination(Asynchronous, Imagination):
+    """Imagination over all slots of the evaluator: a walk is planned when one is free.
+
+    What runs is believed to come out as expected. See `Asynchronous` and `Imagination`.
+    """

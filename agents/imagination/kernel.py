@@ -1,0 +1,211 @@
+"""The kernel: how alike two walks are, with similarities of decisions that are learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.spaces import SearchSpace, Walk
+
+Numbers = NDArray[np.float64]
+UNLIKE = 0.6  # likeness of two walks that differ in one decision, before anything is learned
+SAMPLED = 500  # random walks by which descriptors are standardised
+
+
+class Inputs(NamedTuple):
+    """Walks as arrays.
+
+    Attributes:
+        tokens: (n, positions) the decision at each position; after the end of a walk the symbol
+            `num_decisions`, "no decision".
+        descriptors: (n, numbers) standardised, of each group that the space describes walks by.
+    """
+
+    tokens: NDArray[np.int64]
+    descriptors: tuple[Numbers, ...] = ()
+
+    def __add__(self, other: Inputs) -> Inputs:  # type: ignore[override]
+        """Return these walks and others after them."""
+        both = zip(self.descriptors, other.descriptors, strict=True)
+        return Inputs(
+            np.concatenate([self.tokens, other.tokens]),
+            tuple(np.concatenate(pair) for pair in both),
+        )
+
+
+class Parameters(NamedTuple):
+    """Views of one vector.
+
+    Attributes:
+        embedding: (symbols, dimensions) where each decision lies; near means alike.
+        log_weights: (positions,) logarithm of how much each position matters.
+        shares: (1 + groups,) logits of the share of each term.
+        log_rates: (groups,) logarithm of how fast likeness falls with a group's distance.
+    """
+
+    embedding: Numbers
+    log_weights: Numbers
+    shares: Numbers
+    log_rates: Numbers
+
+
+class Kernel:
+    """k(x, y) = prod_p exp(-w_p |e(x_p) - e(y_p)|^2), e and w learned.
+
+    Every decision has an embedding e, the same at every position, for a decision of one number is
+    the same one everywhere; every position has a weight w. Before anything is learned, two walks
+    that differ in one decision have k = 0.6, in two 0.36. Decisions whose options name several
+    fields, such as channels and kernel, are the more alike the more of them agree.
+
+    Walks of different length: a position after the end of a walk holds "no decision", a symbol with
+    an embedding of its own. A walk that stops two layers earlier thus differs in these two
+    positions, and the model learns how much a missing layer is like each other one, and how much it
+    matters at each position. Decisions are compared position by position from the start: a layer
+    put in at the front moves all later ones.
+
+    Where the space has descriptors of walks (`SearchSpace.descriptors`) and they are asked for, the
+    kernel is the weighted mean of this one and, for each group, exp(-rate * squared distance).
+    k(x, x) = 1 always.
+
+    Args:
+        space: The space of the walks.
+        described: Whether to use its descriptors.
+    """
+
+    def __init__(self, space: SearchSpace, described: bool = False) -> None:
+        self.space = space
+        self.positions, self.absent = space.max_length, space.num_decisions
+        self.start = start_embedding(space)
+        self._means: list[Numbers] = []
+        self._spreads: list[Numbers] = []
+        if described:
+            self._standardise()
+        self.groups = len(self._means)
+        self.size = self.start.size + self.positions + (1 + 2 * self.groups if described else 0)
+
+    def encode(self, walks: Sequence[Walk]) -> Inputs:
+        """Return walks as arrays."""
+        tokens = np.full((len(walks), self.positions), self.absent, dtype=np.int64)
+        for row, walk in zip(tokens, walks, strict=True):
+            row[: len(walk)] = walk
+        if not self.groups:
+            return Inputs(tokens)
+        described = zip(*(self.space.descriptors(walk).values() for walk in walks), strict=True)
+        scaled = zip(described, self._means, self._spreads, strict=True)
+        return Inputs(tokens, tuple((np.array(x) - mean) / spread for x, mean, spread in scaled))
+
+    def prior(self) -> tuple[Numbers, Numbers]:
+        """Return (size,) means and standard deviations of the parameters, before any data."""
+        rates = [-np.log(2.0 * len(mean)) for mean in self._means]
+        shares = [0.0] * (self.size - self.start.size - self.positions - self.groups)
+        means = [*self.start.ravel(), *([0.0] * self.positions), *shares, *rates]
+        spreads = [0.4] * self.start.size + [0.5] * self.positions
+        return np.array(means), np.array(spreads + [1.0] * (len(shares) + self.groups))
+
+    def unpack(self, vector: Numbers) -> Parameters:
+        """Return the parts of a vector of parameters, as views."""
+        ends = np.cumsum([self.start.size, self.positions])
+        embedding, weights, rest = np.split(vector[: self.size], ends)
+        shares, rates = rest[: len(rest) - self.groups], rest[len(rest) - self.groups :]
+        return Parameters(embedding.reshape(self.start.shape), weights, shares, rates)
+
+    def gram(self, vector: Numbers, one: Inputs, other: Inputs) -> Numbers:
+        """Return (n, m) how alike the walks of one are to those of the other."""
+        parameters = self.unpack(vector)
+        terms = [
+            np.exp(-distances(place(parameters, one), place(parameters, other))),
+            *(
+                np.exp(-np.exp(rate) * distances(x, y))
+                for rate, x, y in zip(
+                    parameters.log_rates, one.descriptors, other.descriptors, strict=True
+                )
+            ),
+        ]
+        if len(terms) == 1:
+            return np.asarray(terms[0])
+        shares = softmax(parameters.shares)
+        return np.asarray(sum(share * term for share, term in zip(shares, terms, strict=True)))
+
+    def gradient(self, vector: Numbers, inputs: Inputs, outer: Numbers) -> Numbers:
+        """Return (size,) the gradient of sum(outer * gram) by the parameters.
+
+        Args:
+            vector: The parameters.
+            inputs: n walks.
+            outer: (n, n), symmetric.
+        """
+        parameters = self.unpack(vector)
+        placed = place(parameters, inputs)
+        terms = [np.exp(-distances(placed, placed))]
+        apart = [distances(x, x) for x in inputs.descriptors]
+        rates = np.exp(parameters.log_rates)
+        terms += [np.exp(-rate * x) for rate, x in zip(rates, apart, strict=True)]
+        shares = softmax(parameters.shares) if self.groups else np.ones(1)
+        weighted = outer * terms[0] * shares[0]
+        pull = weighted @ placed - weighted.sum(axis=1, keepdims=True) * placed
+        slopes = (4 * pull).reshape(*inputs.tokens.shape, -1)  # by the place of each decision
+        by_weight = 0.5 * (slopes * placed.reshape(slopes.shape)).sum(axis=(0, 2))
+        slopes *= np.exp(0.5 * parameters.log_weights)[:, None]
+        chosen = np.eye(len(self.start))[inputs.tokens.ravel()]  # (n * positions, symbols)
+        by_embedding = chosen.T @ slopes.reshape(len(chosen), -1)
+        if not self.groups:
+            return np.concatenate([by_embedding.ravel(), by_weight])
+        sums = np.array([(outer * term).sum() for term in terms])
+        by_share = shares * (sums - shares @ sums)
+        by_rate = [
+            -share * rate * (outer * term * x).sum()
+            for share, rate, term, x in zip(shares[1:], rates, terms[1:], apart, strict=True)
+        ]
+        return np.concatenate([by_embedding.ravel(), by_weight, by_share, by_rate])
+
+    def _standardise(self) -> None:
+        """Find the mean and spread of each descriptor over random walks."""
+        rng = np.random.default_rng(0)
+        found = [self.space.descriptors(self.space.sample(rng)) for _ in range(SAMPLED)]
+        for name in found[0]:
+            values = np.array([x[name] for x in found])
+            spread = values.std(axis=0)
+            self._means.append(values.mean(axis=0))
+            self._spreads.append(np.where(spread > 0, spread, 1.0))
+
+
+def start_embedding(space: SearchSpace) -> Numbers:
+    """Return (symbols, dimensions) the embedding before anything is learned.
+
+    Decisions that agree in no field are at the squared distance -ln 0.6, those that agree in a
+    share of their fields so much nearer. The last symbol, "no decision", agrees with none.
+    """
+    fields = [{n: str(v) for n, (v, _) in x.fields.items()} for x in space.options()]
+    names = sorted({name for each in fields for name in each})
+    rows = [[each.get(name, "") for name in names] or [str(i)] for i, each in enumerate(fields)]
+    rows.append([f"absent {name}" for name in names] or ["absent"])
+    if len({tuple(row) for row in rows}) < len(rows):  # options that fields do not tell apart
+        rows = [[*row, str(i)] for i, row in enumerate(rows)]
+    columns = []
+    for column in zip(*rows, strict=True):
+        values = sorted(set(column))
+        columns.append([[float(x == value) for value in values] for x in column])
+    hot = np.concatenate(columns, axis=1)  # squared distance 2 for each field that differs
+    return np.asarray(np.sqrt(-np.log(UNLIKE) / 2 / len(columns)) * hot)
+
+
+def place(parameters: Parameters, inputs: Inputs) -> Numbers:
+    """Return (n, positions * dimensions) walks as points whose squared distance is -log k."""
+    weights = np.exp(0.5 * parameters.log_weights)[:, None]
+    points = weights * parameters.embedding[inputs.tokens]  # (n, positions, dimensions)
+    return points.reshape(len(inputs.tokens), -1)
+
+
+def distances(one: Numbers, other: Numbers) -> Numbers:
+    """Return (n, m) squared distances between the rows of two arrays."""
+    squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1)
+    return np.asarray(np.maximum(squares - 2 * one @ other.T, 0.0))
+
+
+def softmax(logits: Numbers) -> Numbers:
+    """Return positive numbers whose sum is 1."""
+    weights = np.exp(logits - logits.max())
+    return np.asarray(weights / weights.sum())

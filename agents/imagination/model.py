@@ -1,0 +1,104 @@
+"""The reward model: everything that was evaluated, and what is believed after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.imagination.kernel import Kernel
+from agents.imagination.process import Data, GaussianProcess, Posterior
+from agents.imagination.targets import TARGETS
+from nas_env.spaces import SearchSpace, Walk
+
+Numbers = NDArray[np.float64]
+FIRST_STEPS, STEPS = 15, 5  # of the optimiser, at the first fit and at each one after
+EVERY, SHARE = 2, 0.05  # a fit is due after two more walks, or 5 % more where that is more
+
+
+class RewardModel:
+    """Learns from walks and scores; a walk that is evaluated again counts with its mean score.
+
+    Args:
+        space: The space of the walks.
+        target: What is learned instead of the scores, a name in `TARGETS`.
+        learn: Whether the kernel is fitted.
+        described: Whether walks are also compared by the descriptors of the space.
+    """
+
+    def __init__(
+        self, space: SearchSpace, target: str = "rank", learn: bool = True, described: bool = False
+    ) -> None:
+        self.process = GaussianProcess(Kernel(space, described))
+        self.target, self.learn = TARGETS[target], learn
+        self.walks: dict[Walk, int] = {}  # in order of their first evaluation
+        self.sums: list[float] = []
+        self.counts: list[int] = []
+        self.fitted = 0  # walks at the last fit
+        self._posterior: Posterior | None = None
+
+    def __len__(self) -> int:
+        return len(self.walks)
+
+    @property
+    def scores(self) -> Numbers:
+        """(n,) mean score of each walk."""
+        return np.asarray(np.array(self.sums) / np.array(self.counts))
+
+    def tell(self, walk: Walk, score: float) -> None:
+        """Take in an evaluation."""
+        self._posterior = None
+        row = self.walks.setdefault(walk, len(self.walks))
+        if row == len(self.sums):
+            self.sums.append(0.0)
+            self.counts.append(0)
+        self.sums[row] += score
+        self.counts[row] += 1
+
+    def posterior(self) -> Posterior:
+        """Return what is believed now, after a fit where one is due."""
+        if self._posterior is None:
+            data = self.data()
+            if self.learn and self._due():
+                self.process.fit(data, STEPS if self.fitted else FIRST_STEPS)
+                self.fitted = len(self)
+            self._posterior = self.process.posterior(data)
+        return self._posterior
+
+    def data(self) -> Data:
+        """Return all walks with their targets."""
+        inputs = self.process.kernel.encode(list(self.walks))
+        return Data(inputs, self.target(self.scores), np.array(self.counts, dtype=float))
+
+    def expected(self) -> Numbers:
+        """Return (n,) what is believed of the walks that were evaluated."""
+        posterior = self.posterior()
+        return posterior.predict(posterior.data.inputs)[0]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return data and parameters."""
+        longest = self.process.kernel.positions
+        rows = [[*walk, *[-1] * (longest - len(walk))] for walk in self.walks]
+        return {
+            "walks": np.array(rows, dtype=np.int64).reshape(len(rows), longest),
+            "sums": np.array(self.sums),
+            "counts": np.array(self.counts, dtype=np.int64),
+            "fitted": np.array(self.fitted),
+            "vector": self.process.vector,
+            "moments": self.process.adam.moments,
+            "updates": np.array(self.process.adam.updates),
+        }
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take back what `arrays` returned."""
+        rows = [tuple(x for x in row if x >= 0) for row in arrays["walks"].tolist()]
+        self.walks = {walk: number for number, walk in enumerate(rows)}
+        self.sums, self.counts = arrays["sums"].tolist(), arrays["counts"].tolist()
+        self.fitted = int(arrays["fitted"])
+        self.process.vector, self.process.adam.moments = arrays["vector"], arrays["moments"]
+        self.process.adam.updates = int(arrays["updates"])
+        self._posterior = None
+
+    def _due(self) -> bool:
+        return len(self) - self.fitted >= max(EVERY, int(SHARE * self.fitted))

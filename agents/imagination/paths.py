@@ -1,0 +1,50 @@
+"""The decisions that imagination may take: the space's automaton, its parameter limit kept."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nas_env.spaces import SearchSpace
+
+REMEMBERED = 100_000
+
+
+class Step(NamedTuple):
+    """A legal decision, the state that it leads to, and the parameters spent by then."""
+
+    decision: int
+    state: int
+    spent: int
+
+
+class Paths:
+    """Answers fast what may be decided in a state; answers are remembered.
+
+    Args:
+        space: The search space.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._automaton = space.automaton()
+        self._limit = space.max_params if self._automaton.cost is not None else None
+        self._known: dict[tuple[int, int], list[Step]] = {}
+        self.final: list[bool] = self._automaton.final.tolist()
+
+    def steps(self, state: int, spent: int) -> list[Step]:
+        """Return the legal decisions of a state after so many parameters."""
+        found = self._known.get((state, spent))
+        if found is None:
+            if len(self._known) >= REMEMBERED:  # many sums of parameters lead to one state
+                self._known.clear()
+            found = self._known[state, spent] = self._find(state, spent)
+        return found
+
+    def _find(self, state: int, spent: int) -> list[Step]:
+        automaton = self._automaton
+        following, found = automaton.next_state[state], []
+        for decision in automaton.allowed(state, spent, self._limit).nonzero()[0].tolist():
+            price = 0
+            if self._limit is not None and automaton.cost is not None:
+                price = int(automaton.cost[state, decision])
+            found.append(Step(decision, int(following[decision]), spent + price))
+        return found

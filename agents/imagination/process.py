@@ -1,0 +1,137 @@
+"""A Gaussian process over walks: what is expected of a network, how surely, and how it is fitted.
+
+Reference: Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006: algorithm 2.1
+for the posterior, equation 5.9 for the gradient of the marginal likelihood.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.adam import Adam
+from agents.imagination.kernel import Inputs, Kernel
+
+Numbers = NDArray[np.float64]
+NOISE, NOISE_SPREAD = 0.1, 0.7  # variance of the noise before any data, and sd of its logarithm
+LEAST_NOISE = 1e-6  # keeps matrices invertible, whatever is learned
+LEARNING_RATE, BETAS = 0.05, (0.9, 0.99)
+
+
+class Data(NamedTuple):
+    """What was observed.
+
+    Attributes:
+        inputs: n walks.
+        targets: (n,) their values, the mean where a walk was evaluated several times.
+        counts: (n,) how often each was evaluated; the noise variance is divided by it.
+    """
+
+    inputs: Inputs
+    targets: Numbers
+    counts: Numbers
+
+
+class Posterior:
+    """What is believed about any walk, given data and parameters.
+
+    Args:
+        kernel: How walks are compared.
+        vector: Parameters of the kernel and, last, the logarithm of the noise variance.
+        data: What was observed.
+    """
+
+    def __init__(self, kernel: Kernel, vector: Numbers, data: Data) -> None:
+        self.kernel, self.vector, self.data = kernel, vector, data
+        gram = kernel.gram(vector, data.inputs, data.inputs)
+        gram[np.diag_indices_from(gram)] = 1.0 + noise(vector) / data.counts
+        self.inverse_factor = np.tril(np.linalg.inv(np.linalg.cholesky(gram)))
+        self.weights = self._solve(data.targets)
+
+    def predict(self, inputs: Inputs) -> tuple[Numbers, Numbers]:
+        """Return (m,) means and standard deviations of the values of m walks, without noise."""
+        likeness = self.kernel.gram(self.vector, self.data.inputs, inputs)  # (n, m)
+        explained = ((self.inverse_factor @ likeness) ** 2).sum(axis=0)
+        spread = np.sqrt(np.maximum(1.0 - explained, 0.0))
+        return self.weights @ likeness, spread
+
+    def extended(self, inputs: Inputs, targets: Numbers | None = None) -> Self:
+        """Return what would be believed after one more walk: one more row of the factor.
+
+        Args:
+            inputs: One walk.
+            targets: (1,) its value; None believes that it is what is expected of it.
+        """
+        if targets is None:
+            targets = self.predict(inputs)[0]
+        likeness = self.kernel.gram(self.vector, self.data.inputs, inputs)[:, 0]
+        row = self.inverse_factor @ likeness
+        own = np.sqrt(1.0 + noise(self.vector) - row @ row)
+        size = len(row)
+        after = object.__new__(type(self))
+        after.kernel, after.vector = self.kernel, self.vector
+        after.data = Data(
+            self.data.inputs + inputs,
+            np.concatenate([self.data.targets, targets]),
+            np.append(self.data.counts, 1.0),
+        )
+        after.inverse_factor = np.zeros((size + 1, size + 1))
+        after.inverse_factor[:size, :size] = self.inverse_factor
+        after.inverse_factor[size, :size] = -row @ self.inverse_factor / own
+        after.inverse_factor[size, size] = 1.0 / own
+        after.weights = after._solve(after.data.targets)
+        return after
+
+    def _solve(self, targets: Numbers) -> Numbers:
+        """Return (n,) the inverse of the covariance times targets."""
+        return np.asarray(self.inverse_factor.T @ (self.inverse_factor @ targets))
+
+
+class GaussianProcess:
+    """The parameters of a kernel and of the noise, fitted by type-II maximum a posteriori.
+
+    Args:
+        kernel: How walks are compared.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        means, spreads = kernel.prior()
+        self.prior_means = np.append(means, np.log(NOISE))
+        self.prior_spreads = np.append(spreads, NOISE_SPREAD)
+        self.vector = self.prior_means.copy()
+        self.adam = Adam(len(self.vector), LEARNING_RATE, BETAS)
+
+    def fit(self, data: Data, steps: int) -> None:
+        """Go so many steps up the posterior density of the parameters, on from where they are."""
+        for _ in range(steps):
+            self.vector = self.vector + self.adam.step(self.gradient(data))
+
+    def objective(self, data: Data) -> float:
+        """Return the log marginal likelihood plus the log prior density, but for constants."""
+        posterior = Posterior(self.kernel, self.vector, data)
+        fit = -0.5 * data.targets @ posterior.weights
+        volume = np.log(np.diag(posterior.inverse_factor)).sum()
+        away = (self.vector - self.prior_means) / self.prior_spreads
+        return float(fit + volume - 0.5 * away @ away)
+
+    def gradient(self, data: Data) -> Numbers:
+        """Return the gradient of the objective by the parameters."""
+        posterior = Posterior(self.kernel, self.vector, data)
+        factor, weights = posterior.inverse_factor, posterior.weights
+        outer = 0.5 * (np.outer(weights, weights) - factor.T @ factor)
+        by_kernel = self.kernel.gradient(self.vector, data.inputs, outer)
+        by_noise = np.exp(self.vector[-1]) * (np.diag(outer) / data.counts).sum()
+        away = (self.vector - self.prior_means) / self.prior_spreads**2
+        return np.asarray(np.append(by_kernel, by_noise) - away)
+
+    def posterior(self, data: Data) -> Posterior:
+        """Return what is believed after the data."""
+        return Posterior(self.kernel, self.vector, data)
+
+
+def noise(vector: Numbers) -> float:
+    """Return the noise variance of a vector of parameters."""
+    return float(np.exp(vector[-1])) + LEAST_NOISE

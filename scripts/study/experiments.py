@@ -1,0 +1,169 @@
+"""Which agents are run where, for how long and with which seeds, to answer which question.
+
+Seeds begin at 1000: the settings of `imagination` come from a prototype that was explored on the
+seeds 0 to 99 of the same four tables (NAS-Bench-201 and NAS-Bench-Macro), and were not changed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agents.benchmark.folder import BenchmarkFolder, Plan
+from agents.benchmark.runner import Done, run_plan
+from agents.benchmark.specs import AgentSpec, EnvSpec
+
+FIRST = 1000
+
+# The reward that is searched is the reported one, without noise: an upper bound, said on the page.
+CELLS = {
+    name: f"{name}=NASBench201-v0:dataset={name},reward=test_200,fidelity=200"
+    for name in ("cifar10", "cifar100", "imagenet16-120")
+}
+MACRO = "macro=NASBenchMacro-v0:run=mean"
+UPPER_BOUND = (*CELLS.values(), MACRO)
+
+IMAGINATION = "imagination"
+POLICY = "imagination-policy=imagination:planner=policy"
+DESCRIBED = "imagination-descriptors=imagination:descriptors=true"
+EVOLUTION = "regularized-evolution-20-10=regularized-evolution:population_size=20,sample_size=10"
+SMALL_EVOLUTION = "regularized-evolution"
+BASELINES = ("random", "local-search", EVOLUTION, SMALL_EVOLUTION)
+REINFORCE = "reinforce-ranks=reinforce:rank_window=50,learning_rate=0.2,entropy=0.02"
+Q_POSITIONS = (
+    "q-positions=q-learning:positions=true,monte_carlo=true,ranks=true,initial_value=optimistic"
+)
+ELITES = ("ppo-elites=ppo:elites=4", "maskable-ppo-elites=maskable-ppo:elites=4")
+NEURAL = ("a2c", "ppo", "maskable-ppo", "dqn", "masked-dqn", "reinforce-lstm", *ELITES)
+TABULAR = ("reinforce", REINFORCE, "q-learning", Q_POSITIONS)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Agents on environments with so many seeds."""
+
+    agents: tuple[str, ...]
+    envs: tuple[str, ...]
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Runs that share their limits, and so a folder and a file of results.
+
+    Attributes:
+        parts: What is run.
+        limit: Unique networks of a run, or None.
+        simulated_seconds: Simulated seconds of a run, or None.
+        charge_repeats: Whether a repeated network costs again.
+    """
+
+    parts: tuple[Part, ...]
+    limit: int | None = 400
+    simulated_seconds: float | None = None
+    charge_repeats: bool = False
+
+    def plans(self, seeds: int | None, command: str) -> list[Plan]:
+        """Return what the benchmark is asked to do.
+
+        Args:
+            seeds: Seeds of every part instead of its own; None: its own.
+            command: The command line, for the file of results.
+        """
+        return [
+            Plan(
+                tuple(AgentSpec.parse(text) for text in part.agents),
+                tuple(EnvSpec.parse(text) for text in part.envs),
+                range(FIRST, FIRST + (seeds or part.seeds)),
+                self.limit,
+                self.simulated_seconds,
+                self.charge_repeats,
+                command=command,
+            )
+            for part in self.parts
+        ]
+
+    def run(self, folder: Path, seeds: int | None, processes: int, command: str) -> list[Done]:
+        """Play what is not finished and return what failed."""
+        kept = BenchmarkFolder(folder)
+        return [x for plan in self.plans(seeds, command) for x in run_plan(plan, kept, processes)]
+
+
+def variants(*settings: str) -> tuple[str, ...]:
+    """Return `imagination` with other settings, each labelled by them."""
+    return tuple(f"{text.replace('=', ' ')}=imagination:{text}" for text in settings)
+
+
+def trained(label: str, store: Path, **settings: Any) -> str:
+    """Return an environment whose networks are trained, under a mild cost of parameters."""
+    given = {"objective": "accuracy-under-cost", "store": str(store), **settings}
+    texts = (f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in given.items())
+    return f"{label}=NAS-v0:{','.join(texts)}"
+
+
+def experiments(tables: dict[str, str], folder: Path, images: Path) -> dict[str, Experiment]:
+    """Return the experiments by name.
+
+    Args:
+        tables: Environments of the tables that nobody looked at, by label; empty where they cannot
+            be made.
+        folder: Where stores of trained networks are kept.
+        images: A file of images to train on.
+    """
+    real = (IMAGINATION, "random", "local-search", EVOLUTION, "maskable-ppo")
+    digits = trained("digits", folder / "digits.sqlite", budget={"epochs": 8})
+    mnist = trained(
+        "mnist", folder / "mnist.sqlite", task="arrays", data=str(images), budget={"epochs": 2}
+    )
+    ablated = (
+        "target=score",
+        "learn_kernel=false",
+        "planner=policy",
+        "planner=climb",
+        "planner=pool",
+        "optimism=0",
+        "optimism=2",
+    )
+    batches = variants("batch_size=2", "batch_size=4", "batch_size=8", "batch_size=16")
+    fresh = ("chain=NASChain-v0", *tables.values())
+    return {
+        "optimum": Experiment(
+            (
+                Part((IMAGINATION,), UPPER_BOUND, 200),
+                Part((POLICY,), UPPER_BOUND, 60),
+                Part((DESCRIBED,), tuple(CELLS.values()), 200),
+                Part(TABULAR, UPPER_BOUND, 100),
+            )
+        ),
+        "optimum-neural": Experiment((Part(NEURAL, UPPER_BOUND, 30),)),
+        "optimum-long": Experiment((Part(BASELINES, UPPER_BOUND, 200),), limit=2000),
+        "protocol": Experiment(
+            (
+                Part(
+                    (IMAGINATION, *variants("random_share=0.1", "random_share=0.2"), DESCRIBED),
+                    ("cifar10=NASBench201-v0:dataset=cifar10",),
+                    200,
+                ),
+                Part(
+                    (*BASELINES, REINFORCE, Q_POSITIONS),
+                    ("cifar10=NASBench201-v0:dataset=cifar10",),
+                    200,
+                ),
+            ),
+            limit=None,
+            simulated_seconds=12_000.0,
+            charge_repeats=True,
+        ),
+        "unseen": Experiment(
+            (Part((IMAGINATION, *BASELINES, REINFORCE), fresh, 40),),
+            limit=300,
+        ),
+        "batches": Experiment((Part((IMAGINATION, *batches), (CELLS["cifar10"], MACRO), 100),)),
+        "ablations": Experiment(
+            (Part((IMAGINATION, *variants(*ablated)), (CELLS["cifar10"], MACRO), 100),)
+        ),
+        "digits": Experiment((Part(real, (digits,), 10),), limit=60),
+        "mnist": Experiment((Part(real, (mnist,), 5),), limit=40),
+    }

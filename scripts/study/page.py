@@ -1,0 +1,262 @@
+"""The page `docs/imagination.md`, made from the files of results alone."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.benchmark.page import made
+from agents.benchmark.protocol import NAMES, PUBLISHED, protocol_results
+from agents.benchmark.results import read_results
+from agents.benchmark.runs import Runs
+from nas_env.errors import InvalidDataError
+from study.noisy import AFTER, read
+from study.picture import draw_idea
+
+TEMPLATE = Path(__file__).with_name("template.md")
+Numbers = NDArray[np.float64]
+
+# What the prototype reached, with room for another implementation: mean queries to the optimum.
+REACH = {"cifar10": 55, "cifar100": 48, "imagenet16-120": 90, "macro": 34}
+REACH_PROTOCOL = 94.25
+REACH_NOISY = {50: 92.92, 100: 92.93, 200: 92.94}
+MISSING = "Not run yet: `python scripts/study_imagination.py {name}`."
+
+
+def write_study(results: Path, page: Path) -> None:
+    """Write the page; a part without results says how to make them.
+
+    Args:
+        results: Folder of the files of results; pictures go there too.
+        page: The page.
+    """
+    draw_idea(results / "idea.svg")
+    parts = {x.replace("-", "_"): _part(results, x, make) for x, make in PARTS.items()}
+    parts["noisy"] = noisy_table(results / "noisy.jsonl")
+    parts["made"] = "\n".join(_made(results))
+    text = string.Template(TEMPLATE.read_text("utf-8")).substitute(parts)
+    page.write_text(text, encoding="utf-8")
+
+
+def _part(results: Path, name: str, make: Callable[[Any, dict[str, Any]], str]) -> str:
+    file = results / f"{name}.parquet"
+    if not file.is_file():
+        return MISSING.format(name=name)
+    return make(*read_results(file))
+
+
+def optimum_table(table: Any, settings: dict[str, Any]) -> str:
+    """Return mean queries to the optimum of each agent on each environment."""
+    runs = Runs(table, settings["limit"])
+    lines = head("agent", "runs", *runs.envs)
+    for agent in runs.agents:
+        counts = {len(runs.of(agent, env)) for env in runs.envs} - {0}
+        cells = [queries_cell(runs, agent, env) for env in runs.envs]
+        lines.append(row(f"`{agent}`", "-".join(map(str, sorted(counts))), *cells))
+    return "\n".join([*lines, "", *reached(runs)])
+
+
+def queries_cell(runs: Runs, agent: str, env: str) -> str:
+    """Return mean ± standard error (median, 95th percentile; share that found the optimum)."""
+    found = runs.to_optimum(agent, env)
+    if not found:
+        return ""
+    counts = capped(found, runs.limit)
+    error = counts.std(ddof=1) / np.sqrt(len(counts)) if len(counts) > 1 else np.nan
+    share = 100 * np.mean([x is not None for x in found])
+    sign = "" if share == 100 else "≥ "
+    middle, late = np.percentile(counts, (50, 95))
+    return f"{sign}{counts.mean():.1f} ± {error:.1f} ({middle:.0f}, {late:.0f}; {share:.0f} %)"
+
+
+def capped(found: Iterable[int | None], cap: int) -> Numbers:
+    """Return queries, the cap where the optimum was not found."""
+    return np.array([cap if x is None else x for x in found], dtype=float)
+
+
+def reached(runs: Runs) -> list[str]:
+    """Return a sentence on each aim for `imagination`, where there is one."""
+    lines = []
+    for env, aim in REACH.items():
+        found = runs.to_optimum("imagination", env)
+        if found:
+            mean = capped(found, runs.limit).mean()
+            word = "reached" if mean <= aim else "**not reached**"
+            lines.append(f"- {env}: aim at most {aim} queries: {word} ({mean:.1f}).")
+    return lines
+
+
+def protocol_table(table: Any, settings: dict[str, Any]) -> str:
+    """Return the accuracies of the NAS-Bench-201 paper's protocol."""
+    lines = head("agent", "runs", "networks", *(f"{x}, %" for x in NAMES), "best found")
+    for words, means, spreads in PUBLISHED.values():
+        cells = [f"{m:.2f} ± {s:.2f}" for m, s in zip(means, spreads, strict=True)]
+        lines.append(row(f"{words}, published", "500", "", *cells, ""))
+    runs, aim = Runs(table, 0), ""
+    for found in protocol_results(table, settings):
+        means, spreads = found.tests.mean(axis=0), found.tests.std(axis=0, ddof=1)
+        cells = [f"{m:.2f} ± {s:.2f}" for m, s in zip(means, spreads, strict=True)]
+        optima = [x.values["regret_reward"][-1] == 0 for x in runs.of(found.label, "cifar10")]
+        share = f"{100 * np.mean(optima):.0f} %"
+        count = str(len(found.tests))
+        lines.append(row(f"`{found.label}`", count, f"{found.networks:.0f}", *cells, share))
+        if found.label == "imagination":
+            word = "reached" if means[0] >= REACH_PROTOCOL else "**not reached**"
+            error = spreads[0] / np.sqrt(len(found.tests))
+            aim = (
+                f"Aim on CIFAR-10: at least {REACH_PROTOCOL:.2f} %: {word} "
+                f"({means[0]:.3f}, standard error {error:.3f})."
+            )
+    return "\n".join([*lines, "", aim])
+
+
+def noisy_table(file: Path) -> str:
+    """Return the accuracies of picks by one noisy training."""
+    picks = list(read(file))
+    if not picks:
+        return MISSING.format(name="noisy")
+    lines = head("agent", "pick", "runs", *(f"{x} queries" for x in AFTER))
+    aims = []
+    for agent, rule in dict.fromkeys((pick.agent, pick.rule) for pick in picks):
+        cells = []
+        for after in AFTER:
+            chosen = [x for x in picks if (x.agent, x.rule, x.queries) == (agent, rule, after)]
+            values = 100 * np.array([pick.accuracy for pick in chosen])
+            cells.append(f"{values.mean():.2f} ± {values.std(ddof=1):.2f}")
+            if rule == "posterior":
+                word = "reached" if values.mean() >= REACH_NOISY[after] else "**not reached**"
+                aims.append(f"{after} queries: at least {REACH_NOISY[after]}: {word}")
+        lines.append(row(f"`{agent}`", f"by {rule}", str(len(values)), *cells))
+    return "\n".join([*lines, "", f"Aims for the posterior's pick: {'; '.join(aims)}."])
+
+
+def unseen_table(table: Any, settings: dict[str, Any]) -> str:
+    """Return final scores, and queries to the optimum, on the tables chosen by the rule."""
+    runs = Runs(table, settings["limit"])
+    first = head("agent", *runs.envs)
+    second = head("agent", *runs.envs)
+    for agent in runs.agents:
+        first.append(row(f"`{agent}`", *(_regret(runs, agent, env) for env in runs.envs)))
+        second.append(row(f"`{agent}`", *(queries_cell(runs, agent, env) for env in runs.envs)))
+    count = len(runs.of(runs.agents[0], runs.envs[0]))
+    return "\n".join(
+        [
+            f"Regret after {runs.limit} queries, in points, mean ± standard error of {count} runs:",
+            "",
+            *first,
+            "",
+            f"Queries to the optimum (cap {runs.limit}):",
+            "",
+            *second,
+            "",
+            *_winners(runs),
+        ]
+    )
+
+
+def _regret(runs: Runs, agent: str, env: str) -> str:
+    values = 100 * runs.values(agent, env, "regret_reward")
+    if not len(values):
+        return ""
+    return f"{values.mean():.3f} ± {values.std(ddof=1) / np.sqrt(len(values)):.3f}"
+
+
+def _winners(runs: Runs) -> list[str]:
+    """Return, for each environment, who has the lowest mean regret."""
+    lines = []
+    for env in runs.envs:
+        means = {x: float(runs.values(x, env, "regret_reward").mean()) for x in runs.agents}
+        best = min(means, key=lambda agent: means[agent])
+        rank = sorted(means, key=lambda agent: means[agent]).index("imagination") + 1
+        place = "has the lowest mean regret" if rank == 1 else f"is number {rank} of {len(means)}"
+        other = "" if rank == 1 else f"; the lowest has `{best}`"
+        lines.append(f"- {env}: `imagination` {place}{other}.")
+    return lines
+
+
+def trained_table(table: Any, settings: dict[str, Any]) -> str:
+    """Return the scores of real training, early and late."""
+    runs = Runs(table, settings["limit"])
+    env, limit = runs.envs[0], runs.limit
+    marks = [limit // 4, limit // 2, limit]
+    lines = head("agent", "runs", *(f"best of {x}" for x in marks), "better than random")
+    for agent in runs.agents:
+        curves = runs.curves(agent, env, "score", marks)
+        cells = [
+            f"{m:.4f} ± {s:.4f}" for m, s in zip(curves.mean(0), curves.std(0, ddof=1), strict=True)
+        ]
+        other = runs.curves("random", env, "score", marks)
+        better = better_than(curves[:, -1], other[:, -1])
+        lines.append(
+            row(f"`{agent}`", str(len(curves)), *cells, "" if agent == "random" else better)
+        )
+    return "\n".join(lines)
+
+
+def better_than(one: Numbers, other: Numbers) -> str:
+    """Return the share of pairs in which one is higher, ties by half."""
+    signs = np.sign(one[:, None] - other)
+    return f"{0.5 + 0.5 * signs.mean():.2f}"
+
+
+def ratio_table(table: Any, settings: dict[str, Any]) -> str:
+    """Return queries to the optimum, and how many times those of `imagination` as it is."""
+    runs = Runs(table, settings["limit"])
+    names = [name for env in runs.envs for name in (env, "ratio")]
+    lines = head("agent", "runs", *names)
+    for agent in runs.agents:
+        cells = []
+        for env in runs.envs:
+            usual = capped(runs.to_optimum("imagination", env), runs.limit)
+            found = capped(runs.to_optimum(agent, env), runs.limit)
+            cells += [queries_cell(runs, agent, env), ratio(found, usual)]
+        lines.append(row(f"`{agent}`", str(len(found)), *cells))
+    return "\n".join(lines)
+
+
+def ratio(found: Numbers, usual: Numbers, repeats: int = 1000) -> str:
+    """Return the ratio of means with its 95 % bootstrap interval; runs are paired by seed."""
+    rng = np.random.default_rng(0)
+    rows = rng.integers(len(found), size=(repeats, len(found)))
+    low, high = np.percentile(found[rows].mean(axis=1) / usual[rows].mean(axis=1), (2.5, 97.5))
+    return f"{found.mean() / usual.mean():.2f} [{low:.2f}, {high:.2f}]"
+
+
+PARTS: dict[str, Callable[[Any, dict[str, Any]], str]] = {
+    "optimum": optimum_table,
+    "optimum-neural": optimum_table,
+    "optimum-long": optimum_table,
+    "protocol": protocol_table,
+    "unseen": unseen_table,
+    "batches": ratio_table,
+    "ablations": ratio_table,
+    "digits": trained_table,
+    "mnist": trained_table,
+}
+
+
+def _made(results: Path) -> Iterable[str]:
+    """Yield the command, seeds, time and versions of each experiment."""
+    for name in PARTS:
+        file = results / f"{name}.parquet"
+        if not file.is_file():
+            continue
+        try:
+            yield from made(read_results(file)[1])
+        except InvalidDataError:
+            continue
+
+
+def head(*cells: str) -> list[str]:
+    """Return the first two lines of a table."""
+    return [row(*cells), row("---", *["---:"] * (len(cells) - 1))]
+
+
+def row(*cells: str | Sequence[str]) -> str:
+    """Return a line of a table."""
+    return f"| {' | '.join(map(str, cells))} |"

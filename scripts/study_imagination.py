@@ -1,0 +1,119 @@
+"""Run the experiments behind docs/imagination.md, and write that page from their results.
+
+Example: python scripts/study_imagination.py optimum protocol
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from study import noisy
+from study.experiments import FIRST, experiments
+from study.page import write_study
+from study.tables import unseen
+
+import nas_env  # noqa: F401 - registers the environments
+from agents.benchmark.results import incumbents, read_results, write_results
+from nas_env.errors import NASError
+from nas_env.registry import unknown_name
+
+ROOT = Path(__file__).resolve().parents[1]
+INTERRUPTED = 130
+NOISY = "noisy"
+IMAGES, VALIDATION = 3_000, 1_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """Run the experiments behind docs/imagination.md; the same command goes on where it stopped."""
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = field(default_factory=tuple)
+    """Experiments to run; none: only write the page from what is there; "all": all of them."""
+    seeds: int | None = None
+    """Seeds of every part instead of its own."""
+    processes: int = 2
+    """Runs at once."""
+    source: Path = ROOT.parent / "shared" / "data"
+    """Folder of the benchmark tables that the package does not hold, and of mnist_15k.npz."""
+    folder: Path = ROOT / "runs" / "imagination"
+    """Folder of the runs."""
+    page: Path = ROOT / "docs" / "imagination.md"
+    """The page; results go into the folder of its name."""
+
+
+def main(options: Options) -> int:
+    """Run what is asked for, write the page, and return the exit code."""
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        print("\nInterrupted. Finished runs are kept; the same command goes on.", file=sys.stderr)
+        return INTERRUPTED
+    except (NASError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def run(options: Options) -> int:
+    """Run what is asked for and write the page."""
+    options.folder.mkdir(parents=True, exist_ok=True)
+    tables, images = {}, options.folder / "mnist.npz"
+    if options.source.is_dir():
+        tables = unseen(options.source, options.folder)
+        make_images(options.source / "mnist_15k.npz", images)
+    known = experiments(tables, options.folder, images)
+    names = [*known, NOISY] if options.names == ("all",) else list(options.names)
+    for name in names:
+        if name not in (*known, NOISY):
+            raise unknown_name("experiment", name, [*known, NOISY, "all"])
+    failed = 0
+    results = options.page.with_suffix("")
+    results.mkdir(parents=True, exist_ok=True)
+    command = "python scripts/study_imagination.py"
+    for name in names:
+        print(f"== {name}", file=sys.stderr, flush=True)
+        if name == NOISY:
+            noisy.run(
+                results / "noisy.jsonl",
+                range(FIRST, FIRST + (options.seeds or 100)),
+                options.processes,
+            )
+            continue
+        lost = known[name].run(
+            options.folder / name, options.seeds, options.processes, f"{command} {name}"
+        )
+        for done in lost:
+            print(f"failed: {done.cell}: {done.error}", file=sys.stderr)
+        failed += len(lost)
+        table, settings = read_results(options.folder / name / "best.parquet")
+        write_results(results / f"{name}.parquet", [incumbents(table)], settings)
+    write_study(results, options.page)
+    print(f"Written: {options.page}")
+    return 1 if failed else 0
+
+
+def make_images(source: Path, path: Path) -> None:
+    """Write the images to train on: the first 3,000 for training, 1,000 for validation."""
+    if path.is_file():
+        return
+    with np.load(source) as file:
+        x, y = file["x_train"][:, None], file["y_train"]
+        rows = np.random.default_rng(0).permutation(len(x))[: IMAGES + VALIDATION]
+        train, validation = rows[:IMAGES], rows[IMAGES:]
+        np.savez_compressed(
+            path,
+            x_train=x[train].astype(np.float32) / 255,
+            y_train=y[train],
+            x_val=x[validation].astype(np.float32) / 255,
+            y_val=y[validation],
+            x_test=file["x_test"][:, None].astype(np.float32) / 255,
+            y_test=file["y_test"],
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Options, description=Options.__doc__)))

@@ -1,0 +1,288 @@
+"""The agent `imagination`: what it proposes, with which planner, and that it goes on as it was."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from agents_tiny import all_scores, tiny_env, tiny_space
+
+import nas_env  # noqa: F401 - registers the environments
+from agents import make_agent
+from agents.imagination import Imagination
+from agents.imagination.acquisition import log_expected_improvement
+from agents.imagination.planner import PLANNERS, Dream
+from agents.imagination.policy import advantages
+from agents.search import run_search
+from nas_env.errors import InvalidSettingError, UnknownNameError
+from nas_env.evaluation import Evaluation, Outcome
+from nas_env.spaces import SPACES
+from nas_env.wrappers import Limits, TrackSearch
+
+PLANNER_NAMES = PLANNERS.names()
+
+
+def drive(agent, count, score=lambda walk: float(sum(walk))):
+    """Let an agent propose walks without an environment; return them."""
+    walks = []
+    for _ in range(count):
+        walks.append(agent.propose())
+        agent.tell(walks[-1], score(walks[-1]))
+    return walks
+
+
+def queries(seed, evaluations=120, **settings):
+    """Return how many networks a search takes to the best of the tiny space."""
+    limits = Limits(evaluations=evaluations, until_score=all_scores()[-1])
+    result = run_search("imagination", tiny_env("tokens"), limits, seed, **settings)
+    assert result.reason == "score"
+    return result.tracker.evaluations
+
+
+# ---- planners ----
+
+
+@pytest.mark.parametrize("name", PLANNER_NAMES)
+@pytest.mark.parametrize("max_params", [None, 3000])
+def test_planners_imagine_complete_legal_walks(name, max_params):
+    space = SPACES.get("chain")(max_params=max_params)
+    planner, asked = PLANNERS.get(name)(space), []
+
+    def valuation(walks):
+        asked.extend(walks)
+        return np.array([float(len(walk)) for walk in walks])
+
+    start = space.sample(np.random.default_rng(5))
+    planner.imagine(Dream(valuation, {start}, [start]), np.random.default_rng(0))
+    assert len(asked) > 100
+    assert len(set(asked)) == len(asked), "each is asked for once"
+    assert start not in asked
+    for walk in asked:
+        assert space.check(walk) is None
+
+
+@pytest.mark.parametrize("name", ["tree", "policy", "climb"])
+def test_planners_concentrate_on_what_is_good(name):
+    """The value counts 3s: the mean of random cells is 1.2, the best has 6 of 15,625."""
+    space, best = SPACES.get("nasbench201")(), []
+    for seed in range(5):
+        planner, rng = PLANNERS.get(name)(space), np.random.default_rng(seed)
+        dream = Dream(lambda walks: np.array([float(walk.count(3)) for walk in walks]), set())
+        for _ in range(3 if name == "policy" else 1):
+            planner.imagine(dream, rng)
+        best.append(dream.best_value)
+    assert np.mean(best) >= 5.5, best
+    pool = Dream(lambda walks: np.array([float(walk.count(3)) for walk in walks]), set())
+    PLANNERS.get("pool")(space).imagine(pool, np.random.default_rng(0))
+    assert pool.best_value < 5.5
+
+
+def test_a_dream_passes_by_what_was_seen():
+    dream = Dream(lambda walks: np.array([float(walk[0]) for walk in walks]), {(9,)})
+    assert dream.values([(1,), (9,), (3,), (1,)]) == [1.0, 1.0, 3.0, 1.0]
+    assert dream.best == (3,) and (dream.low, dream.high) == (1.0, 3.0)
+
+
+def test_advantages_sum_to_zero_and_follow_the_ranks():
+    found = advantages(np.array([0.1, 5.0, -np.inf, 2.0, 1.0, 0.0, -1.0, -2.0]))
+    assert abs(found.sum()) < 1e-12
+    assert found.argmax() == 1 and found[3] > found[4] == found[2]
+
+
+def test_the_imagined_policy_respects_the_end_of_walks():
+    space = tiny_space()
+    planner = PLANNERS.get("policy")(space)
+    planner.imagine(
+        Dream(lambda walks: np.array([float(len(x)) for x in walks]), set()),
+        np.random.default_rng(0),
+    )
+    taken, slopes = planner._sample(np.random.default_rng(1))
+    assert set((taken >= 0).sum(axis=1).tolist()) <= set(range(1, space.max_length + 1))
+    assert (slopes[taken < 0] == 0).all()
+    np.testing.assert_allclose(slopes.sum(axis=2), 0, atol=1e-12)
+
+
+# ---- the agent ----
+
+
+def test_it_finds_the_best_of_381_networks_in_far_fewer_queries_than_random_search():
+    """Random search needs 191 in the mean, local search 37 over ten seeds."""
+    counts = [queries(seed) for seed in range(6)]
+    assert np.mean(counts) < 30, counts
+
+
+@pytest.mark.parametrize("planner", PLANNER_NAMES)
+def test_every_planner_finds_it(planner):
+    assert np.mean([queries(seed, planner=planner) for seed in range(2)]) < 60
+
+
+def test_it_begins_with_the_walks_that_random_search_begins_with():
+    found = [
+        [
+            x.walk
+            for x in run_search(name, tiny_env("tokens"), Limits(evaluations=8), 4).tracker.trials
+        ]
+        for name in ("imagination", "local-search")
+    ]
+    assert found[0][0] == found[1][0]
+    assert len(set(found[0])) == 8
+
+
+def test_no_walk_is_evaluated_twice_until_the_space_is_exhausted():
+    agent = Imagination(tiny_env("tokens"), planner="pool")
+    walks = drive(agent, 120)
+    assert len(set(walks)) == 120
+
+
+def test_an_exhausted_space_breaks_nothing():
+    agent = Imagination(gym.make("NASBenchMacro-v0"))
+    agent.size = 10  # as if the space had no more
+    walks = drive(agent, 25)
+    assert len(set(walks)) == 10
+    best = max(set(walks), key=sum)
+    assert walks[10:] == [best] * 15
+    assert len(agent.model) == 10 and sum(agent.model.counts) == 25
+
+
+def test_failures_rank_last_and_constant_scores_break_nothing():
+    agent = Imagination(tiny_env("tokens"))
+    walks = drive(agent, 40, lambda walk: 0.0)
+    assert len(set(walks)) == 40
+    agent = Imagination(tiny_env("tokens"))
+    walks = drive(agent, 60, lambda walk: 0.0 if 0 in walk else 0.5)
+    late = Counter(0 in walk for walk in walks[30:])
+    assert late[True] < 10, "what fails is not asked for again and again"
+
+
+@pytest.mark.parametrize("planner", ["tree", "policy"])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_it_goes_on_from_a_file_exactly_as_it_would_have(planner, batch_size, tmp_path):
+    def score(walk):
+        return float(np.random.default_rng(walk).random())
+
+    agent = Imagination(tiny_env("tokens"), seed=3, planner=planner, batch_size=batch_size)
+    drive(agent, 25, score)
+    agent.save(tmp_path / "agent")
+    expected = drive(agent, 15, score)
+    loaded = Imagination.load(tmp_path / "agent", tiny_env("tokens"))
+    assert loaded.batch_size == batch_size
+    assert drive(loaded, 15, score) == expected
+
+
+def test_walks_of_a_batch_do_not_know_each_other_but_keep_apart():
+    agent = Imagination(tiny_env("tokens"), batch_size=8)
+    told = []
+    for _ in range(3):
+        batch = [agent.propose() for _ in range(8)]
+        assert len(set(batch)) == 8 and not set(batch) & set(told)
+        assert len(agent.pending) == 8
+        for walk in batch:
+            agent.tell(walk, float(sum(walk)))
+            told.append(walk)
+        assert not agent.pending
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_share_of_random_walks(share):
+    agent = Imagination(tiny_env("tokens"), random_share=share)
+    asked = []
+    imagine = agent.plan.imagine
+    agent.plan.imagine = lambda dream, rng: (asked.append(1), imagine(dream, rng))
+    drive(agent, 20)
+    assert len(asked) == (12 if share == 0 else 0)
+
+
+def test_under_noise_the_answer_is_better_than_the_luckiest_network():
+    """Of 120 random walks; the truth is the sum of the decisions, the noise has a sd of 2."""
+    truths = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        agent = Imagination(gym.make("NASBenchMacro-v0"), seed=seed, noisy=True)
+        for _ in range(120):
+            walk = agent.space.sample(rng)
+            agent.tell(walk, sum(walk) + 2 * float(rng.normal()))
+        for _ in range(20):  # as often as it would have been fitted by then
+            agent.model.process.fit(agent.model.data(), 5)
+        agent.model._posterior = None
+        expected = agent.answer()
+        agent.noisy = False
+        truths.append((sum(expected), sum(agent.answer())))
+    by_model, by_luck = np.mean(truths, axis=0)
+    assert by_model > by_luck, truths
+    with pytest.raises(InvalidSettingError, match="Nothing was evaluated yet"):
+        Imagination(gym.make("NASBenchMacro-v0"), noisy=True).answer()
+
+
+def test_predict_follows_the_answer():
+    for noisy in (False, True):
+        env = tiny_env("tokens")
+        agent = make_agent("imagination", env, seed=0, noisy=noisy)
+        agent.learn(100)
+        observation, done = env.reset(seed=1)[0], False
+        while not done:
+            action, _ = agent.predict(observation, deterministic=True)
+            observation, _, done, _, _ = env.step(action)
+        assert env.unwrapped.state.walk == agent.answer()
+
+
+def test_improvement_is_divided_by_the_seconds_that_are_expected():
+    """Networks that begin with 0 take a second, all others ten."""
+    agent = Imagination(gym.make("NASBenchMacro-v0"), per_second=True)
+    for _ in range(60):
+        walk = agent.propose()
+        seconds = 1.0 if walk[0] == 0 else 10.0
+        agent.evaluation = Evaluation(Outcome.OK, {"accuracy": 0.5}, seconds=seconds)
+        agent.tell(walk, float(np.random.default_rng(walk).normal()))
+    rng, posterior = np.random.default_rng(9), agent.model.posterior()
+    walks = [agent.space.sample(rng) for _ in range(200)]
+    mean, spread = posterior.predict(agent.model.process.kernel.encode(walks))
+    gain = log_expected_improvement(mean, spread, float(posterior.data.targets.max()))
+    seconds = np.exp(gain - agent._per_second(posterior, walks))
+    cheap = np.array([walk[0] == 0 for walk in walks])
+    assert np.median(seconds[cheap]) < 2.5 and np.median(seconds[~cheap]) > 5.0
+
+
+def test_simulated_seconds_are_used_and_missing_ones_refused():
+    agent = make_agent("imagination", gym.make("NASBench201-v0"), seed=0, per_second=True)
+    agent.learn(6 * 12)
+    assert min(agent.cost.scores) > 0
+    agent = make_agent("imagination", gym.make("NASBenchMacro-v0"), seed=0, per_second=True)
+    with pytest.raises(InvalidSettingError, match="tell no seconds"):
+        agent.learn(8)
+
+
+def test_asynchronous_proposals_know_what_runs():
+    env = TrackSearch(tiny_env("tokens"), Limits(evaluations=40))
+    agent = make_agent("async-imagination", env, seed=0)
+    agent._begin()
+    first = [agent.propose() for _ in range(12)]
+    assert len(set(first)) == 12 and len(agent.pending) == 12
+    agent.tell(first[0], 1.0)
+    assert first[0] not in agent.pending
+    assert agent.propose() not in first
+
+
+def test_in_an_environment_that_edits_episodes_begin_from_what_was_imagined():
+    env = gym.make("NASEdit-v0", evaluator="synthetic")
+    agent = make_agent("imagination", env, seed=0)
+    agent.learn(30)
+    assert len(agent.model) == 30
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"planner": "trees"}, UnknownNameError, "Did you mean 'tree'"),
+        ({"target": "ranks"}, UnknownNameError, "Did you mean 'rank'"),
+        ({"initial": 0}, InvalidSettingError, "initial must be an integer >= 1, but is 0"),
+        ({"optimism": -1}, InvalidSettingError, "optimism must be >= 0"),
+        ({"batch_size": 1.5}, InvalidSettingError, "batch_size must be an integer"),
+        ({"random_share": 2}, InvalidSettingError, "random_share must be in"),
+        ({"descriptors": True}, InvalidSettingError, "has no descriptors of walks"),
+    ],
+)
+def test_a_wrong_setting_is_refused(settings, error, message):
+    with pytest.raises(error, match=message):
+        Imagination(tiny_env("tokens"), **settings)
