@@ -72,8 +72,15 @@ class Elites:
     _last_episode_starts: Any
 
     @classmethod
-    def with_elites(cls, agent: Self, elites: int) -> Self:
-        """Return the agent with an empty archive.
+    def create(cls, env: Any, seed: int, device: str, elites: int = 0, **settings: Any) -> Self:
+        """Return an agent with a multi-layer perceptron over the observation.
+
+        Args:
+            env: The environment.
+            seed: Seed of the agent.
+            device: Device of the policy.
+            elites: Episodes of each rollout that play the best walks so far again.
+            settings: Arguments of the algorithm's constructor.
 
         Raises:
             InvalidSettingError: `elites` is no integer >= 0.
@@ -81,6 +88,7 @@ class Elites:
         """
         if elites != 0 and not is_count(elites):
             raise InvalidSettingError(f"Setting elites must be an integer >= 0, but is {elites}.")
+        agent = cls("MlpPolicy", env, seed=seed, device=device, **settings)  # type: ignore[call-arg]
         if elites and agent.n_envs != 1:
             raise IncompatibleError(
                 f"An archive of elites is for one environment, but there are {agent.n_envs} "

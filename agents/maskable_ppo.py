@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
-import gymnasium
 import sb3_contrib
 
 from agents.base import AGENTS
@@ -22,24 +21,3 @@ class MaskablePPO(Elites, DeferredScoring, FollowLimit, sb3_contrib.MaskablePPO)
     """
 
     observation: ClassVar[str] = "tokens"
-
-    @classmethod
-    def create(
-        cls,
-        env: gymnasium.Env[Any, Any],
-        seed: int,
-        device: str,
-        elites: int = 0,
-        **settings: Any,
-    ) -> Self:
-        """Return an agent with a multi-layer perceptron over the one-hot tokens.
-
-        Args:
-            env: The environment.
-            seed: Seed of the agent.
-            device: Device of the policy.
-            elites: Episodes of each rollout that play the best walks so far again, see `Elites`.
-            settings: Arguments of the constructor.
-        """
-        agent = cls("MlpPolicy", env, seed=seed, device=device, **settings)
-        return cls.with_elites(agent, elites)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from agents.adam import Adam
 from agents.episodic import EpisodicAgent, Step
+from agents.rules import check_rules
 from nas_env.architecture import is_count
-from nas_env.errors import InvalidSettingError
 
 
 class Episode(NamedTuple):
@@ -129,7 +129,7 @@ class PolicyGradient(EpisodicAgent):
         batch_size: int = 1,
     ) -> None:
         super().__init__(env, seed)
-        for name, value, holds, rule in (
+        check_rules(
             ("learning_rate", learning_rate, learning_rate > 0, "> 0"),
             ("momentum", momentum, 0 <= momentum < 1, "in [0, 1)"),
             (
@@ -141,9 +141,7 @@ class PolicyGradient(EpisodicAgent):
             ("entropy", entropy, entropy >= 0, ">= 0"),
             ("reward_power", reward_power, reward_power > 0, "> 0"),
             ("batch_size", batch_size, is_count(batch_size), "an integer >= 1"),
-        ):
-            if not holds:
-                raise InvalidSettingError(f"Setting {name} must be {rule}, but is {value}.")
+        )
         self.learning_rate, self.momentum, self.normalise = learning_rate, momentum, normalise
         self.entropy, self.reward_scale, self.reward_power = entropy, reward_scale, reward_power
         self.batch_size, self.rank_window = batch_size, rank_window

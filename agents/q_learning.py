@@ -91,18 +91,9 @@ class QLearning(EpisodicAgent):
         ranks: bool = False,
     ) -> None:
         super().__init__(env, seed)
-        if not isinstance(env.observation_space, gymnasium.spaces.Discrete):
-            raise IncompatibleError(
-                f"Q-learning needs a Discrete observation, but it is {env.observation_space}. "
-                "Make the environment with observation='state' (or 'loss-bins' to edit)."
-            )
-        rates = 0 < learning_rate <= 1 and 0 <= discount <= 1
-        if not rates or not (replay == 0 or is_count(replay)):
-            raise InvalidSettingError(
-                "Q-learning needs learning_rate in (0, 1], discount in [0, 1] and replay an "
-                f"integer >= 0, but has learning_rate={learning_rate}, discount={discount}, "
-                f"replay={replay}."
-            )
+        _check_observation(env)
+        _check_rates(learning_rate, discount, replay)
+        _check_choices(bins, positions, online, monte_carlo, ranks)
         self.learning_rate = learning_rate
         self.discount = discount
         self.initial_value = _initial_value(env, initial_value)
@@ -112,12 +103,6 @@ class QLearning(EpisodicAgent):
         self._ends = list(accumulate(weight / total for _, weight in self.schedule))
         self.bins = bins
         self.online = online
-        if (bins and positions) or (online and (monte_carlo or ranks)):
-            raise InvalidSettingError(
-                "Q-learning has its table over bins or over positions, and learns online or from "
-                f"whole episodes, but bins={bins}, positions={positions}, online={online}, "
-                f"monte_carlo={monte_carlo} and ranks={ranks} were given. Choose."
-            )
         self.positions, self.monte_carlo, self.ranks = positions, monte_carlo, ranks
         self._row = _positions(env) if positions else _rows(env, bins)
         actions = int(env.action_space.n)  # type: ignore[attr-defined]
@@ -244,6 +229,35 @@ class QLearning(EpisodicAgent):
         remembered, self.memory, self._backward = self.memory, [], []
         for steps in remembered:
             self._remember(steps)
+
+
+def _check_observation(env: gymnasium.Env[Any, Any]) -> None:
+    if not isinstance(env.observation_space, gymnasium.spaces.Discrete):
+        raise IncompatibleError(
+            f"Q-learning needs a Discrete observation, but it is {env.observation_space}. "
+            "Make the environment with observation='state' (or 'loss-bins' to edit)."
+        )
+
+
+def _check_rates(learning_rate: float, discount: float, replay: int) -> None:
+    rates = 0 < learning_rate <= 1 and 0 <= discount <= 1
+    if not rates or not (replay == 0 or is_count(replay)):
+        raise InvalidSettingError(
+            "Q-learning needs learning_rate in (0, 1], discount in [0, 1] and replay an "
+            f"integer >= 0, but has learning_rate={learning_rate}, discount={discount}, "
+            f"replay={replay}."
+        )
+
+
+def _check_choices(
+    bins: bool, positions: bool, online: bool, monte_carlo: bool, ranks: bool
+) -> None:
+    if (bins and positions) or (online and (monte_carlo or ranks)):
+        raise InvalidSettingError(
+            "Q-learning has its table over bins or over positions, and learns online or from "
+            f"whole episodes, but bins={bins}, positions={positions}, online={online}, "
+            f"monte_carlo={monte_carlo} and ranks={ranks} were given. Choose."
+        )
 
 
 def _schedule(given: Sequence[Sequence[float]]) -> list[tuple[float, float]]:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.base import AGENTS
+from agents.rules import check_rules
 from agents.walks import WalkAgent
 from nas_env.architecture import is_count
-from nas_env.errors import InvalidSettingError
 from nas_env.spaces import Walk
 
 
@@ -49,9 +49,8 @@ class RegularizedEvolution(WalkAgent):
         sample_size: int = 3,
     ) -> None:
         super().__init__(env, seed)
-        for name, size in (("population_size", population_size), ("sample_size", sample_size)):
-            if not is_count(size):
-                raise InvalidSettingError(f"Setting {name} must be an integer >= 1, but is {size}.")
+        sizes = (("population_size", population_size), ("sample_size", sample_size))
+        check_rules(*((name, size, is_count(size), "an integer >= 1") for name, size in sizes))
         self.population_size, self.sample_size = population_size, sample_size
         self.population: deque[tuple[Walk, float]] = deque(maxlen=population_size)
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.base import AGENTS
+from agents.rules import check_rules
 from agents.walks import WalkAgent
 from nas_env.architecture import is_count
-from nas_env.errors import InvalidSettingError
 from nas_env.evaluators.halving import rungs_of
 from nas_env.spaces import Walk
 
@@ -46,11 +46,10 @@ class SuccessiveHalving(WalkAgent):
         self, env: gymnasium.Env[Any, Any], seed: int = 0, bracket_size: int = 27, eta: int = 3
     ) -> None:
         super().__init__(env, seed)
-        for name, value, least in (("bracket_size", bracket_size, 1), ("eta", eta, 2)):
-            if not is_count(value) or value < least:
-                raise InvalidSettingError(
-                    f"Setting {name} must be an integer >= {least}, but is {value}."
-                )
+        check_rules(
+            ("bracket_size", bracket_size, is_count(bracket_size), "an integer >= 1"),
+            ("eta", eta, is_count(eta) and eta >= 2, "an integer >= 2"),
+        )
         inner: Any = env.unwrapped
         known = getattr(inner.evaluator, "fidelities", ()) or ()
         self.fidelities = rungs_of([x for x in known if x <= inner.budget.epochs], eta)

@@ -9,24 +9,24 @@ from __future__ import annotations
 import inspect
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import gymnasium
 import tyro
 
 import nas_env  # noqa: F401 - registers the environments
 from agents import AGENTS
+from agents.benchmark.command import exit_code
 from agents.benchmark.folder import BenchmarkFolder, Plan
 from agents.benchmark.page import write_page
 from agents.benchmark.results import check_name, read_results
 from agents.benchmark.runner import run_plan
 from agents.benchmark.specs import AgentSpec, EnvSpec, distinct
 from agents.benchmark.statistics import REPEATS
-from nas_env.errors import InvalidSettingError, NASError
+from nas_env.errors import InvalidSettingError
 from nas_env.registration import ENVIRONMENTS
 
-INTERRUPTED = 130
 FAILED = 1
 LEAST = {"seeds": 1, "first_seed": 0, "limit": 1, "processes": 1, "repeats": 1}
 KNOWN_AGENTS = f"Registered: {', '.join(AGENTS)}."
@@ -69,14 +69,7 @@ class Options:
 
 def main(options: Options) -> int:
     """Run what is missing, write results and page, and return the exit code."""
-    try:
-        return run(options)
-    except KeyboardInterrupt:
-        print("\nInterrupted. Finished runs are kept; the same command goes on.", file=sys.stderr)
-        return INTERRUPTED
-    except (NASError, gymnasium.error.Error) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return exit_code(partial(run, options))
 
 
 def run(options: Options) -> int:

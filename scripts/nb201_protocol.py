@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import tyro
 
 import nas_env  # noqa: F401 - registers the environments
+from agents.benchmark.command import exit_code
 from agents.benchmark.folder import BenchmarkFolder, Plan
 from agents.benchmark.protocol import AGENTS, ENV, protocol_page, protocol_results
 from agents.benchmark.results import incumbents, read_results, write_results
 from agents.benchmark.runner import run_plan
 from agents.benchmark.specs import AgentSpec, EnvSpec, distinct
-from nas_env.errors import InvalidSettingError, NASError
+from nas_env.errors import InvalidSettingError
 
 ROOT = Path(__file__).parents[1]
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,7 @@ class Options:
 
 def main(options: Options) -> int:
     """Run what is missing, write the page, and return the exit code."""
-    try:
-        return run(options)
-    except KeyboardInterrupt:
-        print("\nInterrupted. Finished runs are kept; the same command goes on.", file=sys.stderr)
-        return INTERRUPTED
-    except NASError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return exit_code(partial(run, options))
 
 
 def run(options: Options) -> int:

@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import tyro
 from study import noisy
-from study.experiments import FIRST, experiments
+from study.experiments import FIRST, Experiment, experiments
 from study.page import write_study
 from study.tables import unseen
 
 import nas_env  # noqa: F401 - registers the environments
+from agents.benchmark.command import exit_code
 from agents.benchmark.results import incumbents, read_results, write_results
-from nas_env.errors import NASError
 from nas_env.registry import unknown_name
 
 ROOT = Path(__file__).resolve().parents[1]
-INTERRUPTED = 130
 NOISY = "noisy"
 IMAGES, VALIDATION = 3_000, 1_000
 
@@ -48,14 +48,7 @@ class Options:
 
 def main(options: Options) -> int:
     """Run what is asked for, write the page, and return the exit code."""
-    try:
-        return run(options)
-    except KeyboardInterrupt:
-        print("\nInterrupted. Finished runs are kept; the same command goes on.", file=sys.stderr)
-        return INTERRUPTED
-    except (NASError, FileNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return exit_code(partial(run, options))
 
 
 def run(options: Options) -> int:
@@ -66,34 +59,38 @@ def run(options: Options) -> int:
         tables = unseen(options.source, options.folder)
         make_images(options.source / "mnist_15k.npz", images)
     known = experiments(tables, options.folder, images)
-    names = [*known, NOISY] if options.names == ("all",) else list(options.names)
+    everything = (*known, NOISY)
+    names = everything if options.names == ("all",) else options.names
     for name in names:
-        if name not in (*known, NOISY):
-            raise unknown_name("experiment", name, [*known, NOISY, "all"])
-    failed = 0
+        if name not in everything:
+            raise unknown_name("experiment", name, [*everything, "all"])
     results = options.page.with_suffix("")
     results.mkdir(parents=True, exist_ok=True)
-    command = "python scripts/study_imagination.py"
+    failed = 0
     for name in names:
         print(f"== {name}", file=sys.stderr, flush=True)
         if name == NOISY:
-            noisy.run(
-                results / "noisy.jsonl",
-                range(FIRST, FIRST + (options.seeds or 100)),
-                options.processes,
-            )
-            continue
-        lost = known[name].run(
-            options.folder / name, options.seeds, options.processes, f"{command} {name}"
-        )
-        for done in lost:
-            print(f"failed: {done.cell}: {done.error}", file=sys.stderr)
-        failed += len(lost)
-        table, settings = read_results(options.folder / name / "best.parquet")
-        write_results(results / f"{name}.parquet", [incumbents(table)], settings)
+            seeds = range(FIRST, FIRST + (options.seeds or noisy.SEEDS))
+            noisy.run(results / "noisy.jsonl", seeds, options.processes)
+        else:
+            failed += play(name, known[name], options, results)
     write_study(results, options.page)
     print(f"Written: {options.page}")
     return 1 if failed else 0
+
+
+def play(name: str, experiment: Experiment, options: Options, results: Path) -> int:
+    """Play what is missing of an experiment, keep its results, return the number of failures."""
+    command = f"python scripts/study_imagination.py {name}"
+    if options.seeds is not None:
+        command += f" --seeds {options.seeds}"
+    folder = options.folder / name
+    failed = experiment.run(folder, options.seeds, options.processes, command)
+    for done in failed:
+        print(f"failed: {done.cell}: {done.error}", file=sys.stderr)
+    table, settings = read_results(folder / "best.parquet")
+    write_results(results / f"{name}.parquet", [incumbents(table)], settings)
+    return len(failed)
 
 
 def make_images(source: Path, path: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-Numbers = NDArray[np.float64]
+from agents.imagination.targets import Numbers
+
 TAIL = -6.0  # below it, expected improvement is taken from its expansion
 LEAST_SPREAD = 1e-9
 

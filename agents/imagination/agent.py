@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from agents.asynchronous import Asynchronous
 from agents.base import AGENTS
 from agents.imagination.acquisition import log_expected_improvement, upper_confidence_bound
-from agents.imagination.kernel import Numbers
 from agents.imagination.model import RewardModel
 from agents.imagination.planner import PLANNERS, Dream
 from agents.imagination.process import Posterior
-from agents.imagination.targets import TARGETS
+from agents.imagination.targets import TARGETS, Numbers
+from agents.rules import check_rules
 from agents.walks import WalkAgent
 from nas_env.architecture import is_count
 from nas_env.errors import InvalidSettingError
@@ -86,14 +86,12 @@ class Imagination(WalkAgent):
         per_second: bool = False,
     ) -> None:
         super().__init__(env, seed)
-        for name, value, holds, rule in (
+        check_rules(
             ("initial", initial, is_count(initial), "an integer >= 1"),
             ("optimism", optimism, optimism >= 0, ">= 0"),
             ("batch_size", batch_size, is_count(batch_size), "an integer >= 1"),
             ("random_share", random_share, 0 <= random_share <= 1, "in [0, 1]"),
-        ):
-            if not holds:
-                raise InvalidSettingError(f"Setting {name} must be {rule}, but is {value}.")
+        )
         if target not in TARGETS:
             raise unknown_name("target", target, TARGETS)
         if descriptors and not self.space.descriptors(self.space.sample(np.random.default_rng(0))):
@@ -106,9 +104,9 @@ class Imagination(WalkAgent):
         self.batch_size, self.random_share = batch_size, random_share
         self.noisy, self.per_second = noisy, per_second
         self.model = RewardModel(self.space, target, learn_kernel, descriptors)
-        self.cost = RewardModel(self.space, "score")  # of the logarithm of seconds
+        self.log_seconds = RewardModel(self.space, "score")
         self.plan = PLANNERS.get(planner)(self.space)
-        self.size = self.space.automaton().walks[0]  # walks of the space, a parameter limit apart
+        self.num_walks = self.space.automaton().walks[0]
         self.queue: list[Walk] = []  # proposals that wait to be played
         self.pending: list[Walk] = []  # and all that are not known yet
 
@@ -124,7 +122,7 @@ class Imagination(WalkAgent):
             self.pending.remove(walk)
         self.model.tell(walk, score)
         if self.per_second:
-            self.cost.tell(walk, log(self._seconds()))
+            self.log_seconds.tell(walk, log(self._seconds()))
 
     def answer(self) -> Walk:
         """Return the best evaluated walk: by its score, or by what is expected where noisy.
@@ -150,16 +148,16 @@ class Imagination(WalkAgent):
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the model, the planner and the proposals that wait."""
         plan = {f"plan_{name}": array for name, array in self.plan.arrays().items()}
-        cost = {f"cost_{name}": array for name, array in self.cost.arrays().items()}
+        seconds = {f"seconds_{name}": x for name, x in self.log_seconds.arrays().items()}
         waiting = np.array(json.dumps([self.queue, self.pending]))
-        return {**super().arrays(), **self.model.arrays(), **plan, **cost, "waiting": waiting}
+        return {**super().arrays(), **self.model.arrays(), **plan, **seconds, "waiting": waiting}
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back what `arrays` returned."""
         super().restore(arrays)
         self.model.restore(arrays)
         self.plan.restore(_under("plan_", arrays))
-        self.cost.restore(_under("cost_", arrays))
+        self.log_seconds.restore(_under("seconds_", arrays))
         queue, pending = json.loads(str(arrays["waiting"]))
         self.queue, self.pending = list(map(tuple, queue)), list(map(tuple, pending))
 
@@ -175,7 +173,7 @@ class Imagination(WalkAgent):
                 walk = self._imagined(posterior)
             walk = walk or self.fresh({*self.model.walks, *self.pending})
             if posterior is not None:
-                posterior = posterior.extended(self.model.process.kernel.encode([walk]))
+                posterior = posterior.extended(self.model.encode([walk]))
             self.pending.append(walk)
             found.append(walk)
         return found
@@ -184,12 +182,12 @@ class Imagination(WalkAgent):
         """Return the posterior that takes pending walks for what is expected of them."""
         posterior = self.model.posterior()
         for walk in self.pending:
-            posterior = posterior.extended(self.model.process.kernel.encode([walk]))
+            posterior = posterior.extended(self.model.encode([walk]))
         return posterior
 
     def _imagined(self, posterior: Posterior) -> Walk | None:
         """Return the best new walk that the planner imagines; None: a random one is due."""
-        if len(self.model) >= self.size:
+        if len(self.model) >= self.num_walks:
             return self.answer()
         if self.random_share and self.rng.random() < self.random_share:
             return None
@@ -203,19 +201,19 @@ class Imagination(WalkAgent):
         return dream.best
 
     def _bound(self, posterior: Posterior, walks: list[Walk]) -> Numbers:
-        mean, spread = posterior.predict(self.model.process.kernel.encode(walks))
+        mean, spread = posterior.predict(self.model.encode(walks))
         return upper_confidence_bound(mean, spread, self.optimism)
 
     def _per_second(self, posterior: Posterior, walks: list[Walk]) -> Numbers:
         """Return the logarithm of the expected improvement per predicted second."""
-        mean, spread = posterior.predict(self.model.process.kernel.encode(walks))
+        mean, spread = posterior.predict(self.model.encode(walks))
         incumbent = float(posterior.data.targets[: len(self.model)].max())
-        return log_expected_improvement(mean, spread, incumbent) - self._log_seconds(walks)
+        return log_expected_improvement(mean, spread, incumbent) - self._expected_log_seconds(walks)
 
-    def _log_seconds(self, walks: list[Walk]) -> Numbers:
+    def _expected_log_seconds(self, walks: list[Walk]) -> Numbers:
         """Return the logarithm of the seconds that evaluations are expected to take."""
-        known = self.cost.scores
-        mean, _ = self.cost.posterior().predict(self.cost.process.kernel.encode(walks))
+        known = self.log_seconds.scores
+        mean, _ = self.log_seconds.posterior().predict(self.log_seconds.encode(walks))
         return np.asarray(known.mean() + known.std() * mean)
 
     def _seconds(self) -> float:

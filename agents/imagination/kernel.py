@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.imagination.targets import Numbers
 from nas_env.spaces import SearchSpace, Walk
 
-Numbers = NDArray[np.float64]
 UNLIKE = 0.6  # likeness of two walks that differ in one decision, before anything is learned
 SAMPLED = 500  # random walks by which descriptors are standardised
 

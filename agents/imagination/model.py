@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.imagination.kernel import Kernel
+from agents.imagination.kernel import Inputs, Kernel
 from agents.imagination.process import Data, GaussianProcess, Posterior
-from agents.imagination.targets import TARGETS
+from agents.imagination.targets import TARGETS, Numbers
 from nas_env.spaces import SearchSpace, Walk
 
-Numbers = NDArray[np.float64]
 FIRST_STEPS, STEPS = 15, 5  # of the optimiser, at the first fit and at each one after
 EVERY, SHARE = 2, 0.05  # a fit is due after two more walks, or 5 % more where that is more
 
@@ -66,10 +66,14 @@ class RewardModel:
             self._posterior = self.process.posterior(data)
         return self._posterior
 
+    def encode(self, walks: Sequence[Walk]) -> Inputs:
+        """Return walks as the posterior takes them."""
+        return self.process.kernel.encode(walks)
+
     def data(self) -> Data:
         """Return all walks with their targets."""
-        inputs = self.process.kernel.encode(list(self.walks))
-        return Data(inputs, self.target(self.scores), np.array(self.counts, dtype=float))
+        counts = np.array(self.counts, dtype=float)
+        return Data(self.encode(list(self.walks)), self.target(self.scores), counts)
 
     def expected(self) -> Numbers:
         """Return (n,) what is believed of the walks that were evaluated."""

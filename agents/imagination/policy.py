@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.imagination.planner import PLANNERS, Dream, Planner
+from agents.imagination.targets import Numbers
 from nas_env.spaces import SearchSpace, Walk
 
-Numbers = NDArray[np.float64]
 ROUNDS, EPISODES = 4, 128
 LEARNING_RATE = 1.0
 MEMORY = 0.9  # what stays of the parameters from one real decision to the next

@@ -6,15 +6,16 @@ for the posterior, equation 5.9 for the gradient of the marginal likelihood.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agents.adam import Adam
 from agents.imagination.kernel import Inputs, Kernel
+from agents.imagination.targets import Numbers
 
-Numbers = NDArray[np.float64]
 NOISE, NOISE_SPREAD = 0.1, 0.7  # variance of the noise before any data, and sd of its logarithm
 LEAST_NOISE = 1e-6  # keeps matrices invertible, whatever is learned
 LEARNING_RATE, BETAS = 0.05, (0.9, 0.99)
@@ -34,21 +35,33 @@ class Data(NamedTuple):
     counts: Numbers
 
 
+@dataclass(frozen=True)
 class Posterior:
     """What is believed about any walk, given data and parameters.
 
-    Args:
+    Attributes:
         kernel: How walks are compared.
         vector: Parameters of the kernel and, last, the logarithm of the noise variance.
         data: What was observed.
+        inverse_factor: (n, n) inverse of the covariance's Cholesky factor.
     """
 
-    def __init__(self, kernel: Kernel, vector: Numbers, data: Data) -> None:
-        self.kernel, self.vector, self.data = kernel, vector, data
+    kernel: Kernel
+    vector: Numbers
+    data: Data
+    inverse_factor: Numbers
+
+    @classmethod
+    def of(cls, kernel: Kernel, vector: Numbers, data: Data) -> Self:
+        """Return what is believed after the data."""
         gram = kernel.gram(vector, data.inputs, data.inputs)
         gram[np.diag_indices_from(gram)] = 1.0 + noise(vector) / data.counts
-        self.inverse_factor = np.tril(np.linalg.inv(np.linalg.cholesky(gram)))
-        self.weights = self._solve(data.targets)
+        return cls(kernel, vector, data, np.tril(np.linalg.inv(np.linalg.cholesky(gram))))
+
+    @cached_property
+    def weights(self) -> Numbers:
+        """(n,) the inverse of the covariance times the targets."""
+        return np.asarray(self.inverse_factor.T @ (self.inverse_factor @ self.data.targets))
 
     def predict(self, inputs: Inputs) -> tuple[Numbers, Numbers]:
         """Return (m,) means and standard deviations of the values of m walks, without noise."""
@@ -70,23 +83,16 @@ class Posterior:
         row = self.inverse_factor @ likeness
         own = np.sqrt(1.0 + noise(self.vector) - row @ row)
         size = len(row)
-        after = object.__new__(type(self))
-        after.kernel, after.vector = self.kernel, self.vector
-        after.data = Data(
+        factor = np.zeros((size + 1, size + 1))
+        factor[:size, :size] = self.inverse_factor
+        factor[size, :size] = -row @ self.inverse_factor / own
+        factor[size, size] = 1.0 / own
+        data = Data(
             self.data.inputs + inputs,
             np.concatenate([self.data.targets, targets]),
             np.append(self.data.counts, 1.0),
         )
-        after.inverse_factor = np.zeros((size + 1, size + 1))
-        after.inverse_factor[:size, :size] = self.inverse_factor
-        after.inverse_factor[size, :size] = -row @ self.inverse_factor / own
-        after.inverse_factor[size, size] = 1.0 / own
-        after.weights = after._solve(after.data.targets)
-        return after
-
-    def _solve(self, targets: Numbers) -> Numbers:
-        """Return (n,) the inverse of the covariance times targets."""
-        return np.asarray(self.inverse_factor.T @ (self.inverse_factor @ targets))
+        return replace(self, data=data, inverse_factor=factor)
 
 
 class GaussianProcess:
@@ -111,7 +117,7 @@ class GaussianProcess:
 
     def objective(self, data: Data) -> float:
         """Return the log marginal likelihood plus the log prior density, but for constants."""
-        posterior = Posterior(self.kernel, self.vector, data)
+        posterior = Posterior.of(self.kernel, self.vector, data)
         fit = -0.5 * data.targets @ posterior.weights
         volume = np.log(np.diag(posterior.inverse_factor)).sum()
         away = (self.vector - self.prior_means) / self.prior_spreads
@@ -119,7 +125,7 @@ class GaussianProcess:
 
     def gradient(self, data: Data) -> Numbers:
         """Return the gradient of the objective by the parameters."""
-        posterior = Posterior(self.kernel, self.vector, data)
+        posterior = Posterior.of(self.kernel, self.vector, data)
         factor, weights = posterior.inverse_factor, posterior.weights
         outer = 0.5 * (np.outer(weights, weights) - factor.T @ factor)
         by_kernel = self.kernel.gradient(self.vector, data.inputs, outer)
@@ -129,7 +135,7 @@ class GaussianProcess:
 
     def posterior(self, data: Data) -> Posterior:
         """Return what is believed after the data."""
-        return Posterior(self.kernel, self.vector, data)
+        return Posterior.of(self.kernel, self.vector, data)
 
 
 def noise(vector: Numbers) -> float:

@@ -10,10 +10,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("nas-env", "torch", "gymnasium", "stable-baselines3", "sb3-contrib", "numpy")
+CODE = ("nas_env", "agents", "scripts", "pyproject.toml")
 
 
 def versions() -> dict[str, str]:
-    """Return versions of Python and packages, the git commit and the machine."""
+    """Return versions of Python and packages, the git commit and the machine.
+
+    "code" says whether the code is that of the commit, or was "changed since".
+    """
     return dict(_versions())
 
 
@@ -25,14 +29,22 @@ def _versions() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "not installed"
-    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        commit = subprocess.run(git, capture_output=True, text=True, timeout=10, check=False)
-        found["commit"] = commit.stdout.strip() or "unknown"
-    except OSError:
-        found["commit"] = "unknown"
+    found["commit"] = _git("rev-parse", "HEAD") or "unknown"
+    found["code"] = (
+        "changed since" if _git("status", "--porcelain", "--", *CODE) else "as committed"
+    )
     found["machine"] = f"{cpu_model()}, {os.cpu_count()} cores"
     return found
+
+
+def _git(*arguments: str) -> str:
+    """Return what git says of this checkout; nothing where there is no git or no checkout."""
+    git = ["git", "-C", str(Path(__file__).parents[2]), *arguments]
+    try:
+        done = subprocess.run(git, capture_output=True, text=True, timeout=10, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip()
 
 
 def cpu_model() -> str:

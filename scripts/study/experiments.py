@@ -38,6 +38,16 @@ Q_POSITIONS = (
 ELITES = ("ppo-elites=ppo:elites=4", "maskable-ppo-elites=maskable-ppo:elites=4")
 NEURAL = ("a2c", "ppo", "maskable-ppo", "dqn", "masked-dqn", "reinforce-lstm", *ELITES)
 TABULAR = ("reinforce", REINFORCE, "q-learning", Q_POSITIONS)
+BATCHES = ("batch_size=2", "batch_size=4", "batch_size=8", "batch_size=16")
+ABLATED = (
+    "target=score",
+    "learn_kernel=false",
+    "planner=policy",
+    "planner=climb",
+    "planner=pool",
+    "optimism=0",
+    "optimism=2",
+)
 
 
 @dataclass(frozen=True)
@@ -112,58 +122,46 @@ def experiments(tables: dict[str, str], folder: Path, images: Path) -> dict[str,
         folder: Where stores of trained networks are kept.
         images: A file of images to train on.
     """
-    real = (IMAGINATION, "random", "local-search", EVOLUTION, "maskable-ppo")
-    digits = trained("digits", folder / "digits.sqlite", budget={"epochs": 8})
-    mnist = trained(
-        "mnist", folder / "mnist.sqlite", task="arrays", data=str(images), budget={"epochs": 2}
-    )
-    ablated = (
-        "target=score",
-        "learn_kernel=false",
-        "planner=policy",
-        "planner=climb",
-        "planner=pool",
-        "optimism=0",
-        "optimism=2",
-    )
-    batches = variants("batch_size=2", "batch_size=4", "batch_size=8", "batch_size=16")
     fresh = ("chain=NASChain-v0", *tables.values())
+    unseen = Experiment((Part((IMAGINATION, *BASELINES, REINFORCE), fresh, 40),), limit=300)
+    return {**on_known_tables(), "unseen": unseen, **with_training(folder, images)}
+
+
+def on_known_tables() -> dict[str, Experiment]:
+    """Return the experiments on NAS-Bench-201 and NAS-Bench-Macro."""
+    two, search = (CELLS["cifar10"], MACRO), ("cifar10=NASBench201-v0:dataset=cifar10",)
+    shares = variants("random_share=0.1", "random_share=0.2")
+    others = (*BASELINES, REINFORCE, Q_POSITIONS)
     return {
         "optimum": Experiment(
             (
                 Part((IMAGINATION,), UPPER_BOUND, 200),
                 Part((POLICY,), UPPER_BOUND, 60),
                 Part((DESCRIBED,), tuple(CELLS.values()), 200),
-                Part(TABULAR, UPPER_BOUND, 100),
             )
         ),
+        "optimum-tabular": Experiment((Part(TABULAR, UPPER_BOUND, 100),)),
         "optimum-neural": Experiment((Part(NEURAL, UPPER_BOUND, 30),)),
         "optimum-long": Experiment((Part(BASELINES, UPPER_BOUND, 200),), limit=2000),
         "protocol": Experiment(
-            (
-                Part(
-                    (IMAGINATION, *variants("random_share=0.1", "random_share=0.2"), DESCRIBED),
-                    ("cifar10=NASBench201-v0:dataset=cifar10",),
-                    200,
-                ),
-                Part(
-                    (*BASELINES, REINFORCE, Q_POSITIONS),
-                    ("cifar10=NASBench201-v0:dataset=cifar10",),
-                    200,
-                ),
-            ),
+            (Part((IMAGINATION, *shares, DESCRIBED, *others), search, 200),),
             limit=None,
             simulated_seconds=12_000.0,
             charge_repeats=True,
         ),
-        "unseen": Experiment(
-            (Part((IMAGINATION, *BASELINES, REINFORCE), fresh, 40),),
-            limit=300,
-        ),
-        "batches": Experiment((Part((IMAGINATION, *batches), (CELLS["cifar10"], MACRO), 100),)),
-        "ablations": Experiment(
-            (Part((IMAGINATION, *variants(*ablated)), (CELLS["cifar10"], MACRO), 100),)
-        ),
-        "digits": Experiment((Part(real, (digits,), 10),), limit=60),
-        "mnist": Experiment((Part(real, (mnist,), 5),), limit=40),
+        "batches": Experiment((Part((IMAGINATION, *variants(*BATCHES)), two, 100),)),
+        "ablations": Experiment((Part((IMAGINATION, *variants(*ABLATED)), two, 100),)),
+    }
+
+
+def with_training(folder: Path, images: Path) -> dict[str, Experiment]:
+    """Return the experiments that train networks; each network of a store is trained once."""
+    digits = trained("digits", folder / "digits.sqlite", budget={"epochs": 8})
+    mnist = trained(
+        "mnist", folder / "mnist.sqlite", task="arrays", data=str(images), budget={"epochs": 2}
+    )
+    agents = (IMAGINATION, "random", "local-search", EVOLUTION, "maskable-ppo")
+    return {
+        "digits": Experiment((Part(agents, (digits,), 10),), limit=60),
+        "mnist": Experiment((Part(agents, (mnist,), 5),), limit=40),
     }

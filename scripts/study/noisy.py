@@ -21,15 +21,17 @@ from stable_baselines3.common.utils import set_random_seed
 from agents.benchmark.runner import one_thread_each
 from agents.benchmark.specs import AgentSpec, EnvSpec
 from nas_env.wrappers import Limits, TrackSearch
+from study.experiments import EVOLUTION, REINFORCE
 
 ENV = "macro=NASBenchMacro-v0:run=random"
 AFTER = (50, 100, 200)  # queries at which runs are judged
+SEEDS = 100
 AGENTS = (
     "imagination=imagination:noisy=true",
     "random",
     "local-search",
-    "regularized-evolution-20-10=regularized-evolution:population_size=20,sample_size=10",
-    "reinforce-ranks=reinforce:rank_window=50,learning_rate=0.2,entropy=0.02",
+    EVOLUTION,
+    REINFORCE,
 )
 
 

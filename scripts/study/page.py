@@ -14,12 +14,29 @@ from agents.benchmark.page import made
 from agents.benchmark.protocol import NAMES, PUBLISHED, protocol_results
 from agents.benchmark.results import read_results
 from agents.benchmark.runs import Runs
+from agents.benchmark.specs import EnvSpec
+from agents.imagination.kernel import UNLIKE
+from agents.imagination.model import EVERY, FIRST_STEPS, SHARE, STEPS
+from agents.imagination.policy import EPISODES, ROUNDS
+from agents.imagination.tree import BATCH, ROLLOUTS
 from nas_env.errors import InvalidDataError
+from study.experiments import UPPER_BOUND
 from study.noisy import AFTER, read
-from study.picture import draw_idea
+from study.picture import EVALUATED, SEED, draw_idea
 
 TEMPLATE = Path(__file__).with_name("template.md")
 Numbers = NDArray[np.float64]
+SETTINGS = {  # of the agent, as the text names them
+    "rollouts": f"{ROLLOUTS} rollouts in {ROLLOUTS // BATCH} batches",
+    "episodes": f"{ROUNDS} rounds of {EPISODES} imagined episodes",
+    "first_steps": str(FIRST_STEPS),
+    "steps": str(STEPS),
+    "every": str(EVERY),
+    "share": f"{100 * SHARE:.0f} %",
+    "unlike": str(UNLIKE),
+    "idea_seed": str(SEED),
+    "idea_cells": str(EVALUATED),
+}
 
 # What the prototype reached, with room for another implementation: mean queries to the optimum.
 REACH = {"cifar10": 55, "cifar100": 48, "imagenet16-120": 90, "macro": 34}
@@ -38,9 +55,26 @@ def write_study(results: Path, page: Path) -> None:
     draw_idea(results / "idea.svg")
     parts = {x.replace("-", "_"): _part(results, x, make) for x, make in PARTS.items()}
     parts["noisy"] = noisy_table(results / "noisy.jsonl")
+    parts["random_search"] = random_search()
+    parts |= SETTINGS
     parts["made"] = "\n".join(_made(results))
     text = string.Template(TEMPLATE.read_text("utf-8")).substitute(parts)
     page.write_text(text, encoding="utf-8")
+
+
+def random_search() -> str:
+    """Return how many queries random search without repeats needs in the mean, table by table."""
+    said = []
+    for text in UPPER_BOUND:
+        spec = EnvSpec.parse(text)
+        evaluator: Any = spec.make().unwrapped.evaluator  # type: ignore[attr-defined]
+        rewarded = evaluator.reward or next(iter(evaluator.table.rewards.values()))
+        scores = evaluator.table.column(rewarded)
+        if scores.ndim == 2:
+            scores = scores.mean(axis=1)
+        optima = int((scores == scores.max()).sum())
+        said.append(f"{(len(scores) + 1) / (optima + 1):,.0f} on {spec.label} ({optima})")
+    return ", ".join(said)
 
 
 def _part(results: Path, name: str, make: Callable[[Any, dict[str, Any]], str]) -> str:
@@ -229,6 +263,7 @@ def ratio(found: Numbers, usual: Numbers, repeats: int = 1000) -> str:
 
 PARTS: dict[str, Callable[[Any, dict[str, Any]], str]] = {
     "optimum": optimum_table,
+    "optimum-tabular": optimum_table,
     "optimum-neural": optimum_table,
     "optimum-long": optimum_table,
     "protocol": protocol_table,

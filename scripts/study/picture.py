@@ -48,7 +48,9 @@ def draw_idea(path: Path) -> None:
     _similarities(learned, agent)
     everything = list(agent.space.enumerate())
     means, spreads = posterior.predict(encode(everything))
-    imagined.scatter(spreads, means, s=1, c=FAINT, label="all 15,625 cells", rasterized=True)
+    new = np.array([walk not in agent.model.walks for walk in everything])
+    label = f"the {new.sum():,} other cells"
+    imagined.scatter(spreads[new], means[new], s=1, c=FAINT, label=label, rasterized=True)
     some = posterior.predict(encode(list(dict.fromkeys(dream.imagined))))
     imagined.scatter(some[1], some[0], s=5, c=INK, label="imagined, 512 rollouts")
     assert dream.best is not None

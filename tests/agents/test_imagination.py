@@ -138,7 +138,7 @@ def test_no_walk_is_evaluated_twice_until_the_space_is_exhausted():
 
 def test_an_exhausted_space_breaks_nothing():
     agent = Imagination(gym.make("NASBenchMacro-v0"))
-    agent.size = 10  # as if the space had no more
+    agent.num_walks = 10  # as if the space had no more
     walks = drive(agent, 25)
     assert len(set(walks)) == 10
     best = max(set(walks), key=sum)
@@ -247,7 +247,7 @@ def test_improvement_is_divided_by_the_seconds_that_are_expected():
 def test_simulated_seconds_are_used_and_missing_ones_refused():
     agent = make_agent("imagination", gym.make("NASBench201-v0"), seed=0, per_second=True)
     agent.learn(6 * 12)
-    assert min(agent.cost.scores) > 0
+    assert min(agent.log_seconds.scores) > 0
     agent = make_agent("imagination", gym.make("NASBenchMacro-v0"), seed=0, per_second=True)
     with pytest.raises(InvalidSettingError, match="tell no seconds"):
         agent.learn(8)

@@ -283,7 +283,7 @@ def check_decisions(out: Path) -> None:
 def check_study(out: Path) -> None:
     page = (out / "study.md").read_text(encoding="utf-8")
     assert "$" not in page, "a place of the template is not filled"
-    assert page.count("Not run yet") == 9
+    assert page.count("Not run yet") == 10
     batches = table(out / "study.md", 0)
     assert [row[0] for row in batches][:2] == ["`imagination`", "`batch_size 2`"]
     assert batches[0][3] == "1.00 [1.00, 1.00]"

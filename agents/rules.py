@@ -1,0 +1,18 @@
+"""What every agent asks of its settings."""
+
+from __future__ import annotations
+
+from nas_env.errors import InvalidSettingError
+
+Rule = tuple[str, object, bool, str]  # name, value, whether it holds, and the rule in words
+
+
+def check_rules(*rules: Rule) -> None:
+    """Refuse the first setting that breaks its rule.
+
+    Raises:
+        InvalidSettingError: It says name, rule and value.
+    """
+    for name, value, holds, rule in rules:
+        if not holds:
+            raise InvalidSettingError(f"Setting {name} must be {rule}, but is {value}.")
