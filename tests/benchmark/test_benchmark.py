@@ -225,6 +225,22 @@ def test_what_is_missing_is_named_with_its_extra():
     assert "'.[agents,benchmark]'" in done.stderr
 
 
+def test_a_search_needs_nothing_that_benchmarks_need():
+    """README's first command installs the extras agents, draw and export alone."""
+    absent = ("pyarrow", "rliable", "scipy", "sklearn", "psutil", "ray", "psycopg", "hypothesis")
+    code = f"""
+import runpy, sys
+sys.modules |= dict.fromkeys({absent})
+sys.argv = ["search.py", "--agent", "imagination", "--help"]
+runpy.run_path("scripts/search.py", run_name="__main__")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "imagination" in done.stdout and "--evaluations" in done.stdout
+
+
 def test_the_agent_of_the_documentation_runs(tmp_path, monkeypatch):
     page = (ROOT / "docs" / "benchmarking.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
