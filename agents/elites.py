@@ -14,6 +14,8 @@ from nas_env.architecture import is_count
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.spaces import Walk
 
+TARGET_KL = 1.0
+
 
 @dataclass
 class Archive:
@@ -60,6 +62,10 @@ class Elites:
     policy is asked how likely their actions are, and everything after that is as usual. A walk that
     is played again is a repeat: it costs steps, but no evaluation. For one environment alone.
 
+    The policy may find an elite all but impossible, and the ratio of likelihoods, which is not
+    clipped where the advantage is negative, overflows as it changes its mind. With elites the
+    epochs of a rollout therefore end early at `target_kl` 1, unless the setting says otherwise.
+
     Attributes:
         elites: Episodes of a rollout that are played again; 0: none.
         archive: What was played.
@@ -88,6 +94,8 @@ class Elites:
         """
         if elites != 0 and not is_count(elites):
             raise InvalidSettingError(f"Setting elites must be an integer >= 0, but is {elites}.")
+        if elites:
+            settings.setdefault("target_kl", TARGET_KL)
         agent = cls("MlpPolicy", env, seed=seed, device=device, **settings)  # type: ignore[call-arg]
         if elites and agent.n_envs != 1:
             raise IncompatibleError(

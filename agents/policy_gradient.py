@@ -84,12 +84,12 @@ class Ranks:
 
 
 class PolicyGradient(EpisodicAgent):
-    """Samples episodes, and after each batch of them moves its parameters by one Adam step.
+    """Samples episodes, and after each batch of them moves its parameters by one step.
 
     Args:
         env: One environment.
         seed: Seed of the agent.
-        learning_rate: Adam's.
+        learning_rate: Of a step.
         momentum: Weight of the past in the baseline.
         normalise: Whether advantages are divided by their running root mean square.
         rank_window: Where > 0, the advantage is the rank among so many different episodes, from -1
@@ -98,6 +98,8 @@ class PolicyGradient(EpisodicAgent):
         reward_scale: Factor of the returns: 100 makes percent of accuracies.
         reward_power: Power of the returns' size.
         batch_size: Episodes to an update.
+        adam: Steps are Adam's; False: the gradient times the learning rate. A plain step shrinks
+            with the policy's doubt, an Adam step does not, so that it commits much sooner.
 
     Raises:
         InvalidSettingError: A setting is out of its range.
@@ -113,6 +115,7 @@ class PolicyGradient(EpisodicAgent):
         "reward_scale",
         "reward_power",
         "batch_size",
+        "adam",
     )
 
     def __init__(
@@ -127,6 +130,7 @@ class PolicyGradient(EpisodicAgent):
         reward_scale: float = 1.0,
         reward_power: float = 1.0,
         batch_size: int = 1,
+        adam: bool = True,
     ) -> None:
         super().__init__(env, seed)
         check_rules(
@@ -144,7 +148,7 @@ class PolicyGradient(EpisodicAgent):
         )
         self.learning_rate, self.momentum, self.normalise = learning_rate, momentum, normalise
         self.entropy, self.reward_scale, self.reward_power = entropy, reward_scale, reward_power
-        self.batch_size, self.rank_window = batch_size, rank_window
+        self.batch_size, self.rank_window, self.adam = batch_size, rank_window, adam
         inner: Any = env.unwrapped
         self.inner = inner
         self.num_actions = int(env.action_space.n)  # type: ignore[attr-defined]
@@ -153,7 +157,7 @@ class PolicyGradient(EpisodicAgent):
         self.ranks = Ranks(rank_window)
         self.batch: list[Episode] = []
         self.parameters = self.initial()
-        self.adam = Adam(len(self.parameters), learning_rate)
+        self.optimiser = Adam(len(self.parameters), learning_rate)
 
     @abstractmethod
     def initial(self) -> NDArray[Any]:
@@ -169,7 +173,9 @@ class PolicyGradient(EpisodicAgent):
 
     def update(self) -> None:
         """Move the parameters by one step along the gradient of the batch."""
-        self.parameters += self.adam.step(self.gradient(self.batch))
+        gradient = self.gradient(self.batch)
+        step = self.optimiser.step(gradient) if self.adam else self.learning_rate * gradient
+        self.parameters += step
         self.batch = []
 
     def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
@@ -215,8 +221,8 @@ class PolicyGradient(EpisodicAgent):
         """Return parameters, optimiser, baseline and the unfinished batch."""
         return {
             "parameters": self.parameters,
-            "moments": self.adam.moments,
-            "updates": np.array(self.adam.updates),
+            "moments": self.optimiser.moments,
+            "updates": np.array(self.optimiser.updates),
             "baseline": self.baseline.sums,
             "ranks": np.array(json.dumps([*self.ranks.returns.items()])),
             "lengths": np.array([len(x.actions) for x in self.batch], dtype=np.int64),
@@ -228,7 +234,7 @@ class PolicyGradient(EpisodicAgent):
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back what `arrays` returned."""
         self.parameters[:] = arrays["parameters"]
-        self.adam.moments, self.adam.updates = arrays["moments"], int(arrays["updates"])
+        self.optimiser.moments, self.optimiser.updates = arrays["moments"], int(arrays["updates"])
         self.baseline.sums = arrays["baseline"]
         ranks = json.loads(str(arrays["ranks"]))
         self.ranks.returns = {tuple(actions): value for actions, value in ranks}

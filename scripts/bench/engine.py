@@ -90,16 +90,25 @@ def measure(
     task: SupervisedTask, batch: list[Candidate], settings: Settings, threads: int
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """Return the seconds of each row's repeats, and the accuracies that came out last."""
-    training = Training(task, device="cpu")
+    training, faster = (Training(task, device="cpu", precision=x) for x in ("float32", "auto"))
     name = f"`Parallel`, {settings.workers} workers"
-    seconds: dict[str, list[float]] = {x: [] for x in (PLAIN, INLINE, name, START)}
+    auto = f'{name}, `precision="auto"`: {faster.precision}'
+    seconds: dict[str, list[float]] = {x: [] for x in (PLAIN, INLINE, name, auto, START)}
     found: dict[str, list[float]] = {}
     training.evaluate(batch[:1], BUDGET)  # the first pays for the imports
     for _ in range(settings.repeats):
-        with Parallel(training, settings.workers) as parallel:
+        with (
+            Parallel(training, settings.workers) as parallel,
+            Parallel(faster, settings.workers) as parallel_auto,
+        ):
             seconds[START].append(start_seconds(parallel, batch[: settings.workers]))
-            evaluators: dict[str, Evaluator] = {INLINE: training, name: parallel}
-            for row in (PLAIN, INLINE, name):
+            start_seconds(parallel_auto, batch[: settings.workers])
+            evaluators: dict[str, Evaluator] = {
+                INLINE: training,
+                name: parallel,
+                auto: parallel_auto,
+            }
+            for row in (PLAIN, *evaluators):
                 torch.set_num_threads(threads)
                 started = time.perf_counter()
                 if row == PLAIN:
@@ -114,28 +123,33 @@ def add(
     page: Page, seconds: dict[str, list[float]], found: dict[str, list[float]], networks: int
 ) -> None:
     """Add rows and verdicts."""
-    _, _, name, _ = seconds
+    _, _, name, auto, _ = seconds
     for row, values in seconds.items():
         times = [a / b for a, b in zip(seconds[PLAIN], values, strict=True)] if row != START else []
         accuracy = f"{100 * statistics.mean(found[row]):.2f}" if row in found else ""
         page.rows.append((row, spread(values), spread(times) if times else "", accuracy))
-    ratio = {
-        row: statistics.median(a / b for a, b in zip(seconds[row], seconds[name], strict=True))
-        for row in (PLAIN, INLINE)
-    }
-    page.verdicts.append(verdict("at least twice as fast as the plain script", ratio[PLAIN] >= 2))
-    aim = f"at least 1.4 times as fast as one process ({ratio[INLINE]:.2f} times)"
-    page.verdicts.append(verdict(aim, ratio[INLINE] >= 1.4))
+    for row, precision in ((name, "float32"), (auto, '`precision="auto"`')):
+        times = [a / b for a, b in zip(seconds[PLAIN], seconds[row], strict=True)]
+        aim = f"with {precision} at least twice as fast as the plain script"
+        page.verdicts.append(verdict(aim, statistics.median(times) >= 2))
+    times = [a / b for a, b in zip(seconds[INLINE], seconds[name], strict=True)]
+    aim = f"at least 1.4 times as fast as one process ({statistics.median(times):.2f} times)"
+    page.verdicts.append(verdict(aim, statistics.median(times) >= 1.4))
     equal = found[name] == found[INLINE]
     aim = "the accuracies of all networks are equal in one process and in several, bit for bit"
     page.verdicts.append(verdict(aim, equal))
-    gaps = [100 * (a - b) for a, b in zip(found[name], found[PLAIN], strict=True)]
-    error = statistics.stdev(gaps) / len(gaps) ** 0.5 if len(gaps) > 1 else float("inf")
+    differences = "; ".join(f"{row}: {gap(found[row], found[PLAIN])}" for row in (name, auto))
     page.verdicts.append(
-        f"Mean difference of the accuracy from the plain script's: {statistics.mean(gaps):+.2f} "
-        f"points, standard error {error:.2f} over {networks} networks; the two draw different "
-        "random numbers."
+        f"Mean difference of the accuracy from the plain script's over {networks} networks, in "
+        f"points (standard error): {differences}. They draw other random numbers than it."
     )
+
+
+def gap(ours: list[float], plain: list[float]) -> str:
+    """Return the mean difference of paired accuracies, and its standard error."""
+    gaps = [100 * (a - b) for a, b in zip(ours, plain, strict=True)]
+    error = statistics.stdev(gaps) / len(gaps) ** 0.5 if len(gaps) > 1 else float("inf")
+    return f"{statistics.mean(gaps):+.2f} ({error:.2f})"
 
 
 def main(settings: Settings) -> None:
@@ -148,8 +162,10 @@ def main(settings: Settings) -> None:
         f"decisions) for one epoch on {settings.images:,} images of `mnist_15k.npz` at 28x28, with "
         "building and validating. The plain script (`scripts/bench/plain_loop.py`) trains one "
         f"after the other with a `DataLoader`, in float32, torch's default of {threads} threads; "
-        "`Training` and each worker of `Parallel` use one thread. The first start of processes "
-        "includes that of the server that they are forked from, which loads torch.",
+        "`Training` and each worker of `Parallel` use one thread, and float32 unless said "
+        'otherwise; `precision="auto"` is the one that trains faster on this machine. The first '
+        "start of processes includes that of the server that they are forked from, which loads "
+        "torch.",
         f"{settings.repeats}, taking turns",
         ("what", "seconds", "times plain script", "mean accuracy, %"),
     )

@@ -31,7 +31,7 @@ DESCRIBED = "imagination-descriptors=imagination:descriptors=true"
 EVOLUTION = "regularized-evolution-20-10=regularized-evolution:population_size=20,sample_size=10"
 SMALL_EVOLUTION = "regularized-evolution"
 BASELINES = ("random", "local-search", EVOLUTION, SMALL_EVOLUTION)
-REINFORCE = "reinforce-ranks=reinforce:rank_window=50,learning_rate=0.2,entropy=0.02"
+REINFORCE = "reinforce-ranks=reinforce:rank_window=50,adam=false,learning_rate=0.2,entropy=0.02"
 Q_POSITIONS = (
     "q-positions=q-learning:positions=true,monte_carlo=true,ranks=true,initial_value=optimistic"
 )

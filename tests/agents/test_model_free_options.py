@@ -5,6 +5,7 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from agents_tiny import tiny_env
 from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -12,7 +13,7 @@ import nas_env  # noqa: F401 - registers the environments
 from agents import AGENTS, make_agent
 from agents.deferred import why_not
 from agents.episodic import Step
-from agents.policy_gradient import Ranks
+from agents.policy_gradient import Episode, Ranks
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.wrappers import Limits, TrackSearch
 
@@ -46,6 +47,16 @@ def test_reinforce_with_ranks_does_not_see_the_scale(tmp_path):
     assert walks[0] == walks[1]
     with pytest.raises(InvalidSettingError, match="rank_window must be an integer >= 0"):
         make_agent("reinforce", tiny_env("tokens"), rank_window=-1)
+
+
+def test_a_plain_step_is_the_gradient_times_the_learning_rate():
+    agent = make_agent("reinforce", tiny_env("tokens"), seed=0, adam=False, learning_rate=0.2)
+    agent.batch = [Episode(np.ones((2, agent.num_actions), bool), np.array([0, 1]), 0.5)]
+    before, gradient = agent.parameters.copy(), agent.gradient(agent.batch)
+    agent.update()
+    assert np.abs(gradient).max() > 0.1
+    assert np.allclose(agent.parameters - before, 0.2 * gradient, rtol=0, atol=1e-12)
+    assert agent.batch == [] and agent.settings()["adam"] is False
 
 
 # ---- elites ----
@@ -105,6 +116,23 @@ def test_elites_are_saved_and_not_for_lanes_or_deferred_scores(name, tmp_path):
         make_agent(name, lanes, elites=2)
     with pytest.raises(InvalidSettingError, match="elites must be an integer"):
         make_agent(name, env, elites=-1)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_elites_that_the_policy_has_given_up_do_not_break_it(name):
+    def learned(**settings):
+        env = gym.make("NASBenchMacro-v0")
+        agent = make_agent(name, env, seed=0, elites=1, n_steps=64, **settings)
+        agent.archive.scores = {(1,) * 8: 0.0}
+        with torch.no_grad():
+            agent.policy.action_net.bias[1] = -150.0
+        agent.lr_schedule = lambda _: 20.0
+        agent.learn(192)
+        return agent
+
+    assert all(bool(torch.isfinite(x).all()) for x in learned().policy.parameters())
+    with pytest.raises(ValueError, match="nan"):
+        learned(target_kl=None)
 
 
 # ---- the table of values ----
