@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from nas_env.errors import InvalidSettingError
 
 Rule = tuple[str, object, bool, str]  # name, value, whether it holds, and the rule in words
@@ -16,3 +18,10 @@ def check_rules(*rules: Rule) -> None:
     for name, value, holds, rule in rules:
         if not holds:
             raise InvalidSettingError(f"Setting {name} must be {rule}, but is {value}.")
+
+
+def is_number(value: object, least: float = -math.inf, most: float = math.inf) -> bool:
+    """Return whether a value is a finite number between two others."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value) and least <= value <= most

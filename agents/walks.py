@@ -62,13 +62,17 @@ class WalkAgent(EpisodicAgent):
         if score > self.best_score:
             self.best, self.best_score = walk, score
 
+    def followed(self) -> Walk:
+        """Return the walk that `predict` follows; () before anything was evaluated."""
+        return self.best
+
     def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
-        """Return the next decision of the best walk; where that is left, a random legal one."""
+        """Return the next decision of the walk it follows; where that is left, a random one."""
         state: Any = self.env.unwrapped.state  # type: ignore[attr-defined]
-        done = len(state.walk)
-        if self.edits or state.walk != self.best[:done] or done == len(self.best):
+        done, followed = len(state.walk), self.followed()
+        if self.edits or state.walk != followed[:done] or done == len(followed):
             return random_legal(self.rng, mask)
-        return self.best[done]
+        return followed[done]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the best walk and its score."""

@@ -71,7 +71,7 @@ def run(options: Options) -> int:
         print(f"== {name}", file=sys.stderr, flush=True)
         if name == NOISY:
             seeds = range(FIRST, FIRST + (options.seeds or noisy.SEEDS))
-            noisy.run(results / "noisy.jsonl", seeds, options.processes)
+            noisy.run(results / "noisy.jsonl", seeds, options.processes, command(name, options))
         else:
             failed += play(name, known[name], options, results)
     write_study(results, options.page)
@@ -81,16 +81,19 @@ def run(options: Options) -> int:
 
 def play(name: str, experiment: Experiment, options: Options, results: Path) -> int:
     """Play what is missing of an experiment, keep its results, return the number of failures."""
-    command = f"python scripts/study_imagination.py {name}"
-    if options.seeds is not None:
-        command += f" --seeds {options.seeds}"
-    folder = options.folder / name
-    failed = experiment.run(folder, options.seeds, options.processes, command)
+    folder, said = options.folder / name, command(name, options)
+    failed = experiment.run(folder, options.seeds, options.processes, said)
     for done in failed:
         print(f"failed: {done.cell}: {done.error}", file=sys.stderr)
     table, settings = read_results(folder / "best.parquet")
     write_results(results / f"{name}.parquet", [incumbents(table)], settings)
     return len(failed)
+
+
+def command(name: str, options: Options) -> str:
+    """Return the command line of one experiment, for its results."""
+    text = f"python scripts/study_imagination.py {name}"
+    return text if options.seeds is None else f"{text} --seeds {options.seeds}"
 
 
 def make_images(source: Path, path: Path) -> None:

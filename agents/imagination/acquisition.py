@@ -8,7 +8,7 @@ import numpy as np
 
 from agents.imagination.targets import Numbers
 
-TAIL = -6.0  # below it, expected improvement is taken from its expansion
+TAIL = -25.0  # below it, expected improvement is taken from its expansion
 LEAST_SPREAD = 1e-9
 
 
@@ -22,7 +22,7 @@ def log_expected_improvement(mean: Numbers, spread: Numbers, incumbent: float) -
 
     Reference: Jones, Schonlau, Welch, "Efficient Global Optimization of Expensive Black-Box
     Functions", 1998, equation 15. Far below the incumbent, where density and distribution function
-    cancel, the first term of the expansion: density / u^2.
+    cancel, the first terms of the expansion: density / u^2 (1 - 3 / u^2 + 15 / u^4).
     """
     spread = np.maximum(spread, LEAST_SPREAD)
     u = (mean - incumbent) / spread
@@ -30,5 +30,6 @@ def log_expected_improvement(mean: Numbers, spread: Numbers, incumbent: float) -
     near = np.maximum(u, TAIL)
     reach = np.array([0.5 * math.erfc(-x / math.sqrt(2)) for x in near.tolist()])
     gain = np.maximum(np.exp(-0.5 * near**2) / math.sqrt(2 * math.pi) + near * reach, 1e-300)
-    tail = log_density - 2 * np.log(np.maximum(-u, 1.0))
+    far = np.maximum(-u, -TAIL)
+    tail = log_density - 2 * np.log(far) + np.log1p(-3 / far**2 + 15 / far**4)
     return np.asarray(np.log(spread) + np.where(u < TAIL, tail, np.log(gain)))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from math import log
-from typing import Any
+from math import isfinite, log
+from typing import Any, Self
 
 import gymnasium
 import numpy as np
@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from agents.asynchronous import Asynchronous
 from agents.base import AGENTS
 from agents.imagination.acquisition import log_expected_improvement, upper_confidence_bound
+from agents.imagination.kernel import LISTED
 from agents.imagination.model import RewardModel
 from agents.imagination.planner import PLANNERS, Dream
 from agents.imagination.process import Posterior
 from agents.imagination.targets import TARGETS, Numbers
-from agents.rules import check_rules
+from agents.rules import check_rules, is_number
 from agents.walks import WalkAgent
 from nas_env.architecture import is_count
 from nas_env.errors import InvalidSettingError
+from nas_env.evaluation import Evaluation
 from nas_env.registry import unknown_name
 from nas_env.spaces import Walk
 
@@ -31,8 +33,8 @@ class Imagination(WalkAgent):
 
     The model is a Gaussian process over walks (see `Kernel`: similarities of decisions are learned)
     of the rank-normalised scores; the value of an imagined walk is an upper confidence bound. The
-    first walks are random, drawn decision by decision. No walk is evaluated twice while the planner
-    finds new ones.
+    first walks are random, drawn decision by decision. No walk is evaluated twice before all are,
+    in a space of at most 20,000; in a larger one, while the planner finds new ones.
 
     Args:
         env: One environment.
@@ -50,7 +52,8 @@ class Imagination(WalkAgent):
         random_share: Chance that a walk is random instead.
         noisy: Whether scores are noisy: `predict` then follows the evaluated walk of which most is
             expected, else the one with the best score.
-        per_second: Maximise the logarithm of the expected improvement per predicted second instead.
+        per_second: Maximise the logarithm of the expected improvement per predicted second instead;
+            what failed tells nothing of seconds.
 
     Raises:
         UnknownNameError: No such planner or target.
@@ -88,9 +91,18 @@ class Imagination(WalkAgent):
         super().__init__(env, seed)
         check_rules(
             ("initial", initial, is_count(initial), "an integer >= 1"),
-            ("optimism", optimism, optimism >= 0, ">= 0"),
+            ("optimism", optimism, is_number(optimism, 0), "a finite number >= 0"),
             ("batch_size", batch_size, is_count(batch_size), "an integer >= 1"),
-            ("random_share", random_share, 0 <= random_share <= 1, "in [0, 1]"),
+            ("random_share", random_share, is_number(random_share, 0, 1), "a number in [0, 1]"),
+            *(
+                (name, value, isinstance(value, bool), "True or False")
+                for name, value in (
+                    ("learn_kernel", learn_kernel),
+                    ("descriptors", descriptors),
+                    ("noisy", noisy),
+                    ("per_second", per_second),
+                )
+            ),
         )
         if target not in TARGETS:
             raise unknown_name("target", target, TARGETS)
@@ -109,6 +121,12 @@ class Imagination(WalkAgent):
         self.num_walks = self.space.automaton().walks[0]
         self.queue: list[Walk] = []  # proposals that wait to be played
         self.pending: list[Walk] = []  # and all that are not known yet
+        self._answer: Walk | None = None
+
+    def learn(self, *arguments: Any, **named: Any) -> Self:
+        """Learn as every agent does; walks that an interruption left unplayed come first."""
+        self.queue = list(self.pending)
+        return super().learn(*arguments, **named)
 
     def propose(self) -> Walk:
         """Return the next walk to evaluate."""
@@ -117,12 +135,19 @@ class Imagination(WalkAgent):
         return self.queue.pop(0)
 
     def tell(self, walk: Walk, score: float) -> None:
-        """Take an evaluation into the model."""
+        """Take an evaluation into the model.
+
+        Raises:
+            InvalidSettingError: The score is not finite; seconds are asked for, but none told.
+        """
+        if not isfinite(score):
+            raise InvalidSettingError(f"A score must be finite, but that of {walk} is {score}.")
         if walk in self.pending:
             self.pending.remove(walk)
+        self._answer = None
         self.model.tell(walk, score)
-        if self.per_second:
-            self.log_seconds.tell(walk, log(self._seconds()))
+        if self.per_second and self.evaluation is not None and self.evaluation.ok:
+            self.log_seconds.tell(walk, log(seconds_of(self.evaluation)))
 
     def answer(self) -> Walk:
         """Return the best evaluated walk: by its score, or by what is expected where noisy.
@@ -132,14 +157,14 @@ class Imagination(WalkAgent):
         """
         if not len(self.model):
             raise InvalidSettingError("Nothing was evaluated yet. Call learn() first.")
-        values = self.model.expected() if self.noisy else self.model.scores
-        return list(self.model.walks)[int(values.argmax())]
+        if self._answer is None:
+            values = self.model.expected() if self.noisy else self.model.scores
+            self._answer = list(self.model.walks)[int(values.argmax())]
+        return self._answer
 
-    def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
-        """Return the next decision of the answer; where that is left, a random legal one."""
-        if self.noisy and len(self.model):
-            self.best = self.answer()
-        return super().act(observation, mask, greedy)
+    def followed(self) -> Walk:
+        """Return the answer, which `predict` follows."""
+        return self.answer() if len(self.model) else ()
 
     def settings(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data."""
@@ -155,6 +180,7 @@ class Imagination(WalkAgent):
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back what `arrays` returned."""
         super().restore(arrays)
+        self._answer = None
         self.model.restore(arrays)
         self.plan.restore(_under("plan_", arrays))
         self.log_seconds.restore(_under("seconds_", arrays))
@@ -179,7 +205,12 @@ class Imagination(WalkAgent):
         return found
 
     def _believed(self) -> Posterior:
-        """Return the posterior that takes pending walks for what is expected of them."""
+        """Return the posterior, after a fit where one is due.
+
+        It takes pending walks for what is expected of them.
+        """
+        self.model.fit()
+        self.log_seconds.fit()
         posterior = self.model.posterior()
         for walk in self.pending:
             posterior = posterior.extended(self.model.encode([walk]))
@@ -198,7 +229,15 @@ class Imagination(WalkAgent):
         dream = Dream(lambda walks: value(posterior, list(walks)), {*known, *self.pending}, elites)
         self.plan.imagine(dream, self.rng)
         self.logger.record("imagination/best_value", dream.best_value)
-        return dream.best
+        return dream.best or self._unseen()
+
+    def _unseen(self) -> Walk | None:
+        """Return a random walk that was never proposed, where the space is small enough to list."""
+        if self.num_walks > LISTED:
+            return None
+        seen = {*self.model.walks, *self.pending}
+        left = [walk for walk in self.space.enumerate() if walk not in seen]
+        return left[int(self.rng.integers(len(left)))] if left else None
 
     def _bound(self, posterior: Posterior, walks: list[Walk]) -> Numbers:
         mean, spread = posterior.predict(self.model.encode(walks))
@@ -208,7 +247,8 @@ class Imagination(WalkAgent):
         """Return the logarithm of the expected improvement per predicted second."""
         mean, spread = posterior.predict(self.model.encode(walks))
         incumbent = float(posterior.data.targets[: len(self.model)].max())
-        return log_expected_improvement(mean, spread, incumbent) - self._expected_log_seconds(walks)
+        gain = log_expected_improvement(mean, spread, incumbent)
+        return gain - self._expected_log_seconds(walks) if len(self.log_seconds) else gain
 
     def _expected_log_seconds(self, walks: list[Walk]) -> Numbers:
         """Return the logarithm of the seconds that evaluations are expected to take."""
@@ -216,20 +256,19 @@ class Imagination(WalkAgent):
         mean, _ = self.log_seconds.posterior().predict(self.log_seconds.encode(walks))
         return np.asarray(known.mean() + known.std() * mean)
 
-    def _seconds(self) -> float:
-        """Return what the present evaluation cost, by the clock or by the table.
 
-        Raises:
-            InvalidSettingError: Costs are to be predicted, but none are told.
-        """
-        metrics = self.evaluation.metrics if self.evaluation else {}
-        seconds = float(metrics.get("simulated_seconds", 0.0))
-        seconds = seconds or (self.evaluation.seconds if self.evaluation else 0.0)
-        if seconds <= 0:
-            raise InvalidSettingError(
-                "Evaluations of this environment tell no seconds. Leave per_second=True out."
-            )
-        return seconds
+def seconds_of(evaluation: Evaluation) -> float:
+    """Return what an evaluation cost, by the table or by the clock.
+
+    Raises:
+        InvalidSettingError: Neither tells.
+    """
+    seconds = float(evaluation.metrics.get("simulated_seconds", 0.0)) or evaluation.seconds
+    if seconds <= 0:
+        raise InvalidSettingError(
+            "Evaluations of this environment tell no seconds. Leave per_second=True out."
+        )
+    return seconds
 
 
 def _under(prefix: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

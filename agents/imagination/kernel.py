@@ -12,7 +12,8 @@ from agents.imagination.targets import Numbers
 from nas_env.spaces import SearchSpace, Walk
 
 UNLIKE = 0.6  # likeness of two walks that differ in one decision, before anything is learned
-SAMPLED = 500  # random walks by which descriptors are standardised
+# Descriptors are standardised by all walks of a space, of a larger one by so many random ones.
+LISTED, SAMPLED = 20_000, 2_000
 
 
 class Inputs(NamedTuple):
@@ -162,9 +163,11 @@ class Kernel:
         return np.concatenate([by_embedding.ravel(), by_weight, by_share, by_rate])
 
     def _standardise(self) -> None:
-        """Find the mean and spread of each descriptor over random walks."""
-        rng = np.random.default_rng(0)
-        found = [self.space.descriptors(self.space.sample(rng)) for _ in range(SAMPLED)]
+        """Find the mean and spread of each descriptor over all walks, or over random ones."""
+        rng, all_of_them = np.random.default_rng(0), self.space.automaton().walks[0] <= LISTED
+        drawn = (self.space.sample(rng) for _ in range(SAMPLED))
+        walks = self.space.enumerate() if all_of_them else drawn
+        found = [self.space.descriptors(walk) for walk in walks]
         for name in found[0]:
             values = np.array([x[name] for x in found])
             spread = values.std(axis=0)

@@ -56,14 +56,16 @@ class RewardModel:
         self.sums[row] += score
         self.counts[row] += 1
 
+    def fit(self) -> None:
+        """Fit the kernel where that is due."""
+        if self.learn and len(self) - self.fitted >= max(EVERY, int(SHARE * self.fitted)):
+            self.process.fit(self.data(), STEPS if self.fitted else FIRST_STEPS)
+            self.fitted, self._posterior = len(self), None
+
     def posterior(self) -> Posterior:
-        """Return what is believed now, after a fit where one is due."""
+        """Return what is believed now; asking changes nothing."""
         if self._posterior is None:
-            data = self.data()
-            if self.learn and self._due():
-                self.process.fit(data, STEPS if self.fitted else FIRST_STEPS)
-                self.fitted = len(self)
-            self._posterior = self.process.posterior(data)
+            self._posterior = self.process.posterior(self.data())
         return self._posterior
 
     def encode(self, walks: Sequence[Walk]) -> Inputs:
@@ -103,6 +105,3 @@ class RewardModel:
         self.process.vector, self.process.adam.moments = arrays["vector"], arrays["moments"]
         self.process.adam.updates = int(arrays["updates"])
         self._posterior = None
-
-    def _due(self) -> bool:
-        return len(self) - self.fitted >= max(EVERY, int(SHARE * self.fitted))

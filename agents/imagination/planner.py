@@ -47,8 +47,14 @@ class Dream:
                 self.low, self.high = min(self.low, value), max(self.high, value)
                 if value > self.best_value:
                     self.best, self.best_value = walk, value
-        least = self.low if np.isfinite(self.low) else 0.0
-        return [self._known.get(walk, least) for walk in walks]
+        return [self._known.get(walk, self.scale[0]) for walk in walks]
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The least value so far and how far the greatest is above it; 0 and 1 before any."""
+        if not np.isfinite(self.low):
+            return 0.0, 1.0
+        return self.low, max(self.high - self.low, 1e-12)
 
 
 class Planner(ABC):

@@ -79,7 +79,7 @@ class TreeSearch(Planner):
         """Imagine walks, each batch where those before were good."""
         root = self._node(0, 0, rng)
         for _ in range(ROLLOUTS // BATCH):
-            low, width = dream.low, max(dream.high - dream.low, 1e-12)
+            low, width = dream.scale
             rollouts = [self._roll_out(root, low, width, rng) for _ in range(BATCH)]
             values = dream.values([rollout.walk for rollout in rollouts])
             for rollout, value in zip(rollouts, values, strict=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ from stable_baselines3.common.utils import set_random_seed
 
 from agents.benchmark.runner import one_thread_each
 from agents.benchmark.specs import AgentSpec, EnvSpec
+from agents.search.provenance import versions
+from nas_env.errors import InvalidSettingError
 from nas_env.wrappers import Limits, TrackSearch
 from study.experiments import EVOLUTION, REINFORCE
 
@@ -44,6 +47,8 @@ class Pick(NamedTuple):
         queries: Unique networks so far.
         rule: "reward": the best reward so far; "posterior": the agent's own answer.
         accuracy: Mean test accuracy of the pick's other two trainings.
+        reached: Unique networks that the run had made: fewer than `queries` where it went on
+            repeating itself until its episodes were used up. Its last pick then stands.
     """
 
     agent: str
@@ -51,6 +56,7 @@ class Pick(NamedTuple):
     queries: int
     rule: str
     accuracy: float
+    reached: int
 
 
 class Picks(BaseCallback):
@@ -64,20 +70,34 @@ class Picks(BaseCallback):
         self._seen = 0
 
     def _on_step(self) -> bool:
+        self._take_in()
+        done = {pick.queries for pick in self.picks}
+        if self.tracker.evaluations in set(AFTER) - done:
+            self._note(self.tracker.evaluations)
+        return self.tracker.evaluations < AFTER[-1] and self.tracker.finished is None
+
+    def finish(self) -> list[Pick]:
+        """Return the picks; what the run did not reach is answered as it stands at its end."""
+        for queries in AFTER:
+            if queries not in {pick.queries for pick in self.picks}:
+                self._note(queries)
+        return self.picks
+
+    def _take_in(self) -> None:
         for trial in self.tracker.trials[self._seen :]:
             self.reports[trial.walk] = float(trial.evaluation.metrics["report"])
         self._seen = len(self.tracker.trials)
-        done = {pick.queries for pick in self.picks}
-        queries = self.tracker.evaluations
-        if queries in AFTER and queries not in done and self.tracker.best is not None:
-            self._note(queries, "reward", self.tracker.best.walk)
-            answer = getattr(self.model, "answer", None)
-            if answer is not None:
-                self._note(queries, "posterior", answer())
-        return queries < AFTER[-1] and self.tracker.finished is None
 
-    def _note(self, queries: int, rule: str, walk: Any) -> None:
-        self.picks.append(Pick(self.label, self.seed, queries, rule, self.reports[walk]))
+    def _note(self, queries: int) -> None:
+        """Note what would be answered now."""
+        assert self.tracker.best is not None
+        walks = {"reward": self.tracker.best.walk}
+        if (answer := getattr(self.model, "answer", None)) is not None:
+            walks["posterior"] = answer()
+        reached = min(self.tracker.evaluations, queries)
+        for rule, walk in walks.items():
+            accuracy = self.reports[walk]
+            self.picks.append(Pick(self.label, self.seed, queries, rule, accuracy, reached))
 
 
 def play(job: tuple[str, int]) -> list[Pick]:
@@ -91,12 +111,25 @@ def play(job: tuple[str, int]) -> list[Pick]:
     tracker = TrackSearch(env, Limits(evaluations=AFTER[-1], episodes=10 * AFTER[-1]))
     picks = Picks(tracker, spec.label, seed)
     spec.make(tracker, seed).learn(10**6, picks)
-    return picks.picks
+    return picks.finish()
 
 
-def run(file: Path, seeds: range, processes: int) -> list[Pick]:
-    """Play what is not in the file yet, a line of JSON for each run, and return all picks."""
+def run(file: Path, seeds: range, processes: int, command: str) -> list[Pick]:
+    """Play what is not in the file yet, a line of JSON for each pick, and return all picks.
+
+    Each call that plays anything ends with a line of how: command, seeds, settings, versions.
+
+    Raises:
+        InvalidSettingError: The file was begun with other settings.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
+    own = {spec.label: spec.settings for spec in map(AgentSpec.parse, AGENTS)}
+    for how in made_by(file):
+        if how["agents"] != own:
+            raise InvalidSettingError(
+                f"{file} was begun with the settings {how['agents']}, not {own}. Remove it."
+            )
+    started = time.monotonic()
     done = {(pick.agent, pick.seed) for pick in read(file)}
     jobs = [
         (text, seed)
@@ -111,7 +144,17 @@ def run(file: Path, seeds: range, processes: int) -> list[Pick]:
             lines.flush()
             if number % 25 == 0 or number == len(jobs):
                 print(f"noisy: {number}/{len(jobs)} runs", file=sys.stderr, flush=True)
+    if jobs:
+        how = {"command": command, "seeds": [*seeds], "agents": own, "versions": versions()}
+        with file.open("a") as lines:
+            lines.write(f"{json.dumps({**how, 'seconds': time.monotonic() - started})}\n")
     return list(read(file))
+
+
+def made_by(file: Path) -> list[dict[str, Any]]:
+    """Return the lines of a file that say how it was made."""
+    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
+    return [json.loads(line) for line in lines if line.startswith('{"command"')]
 
 
 def read(file: Path) -> Iterator[Pick]:
@@ -119,5 +162,5 @@ def read(file: Path) -> Iterator[Pick]:
     for line in file.read_text("utf-8").splitlines() if file.is_file() else []:
         try:
             yield Pick(**json.loads(line))
-        except ValueError:
+        except (ValueError, TypeError):
             continue

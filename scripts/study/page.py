@@ -21,7 +21,7 @@ from agents.imagination.policy import EPISODES, ROUNDS
 from agents.imagination.tree import BATCH, ROLLOUTS
 from nas_env.errors import InvalidDataError
 from study.experiments import UPPER_BOUND
-from study.noisy import AFTER, read
+from study.noisy import AFTER, made_by, read
 from study.picture import EVALUATED, SEED, draw_idea
 
 TEMPLATE = Path(__file__).with_name("template.md")
@@ -38,7 +38,8 @@ SETTINGS = {  # of the agent, as the text names them
     "idea_cells": str(EVALUATED),
 }
 
-# What the prototype reached, with room for another implementation: mean queries to the optimum.
+# The prototype's mean queries to the optimum; below, with room for another implementation.
+PROTOTYPE = "44.5, 39.0, 74.5 and 28.3 (with descriptors 32.3, 31.7 and 59.8)"
 REACH = {"cifar10": 55, "cifar100": 48, "imagenet16-120": 90, "macro": 34}
 REACH_PROTOCOL = 94.25
 REACH_NOISY = {50: 92.92, 100: 92.93, 200: 92.94}
@@ -56,6 +57,7 @@ def write_study(results: Path, page: Path) -> None:
     parts = {x.replace("-", "_"): _part(results, x, make) for x, make in PARTS.items()}
     parts["noisy"] = noisy_table(results / "noisy.jsonl")
     parts["random_search"] = random_search()
+    parts["prototype"] = PROTOTYPE
     parts |= SETTINGS
     parts["made"] = "\n".join(_made(results))
     text = string.Template(TEMPLATE.read_text("utf-8")).substitute(parts)
@@ -96,16 +98,23 @@ def optimum_table(table: Any, settings: dict[str, Any]) -> str:
 
 
 def queries_cell(runs: Runs, agent: str, env: str) -> str:
-    """Return mean ± standard error (median, 95th percentile; share that found the optimum)."""
+    """Return mean ± standard error (median, 95th percentile; runs that found the optimum)."""
     found = runs.to_optimum(agent, env)
     if not found:
         return ""
     counts = capped(found, runs.limit)
-    error = counts.std(ddof=1) / np.sqrt(len(counts)) if len(counts) > 1 else np.nan
-    share = 100 * np.mean([x is not None for x in found])
-    sign = "" if share == 100 else "≥ "
+    successes = len(found) - found.count(None)
+    sign = "" if successes == len(found) else "≥ "
     middle, late = np.percentile(counts, (50, 95))
-    return f"{sign}{counts.mean():.1f} ± {error:.1f} ({middle:.0f}, {late:.0f}; {share:.0f} %)"
+    return f"{sign}{with_error(counts)} ({middle:.0f}, {late:.0f}; {successes} of {len(found)})"
+
+
+def with_error(values: Numbers, digits: int = 1) -> str:
+    """Return mean ± standard error; without an error where there is one value."""
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f}"
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    return f"{values.mean():.{digits}f} ± {error:.{digits}f}"
 
 
 def capped(found: Iterable[int | None], cap: int) -> Numbers:
@@ -150,23 +159,34 @@ def protocol_table(table: Any, settings: dict[str, Any]) -> str:
 
 
 def noisy_table(file: Path) -> str:
-    """Return the accuracies of picks by one noisy training."""
+    """Return the accuracies of picks by one noisy training, and who did not get so far."""
     picks = list(read(file))
     if not picks:
         return MISSING.format(name="noisy")
     lines = head("agent", "pick", "runs", *(f"{x} queries" for x in AFTER))
-    aims = []
+    aims, short = [], []
     for agent, rule in dict.fromkeys((pick.agent, pick.rule) for pick in picks):
-        cells = []
+        cells, count = [], 0
         for after in AFTER:
             chosen = [x for x in picks if (x.agent, x.rule, x.queries) == (agent, rule, after)]
-            values = 100 * np.array([pick.accuracy for pick in chosen])
-            cells.append(f"{values.mean():.2f} ± {values.std(ddof=1):.2f}")
+            values, count = 100 * np.array([pick.accuracy for pick in chosen]), len(chosen)
+            spread = f" ± {values.std(ddof=1):.2f}" if count > 1 else ""
+            cells.append(f"{values.mean():.2f}{spread}")
+            fewer = sum(pick.reached < after for pick in chosen)
+            if fewer and rule == "reward":
+                short.append(f"{fewer} of {count} runs of `{agent}` at {after}")
             if rule == "posterior":
                 word = "reached" if values.mean() >= REACH_NOISY[after] else "**not reached**"
                 aims.append(f"{after} queries: at least {REACH_NOISY[after]}: {word}")
-        lines.append(row(f"`{agent}`", f"by {rule}", str(len(values)), *cells))
-    return "\n".join([*lines, "", f"Aims for the posterior's pick: {'; '.join(aims)}."])
+        lines.append(row(f"`{agent}`", f"by {rule}", str(count), *cells))
+    lines += ["", f"Aims for the posterior's pick: {'; '.join(aims)}."]
+    if short:
+        lines.append("")
+        lines.append(
+            "Runs that repeated themselves until their episodes were used up, with fewer different "
+            f"networks, are judged by their last pick: {'; '.join(short)}."
+        )
+    return "\n".join(lines)
 
 
 def unseen_table(table: Any, settings: dict[str, Any]) -> str:
@@ -195,22 +215,34 @@ def unseen_table(table: Any, settings: dict[str, Any]) -> str:
 
 def _regret(runs: Runs, agent: str, env: str) -> str:
     values = 100 * runs.values(agent, env, "regret_reward")
-    if not len(values):
-        return ""
-    return f"{values.mean():.3f} ± {values.std(ddof=1) / np.sqrt(len(values)):.3f}"
+    return with_error(values, 3) if len(values) else ""
 
 
 def _winners(runs: Runs) -> list[str]:
-    """Return, for each environment, who has the lowest mean regret."""
+    """Return, for each environment, `imagination` against the best other agent, paired by seed."""
     lines = []
     for env in runs.envs:
-        means = {x: float(runs.values(x, env, "regret_reward").mean()) for x in runs.agents}
-        best = min(means, key=lambda agent: means[agent])
-        rank = sorted(means, key=lambda agent: means[agent]).index("imagination") + 1
-        place = "has the lowest mean regret" if rank == 1 else f"is number {rank} of {len(means)}"
-        other = "" if rank == 1 else f"; the lowest has `{best}`"
-        lines.append(f"- {env}: `imagination` {place}{other}.")
+        regret = {
+            agent: {run.seed: 100 * float(run.at("regret_reward", runs.limit)) for run in found}
+            for agent in runs.agents
+            if (found := runs.of(agent, env))
+        }
+        own = regret.pop("imagination")
+        other = min(regret, key=lambda agent: float(np.mean([*regret[agent].values()])))
+        gaps = np.array([own[seed] - regret[other][seed] for seed in own if seed in regret[other]])
+        low, high = bootstrap(gaps, np.mean)
+        word = "no difference is shown" if low <= 0 <= high else "lower" if high < 0 else "higher"
+        lines.append(
+            f"- {env}: regret of `imagination` less that of `{other}`, the lowest of the others: "
+            f"{gaps.mean():+.3f} points [{low:+.3f}, {high:+.3f}]: {word}."
+        )
     return lines
+
+
+def bootstrap(values: Numbers, of: Callable[..., Any], repeats: int = 2000) -> Numbers:
+    """Return the 95 % bootstrap interval of a statistic along the last axis."""
+    rows = np.random.default_rng(0).integers(len(values), size=(repeats, len(values)))
+    return np.asarray(np.percentile(of(values[rows], axis=-1), (2.5, 97.5)))
 
 
 def trained_table(table: Any, settings: dict[str, Any]) -> str:
@@ -232,33 +264,46 @@ def trained_table(table: Any, settings: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def better_than(one: Numbers, other: Numbers) -> str:
-    """Return the share of pairs in which one is higher, ties by half."""
-    signs = np.sign(one[:, None] - other)
-    return f"{0.5 + 0.5 * signs.mean():.2f}"
+def better_than(one: Numbers, other: Numbers, repeats: int = 2000) -> str:
+    """Return the share of pairs in which one is higher, ties by half, and its 95 % interval."""
+    rng = np.random.default_rng(0)
+    wins = 0.5 + 0.5 * np.sign(one[:, None] - other)
+    rows = rng.integers(len(one), size=(repeats, len(one), 1))
+    columns = rng.integers(len(other), size=(repeats, 1, len(other)))
+    low, high = np.percentile(wins[rows, columns].mean(axis=(1, 2)), (2.5, 97.5))
+    return f"{wins.mean():.2f} [{low:.2f}, {high:.2f}]"
 
 
 def ratio_table(table: Any, settings: dict[str, Any]) -> str:
     """Return queries to the optimum, and how many times those of `imagination` as it is."""
     runs = Runs(table, settings["limit"])
     names = [name for env in runs.envs for name in (env, "ratio")]
-    lines = head("agent", "runs", *names)
+    lines = head("agent", *names)
     for agent in runs.agents:
         cells = []
         for env in runs.envs:
-            usual = capped(runs.to_optimum("imagination", env), runs.limit)
-            found = capped(runs.to_optimum(agent, env), runs.limit)
-            cells += [queries_cell(runs, agent, env), ratio(found, usual)]
-        lines.append(row(f"`{agent}`", str(len(found)), *cells))
+            cells += [queries_cell(runs, agent, env), ratio(runs, agent, env)]
+        lines.append(row(f"`{agent}`", *cells))
     return "\n".join(lines)
 
 
-def ratio(found: Numbers, usual: Numbers, repeats: int = 1000) -> str:
-    """Return the ratio of means with its 95 % bootstrap interval; runs are paired by seed."""
-    rng = np.random.default_rng(0)
-    rows = rng.integers(len(found), size=(repeats, len(found)))
-    low, high = np.percentile(found[rows].mean(axis=1) / usual[rows].mean(axis=1), (2.5, 97.5))
-    return f"{found.mean() / usual.mean():.2f} [{low:.2f}, {high:.2f}]"
+def ratio(runs: Runs, agent: str, env: str) -> str:
+    """Return the ratio of means to `imagination` with its 95 % bootstrap interval.
+
+    Runs are paired by seed; "≥" or "≤" where runs of one side count as the cap, "~" where of both.
+    """
+    sides = []
+    for name in (agent, "imagination"):
+        seeds = [run.seed for run in runs.of(name, env)]
+        sides.append(dict(zip(seeds, runs.to_optimum(name, env), strict=True)))
+    found, usual = sides
+    seeds = [seed for seed in found if seed in usual]
+    signs = [None in [side[seed] for seed in seeds] for side in sides]
+    sign = {(True, False): "≥ ", (False, True): "≤ ", (True, True): "~ "}.get(tuple(signs), "")  # type: ignore[call-overload]
+    above, below = (capped([side[seed] for seed in seeds], runs.limit) for side in sides)
+    rows = np.random.default_rng(0).integers(len(seeds), size=(2000, len(seeds)))
+    low, high = np.percentile(above[rows].mean(axis=1) / below[rows].mean(axis=1), (2.5, 97.5))
+    return f"{sign}{above.mean() / below.mean():.2f} [{low:.2f}, {high:.2f}]"
 
 
 PARTS: dict[str, Callable[[Any, dict[str, Any]], str]] = {
@@ -285,6 +330,7 @@ def _made(results: Path) -> Iterable[str]:
             yield from made(read_results(file)[1])
         except InvalidDataError:
             continue
+    yield from made({"commands": made_by(results / "noisy.jsonl")})
 
 
 def head(*cells: str) -> list[str]:

@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from agents_tiny import all_scores, tiny_env, tiny_space
+from stable_baselines3.common.callbacks import BaseCallback
 
 import nas_env  # noqa: F401 - registers the environments
 from agents import make_agent
@@ -130,10 +131,43 @@ def test_it_begins_with_the_walks_that_random_search_begins_with():
     assert len(set(found[0])) == 8
 
 
-def test_no_walk_is_evaluated_twice_until_the_space_is_exhausted():
-    agent = Imagination(tiny_env("tokens"), planner="pool")
-    walks = drive(agent, 120)
-    assert len(set(walks)) == 120
+@pytest.mark.parametrize("planner", PLANNER_NAMES)
+def test_no_walk_is_evaluated_twice_until_the_space_is_exhausted(planner):
+    agent = Imagination(tiny_env("tokens"), planner=planner, learn_kernel=False)
+    walks = drive(agent, 381 + 3)
+    assert len(set(walks[:381])) == 381
+    assert walks[381:] == [max(walks, key=sum)] * 3 or sum(walks[-1]) == max(map(sum, walks))
+
+
+def test_a_batch_larger_than_the_space_repeats_and_breaks_nothing():
+    agent = Imagination(tiny_env("tokens"), batch_size=500, initial=2, learn_kernel=False)
+    walks = drive(agent, 500)
+    assert len(set(walks)) == 381
+
+
+def test_before_any_value_is_known_the_tree_goes_everywhere():
+    space = SPACES.get("nasbench201")()
+    asked = []
+    dream = Dream(lambda walks: asked.append(walks) or np.zeros(len(walks)), set())
+    PLANNERS.get("tree")(space).imagine(dream, np.random.default_rng(0))
+    first = Counter(walk[0] for walk in asked[0])
+    assert len(first) == 5 and max(first.values()) <= 10, first
+
+
+@pytest.mark.parametrize("left", [1, 3, 10])
+def test_planners_find_what_little_is_left(left):
+    """Of 381 walks; the tree is not worse at it than 512 random walks."""
+    space, found = tiny_space(), Counter()
+    walks = list(space.enumerate())
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        unseen = {walks[i] for i in rng.permutation(len(walks))[:left]}
+        seen = set(walks) - unseen
+        for name in ("tree", "pool"):
+            dream = Dream(lambda x: np.zeros(len(x)), seen, sorted(seen)[:5])
+            PLANNERS.get(name)(space).imagine(dream, rng)
+            found[name] += dream.best is not None
+    assert found["tree"] >= found["pool"] - 2, found
 
 
 def test_an_exhausted_space_breaks_nothing():
@@ -206,13 +240,62 @@ def test_under_noise_the_answer_is_better_than_the_luckiest_network():
         for _ in range(20):  # as often as it would have been fitted by then
             agent.model.process.fit(agent.model.data(), 5)
         agent.model._posterior = None
-        expected = agent.answer()
-        agent.noisy = False
-        truths.append((sum(expected), sum(agent.answer())))
+        luckiest = list(agent.model.walks)[int(agent.model.scores.argmax())]
+        truths.append((sum(agent.answer()), sum(luckiest)))
     by_model, by_luck = np.mean(truths, axis=0)
     assert by_model > by_luck, truths
     with pytest.raises(InvalidSettingError, match="Nothing was evaluated yet"):
         Imagination(gym.make("NASBenchMacro-v0"), noisy=True).answer()
+
+
+def test_asking_for_the_answer_changes_nothing():
+    found = []
+    for curious in (False, True):
+        agent = Imagination(tiny_env("tokens"), seed=1, noisy=True)
+        walks = []
+        for _ in range(30):
+            walks += drive(agent, 1, lambda walk: float(np.random.default_rng(walk).random()))
+            if curious:
+                agent.answer()
+        found.append(walks)
+    assert found[0] == found[1]
+
+
+class StopAt(BaseCallback):
+    """Stops, or saves, after so many steps."""
+
+    def __init__(self, steps, file=None):
+        super().__init__()
+        self.steps, self.file = steps, file
+
+    def _on_step(self):
+        if self.file is not None and self.n_calls == self.steps:
+            self.model.save(self.file)
+        return self.file is not None or self.n_calls < self.steps
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_walk_that_was_broken_off_is_played_again(tmp_path, batch_size):
+    env = gym.make("NASBench201-v0")
+    whole = make_agent("imagination", env, seed=0, batch_size=batch_size)
+    whole.learn(6 * 30, StopAt(6 * 20 + 3, tmp_path / "agent"))
+    broken = make_agent("imagination", gym.make("NASBench201-v0"), seed=0, batch_size=batch_size)
+    broken.learn(6 * 30, StopAt(6 * 20 + 3))
+    assert len(broken.model) == 20 and broken.pending
+    broken.learn(6 * 10)
+    loaded = Imagination.load(tmp_path / "agent", gym.make("NASBench201-v0"))
+    loaded.learn(6 * 10)
+    assert list(broken.model.walks) == list(loaded.model.walks) == list(whole.model.walks)
+
+
+def test_what_ran_at_an_interruption_runs_again():
+    env = TrackSearch(tiny_env("tokens"), Limits(evaluations=40))
+    agent = make_agent("async-imagination", env, seed=0)
+    agent._begin()
+    running = [agent.propose() for _ in range(3)]
+    agent.learn(200)
+    assert set(running) <= set(agent.model.walks)
+    assert list(agent.model.walks)[:3] == running and not agent.pending
 
 
 def test_predict_follows_the_answer():
@@ -242,6 +325,32 @@ def test_improvement_is_divided_by_the_seconds_that_are_expected():
     seconds = np.exp(gain - agent._per_second(posterior, walks))
     cheap = np.array([walk[0] == 0 for walk in walks])
     assert np.median(seconds[cheap]) < 2.5 and np.median(seconds[~cheap]) > 5.0
+
+
+def test_what_failed_tells_nothing_of_seconds():
+    agent = Imagination(gym.make("NASBenchMacro-v0"), per_second=True)
+    for number in range(30):
+        walk = agent.propose()
+        failed = number < 10 or number % 3 == 0
+        agent.evaluation = (
+            Evaluation(Outcome.TOO_LARGE)
+            if failed
+            else Evaluation(Outcome.OK, {"accuracy": 0.5}, seconds=2.0)
+        )
+        agent.tell(walk, 0.0 if failed else 0.5)
+    assert len(agent.model) == 30 and len(agent.log_seconds) == 14
+    env = gym.make("NAS-v0", budget={"epochs": 1, "max_memory_mb": 0.001})
+    agent = make_agent("imagination", env, seed=0, per_second=True)
+    agent.learn(60)
+    assert len(agent.model) >= 9 and not len(agent.log_seconds)
+
+
+def test_improvement_far_below_the_incumbent_has_no_jump():
+    u = np.linspace(-40, 5, 400_001)
+    found = log_expected_improvement(u, np.ones_like(u), 0.0)
+    steps = np.diff(found)
+    assert (steps > 0).all()
+    assert np.abs(np.diff(steps)).max() < 1e-6
 
 
 def test_simulated_seconds_are_used_and_missing_ones_refused():
@@ -277,12 +386,23 @@ def test_in_an_environment_that_edits_episodes_begin_from_what_was_imagined():
         ({"planner": "trees"}, UnknownNameError, "Did you mean 'tree'"),
         ({"target": "ranks"}, UnknownNameError, "Did you mean 'rank'"),
         ({"initial": 0}, InvalidSettingError, "initial must be an integer >= 1, but is 0"),
-        ({"optimism": -1}, InvalidSettingError, "optimism must be >= 0"),
+        ({"optimism": -1}, InvalidSettingError, "optimism must be a finite number >= 0"),
+        ({"optimism": np.inf}, InvalidSettingError, "optimism must be a finite number"),
+        ({"optimism": "a"}, InvalidSettingError, "optimism must be a finite number"),
+        ({"noisy": "false"}, InvalidSettingError, "noisy must be True or False, but is false"),
         ({"batch_size": 1.5}, InvalidSettingError, "batch_size must be an integer"),
-        ({"random_share": 2}, InvalidSettingError, "random_share must be in"),
+        ({"random_share": 2}, InvalidSettingError, "random_share must be a number in"),
+        ({"random_share": None}, InvalidSettingError, "random_share must be a number in"),
         ({"descriptors": True}, InvalidSettingError, "has no descriptors of walks"),
     ],
 )
 def test_a_wrong_setting_is_refused(settings, error, message):
     with pytest.raises(error, match=message):
         Imagination(tiny_env("tokens"), **settings)
+
+
+@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_no_number_is_refused(score):
+    agent = Imagination(tiny_env("tokens"))
+    with pytest.raises(InvalidSettingError, match="score must be finite"):
+        agent.tell(agent.propose(), score)

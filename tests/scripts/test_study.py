@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 
 import nas_env  # noqa: F401 - registers the environments
-from agents.benchmark.specs import EnvSpec
+from agents.benchmark.results import incumbents, read_results
+from agents.benchmark.specs import AgentSpec, EnvSpec
+from nas_env.errors import InvalidSettingError
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT.parent / "shared" / "data"
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from study import noisy, tables  # noqa: E402 - lie beside the scripts
+from study import experiments, noisy, page, tables  # noqa: E402 - lie beside the scripts
 
 
 @pytest.mark.skipif(not SOURCE.is_dir(), reason="the source tables are not beside this checkout")
@@ -51,8 +57,99 @@ def test_picks_are_judged_by_the_trainings_that_were_not_searched(
         round(float(row[[a, b]].mean()), 6) for row in runs for a, b in ((0, 1), (0, 2), (1, 2))
     }
     assert all(round(pick.accuracy, 6) in judged for pick in picks)
+    assert [x.reached for x in picks] == [12, 12, 20, 20]
     assert noisy.play(("imagination=imagination:noisy=true", 3)) == picks
     assert [x.rule for x in noisy.play(("random", 3))] == ["reward", "reward"]
+
+
+def test_a_run_that_repeats_itself_is_judged_by_its_last_pick(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(noisy, "AFTER", (2, 40))
+    frozen = "reinforce=reinforce:learning_rate=50.0,reward_scale=1000.0"
+    picks = noisy.play((frozen, 0))
+    assert [x.queries for x in picks] == [2, 40]
+    assert picks[0].reached == 2 and 2 <= picks[1].reached < 40
+    monkeypatch.setattr(page, "AFTER", (2, 40))
+    monkeypatch.setattr(page, "REACH_NOISY", {2: 0.0, 40: 0.0})
+    file = tmp_path / "noisy.jsonl"
+    file.write_text("".join(json.dumps(pick._asdict()) + "\n" for pick in picks))
+    text = page.noisy_table(file)
+    assert "nan" not in text and f"{100 * picks[1].accuracy:.2f} |" in text
+    assert "1 of 1 runs of `reinforce` at 40" in text
+
+
+def test_a_file_of_picks_says_how_it_was_made_and_is_not_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(noisy, "AGENTS", ("random", "local-search"))
+    file = tmp_path / "noisy.jsonl"
+    found = noisy.run(file, range(2), 1, "the command")
+    assert len(found) == 2 * 2 * 3 and list(noisy.read(file)) == found
+    (how,) = noisy.made_by(file)
+    assert how["command"] == "the command" and how["seeds"] == [0, 1]
+    assert how["agents"] == {"random": {}, "local-search": {}} and "python" in how["versions"]
+    assert noisy.run(file, range(2), 1, "again") == found and len(noisy.made_by(file)) == 1
+    monkeypatch.setattr(noisy, "AGENTS", ("random=random", "local-search:improvement=best"))
+    with pytest.raises(InvalidSettingError, match="was begun with the settings"):
+        noisy.run(file, range(2), 1, "other")
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, dict[str, Any]]:
+    """Three runs of two agents on two tables; few find the optimum in so few queries."""
+    envs = (experiments.CELLS["cifar10"], experiments.MACRO)
+    parts = (experiments.Part((experiments.IMAGINATION, "random"), envs, 3),)
+    folder = tmp_path_factory.mktemp("played")
+    assert not experiments.Experiment(parts, limit=26).run(folder, None, 2, "the command")
+    table, settings = read_results(folder / "best.parquet")
+    return incumbents(table), settings
+
+
+@pytest.mark.parametrize("name", ["optimum", "unseen", "batches", "digits"])
+def test_tables_are_made_where_runs_miss_the_optimum(
+    played: tuple[Any, dict[str, Any]], name: str
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        text = page.PARTS[name](*played)
+    assert "nan" not in text and "`imagination`" in text and "`random`" in text
+    if name == "optimum":
+        assert "≥ 26.0 ± 0.0 (26, 26; 0 of 3)" in text, "random search finds none"
+    if name == "batches":
+        assert text.splitlines()[2].count("1.00 [1.00, 1.00]") == 2
+        assert "~ " in text, "runs of both sides count as the cap"
+    if name == "unseen":
+        assert "Regret after 26 queries" in text and "less that of `random`" in text
+    if name == "digits":
+        assert "[" in text.splitlines()[2], "an interval"
+
+
+def test_an_interval_of_a_constant_is_the_constant() -> None:
+    assert page.bootstrap(np.full(20, 0.5), np.mean).tolist() == [0.5, 0.5]
+    assert page.better_than(np.full(5, 2.0), np.full(4, 1.0)) == "1.00 [1.00, 1.00]"
+    assert page.better_than(np.ones(5), np.ones(4)) == "0.50 [0.50, 0.50]"
+    assert page.with_error(np.array([3.0])) == "3.0"
+
+
+def test_committed_results_have_the_settings_that_the_study_has() -> None:
+    known = experiments.experiments({}, Path("none"), Path("none"))
+    results = ROOT / "docs" / "imagination"
+    files = sorted(results.glob("*.parquet"))
+    assert files
+    for file in files:
+        _, settings = read_results(file)
+        parts = known[file.stem].parts if file.stem != "unseen" else known["unseen"].parts
+        wanted = {
+            spec.label: {"name": spec.name, "settings": spec.settings}
+            for part in parts
+            for spec in map(AgentSpec.parse, part.agents)
+        }
+        kept = {x: {k: settings["agents"][x][k] for k in wanted[x]} for x in wanted}
+        assert kept == wanted, file.name
+    for how in noisy.made_by(results / "noisy.jsonl"):
+        own = {spec.label: spec.settings for spec in map(AgentSpec.parse, noisy.AGENTS)}
+        assert how["agents"] == own
 
 
 def test_the_page_is_what_the_committed_results_make(tmp_path: Path) -> None:
