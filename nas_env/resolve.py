@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_env import registry
+from nas_env.architecture import is_count
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget
 from nas_env.evaluators import EVALUATORS, Around, Evaluator, Parallel, innermost
@@ -166,6 +167,11 @@ def _with_workers(evaluator: Evaluator, workers: int | None) -> Evaluator:
     """Return the evaluator with so many worker processes around its innermost part."""
     if workers is None:
         return evaluator
+    if not is_count(workers):
+        raise InvalidSettingError(
+            f"Argument workers must be an integer >= 1, but is {workers!r}. Leave it out to train "
+            "in this process."
+        )
     if evaluator.free:
         raise InvalidSettingError(
             f"workers={workers} would mean nothing: {type(evaluator).__name__} answers faster than "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import shlex
 import signal
 import sys
 from dataclasses import asdict, dataclass, replace
@@ -33,6 +34,7 @@ from nas_env.objectives import OBJECTIVES, Objective
 from nas_env.registration import ENVIRONMENTS
 from nas_env.registry import Registry, unknown_name
 from nas_env.spaces import SPACES
+from nas_env.store import SQLStore
 from nas_env.store.database import shown
 from nas_env.tasks import TASKS
 from nas_env.wrappers import Limits
@@ -119,18 +121,23 @@ def main(options: Options) -> int:
     """Run the search and return the exit code."""
     leave_at_the_second_interrupt()
     torch.set_num_threads(1)  # agents and networks are small: one thread is fastest
+    path = options.output or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     try:
-        return search(options)
+        return search(options, path)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # one that comes while the process ends
-        print(
-            "\nInterrupted. All evaluations are kept; add --resume and the same --output to go on.",
-            file=sys.stderr,
-        )
+        print(f"\nInterrupted. All evaluations are kept. {how_to_go_on(path)}", file=sys.stderr)
         return INTERRUPTED
     except (NASError, gymnasium.error.Error) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+
+
+def how_to_go_on(path: Path) -> str:
+    """Return the command that goes on with the search in a folder."""
+    given = [word for word in sys.argv if word != "--resume"]
+    folder = [] if "--output" in " ".join(given) else ["--output", str(path)]
+    return f"To go on: {shlex.join(['python', *given, *folder, '--resume'])}"
 
 
 def leave_at_the_second_interrupt() -> None:
@@ -147,17 +154,24 @@ def leave_at_the_second_interrupt() -> None:
         signal.signal(signal.SIGINT, interrupt)
 
 
-def search(options: Options) -> int:
+def search(options: Options, path: Path) -> int:
     """Run agent and random search, train the best networks anew, write and print the report."""
     check(options)
     limits = Limits(options.evaluations, options.seconds, options.until_score)
-    path = options.output or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     probe = make_env(options, options.agent, None)
+    if options.store is not None and not options.resume:
+        SQLStore(options.store).close()  # a wrong one is refused before anything is written
     folder = RunFolder(path, recorded(options), options.resume)
     print(f"writing to {path}", file=sys.stderr, flush=True)
     if options.resume and folder.finished:
         print(f"The search in {path} has finished.\n\n{folder.summary}")
+        if options.retry_failed:
+            print(
+                "Nothing was tried again: --retry-failed helps a new search over the same --store."
+            )
         return 0
+    if options.resume:
+        print("going on: what was evaluated before is answered by the store", file=sys.stderr)
     searches = {}
     for name in dict.fromkeys((options.agent, BASELINE)):
         env = make_env(options, name, store_of(options, folder), like=probe)
@@ -187,6 +201,10 @@ def check(options: Options) -> None:
     if options.start == "best":
         raise InvalidSettingError(
             "A search begins with an empty store: --start best names nothing. Give decisions."
+        )
+    if options.resume and options.output is None:
+        raise InvalidSettingError(
+            "Option --resume goes on with the search in a folder. Name it with --output."
         )
     for name, least in (("seed", 0), ("retrain_seeds", 1)):
         if getattr(options, name) < least:

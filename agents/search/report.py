@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -10,6 +11,7 @@ from typing import Any
 from agents.search.retraining import Retrained, pooled_sd
 from agents.search.session import SearchResult
 from nas_env.architecture import Candidate
+from nas_env.evaluation import Outcome
 
 CLEAR = 2.0  # a difference of means counts from this many of its standard errors
 
@@ -86,6 +88,10 @@ class Report:
                 f"| {x.name} | {100 * accuracy[0]:.2f} ± {100 * accuracy[1]:.2f} "
                 f"| {score[0]:.4f} ± {score[1]:.4f} | {x.params:,} | {x.macs:,} |"
             )
+        failed = [f"{x.name}: {x.failed} of {len(x.scores)}" for x in self.retrained if x.failed]
+        if failed:
+            text = f"Trainings that failed and count as 0 accuracy: {'; '.join(failed)}."
+            lines += ["", text]
         return "\n".join([*lines, "", self._noise()])
 
     def _noise(self) -> str:
@@ -110,15 +116,17 @@ class Report:
         lines = [
             "Best found by each search (validation score with the search's training seed):",
             "",
-            "| search | new networks | episodes | ended by | best score | accuracy, % | params |",
-            "| --- | ---: | ---: | --- | ---: | ---: | ---: |",
+            "| search | new networks | failed | episodes | ended by | best score | accuracy, % "
+            "| params |",
+            "| --- | ---: | --- | ---: | --- | ---: | ---: | ---: |",
         ]
         for name, result in self.searches.items():
             tracker, metrics = result.tracker, result.best.evaluation.metrics
             accuracy = f"{100 * metrics['accuracy']:.2f}" if "accuracy" in metrics else "-"
             params = f"{metrics['params']:,.0f}" if "params" in metrics else "-"
             lines.append(
-                f"| {name} | {result.evaluations} | {tracker.episodes} | {result.reason} "
+                f"| {name} | {result.evaluations} | {_failures(result)} | {tracker.episodes} "
+                f"| {result.reason} "
                 f"| {result.best.score:.4f} | {accuracy} | {params} |"
             )
         return "\n".join(lines)
@@ -177,12 +185,25 @@ def _learns(name: str, result: SearchResult) -> str:
     return f"The mean score of {name}'s networks {word} from {first:.4f} to {last:.4f}."
 
 
+def _failures(result: SearchResult) -> str:
+    """Return how many new networks failed, by how they did."""
+    counts = outcomes(result)
+    return ", ".join(f"{counts[x]} {x}" for x in counts if x != Outcome.OK) or "0"
+
+
+def outcomes(result: SearchResult) -> dict[str, int]:
+    """Return how many new networks ended in each way, the most frequent first."""
+    counts = Counter(str(x.evaluation.outcome) for x in result.trials if x.new)
+    return dict(counts.most_common())
+
+
 def _search_json(result: SearchResult) -> dict[str, Any]:
     tracker = result.tracker
     first, last = result.quarters()
     return {
         "reason": result.reason,
         "evaluations": result.evaluations,
+        "outcomes": outcomes(result),
         "repeats": tracker.repeats,
         "episodes": tracker.episodes,
         "illegal_share": tracker.illegal_share,

@@ -34,6 +34,7 @@ class Retrained:
         accuracies: Test accuracy (fraction) of each seed; a failed training counts as 0.
         scores: The objective's score with the test metrics in place of the validation metrics.
         weights: Weights of the first seed, by name; None where it failed.
+        failed: Seeds whose training failed.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Retrained:
     accuracies: tuple[float, ...]
     scores: tuple[float, ...]
     weights: dict[str, Tensor] | None
+    failed: int = 0
 
     @property
     def accuracy(self) -> tuple[float, float]:
@@ -75,13 +77,14 @@ def retrain(
     """
     task = evaluator.task
     cost = predict(candidate.architecture, task.spec)
-    accuracies, scores, weights = [], [], None
+    accuracies, scores, weights, failed = [], [], None, 0
     for number, seed in enumerate(seeds):
         try:
             network, curve = evaluator.train(candidate, replace(budget, training_seed=seed))
         except Exception as error:
             if not (isinstance(error, FAILURES) or is_out_of_memory(error)):
                 raise
+            failed += 1
             accuracies.append(0.0)
             scores.append(objective.failure)
             continue
@@ -91,9 +94,8 @@ def retrain(
         scores.append(objective.score(evaluation))
         if number == 0:
             weights = {key: x.detach().cpu() for key, x in network.state_dict().items()}
-    return Retrained(
-        name, candidate, cost.params, cost.macs, tuple(accuracies), tuple(scores), weights
-    )
+    measured = tuple(accuracies), tuple(scores)
+    return Retrained(name, candidate, cost.params, cost.macs, *measured, weights, failed)
 
 
 def mean_sd(values: Sequence[float]) -> tuple[float, float]:

@@ -38,17 +38,17 @@ class Fault(Enum):
 
 
 REMEDIES = {
-    Fault.LOCKED: "Another process has kept it locked for {waited:.0f} s: end it, or open the "
+    Fault.LOCKED: "Another process has kept it locked{waited}: end it, or open the "
     "store with more patience. Everything committed before is kept.",
-    Fault.AWAY: "It did not answer for {waited:.0f} s: see that the database runs, or correct the "
+    Fault.AWAY: "It did not answer{waited}: see that the database runs, or correct the "
     "URL. Everything committed before is kept.",
     Fault.READ_ONLY: "It was opened for reading only: open it without mode=ro, as a user who may "
     "write, or use another store.",
     Fault.FULL: "Make room on its disk; everything committed before is kept.",
 }
 OTHERWISE = {
-    "opened": "Give the path of a SQLite file in an existing folder, or an SQLAlchemy URL of "
-    "SQLite or PostgreSQL.",
+    "opened": "Give the path of a SQLite file in an existing folder (with mode=ro, of a file that "
+    "exists), or an SQLAlchemy URL of SQLite or PostgreSQL.",
     "read": "Check that the file is there, whole and permitted.",
     "written": "Check disk space and permissions; everything committed before is kept.",
 }
@@ -84,4 +84,5 @@ def remedy_for(fault: Fault, verb: str, waited: float) -> str:
         verb: What could not be done: "opened", "read" or "written".
         waited: Seconds that were waited for it to pass.
     """
-    return REMEDIES.get(fault, OTHERWISE[verb]).format(waited=waited)
+    for_long = f" for {waited:.0f} s" if waited >= 1 else ""
+    return REMEDIES.get(fault, OTHERWISE[verb]).format(waited=for_long)

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from nas_env.architecture import Candidate
-from nas_env.errors import StoreError
+from nas_env.errors import InvalidSettingError, StoreError
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.store.base import (
     Entry,
@@ -51,9 +51,14 @@ class SQLStore(Store):
     Raises:
         StoreError: The database cannot be opened, or was written by a release that is too new.
         MissingDependencyError: The driver of PostgreSQL is not installed.
+        InvalidSettingError: The patience is negative.
     """
 
     def __init__(self, url: str | Path, patience: float = PATIENCE) -> None:
+        if isinstance(patience, bool) or not patience >= 0:
+            raise InvalidSettingError(
+                f"Argument patience must be seconds >= 0, but is {patience!r}. 0 does not wait."
+            )
         self.database = Database(url, patience)
         self.url = self.database.url
 

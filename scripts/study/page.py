@@ -298,8 +298,8 @@ def ratio(runs: Runs, agent: str, env: str) -> str:
         sides.append(dict(zip(seeds, runs.to_optimum(name, env), strict=True)))
     found, usual = sides
     seeds = [seed for seed in found if seed in usual]
-    signs = [None in [side[seed] for seed in seeds] for side in sides]
-    sign = {(True, False): "≥ ", (False, True): "≤ ", (True, True): "~ "}.get(tuple(signs), "")  # type: ignore[call-overload]
+    short, usually_short = (None in [side[seed] for seed in seeds] for side in sides)
+    sign = "~ " if short and usually_short else "≥ " if short else "≤ " if usually_short else ""
     above, below = (capped([side[seed] for seed in seeds], runs.limit) for side in sides)
     rows = np.random.default_rng(0).integers(len(seeds), size=(2000, len(seeds)))
     low, high = np.percentile(above[rows].mean(axis=1) / below[rows].mean(axis=1), (2.5, 97.5))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from dataclasses import replace
@@ -298,6 +300,16 @@ def test_the_address_may_come_from_the_environment(
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     assert Ray(Noted(tmp_path)).address == "head:6379"
     assert Ray(Noted(tmp_path), "auto").address == "auto"
+
+
+def test_a_head_that_does_not_answer_is_refused_at_once(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    began = time.monotonic()
+    with pytest.raises(InvalidSettingError, match="No Ray cluster answers"):
+        cluster._connect(None, address)
+    assert time.monotonic() - began < cluster.KNOCK_SECONDS + 5
 
 
 def test_without_ray_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

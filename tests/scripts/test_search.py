@@ -144,6 +144,8 @@ def test_an_interrupted_search_goes_on_to_the_same_end(tmp_path):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in errors and "kept" in errors
+    assert f"To go on: python scripts/search.py {' '.join(arguments)}" in errors
+    assert errors.rstrip().endswith(f"--output {folder} --resume")
     assert kept <= len(rows(folder)) < 12
     search(*arguments, "--output", folder, "--resume")
     search(*arguments, "--output", tmp_path / "whole")
@@ -245,6 +247,7 @@ def test_own_data_and_limits(tmp_path):
         (("--evaluations", "0"), "must be > 0"),
         (("--max-params", "3"), "The smallest has"),
         (("--resume",), "no search to continue"),
+        (("--store", "/no/such/folder/all.sqlite"), "file in an existing folder"),
     ],
 )
 def test_bad_options_are_refused_and_write_nothing(arguments, message, tmp_path):
@@ -253,6 +256,42 @@ def test_bad_options_are_refused_and_write_nothing(arguments, message, tmp_path)
     assert done.returncode == 2
     assert message in done.stderr and "Traceback" not in done.stderr
     assert not folder.exists()
+
+
+def test_a_search_goes_on_only_in_a_folder_that_is_named():
+    done = search(*FREE, "--resume", check=False)
+    assert done.returncode == 2 and "Name it with --output" in done.stderr
+
+
+def test_the_summary_counts_what_failed(tmp_path):
+    options = ("--agent", "random", *SMALL, "--max-memory-mb", "0.001")
+    done = search(*options, "--output", tmp_path / "run")
+    assert "| random | 4 | 4 too_large |" in done.stdout
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["searches"]["random"]["outcomes"] == {"too_large": 4}
+    again = search(*options, "--output", tmp_path / "run", "--resume", "--retry-failed")
+    assert "Nothing was tried again" in again.stdout
+
+
+def test_an_interrupt_while_workers_start_is_told_without_a_traceback(tmp_path):
+    command = [sys.executable, "scripts/search.py", "--agent", "random", "--workers", "2"]
+    process = subprocess.Popen(
+        [*command, "--output", str(tmp_path / "run")],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=listen,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if psutil.Process(process.pid).children():  # the server, which imports now
+            break
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C: to the whole group
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors and "Interrupted" in errors
 
 
 def test_free_scores_are_not_retrained(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event
 from store_examples import EVALUATION, FAILED, INFO, entry, record
 
-from nas_env.errors import MissingDependencyError, StoreError
+from nas_env.errors import InvalidSettingError, MissingDependencyError, StoreError
 from nas_env.store import EvaluationKey, SQLStore
 
 
@@ -260,3 +260,10 @@ def test_waiting_ends_when_patience_does(path: Path, monkeypatch: pytest.MonkeyP
         store.put(record())
     holder.close()
     assert len(attempts) >= 2, "it was tried again"
+
+
+@pytest.mark.parametrize("patience", [-1.0, float("nan"), True])
+def test_a_patience_that_is_no_time_is_refused(path: Path, patience: float) -> None:
+    with pytest.raises(InvalidSettingError, match="patience must be seconds >= 0"):
+        SQLStore(path, patience=patience)
+    assert not path.exists()

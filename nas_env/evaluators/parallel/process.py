@@ -9,7 +9,8 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from math import inf
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
@@ -36,6 +37,23 @@ def start_context(method: str | None, imports: Imports) -> BaseContext:
     return context
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let processes that begin inside the block ignore Ctrl-C, also while they import."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    if before is None:  # not set from Python: it cannot be put back
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class Worker:
     """A worker process: starting, idle, or busy with a job.
 
@@ -52,7 +70,7 @@ class Worker:
             target=serve, args=arguments, name="evaluation-worker", daemon=True
         )
         try:
-            with without_main():
+            with without_main(), _undisturbed():
                 self.process.start()
         finally:
             theirs.close()

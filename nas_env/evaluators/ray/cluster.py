@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import socket
 import sys
 from importlib.util import find_spec
 from typing import Any
@@ -17,6 +18,7 @@ LOOPBACK = "127.0.0.1"
 # network and listens on every interface.
 KEEP_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 MEGABYTE = 1_000_000
+KNOCK_SECONDS = 10.0  # for a head to take a connection at all; Ray itself waits for minutes
 MOST_STARTS = 3
 
 _users: list[str] = []  # the address each user asked for; the last to leave closes the connection
@@ -120,6 +122,8 @@ def _imported(address: str) -> Any:
 
 
 def _connect(ray: Any, address: str) -> None:
+    if ":" in address:
+        _knock(address)
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
         settings |= {"include_dashboard": False, "_node_ip_address": LOOPBACK}
@@ -137,6 +141,18 @@ def _connect(ray: Any, address: str) -> None:
             f"evaluator was used. Set {KEEP_LOOPBACK}=0 before Ray is imported, or connect "
             "yourself with ray.init()."
         )
+
+
+def _knock(address: str) -> None:
+    """See that something listens at HOST:PORT."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise InvalidSettingError(
+            f"No Ray cluster answers at {address!r} ({error}). Start one with `ray start --head`, "
+            "or leave the address out for one on this machine alone."
+        ) from None
 
 
 def _begin(ray: Any, tries: int, **settings: Any) -> None:
