@@ -67,6 +67,9 @@ class QLearning(EpisodicAgent):
             reward and the best value of the state after it.
         ranks: Whether the last reward of an episode counts as its rank among the different episodes
             so far, in [0, 1], as it is when it is replayed; for episodes whose only reward is last.
+        shaped: Whether every step of an episode of T steps is rewarded by its return over T, once
+            that is known, as in BlockQNN (Zhong et al., CVPR 2018): long episodes do not have to
+            carry one reward back from the end.
 
     Raises:
         IncompatibleError: The observation is not a number of a state.
@@ -89,11 +92,12 @@ class QLearning(EpisodicAgent):
         positions: bool = False,
         monte_carlo: bool = False,
         ranks: bool = False,
+        shaped: bool = False,
     ) -> None:
         super().__init__(env, seed)
         _check_observation(env)
         _check_rates(learning_rate, discount, replay)
-        _check_choices(bins, positions, online, monte_carlo, ranks)
+        _check_choices(bins, positions, online, monte_carlo, ranks, shaped)
         self.learning_rate = learning_rate
         self.discount = discount
         self.initial_value = _initial_value(env, initial_value)
@@ -104,6 +108,7 @@ class QLearning(EpisodicAgent):
         self.bins = bins
         self.online = online
         self.positions, self.monte_carlo, self.ranks = positions, monte_carlo, ranks
+        self.shaped = shaped
         self._row = _positions(env) if positions else _rows(env, bins)
         actions = int(env.action_space.n)  # type: ignore[attr-defined]
         self.q = np.full((int(self._row.max()) + 1, actions), self.initial_value)
@@ -182,16 +187,22 @@ class QLearning(EpisodicAgent):
 
     def _learn(self, backward: list[Plain]) -> None:
         cells: Any = self.q.data  # as a memoryview, whose single numbers are fast to read and write
-        later = 0.0
-        for number, (cell, reward, after) in enumerate(backward):
-            if self.ranks:
-                reward = 0.0 if number else self._rank(reward)
+        later, rewards = 0.0, self._rewards([reward for _, reward, _ in backward])
+        for (cell, _, after), reward in zip(backward, rewards, strict=True):
             if self.monte_carlo:
                 best = self.discount * later
             else:
                 best = self.discount * max([cells[x] for x in after]) if after else 0.0
             later = reward + best
             cells[cell] += self.learning_rate * (later - cells[cell])
+
+    def _rewards(self, backward: list[float]) -> list[float]:
+        """Return what an episode's steps are rewarded by, the last first."""
+        if self.ranks:
+            backward = [self._rank(backward[0])] + [0.0] * (len(backward) - 1)
+        if self.shaped:
+            return [sum(backward) / len(backward)] * len(backward)
+        return backward
 
     def _rank(self, value: float) -> float:
         """Return the share of different episodes with a lower return, equal ones by half."""
@@ -201,7 +212,7 @@ class QLearning(EpisodicAgent):
     def settings(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data."""
         names = ("learning_rate", "discount", "initial_value", "replay", "schedule")
-        switches = ("bins", "online", "positions", "monte_carlo", "ranks")
+        switches = ("bins", "online", "positions", "monte_carlo", "ranks", "shaped")
         return {**super().settings(), **{name: getattr(self, name) for name in names + switches}}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -250,13 +261,13 @@ def _check_rates(learning_rate: float, discount: float, replay: int) -> None:
 
 
 def _check_choices(
-    bins: bool, positions: bool, online: bool, monte_carlo: bool, ranks: bool
+    bins: bool, positions: bool, online: bool, monte_carlo: bool, ranks: bool, shaped: bool
 ) -> None:
-    if (bins and positions) or (online and (monte_carlo or ranks)):
+    if (bins and positions) or (online and (monte_carlo or ranks or shaped)):
         raise InvalidSettingError(
             "Q-learning has its table over bins or over positions, and learns online or from "
             f"whole episodes, but bins={bins}, positions={positions}, online={online}, "
-            f"monte_carlo={monte_carlo} and ranks={ranks} were given. Choose."
+            f"monte_carlo={monte_carlo}, ranks={ranks} and shaped={shaped} were given. Choose."
         )
 
 

@@ -201,6 +201,11 @@ class Recipe:
         for name in ("learning_rate", "weight_decay", "step_factor", "label_smoothing"):
             object.__setattr__(self, name, float(getattr(self, name)))  # 1 and 1.0 have one key
 
+    def changes(self) -> dict[str, Scalar]:
+        """Return the settings that are not those of the default recipe."""
+        default = asdict(Recipe())
+        return {name: value for name, value in asdict(self).items() if value != default[name]}
+
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` makes an equal recipe."""
         return asdict(self)

@@ -221,11 +221,12 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         if self.render_mode is None:
             return None
         complete = bool(self.space.automaton().final[self.state.node])
-        partial = self.space.partial(self.state.walk)
+        walk = self.state.walk
+        partial, training = self.space.partial(walk), self.space.training(walk)
         if self.render_mode == "ansi":
-            return text_table(partial, self.task.spec, complete)
+            return text_table(partial, self.task.spec, complete, training)
         title = "" if self.state.score is None else f"score {self.state.score:.4f}"
-        return rgb_array(draw(partial, self.task.spec, title, complete))
+        return rgb_array(draw(partial, self.task.spec, title, complete, training))
 
     def close(self) -> None:
         """Let go of what the evaluator holds, such as worker processes."""

@@ -8,20 +8,26 @@ from torch import Tensor, nn
 
 
 class GraphModule(nn.Module):
-    """Modules in order of computation; module i reads the nodes `reads[i]` (0 is the input)."""
+    """Modules in order of computation; module i reads the nodes `reads[i]`.
 
-    def __init__(self, modules: Sequence[nn.Module], reads: Sequence[tuple[int, ...]]) -> None:
+    The first nodes are the inputs, one unless told otherwise; then come the modules' outputs.
+    """
+
+    def __init__(
+        self, modules: Sequence[nn.Module], reads: Sequence[tuple[int, ...]], inputs: int = 1
+    ) -> None:
         super().__init__()
+        self.inputs = inputs
         self.nodes = nn.ModuleList(modules)
         self.reads = [tuple(nodes) for nodes in reads]
         last = {node: index for index, nodes in enumerate(self.reads) for node in nodes}
         self.drops = [[n for n, i in last.items() if i == index] for index in range(len(reads))]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Tensor:
         """Return the last module's output; tensors are let go after their last reader."""
-        values: dict[int, Tensor] = {0: x}
+        values = dict(enumerate(inputs))
         for index, module in enumerate(self.nodes):
-            values[index + 1] = module(*(values[node] for node in self.reads[index]))
+            values[index + self.inputs] = module(*(values[node] for node in self.reads[index]))
             for node in self.drops[index]:
                 del values[node]
-        return values[len(self.nodes)]
+        return values[len(self.nodes) + self.inputs - 1]

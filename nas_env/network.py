@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,19 +30,21 @@ class NetworkCost:
         activation_bytes: Bytes of all tensors the modules put out for one sample in a training
             pass (float32, with the positions of max pooling and the noise of dropout), input
             included: the most that a forward pass keeps for the backward pass.
+        density: Nodes that are read over layers that read them: 1 for a chain.
     """
 
     params: int
     macs: int
     activation_bytes: int
+    density: float = 1.0
 
     def training_bytes(self, batch_size: int) -> int:
         """Return the predicted peak of training memory, in bytes, for a batch."""
         return FLOAT_BYTES * COPIES_OF_WEIGHTS * self.params + batch_size * self.activation_bytes
 
-    def to_json(self) -> dict[str, int]:
+    def to_json(self) -> dict[str, int | float]:
         """Return the numbers by name."""
-        return {"params": self.params, "macs": self.macs, "activation_bytes": self.activation_bytes}
+        return asdict(self)
 
 
 class LayerCost(NamedTuple):
@@ -109,13 +111,14 @@ def predict(architecture: Architecture, spec: TaskSpec) -> NetworkCost:
     Raises:
         InvalidArchitectureError: A layer does not accept its input.
     """
-    params = macs = 0
+    params = macs = edges = 0
     memory = FLOAT_BYTES * size(spec.input_shape)
-    for _, _, _, cost in place(architecture, spec):
+    for _, reads, _, cost in place(architecture, spec):
+        edges += len(reads)
         params += cost.params
         macs += cost.macs
         memory += cost.activation_bytes
-    return NetworkCost(params, macs, memory)
+    return NetworkCost(params, macs, memory, edges / (len(architecture.layers) + 1))
 
 
 def build(architecture: Architecture, spec: TaskSpec) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_env.architecture import Architecture, Shape
+from nas_env.architecture import Architecture, Scalar, Shape
 from nas_env.errors import MissingDependencyError
 from nas_env.layers import layer_type
 from nas_env.network import PlacedLayer, place
@@ -66,13 +67,31 @@ def table_rows(architecture: Architecture, spec: TaskSpec, complete: bool = True
     return rows
 
 
-def text_table(architecture: Architecture, spec: TaskSpec, complete: bool = True) -> str:
-    """Return the layers as lines of text with output shape, parameters and MACs."""
+def training_text(settings: Mapping[str, Scalar]) -> str:
+    """Return settings of a recipe as a reader wants to see them; "" where there are none."""
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
+
+
+def text_table(
+    architecture: Architecture,
+    spec: TaskSpec,
+    complete: bool = True,
+    training: Mapping[str, Scalar] | None = None,
+) -> str:
+    """Return the layers as lines of text with output shape, parameters and MACs.
+
+    Args:
+        architecture: The layers.
+        spec: The task.
+        complete: Whether the classifier follows.
+        training: What was decided of the recipe, for a first line.
+    """
     rows = table_rows(architecture, spec, complete)
     if spec.modality == "table":
         return "\n".join(["decision", *(row.label for row in rows)])
     width = max(26, *(len(row.label) for row in rows))
-    lines = [f"{'layer':<{width}}  {'output':>10}  {'params':>10}  {'MACs':>12}"]
+    lines = [training_text(training)] if training else []
+    lines += [f"{'layer':<{width}}  {'output':>10}  {'params':>10}  {'MACs':>12}"]
     for row in rows:
         lines.append(f"{row.label:<{width}}  {row.shape:>10}  {row.params:>10,}  {row.macs:>12,}")
     params, macs = sum(row.params for row in rows), sum(row.macs for row in rows)
@@ -82,9 +101,20 @@ def text_table(architecture: Architecture, spec: TaskSpec, complete: bool = True
 
 
 def draw(
-    architecture: Architecture, spec: TaskSpec, title: str = "", complete: bool = True
+    architecture: Architecture,
+    spec: TaskSpec,
+    title: str = "",
+    complete: bool = True,
+    training: Mapping[str, Scalar] | None = None,
 ) -> Figure:
     """Return a drawing of the layers from top to bottom, with arrows where they read.
+
+    Args:
+        architecture: The layers.
+        spec: The task.
+        title: Text above.
+        complete: Whether the classifier follows.
+        training: Settings of the recipe, for a line under the title.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
@@ -103,7 +133,9 @@ def draw(
     axes.set_xlim(0, 1)
     axes.set_ylim(len(rows) + 0.1, -0.9)
     axes.axis("off")
-    axes.text(0.5, -0.55, title, ha="center", va="center", fontsize=10, weight="bold")
+    axes.text(0.5, -0.6, title, ha="center", va="center", fontsize=10, weight="bold")
+    under = training_text(training or {})
+    axes.text(0.5, -0.37, under, ha="center", va="center", fontsize=7, wrap=True)
     for index, row in enumerate(rows):
         _draw_row(axes, index, row)
         for node in row.reads:

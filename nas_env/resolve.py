@@ -19,7 +19,7 @@ from nas_env.evaluators import EVALUATORS, Around, Evaluator, Parallel, innermos
 from nas_env.evaluators.ray import Ray
 from nas_env.mdp import MDP, MDPS, Edit
 from nas_env.objectives import OBJECTIVES, Objective
-from nas_env.spaces import SPACES, SearchSpace
+from nas_env.spaces import SPACES, Joint, SearchSpace
 from nas_env.store import Store
 from nas_env.tasks import TASKS, Task
 
@@ -69,6 +69,8 @@ def make_task(
 
 
 def _default_task(space: str | SearchSpace | None) -> str:
+    if isinstance(space, Joint) and space.name not in SPACES:
+        space = space.space  # training choices fit every task
     name = space.name if isinstance(space, SearchSpace) else space or "chain"
     if isinstance(space, SearchSpace) and name not in SPACES:
         raise InvalidSettingError(

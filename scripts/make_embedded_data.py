@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tyro
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits, load_wine
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 
 from nas_env.tasks.supervised import stratified_split
 
@@ -50,6 +50,12 @@ def digits() -> dict[str, NDArray[Any]]:
 def wine() -> dict[str, NDArray[Any]]:
     """Return x float32 (n, 13) and y uint8 (n,)."""
     bunch = load_wine()
+    return {"x": bunch.data.astype(np.float32), "y": bunch.target.astype(np.uint8)}
+
+
+def breast_cancer() -> dict[str, NDArray[Any]]:
+    """Return x float32 (n, 30) and y uint8 (n,)."""
+    bunch = load_breast_cancer()
     return {"x": bunch.data.astype(np.float32), "y": bunch.target.astype(np.uint8)}
 
 
@@ -106,7 +112,7 @@ def write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
 def main(settings: Settings) -> None:
     """Write the files."""
     settings.output.mkdir(parents=True, exist_ok=True)
-    made = {"digits": digits(), "wine": wine()}
+    made = {"digits": digits(), "wine": wine(), "breast_cancer": breast_cancer()}
     if settings.mnist.is_file():
         made["mnist_small"] = mnist_small(settings.mnist)
     else:

@@ -11,11 +11,20 @@ from hypothesis import strategies as st
 
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Evaluation, Outcome
-from nas_env.objectives import OBJECTIVES, AccuracyUnderCost, NegativeLoss
+from nas_env.objectives import (
+    OBJECTIVES,
+    AccuracyUnderCost,
+    BlockQNN,
+    Constrained,
+    MnasNet,
+    NegativeLoss,
+    WeightedSum,
+)
 
 
 def evaluation(accuracy: float = 0.5, loss: float = 1.0, params: int = 1000) -> Evaluation:
-    return Evaluation(Outcome.OK, {"accuracy": accuracy, "loss": loss, "params": params})
+    metrics = {"accuracy": accuracy, "loss": loss, "params": params, "macs": 10 * params}
+    return Evaluation(Outcome.OK, {**metrics, "density": 1.5})
 
 
 @given(
@@ -95,6 +104,84 @@ def test_ten_times_the_target_costs_what_the_page_says() -> None:
     assert found == pytest.approx(0.85, abs=0.002)
     hard = AccuracyUnderCost(target_params=500, exponent=1.0)
     assert hard.score(evaluation(1.0, params=5000)) == pytest.approx(0.1)
+
+
+def test_cubed_accuracy_spreads_good_networks() -> None:
+    objective = OBJECTIVES.get("cubed-accuracy")()
+    assert objective.score(evaluation(0.95)) == pytest.approx(0.857375)
+    gained = objective.score(evaluation(0.95)) - objective.score(evaluation(0.9))
+    assert gained == pytest.approx(0.13, abs=0.002), "as the page says"
+
+
+@pytest.mark.parametrize(
+    ("name", "cost", "factor"),
+    [
+        ("mnasnet-soft", 10_000, 1.0),
+        ("mnasnet-soft", 20_000, 0.5**0.07),
+        ("mnasnet-soft", 5_000, 2**0.07),
+        ("mnasnet-hard", 5_000, 1.0),
+        ("mnasnet-hard", 10_000, 1.0),
+        ("mnasnet-hard", 20_000, 0.5),
+    ],
+)
+def test_mnasnet_is_soft_on_both_sides_or_hard_on_one(name: str, cost: int, factor: float) -> None:
+    found = OBJECTIVES.get(name)().score(evaluation(0.8, params=cost))
+    assert found == pytest.approx(0.8 * factor)
+
+
+def test_mnasnet_takes_any_metric_and_a_cost_of_nothing() -> None:
+    objective = MnasNet(80.0, "latency_ms", -0.07, -0.07)
+    assert objective.needs == ("accuracy", "latency_ms")
+    for latency, score in ((160.0, 0.95), (80.0, 1.0), (0.0, 2.0)):
+        metrics = {"accuracy": 1.0, "latency_ms": latency}
+        assert objective.score(Evaluation(Outcome.OK, metrics)) == pytest.approx(score, abs=0.003)
+
+
+def test_block_qnn_takes_logarithms_off() -> None:
+    objective = BlockQNN(mu=0.02, rho=0.1)
+    metrics = {"accuracy": 0.9, "macs": 1e6, "density": 10**0.5}
+    assert objective.score(Evaluation(Outcome.OK, metrics)) == pytest.approx(0.9 - 0.12 - 0.05)
+    empty = {"accuracy": 0.9, "macs": 0, "density": 0.0}
+    assert objective.score(Evaluation(Outcome.OK, empty)) == pytest.approx(0.9)
+
+
+def test_a_weighted_sum_is_one_and_is_cut_off() -> None:
+    objective = WeightedSum({"accuracy": 1.0, "loss": -0.5}, least=0.0, greatest=0.6)
+    assert objective.score(evaluation(0.9, loss=1.0)) == pytest.approx(0.4)
+    assert objective.score(evaluation(0.9, loss=3.0)) == 0.0
+    assert objective.score(evaluation(0.9, loss=0.1)) == 0.6
+    assert OBJECTIVES.get("weighted-sum")().score(evaluation(0.9, params=10_000)) == 0.89
+
+
+def test_over_a_limit_every_network_is_worse_than_under_it() -> None:
+    objective = Constrained({"params": 1000, "macs": 10_000}, "accuracy")
+    assert objective.bounds == (-1.0, 1.0)
+    assert objective.score(evaluation(0.3, params=1000)) == 0.3
+    assert objective.score(evaluation(0.0, params=1000)) == 0.0
+    assert objective.score(evaluation(1.0, params=2000)) == pytest.approx(-0.5)
+    assert objective.score(evaluation(1.0, params=4000)) == pytest.approx(-0.75)
+    inner = Constrained({"params": 1000}, NegativeLoss(worst=5.0))
+    assert inner.bounds == (-6.0, 0.0)
+    assert inner.score(evaluation(loss=1.0, params=2000)) == pytest.approx(-5.5)
+    assert inner.needs == ("loss", "params")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: MnasNet(0.0, "params", 0.0, 0.0), "target must be > 0"),
+        (lambda: MnasNet(1.0, "params", 0.1, 0.0), "below must be <= 0"),
+        (lambda: BlockQNN(rho=-1.0), "rho must be >= 0"),
+        (lambda: WeightedSum({}), "must hold finite numbers"),
+        (lambda: WeightedSum({"loss": math.nan}), "must hold finite numbers"),
+        (lambda: WeightedSum(least=1.0), "least < greatest"),
+        (lambda: Constrained({}), "must hold numbers > 0"),
+        (lambda: Constrained({"params": 0}), "must hold numbers > 0"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(make: Any, message: str) -> None:
+    with pytest.raises(InvalidSettingError, match=message):
+        make()
 
 
 @pytest.mark.parametrize(

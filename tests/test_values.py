@@ -326,3 +326,11 @@ def test_another_fidelity_keeps_the_rest_of_a_budget() -> None:
     for wrong in (0, -1, 1.5, "3", True):
         with pytest.raises(InvalidSettingError, match="epochs must be an integer >= 1"):
             budget.at_fidelity(wrong)  # type: ignore[arg-type]
+
+
+def test_a_recipe_says_what_it_changes() -> None:
+    assert Recipe().changes() == {}
+    assert Recipe(optimizer="sgd", learning_rate=0.1).changes() == {
+        "optimizer": "sgd",
+        "learning_rate": 0.1,
+    }

@@ -85,7 +85,8 @@ class SearchCallback(BaseCallback):
     def _draw(self, best: Trial) -> None:
         spec = self.tracker.unwrapped.task.spec  # type: ignore[attr-defined]
         title = f"network {best.evaluations}, score {best.score:.4f}"
-        picture = rgb_array(draw(best.candidate.architecture, spec, title))
+        training = best.candidate.recipe.changes()
+        picture = rgb_array(draw(best.candidate.architecture, spec, title, training=training))
         self._record("search/best_network", picture)
 
     def _record(self, name: str, picture: NDArray[np.uint8]) -> None:

@@ -83,7 +83,8 @@ class RunFolder:
         """Write the best network as JSON and as drawings."""
         data = {"key": candidate.key, **candidate.to_json(), "score": score, "task": spec.name}
         self._write("best.json", json.dumps(data, indent=2))
-        drawing = draw(candidate.architecture, spec, f"score {score:.4f}")
+        title, training = f"score {score:.4f}", candidate.recipe.changes()
+        drawing = draw(candidate.architecture, spec, title, training=training)
         save_drawing(drawing, self.path / "best")
 
     def agent(self, name: str) -> Path:

@@ -63,3 +63,32 @@ class Cell(Paths):
             values.append(self.add(*terms) if len(terms) > 1 else terms[0])
             edge += target
         return values[-1]
+
+
+class Product(nn.Module):
+    """The product of two tensors."""
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the product, (batch, *shape)."""
+        return x * y
+
+
+class SqueezeExcite(nn.Module):
+    """Channels weighted by what the whole map holds."""
+
+    def __init__(self, channels: int, squeezed: int, activation: nn.Module | None) -> None:
+        super().__init__()
+        between = [] if activation is None else [activation]
+        self.weights = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, squeezed, 1),
+            *between,
+            nn.Conv2d(squeezed, channels, 1),
+            nn.Sigmoid(),
+        )
+        self.product = Product()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the weighted map, (batch, channels, height, width)."""
+        weighted: Tensor = self.product(x, self.weights(x))
+        return weighted

@@ -19,6 +19,18 @@ def has_bias(layer: Layer) -> bool:
     return bool(layer.get("bias", not layer.get("batch_norm", True)))
 
 
+def window(layer: Layer) -> tuple[int, int]:
+    """Return the height and width of a convolution's kernel."""
+    return layer["kernel"], layer.get("kernel_width", layer["kernel"])
+
+
+def margins(layer: Layer) -> tuple[int, int]:
+    """Return the rows and columns of padding that keep the size of a map at stride 1."""
+    dilation = layer.get("dilation", 1)
+    tall, wide = window(layer)
+    return dilation * (tall - 1), dilation * (wide - 1)
+
+
 def fan_in(layer: Layer, inputs: Sequence[Shape]) -> int:
     """Return the weights that each output channel of a convolution reads with.
 
@@ -31,22 +43,28 @@ def fan_in(layer: Layer, inputs: Sequence[Shape]) -> int:
             f"Layer {layer.kind!r} cannot cut {channels} channels into {layer['channels']} with "
             f"groups={groups}. Groups must divide both."
         )
-    return int(channels // groups * layer["kernel"] ** 2)
+    height, width = window(layer)
+    return int(channels // groups * height * width)
 
 
 @register_layer("conv")
 class Convolution(LayerType):
     """Convolution, batch normalisation, activation.
 
-    Settings: channels, kernel (square), stride (1), groups (1), batch_norm (True), activation
-    ("relu"), bias (where there is no batch normalisation).
+    Settings: channels, kernel (its height, and its width unless kernel_width says otherwise),
+    stride (1), dilation (1), groups (1), batch_norm (True), activation ("relu"), bias (where there
+    is no batch normalisation).
     The map is padded so that stride 1 keeps its size; with an even kernel the odd row and column
     of padding is at the bottom and right.
     """
 
     def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
         """Return (channels, ceil(height / stride), ceil(width / stride))."""
-        optional = [name for name in ("stride", "groups") if layer.get(name, 1) != 1]
+        optional = [
+            name
+            for name in ("stride", "dilation", "groups", "kernel_width")
+            if layer.get(name, 1) != 1
+        ]
         positive(layer, "channels", "kernel", *optional)
         fan_in(layer, inputs)
         _, height, width = spatial(layer, inputs)
@@ -66,29 +84,31 @@ class Convolution(LayerType):
         """Return the bytes of the convolution's, normalisation's and activation's outputs."""
         tensors = 1 + bool(layer.get("batch_norm", True)) + (activation_name(layer) is not None)
         elements = tensors * size(self.output_shape(layer, inputs))
-        if layer["kernel"] % 2 == 0:
+        rows, columns = margins(layer)
+        if rows % 2 or columns % 2:
             channels, height, width = spatial(layer, inputs)
-            padding = layer["kernel"] - 1
-            elements += channels * (height + padding) * (width + padding)
+            elements += channels * (height + rows) * (width + columns)
         return FLOAT_BYTES * elements
 
     def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
         """Return the modules in order."""
         from torch import nn
 
-        kernel, channels = layer["kernel"], layer["channels"]
+        (tall, wide), (rows, columns), channels = window(layer), margins(layer), layer["channels"]
         modules: list[nn.Module] = []
-        padding = (kernel - 1) // 2
-        if kernel % 2 == 0:
-            modules.append(nn.ZeroPad2d((padding, padding + 1, padding, padding + 1)))
-            padding = 0
+        padding = rows // 2, columns // 2
+        if rows % 2 or columns % 2:
+            sides = (padding[1], columns - padding[1], padding[0], rows - padding[0])
+            modules.append(nn.ZeroPad2d(sides))
+            padding = 0, 0
         modules.append(
             nn.Conv2d(
                 spatial(layer, inputs)[0],
                 channels,
-                kernel,
+                (tall, wide),
                 stride=layer.get("stride", 1),
                 padding=padding,
+                dilation=layer.get("dilation", 1),
                 groups=layer.get("groups", 1),
                 bias=has_bias(layer),
             )
@@ -103,4 +123,6 @@ class Convolution(LayerType):
         """Return channels, kernel and, unless it is 1, stride."""
         stride = layer.get("stride", 1)
         suffix = f", stride {stride}" if stride != 1 else ""
-        return f"conv {layer['channels']}, {layer['kernel']}x{layer['kernel']}{suffix}"
+        suffix += f", dilated {layer['dilation']}" if layer.get("dilation", 1) != 1 else ""
+        tall, wide = window(layer)
+        return f"conv {layer['channels']}, {tall}x{wide}{suffix}"

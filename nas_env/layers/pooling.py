@@ -57,6 +57,39 @@ class MaxPool(LayerType):
         return f"max-pool {layer['kernel']}x{layer['kernel']}, stride {layer['stride']}"
 
 
+@register_layer("local-max-pool")
+class LocalMaxPool(LayerType):
+    """Maximum over a square window, padded so that stride 1 keeps the map's size.
+
+    Settings: kernel (odd), stride.
+    """
+
+    def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
+        """Return (channels, ceil(height / stride), ceil(width / stride))."""
+        positive(layer, "kernel", "stride")
+        channels, height, width = spatial(layer, inputs)
+        if layer["kernel"] % 2 == 0:
+            raise InvalidArchitectureError(
+                f"Padded pooling window {layer['kernel']} is even. Use an odd one, or 'max-pool'."
+            )
+        return channels, -(-height // layer["stride"]), -(-width // layer["stride"])
+
+    def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
+        """Return the bytes of the output and of the positions of the maxima."""
+        return (FLOAT_BYTES + INDEX_BYTES) * size(self.output_shape(layer, inputs))
+
+    def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
+        """Return the pooling module."""
+        from torch import nn
+
+        return nn.MaxPool2d(layer["kernel"], layer["stride"], layer["kernel"] // 2)
+
+    def label(self, layer: Layer) -> str:
+        """Return window and stride."""
+        window = f"{layer['kernel']}x{layer['kernel']}"
+        return f"local-max-pool {window}, stride {layer['stride']}"
+
+
 @register_layer("local-average-pool")
 class LocalAveragePool(LayerType):
     """Mean over a square window; what lies outside the map is not counted.

@@ -51,9 +51,12 @@ class MBConv(_Block):
     """Inverted bottleneck: 1x1 expansion, depthwise convolution, 1x1 projection, each normalised.
 
     Settings: channels, kernel, expansion, stride (1), activation ("relu"; not after the
-    projection). Expansion 1 has no 1x1 expansion. The shortcut is the input, where the shape stays.
+    projection), squeeze (0; n > 0: squeeze and excitation before the projection, of an n-th of the
+    input's channels).
+    Expansion 1 has no 1x1 expansion. The shortcut is the input, where the shape stays.
 
-    Reference: Sandler et al., CVPR 2018 (MobileNetV2).
+    References: Sandler et al., CVPR 2018 (MobileNetV2); Tan and Le, ICML 2019 (EfficientNet), for
+    squeeze and excitation.
     """
 
     settings = ("channels", "kernel", "expansion")
@@ -72,13 +75,20 @@ class MBConv(_Block):
             activation=name,
         )
         project = Layer.of("conv", channels=channels, kernel=1, activation="none")
-        body = (*((expand,) if expansion > 1 else ()), depthwise, project)
+        excite: Chain = ()
+        if layer.get("squeeze", 0):
+            squeezed = max(1, shape[0] // layer["squeeze"])
+            excite = (Layer.of("squeeze-excite", squeezed=squeezed, activation=name),)
+        body = (*((expand,) if expansion > 1 else ()), depthwise, *excite, project)
         return (body, ()) if stride == 1 and channels == shape[0] else (body,)
 
     def label(self, layer: Layer) -> str:
         """Return channels, kernel, expansion and, unless it is 1, stride."""
         window = f"{layer['kernel']}x{layer['kernel']}"
-        return f"mb-conv {layer['channels']}, {window}, x{layer['expansion']}{_stride(layer)}"
+        excite = ", squeeze-excite" if layer.get("squeeze", 0) else ""
+        return (
+            f"mb-conv {layer['channels']}, {window}, x{layer['expansion']}{_stride(layer)}{excite}"
+        )
 
 
 def relu_conv_bn(channels: int, kernel: int, stride: int = 1) -> Chain:

@@ -18,7 +18,7 @@ from nas_env.mdp.base import MDP, MDPS, Move
 from nas_env.observations import EDIT_OBSERVATIONS
 from nas_env.registry import unknown_name
 from nas_env.spaces import SearchSpace, Walk
-from nas_env.spaces.edits import ADD_END, EDITS, STOP
+from nas_env.spaces.edits import ADD_END, STOP
 
 REWARDS = ("improvement", "score", "best")
 REMEMBERED = 10_000
@@ -37,7 +37,7 @@ class EditState(NamedTuple):
         best: The best score of the episode so far.
         loss: Its validation loss in nats; infinite where it failed or has none.
         accuracy: Its validation accuracy, a fraction; 0 where it failed or has none.
-        last: Number of the last edit in `EDITS`, -1 before the first.
+        last: Number of the last edit in the space's `edit_rules.edits`, -1 before the first.
         draw: Seed of the episode's own draws, from the environment's generator.
         ended: Whether the agent stopped, or an illegal action ended the episode.
         lineage: The walks before it whose weights it inherits, oldest first.
@@ -62,7 +62,7 @@ class Edit(MDP):
     """Change a finished network, edit after edit; every change is evaluated.
 
     The edits are those of `nas_env.spaces.edits`. With the observations "loss-bins" and
-    "accuracy-bins" an action is one of the ten, and the layer that it touches is drawn; with the
+    "accuracy-bins" an action is one of them, and the layer that it touches is drawn; with the
     others it is an edit at a position. Where an edit can lead to several networks (which layer is
     added), one is drawn. The draws follow from `EditState.draw` and `steps`, so that `advance` is
     pure: the same action in the same state leads to the same network.
@@ -115,7 +115,8 @@ class Edit(MDP):
         self.inherit = inherit
         drawn = self.observation.drawn
         positions = 1 if drawn else space.edit_rules.max_layers
-        self.actions = _actions(positions)
+        self.edits = space.edit_rules.edits
+        self.actions = _actions(self.edits, positions)
         self.drawn = drawn
         self.action_space = gymnasium.spaces.Discrete(len(self.actions))
         self._number = {action: number for number, action in enumerate(self.actions)}
@@ -142,7 +143,7 @@ class Edit(MDP):
     def take(self, state: EditState, action: int, illegal: bool) -> Move:
         """Return the edited network; announce its candidate, unless the agent stops."""
         edit = self.actions[action][0]
-        after = state._replace(steps=state.steps + 1, last=EDITS.index(edit))
+        after = state._replace(steps=state.steps + 1, last=self.edits.index(edit))
         if edit == STOP:
             return Move(after._replace(ended=True), action, illegal, terminated=True)
         by_layer = self._options(state.walk)[1][action]
@@ -202,8 +203,11 @@ class Edit(MDP):
     def label(self, action: int) -> str:
         """Return the edit, and the layer it touches where that is part of the action."""
         edit, position = self.actions[action]
-        words = self.space.edit_rules.words(edit)
-        return words if self.drawn or edit in (ADD_END, STOP) else f"{words}, layer {position + 1}"
+        rules = self.space.edit_rules
+        words = rules.words(edit)
+        if self.drawn or edit in (ADD_END, STOP):
+            return words
+        return f"{words}, {rules.where(position)}"
 
     def reward_bounds(self, low: float, high: float) -> tuple[float, float]:
         """Return the least and greatest reward for scores in [low, high]."""
@@ -247,10 +251,10 @@ class Edit(MDP):
         return {**self.__dict__, "_known": {}}
 
 
-def _actions(positions: int) -> Sequence[tuple[str, int]]:
+def _actions(edits: Sequence[str], positions: int) -> Sequence[tuple[str, int]]:
     """Return the edit and the layer of each action, in order of their numbers."""
     return [
         (edit, position)
-        for edit in EDITS
+        for edit in edits
         for position in range(1 if edit in (ADD_END, STOP) else positions)
     ]

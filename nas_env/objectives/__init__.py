@@ -5,7 +5,23 @@ One file per objective; it registers itself with `@OBJECTIVES.register(name)`.
 
 from nas_env.objectives.accuracy import Accuracy
 from nas_env.objectives.base import OBJECTIVES, Objective
+from nas_env.objectives.block_qnn import BlockQNN
+from nas_env.objectives.constrained import Constrained
 from nas_env.objectives.cost import AccuracyUnderCost
+from nas_env.objectives.cubed import CubedAccuracy
 from nas_env.objectives.loss import NegativeLoss
+from nas_env.objectives.mnasnet import MnasNet
+from nas_env.objectives.weighted import WeightedSum
 
-__all__ = ["OBJECTIVES", "Accuracy", "AccuracyUnderCost", "NegativeLoss", "Objective"]
+__all__ = [
+    "OBJECTIVES",
+    "Accuracy",
+    "AccuracyUnderCost",
+    "BlockQNN",
+    "Constrained",
+    "CubedAccuracy",
+    "MnasNet",
+    "NegativeLoss",
+    "Objective",
+    "WeightedSum",
+]

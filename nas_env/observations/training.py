@@ -15,7 +15,6 @@ from nas_env.observations.base import Observation
 from nas_env.observations.walk import StateNumber, Tokens
 from nas_env.registry import Registry
 from nas_env.spaces import SearchSpace
-from nas_env.spaces.edits import EDITS
 
 if TYPE_CHECKING:
     from nas_env.mdp.edit import EditState
@@ -122,7 +121,7 @@ class TrainingFeatures(Observation):
         self.log_dearest = math.log1p(automaton.dearest or 1)
         names = ["loss", "accuracy", "layers", "params", "steps"]
         self.first_edit = len(names)
-        self.first_token = len(names) + len(EDITS)
+        self.first_token = len(names) + len(self.rules.edits)
         self.size = self.first_token + space.max_length * self.width
         self.rows = np.arange(space.max_length) * self.width + self.first_token
         self.space = gymnasium.spaces.Box(0.0, 1.0, (self.size,), np.float32)

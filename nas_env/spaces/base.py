@@ -66,6 +66,7 @@ class SearchSpace(ABC):
         num_outputs: Classes it was made for; None means any.
         max_params: Limit on parameters that legality respects, or None.
         additive_cost: Whether `cost` gives the parameters a decision adds.
+        bounds_cost: Whether it gives the most that it may add, where that depends on the rest.
         distinct: Whether no two walks lead to the same network.
         feature_names: Names of the numbers that `features` returns.
     """
@@ -78,6 +79,7 @@ class SearchSpace(ABC):
     num_outputs: int | None = None
     max_params: int | None = None
     additive_cost: bool = False
+    bounds_cost: bool = False
     distinct: bool = False
     feature_names: tuple[str, ...] = ()
 
@@ -114,6 +116,10 @@ class SearchSpace(ABC):
     def features(self, state: Hashable) -> tuple[float, ...]:
         """Return numbers in [0, 1] that describe a partial network, named by `feature_names`."""
         return ()
+
+    def training(self, walk: Walk) -> dict[str, Scalar]:
+        """Return what a legal walk, complete or not, has decided of the recipe, by its fields."""
+        return {}
 
     def descriptors(self, walk: Walk) -> dict[str, tuple[float, ...]]:
         """Return numbers that describe a complete walk, in named groups of fixed lengths.

@@ -3,13 +3,15 @@
 They are read off the options and their fields, so every space has them without a line of its own.
 A layer is a decision whose option names a "kind", with the decisions after it that name none (its
 activation, its dropout ...). In a space without kinds every decision is a layer of its own, and
-none can be added or removed.
+none can be added or removed. A training choice is a place of its own before the layers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
+
+from nas_env.architecture import Recipe
 
 if TYPE_CHECKING:
     from nas_env.spaces.base import SearchSpace, Walk
@@ -27,16 +29,19 @@ EDITS = (
     "stop",
 )
 ADD_END, ADD_MIDDLE, REMOVE, WIDEN, NARROW, *CHANGES, STOP = EDITS
-CHANGE_KERNEL = "change kernel"
+CHANGE_KERNEL, CHANGE_TRAINING = "change kernel", "change training"
+TRAINING = frozenset(Recipe.__dataclass_fields__)
 WIDTHS = ("channels", "units", "width")
 # Which fields an edit may change; their order says what wider, narrower and the next value are.
 FIELDS = {
     WIDEN: WIDTHS,
     NARROW: WIDTHS,
     "change activation": ("activation",),
-    CHANGE_KERNEL: ("kernel", "operation"),  # in a cell, whose choices are operations
+    # In a cell choices are operations, the states they read and how results are combined.
+    CHANGE_KERNEL: ("kernel", "operation", "state", "combination", "skip"),
     "toggle normalisation": ("normalisation", "batch_norm"),
     "toggle dropout": ("dropout",),
+    CHANGE_TRAINING: tuple(sorted(TRAINING)),
 }
 # Kinds that are no layer of their own but belong to the one before, and the edit that toggles them.
 MODIFIERS = {"batch-norm": "toggle normalisation", "dropout": "toggle dropout"}
@@ -47,8 +52,9 @@ class Neighbour(NamedTuple):
     """A complete legal walk that is one edit away.
 
     Attributes:
-        edit: A name in `EDITS`, never "stop".
+        edit: A name in `EditRules.edits`, never "stop".
         position: Number of the layer that is touched; where one is added, its number afterwards.
+            Training choices count as layers before the first.
         walk: The walk after the edit.
     """
 
@@ -62,6 +68,8 @@ class EditRules:
 
     Attributes:
         max_layers: The most layers of any walk.
+        edits: The names of the edits: `EDITS`, and "change training" before "stop" where training
+            is chosen.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -76,6 +84,9 @@ class EditRules:
         self._stops = [d for d, kind in enumerate(kinds) if kind == "stop"]
         self._layers = [d for d, k in enumerate(kinds) if k not in ("", "stop", *MODIFIERS)]
         self._plain = not self._layers  # no kinds: every decision is a layer
+        self._training = {d: n for d, x in enumerate(self._fields) for n in x if n in TRAINING}
+        self._changes = [*CHANGES, CHANGE_TRAINING] if self._training else CHANGES
+        self.edits = (*EDITS[:-1], CHANGE_TRAINING, STOP) if self._training else EDITS
         self._siblings = [self._find_siblings(d) for d in range(len(kinds))]
         self.max_layers = self._longest()
         self._known: dict[Walk, tuple[Neighbour, ...]] = {}
@@ -86,13 +97,20 @@ class EditRules:
         operations = any("operation" in fields for fields in self._fields)
         return "change operation" if edit == CHANGE_KERNEL and operations and not kernels else edit
 
+    def where(self, position: int) -> str:
+        """Return what a position of a neighbour is called: "layer 1", or a training choice."""
+        names = list(dict.fromkeys(self._training.values()))
+        if position < len(names):
+            return names[position].replace("_", " ")
+        return f"layer {position - len(names) + 1}"
+
     def layers(self, walk: Walk) -> list[Walk]:
         """Return the decisions of each layer of a walk; a final "stop" belongs to none."""
         found: list[Walk] = []
         for decision in walk:
             if decision in self._stops:
                 break
-            if not found or self._plain or decision in self._layers:
+            if not found or self._is_layer(decision):
                 found.append((decision,))
             else:
                 found[-1] = (*found[-1], decision)
@@ -118,10 +136,10 @@ class EditRules:
             rest = layers[:position] + layers[position + 1 :]
             if not self._plain and (after := self._completed(rest)):
                 found.append(Neighbour(REMOVE, position, after))
-        for edit in (WIDEN, NARROW, *CHANGES):
+        for edit in (WIDEN, NARROW, *self._changes):
             for position in range(len(layers)):
-                if after := self._changed(layers, position, edit):
-                    found.append(Neighbour(edit, position, after))
+                changed = self._changed(layers, position, edit)
+                found += [Neighbour(edit, position, walk) for walk in changed]
         return tuple(found)
 
     def _added(self, layers: list[Walk], position: int) -> Iterator[Walk]:
@@ -144,21 +162,26 @@ class EditRules:
             walk = (*walk, (like or legal)[0])
         return None if node is None else walk
 
-    def _changed(self, layers: list[Walk], position: int, edit: str) -> Walk | None:
-        """Return the walk with one detail of a layer changed, or None where none can be."""
+    def _changed(self, layers: list[Walk], position: int, edit: str) -> Iterator[Walk]:
+        """Yield the walk with each detail of a layer changed to the nearest value that is legal."""
         layer = layers[position]
-        for changed in (*self._substituted(layer, edit), *self._toggled(layer, edit)):
-            if after := self._completed([*layers[:position], changed, *layers[position + 1 :]]):
-                return after
-        return None
+        for changes in (*self._substituted(layer, edit), self._toggled(layer, edit)):
+            for changed in changes:
+                after = self._completed([*layers[:position], changed, *layers[position + 1 :]])
+                if after:
+                    yield after
+                    break
 
-    def _substituted(self, layer: Walk, edit: str) -> Iterator[Walk]:
-        """Yield the layer with another value of one field, the nearest first."""
-        for index, decision in enumerate(layer):
-            for field in FIELDS[edit]:
-                siblings = self._siblings[decision].get(field, [])
-                for other in _in_turn(siblings, decision, edit):
-                    yield (*layer[:index], other, *layer[index + 1 :])
+    def _substituted(self, layer: Walk, edit: str) -> list[list[Walk]]:
+        """Return, for each decision of a layer, it with other values of a field, nearest first."""
+        return [
+            [
+                (*layer[:index], other, *layer[index + 1 :])
+                for field in FIELDS[edit]
+                for other in _in_turn(self._siblings[decision].get(field, []), decision, edit)
+            ]
+            for index, decision in enumerate(layer)
+        ]
 
     def _toggled(self, layer: Walk, edit: str) -> Iterator[Walk]:
         """Yield the layer without a modifier that it has, or with one that it has not."""
@@ -230,7 +253,7 @@ class EditRules:
         return most[0]
 
     def _is_layer(self, decision: int) -> bool:
-        return self._plain or decision in self._layers
+        return self._plain or decision in self._layers or decision in self._training
 
 
 def _in_turn(siblings: list[int], decision: int, edit: str) -> list[int]:

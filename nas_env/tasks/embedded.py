@@ -21,7 +21,7 @@ def _load(name: str) -> tuple[Split, int]:
 
 
 def _task(name: str) -> SupervisedTask:
-    data, num_outputs = _load(name)
+    data, num_outputs = _load(name.replace("-", "_"))
     parts = [Split(data.x[part], data.y[part]) for part in stratified_split(data.y, SHARES)]
     return SupervisedTask(name, *cast(tuple[Split, Split, Split], tuple(parts)), num_outputs)
 
@@ -45,3 +45,9 @@ def digits() -> SupervisedTask:
 def wine() -> SupervisedTask:
     """Return wines: 178 chemical analyses of 13 numbers, three cultivars, split 60/20/20."""
     return _task("wine")
+
+
+@TASKS.register("breast-cancer")
+def breast_cancer() -> SupervisedTask:
+    """Return breast tumours: 569 samples of 30 numbers, malignant or benign, split 60/20/20."""
+    return _task("breast-cancer")

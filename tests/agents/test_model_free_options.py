@@ -180,6 +180,25 @@ def test_ranks_take_the_place_of_the_reward():
     assert agent.q.min() >= 0 and agent.q.max() <= 1
 
 
+def test_shaped_rewards_are_the_return_in_equal_parts():
+    env = gym.make("NASBench201-v0", observation="state")
+    agent = make_agent("q-learning", env, shaped=True, learning_rate=0.5, replay=0)
+    agent.q[:] = 0.0
+    rewards = agent._rewards([0.9, 0.0, 0.0])
+    assert rewards == pytest.approx([0.3] * 3) and sum(rewards) == pytest.approx(0.9)
+    agent.learn(6)
+    part, value, expected = agent.memory[0][-1].reward / 6, 0.0, []
+    for _ in range(6):
+        value = 0.5 * (part + value)
+        expected.append(value)
+    assert sorted(agent.q[agent.q != 0]) == pytest.approx(expected), "every step has its part"
+    ranked = make_agent("q-learning", env, shaped=True, ranks=True, replay=0)
+    ranked.learn(12)
+    assert sum(ranked._rewards([max(ranked._returns)] + [0.0] * 5)) == pytest.approx(0.75)
+    with pytest.raises(InvalidSettingError, match="shaped=True were given"):
+        make_agent("q-learning", env, shaped=True, online=True)
+
+
 def test_q_learning_with_all_options_goes_on_from_a_file(tmp_path):
     settings = {"positions": True, "monte_carlo": True, "ranks": True, "schedule": [[0.3, 1]]}
     env = tiny_env("state")

@@ -24,9 +24,12 @@ LARGE = [name for name in SPACES if name.startswith("metaqnn")]
 DEEP = [name for name in SMALL if SPACES.get(name).default_shape == (3, 32, 32)]
 
 
-def sized(name: str) -> tuple[tuple[int, ...] | None, int]:
-    """Return the input shape to test a space with, and how many networks: deep ones get less."""
-    return ((3, 8, 8), 25) if name in DEEP else (None, 100)
+COUNTS = [10, pytest.param(100, marks=pytest.mark.expensive)]  # networks of a space
+
+
+def sized(name: str) -> tuple[int, ...] | None:
+    """Return the input shape to test a space with: deep networks get small images."""
+    return (3, 8, 8) if name in DEEP else None
 
 
 def sampled(space: SearchSpace, by: Any, count: int = 100) -> list[Architecture]:
@@ -72,6 +75,11 @@ def is_leaf(module: nn.Module) -> bool:
     return not isinstance(module, nn.Sequential | nn.ModuleList) and not list(module.children())
 
 
+def may_be_unread(architecture: Architecture) -> bool:
+    """Return whether some layers may be read by none: cells that pass over the cell before."""
+    return any(layer.kind == "nasnet-cell" for layer in architecture.layers)
+
+
 def run(architecture: Architecture, spec: TaskSpec, backward: bool = True) -> Meter:
     """Build, run forward and backward, compare with the prediction."""
     torch.manual_seed(0)
@@ -80,34 +88,35 @@ def run(architecture: Architecture, spec: TaskSpec, backward: bool = True) -> Me
     meter = Meter(network, torch.randn(BATCH, *spec.input_shape))
     assert meter.logits.shape == (BATCH, spec.num_outputs)
     params = sum(p.numel() for p in network.parameters())
-    assert NetworkCost(params, meter.macs, meter.bytes) == cost
+    assert NetworkCost(params, meter.macs, meter.bytes, cost.density) == cost
     if backward:
         meter.logits.square().mean().backward()
-        assert all(p.grad is not None for p in network.parameters())
+        learns = [p.grad is not None for p in network.parameters()]
+        assert all(learns) or (may_be_unread(architecture) and sum(learns) > 0)
     return meter
 
 
+@pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("by", ["walks", "decisions"])
 @pytest.mark.parametrize("name", SMALL)
 def test_networks_run_and_cost_what_was_predicted(
-    make_space: Make, spec_for: Spec, name: str, by: str
+    make_space: Make, spec_for: Spec, name: str, by: str, count: int
 ) -> None:
-    shape, count = sized(name)
-    space = make_space(name, shape)
+    space = make_space(name, sized(name))
     spec = spec_for(space)
     for architecture in sampled(space, by, count):
         run(architecture, spec)
 
 
+@pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("name", SMALL)
 def test_what_autograd_saves_is_at_most_what_was_predicted(
-    make_space: Make, spec_for: Spec, name: str
+    make_space: Make, spec_for: Spec, name: str, count: int
 ) -> None:
-    shape, count = sized(name)
-    space = make_space(name, shape)
+    space = make_space(name, sized(name))
     spec = spec_for(space)
     shares = []
-    for architecture in sampled(space, "decisions", min(count, 40)):
+    for architecture in sampled(space, "decisions", count):
         meter = run(architecture, spec, backward=False)
         saved = sum(meter.saved.values()) - meter.norm_bytes
         shares.append(saved / (BATCH * predict(architecture, spec).activation_bytes))
@@ -121,14 +130,14 @@ def test_odd_and_oblong_maps(
     make_space: Make, spec_for: Spec, name: str, shape: tuple[int, ...]
 ) -> None:
     space = make_space(name, shape)
-    for architecture in sampled(space, "decisions", 5 if name in DEEP else 30):
+    for architecture in sampled(space, "decisions", 3 if name in DEEP else 30):
         run(architecture, spec_for(space))
 
 
 @pytest.mark.parametrize("name", DEEP)
 def test_deep_networks_run_at_their_own_size(make_space: Make, spec_for: Spec, name: str) -> None:
     space = make_space(name)
-    for architecture in sampled(space, "decisions", 5):
+    for architecture in sampled(space, "decisions", 2):
         run(architecture, spec_for(space))
 
 

@@ -34,7 +34,13 @@ EXAMPLES: dict[str, dict[str, str | int | float | bool]] = {
     "mb-conv": {"channels": 3, "kernel": 5, "expansion": 2},
     "nasbench201-cell": {"channels": 3, "cell": CELL},
     "residual-block": {"channels": 4, "stride": 2},
+    "local-max-pool": {"kernel": 3, "stride": 2},
+    "squeeze-excite": {"squeezed": 2},
+    "zero-pad": {"height": 7, "width": 9},
+    "nsc-block": {"channels": 4, "code": "conv-3 0 | max-3 1 | add 0 2 | concat 1 3"},
+    "nasnet-cell": {"channels": 4, "stride": 2, "cell": "0 sep-3x3 1 identity add"},
 }
+READS = {"nasnet-cell": 2}  # inputs, where it is not one
 BAD_SETTINGS = [
     ("conv", {"channels": 0, "kernel": 3}),
     ("conv", {"channels": 4, "kernel": -1}),
@@ -140,14 +146,15 @@ def test_bad_settings_are_refused(kind: str, settings: dict[str, int]) -> None:
 def test_every_kind_runs_alone_with_the_predicted_shape_and_cost(layer_kind: str) -> None:
     layer = Layer.of(layer_kind, **EXAMPLES.get(layer_kind, {}))
     rules = layer_type(layer)
-    shape = rules.output_shape(layer, [(3, 6, 6)])
+    inputs = [(3, 6, 6)] * READS.get(layer_kind, 1)
+    shape = rules.output_shape(layer, inputs)
     if layer_kind == "decision":  # an entry of a table
         with pytest.raises(InvalidArchitectureError, match="no layer that can be built"):
             rules.build(layer, [(3, 6, 6)])
         return
-    module = rules.build(layer, [(3, 6, 6)])
-    assert module(torch.zeros(2, 3, 6, 6)).shape == (2, *shape)
-    assert sum(p.numel() for p in module.parameters()) == rules.params(layer, [(3, 6, 6)])
+    module = rules.build(layer, inputs)
+    assert module(*(torch.zeros(2, *x) for x in inputs)).shape == (2, *shape)
+    assert sum(p.numel() for p in module.parameters()) == rules.params(layer, inputs)
     assert rules.label(layer).replace("-", " ").startswith(layer_kind.replace("-", " "))
 
 

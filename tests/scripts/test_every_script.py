@@ -15,7 +15,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from nas_env.objectives import OBJECTIVES
 from nas_env.registration import ENVIRONMENTS
+from nas_env.spaces import SPACES
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted(
@@ -124,11 +126,12 @@ def check_training(out: Path) -> None:
 
 def check_engine(out: Path) -> None:
     rows = table(out / "engine.md")
-    plain, inline, parallel, start = rows
+    plain, inline, parallel, auto, start = rows
     assert plain[2] == "1.00 (1.00 to 1.00)"
     assert parallel[0] == "`Parallel`, 2 workers"
     assert inline[3] == parallel[3]  # the same accuracies
-    assert all(number(row[1]) > 0 for row in (plain, inline, parallel))
+    assert auto[0].startswith('`Parallel`, 2 workers, `precision="auto"`: ')
+    assert all(number(row[1]) > 0 for row in (plain, inline, parallel, auto))
     page = (out / "engine.md").read_text(encoding="utf-8")
     assert "in several, bit for bit. **It holds" in page
     assert "default of" in page and start[0].startswith("start of")
@@ -173,7 +176,9 @@ def check_main_job(out: Path) -> None:
 def check_embedded_data(out: Path) -> None:
     made = {path.name for path in out.glob("made/*")}
     mnist = (ROOT.parent / "shared" / "data" / "mnist_15k.npz").is_file()  # else left as it is
-    assert made == {"digits.npz", "wine.npz"} | ({"mnist_small.npz"} if mnist else set())
+    assert made == {"digits.npz", "wine.npz", "breast_cancer.npz"} | (
+        {"mnist_small.npz"} if mnist else set()
+    )
     for path in (ROOT / "nas_env" / "data" / name for name in sorted(made)):
         with np.load(path) as old, np.load(out / "made" / path.name) as new:
             assert old.files == new.files
@@ -286,11 +291,17 @@ def check_study(out: Path) -> None:
     assert page.count("Not run yet") == 10
     batches = table(out / "study.md", 0)
     assert [row[0] for row in batches][:2] == ["`imagination`", "`batch_size 2`"]
-    assert batches[0][3] == "1.00 [1.00, 1.00]"
-    assert all(number(row[2].lstrip("≥ ")) > 8 for row in batches)
+    assert batches[0][2] == "1.00 [1.00, 1.00]"
+    assert all(number(row[1].lstrip("≥ ")) > 8 for row in batches)
     assert (out / "study" / "idea.svg").is_file()
     unknown = run("scripts/study_imagination.py optimun --page {out}/study.md", out, code=2)
     assert "Did you mean 'optimum'" in unknown.stderr
+
+
+def check_spaces(out: Path) -> None:
+    assert [row[0] for row in table(out / "spaces.md")] == [f"`{name}`" for name in SPACES]
+    assert [row[0] for row in table(out / "spaces.md", 2)] == [f"`{name}`" for name in OBJECTIVES]
+    assert "of 3 random networks" in (out / "spaces.md").read_text()
 
 
 class Try(NamedTuple):
@@ -371,6 +382,7 @@ TRIES = {
         "--measured {out} --output {out}/scaling.md",
         check_scaling,
     ),
+    "scripts/spaces_page.py": Try("--networks 3 --output {out}/spaces.md", check_spaces),
     "scripts/sweep.py": Try(
         "--agents reinforce masked-dqn --spaces strings-3x3 chain --seeds 1 --cheap-seeds 1 "
         "--evaluations 5 --output {out}/sweep.md",

@@ -12,7 +12,6 @@ from nas_env.architecture import Layer
 from nas_env.errors import IllegalDecisionError
 from nas_env.network import build, predict
 from nas_env.spaces import SPACES, SearchSpace, Walk
-from nas_env.spaces._product import ProductSpace
 from nas_env.spaces.edits import EDITS, WIDTHS, Neighbour
 from nas_env.tasks import TaskSpec
 
@@ -51,18 +50,17 @@ def test_200_random_edits_lead_to_legal_walks_that_build(
     spec = spec_for(space)
     edits = random_edits(space, 200)
     for number, (before, (edit, position, after)) in enumerate(edits):
-        assert edit in EDITS
+        assert edit in space.edit_rules.edits
         assert edit != "stop"
         assert 0 <= position <= len(space.edit_rules.layers(before))
         assert space.check(after) is None
         assert after != before
         assert predict(space.decode(after).architecture, spec).params > 0
-        if isinstance(space, ProductSpace) and number % 5:
-            continue  # they differ in a layer's settings, and are slow to build
+        if number % 10:
+            continue  # building is slow
         with torch.device("meta"):  # shapes without the arithmetic of the large presets
             network = build(space.decode(after).architecture, spec)
-            if number % 10 == 0:
-                assert network(torch.zeros(2, *spec.input_shape)).shape == (2, spec.num_outputs)
+            assert network(torch.zeros(2, *spec.input_shape)).shape == (2, spec.num_outputs)
     assert len({edit for _, (edit, _, _) in edits}) >= 3 * can_grow(space) + 2 * has_widths(space)
 
 

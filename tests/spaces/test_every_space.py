@@ -49,7 +49,7 @@ def test_sampled_walks_are_complete(make_space: Make, space_name: str, by: By) -
 
 def test_check_agrees_with_choice_at_every_prefix(make_space: Make, space_name: str) -> None:
     space = make_space(space_name)
-    for walk in walks_of(space, 20, "decisions"):
+    for walk in walks_of(space, 20 if space.max_length < 60 else 2, "decisions"):
         state = space.start()
         for position, decision in enumerate(walk):
             choice = space.choice(state)
@@ -84,9 +84,12 @@ def test_every_legal_decision_leads_on(make_space: Make, space_name: str) -> Non
 
 
 def test_the_longest_walk_has_the_stated_length(make_space: Make, space_name: str) -> None:
-    space = make_space(space_name)
-    longest = max(len(walk) for walk in walks_of(space, 300, "walks"))
+    space, reached, longest = make_space(space_name), np.zeros(1, np.int64), -1
+    while len(reached):
+        after = space.automaton().next_state[reached]
+        reached, longest = np.unique(after[after >= 0]), longest + 1
     assert longest == space.max_length
+    assert max(len(walk) for walk in walks_of(space, 300, "walks")) > 0.7 * longest
 
 
 def test_options_are_complete_and_told_apart(make_space: Make, space_name: str) -> None:
@@ -115,7 +118,7 @@ def test_a_wrong_walk_is_not_decoded(make_space: Make, space_name: str) -> None:
         make_space(space_name).decode(())
 
 
-def test_additive_costs_equal_the_predicted_parameters(
+def test_additive_costs_equal_the_predicted_parameters_or_bound_them(
     make_space: Make, spec_for: Spec, space_name: str
 ) -> None:
     space = make_space(space_name)
@@ -128,7 +131,8 @@ def test_additive_costs_equal_the_predicted_parameters(
         for decision in walk:
             spent += int(automaton.cost[state, decision])
             state = int(automaton.next_state[state, decision])
-        assert spent == predict(space.decode(walk).architecture, spec).params
+        params = predict(space.decode(walk).architecture, spec).params
+        assert params <= spent if space.bounds_cost else params == spent
 
 
 @pytest.mark.parametrize("times", [1, 3, 30])
@@ -145,7 +149,7 @@ def test_a_parameter_limit_is_kept_without_dead_ends(
         assert space.check(walk) is None
         params.append(predict(space.decode(walk).architecture, spec).params)
     assert max(params) <= limit
-    assert times > 1 or set(params) == {limit}
+    assert times > 1 or space.bounds_cost or set(params) == {limit}
 
 
 def test_walks_over_the_limit_are_refused(make_space: Make, space_name: str) -> None:
@@ -268,7 +272,8 @@ def distance(one: Walk, other: Walk) -> int:
 
 def test_neighbours_are_legal_and_one_decision_away(make_space: Make, space_name: str) -> None:
     space = make_space(space_name)
-    for walk in walks_of(space, 10, "decisions") + walks_of(space, 10, "walks"):
+    count = 10 if space.max_length < 60 else 2
+    for walk in walks_of(space, count, "decisions") + walks_of(space, count, "walks"):
         around = space.neighbours(walk)
         assert list(around) == sorted(set(around))
         assert around

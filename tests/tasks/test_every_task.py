@@ -82,7 +82,7 @@ def test_splits_do_not_depend_on_global_seeds(make_arrays: Arrays, task_name: st
     assert made[0].fingerprint == made[1].fingerprint
 
 
-@pytest.mark.parametrize("name", ["digits", "wine", "mnist-small"])
+@pytest.mark.parametrize("name", ["digits", "wine", "breast-cancer", "mnist-small"])
 def test_fingerprints_are_equal_in_every_process(make_task: Make, name: str) -> None:
     code = f"from nas_env.tasks import TASKS; print(TASKS.get({name!r})().fingerprint)"
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
@@ -188,10 +188,10 @@ def test_tasks_pickle(make_task: Make, task_name: str) -> None:
     assert torch.equal(back.tensors("train")[0], task.tensors("train")[0])
 
 
-@pytest.mark.parametrize("name", ["digits", "wine"])
+@pytest.mark.parametrize("name", ["digits", "wine", "breast-cancer"])
 def test_the_embedded_data_are_those_of_scikit_learn(name: str) -> None:
     datasets = pytest.importorskip("sklearn.datasets")
-    bunch = getattr(datasets, f"load_{name}")()
+    bunch = getattr(datasets, f"load_{name.replace('-', '_')}")()
     task = TASKS.get(name)()
     assert isinstance(task, SupervisedTask)
     parts = stratified_split(bunch.target.astype(np.int64), (0.6, 0.2, 0.2))

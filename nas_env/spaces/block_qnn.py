@@ -1,0 +1,205 @@
+"""`block-qnn`: one block that is stacked, after Zhong et al.
+
+Reference: Zhong, Yan, Wu, Shao, Liu, "Practical Block-wise Neural Network Architecture Generation",
+CVPR 2018 (section 3.1, table 1, figure 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from functools import cached_property, partial
+from itertools import pairwise
+from typing import NamedTuple, cast
+
+from nas_env.architecture import Architecture, Candidate, Layer, Shape
+from nas_env.errors import IncompatibleError
+from nas_env.layers.composite import params_along
+from nas_env.layers.nsc_block import MERGES, UNARY, Code, block_text, unary_chain
+from nas_env.layers.residual import relu_conv_bn
+from nas_env.spaces.base import SPACES, Choice, Option, SearchSpace, SpaceFactory, Walk
+
+OPERATIONS = (*UNARY, *MERGES)
+STAGES = 3
+
+
+class BlockState(NamedTuple):
+    """Where a walk stands: the layer (from 1), its operation and first input, -1 undecided."""
+
+    layer: int
+    operation: int = -1
+    first: int = -1
+    stopped: bool = False
+
+
+class BlockQNNSpace(SearchSpace):
+    """Append one layer of a block after another, then stop.
+
+    Decisions: an operation (convolution 1, 3, 5, maximum pooling 1, 3, average pooling 1, 3,
+        identity, add, concat) or "stop" (the terminal code), then the earlier layer that it reads
+        (0 is the block's input); "add" and "concat" read two, the second after the first. "stop" is
+        the only legal decision at the depth limit. The network: a 3x3 convolution, three stages of
+        stacked blocks with twice the channels each and 3x3 maximum pooling with stride 2 between
+        them, ReLU and global average pooling. Leaves of a block are concatenated.
+    Observation: given by the environment; the state is the layer, its operation and first input.
+    Reward: given by the environment; the paper's is "block-qnn".
+    Episode end: "stop".
+    Reference: Zhong et al., CVPR 2018. There a block has up to 23 layers, channels are 32, 64 and
+        128 and one action is a whole code; here it has up to 8 layers, channels are 8, 16 and 32,
+        and a code is two or three decisions.
+
+    What a block's leaves cost the next one depends on how many they are, so `cost` is a bound from
+    above: every layer counts as a leaf.
+
+    Example:
+        >>> from nas_env.spaces import SPACES
+        >>> space = SPACES.get("block-qnn")(input_shape=(3, 32, 32), num_outputs=10)
+        >>> space.decode((1, 11, 8, 11, 12, 10)).architecture.layers[1]["code"]
+        'conv-3 0 | add 0 1'
+    """
+
+    modality = "image"
+    additive_cost = True
+    bounds_cost = True
+    input_shape: Shape
+    num_outputs: int
+
+    def __init__(
+        self,
+        depth: int,
+        repeats: int,
+        channels: int,
+        name: str,
+        input_shape: Shape,
+        num_outputs: int,
+        max_params: int | None = None,
+    ) -> None:
+        if len(input_shape) != 3:
+            raise IncompatibleError(
+                f"Space {name!r} needs images (channels, height, width), but the input shape is "
+                f"{input_shape}. Choose a space for vectors, such as 'mlp'."
+            )
+        self.depth, self.repeats, self.channels, self.name = depth, repeats, channels, name
+        self.input_shape, self.num_outputs, self.max_params = input_shape, num_outputs, max_params
+        self.stop = len(OPERATIONS)
+        self.inputs = self.stop + 1  # the first decision that names a layer
+        self.num_decisions = self.inputs + depth
+        self.max_length = 2 + 3 * (depth - 1) + 1  # the first layer can merge nothing
+        self.feature_names = ("layer", "operation decided", "first input decided")
+
+    def start(self) -> BlockState:
+        """Return the state of the empty block."""
+        return BlockState(1)
+
+    def choice(self, state: Hashable) -> Choice | None:
+        """Return operations, or the layers that can be read; None after "stop"."""
+        state = cast(BlockState, state)
+        if state.stopped:
+            return None
+        name = f"layer {state.layer}"
+        if state.operation < 0:
+            unary = tuple(range(len(UNARY))) if state.layer <= self.depth else ()
+            merges = tuple(range(len(UNARY), self.stop)) if 1 < state.layer <= self.depth else ()
+            stop = (self.stop,) if state.layer > 1 else ()
+            return Choice(name, (*unary, *merges, *stop), self._options)
+        merging = state.operation >= len(UNARY)
+        first, last = state.first + 1, state.layer - (merging and state.first < 0)
+        legal = range(self.inputs + first, self.inputs + last)
+        return Choice(f"{name}: reads", tuple(legal), self._options)
+
+    def follow(self, state: Hashable, decision: int) -> BlockState:
+        """Return the state after a legal decision."""
+        state = cast(BlockState, state)
+        if decision == self.stop:
+            return state._replace(stopped=True)
+        if state.operation < 0:
+            return state._replace(operation=decision)
+        if state.operation >= len(UNARY) and state.first < 0:
+            return state._replace(first=decision - self.inputs)
+        return BlockState(state.layer + 1)
+
+    def assemble(self, walk: Walk) -> Candidate:
+        """Return the network of a complete walk, trained by the default recipe."""
+        return Candidate(self.partial(walk), walk=walk)
+
+    def partial(self, walk: Walk) -> Architecture:
+        """Return the whole network, with only the layers decided so far in its blocks."""
+        text = block_text(tuple(self._codes(walk)) or (Code("identity", (0,)),))
+        layers = [_stem(self.channels)]
+        for stage, width in enumerate(self._widths()):
+            layers += [Layer.of("local-max-pool", kernel=3, stride=2)] if stage else []
+            layers += [Layer.of("nsc-block", code=text, channels=width)] * self.repeats
+        layers += [Layer.of("activation", activation="relu"), Layer.of("global-average-pool")]
+        return Architecture(tuple(layers))
+
+    def cost(self, state: Hashable, decision: int) -> int:
+        """Return the most parameters that a decision adds to all blocks.
+
+        "stop" brings stem, classifier, and what adapts the leaves to the next block.
+        """
+        state = cast(BlockState, state)
+        if decision == self.stop:
+            return self._outside[state.layer - 1]
+        if state.operation >= 0:
+            return 0
+        name = OPERATIONS[decision]
+        widths = [width for width in self._widths() for _ in range(self.repeats)]
+        if name == "concat":
+            return sum(params_along(relu_conv_bn(w, 1), (2 * w, 1, 1)) for w in widths)
+        if name == "add":
+            return 0
+        return sum(params_along(unary_chain(name, width), (width, 1, 1)) for width in widths)
+
+    def features(self, state: Hashable) -> tuple[float, ...]:
+        """Return the share of layers, and which decisions of the present one are made."""
+        state = cast(BlockState, state)
+        return (
+            (state.layer - 1) / self.depth,
+            float(state.operation >= 0),
+            float(state.first >= 0),
+        )
+
+    def _widths(self) -> list[int]:
+        return [self.channels * 2**stage for stage in range(STAGES)]
+
+    def _codes(self, walk: Walk) -> Iterator[Code]:
+        """Yield the complete layers of a walk."""
+        decisions = iter(walk)
+        for operation in decisions:
+            if operation == self.stop:
+                return
+            wanted = 1 if operation < len(UNARY) else 2
+            read = [x - self.inputs for _, x in zip(range(wanted), decisions, strict=False)]
+            if len(read) < wanted:
+                return
+            yield Code(OPERATIONS[operation], tuple(read))
+
+    @cached_property
+    def _outside(self) -> dict[int, int]:
+        """By the number of leaves: the parameters outside the blocks, and of their adapters."""
+        return {count: self._around(count) for count in range(1, self.depth + 1)}
+
+    def _around(self, count: int) -> int:
+        widths = [width for width in self._widths() for _ in range(self.repeats)]
+        total = params_along((_stem(self.channels),), self.input_shape)
+        for before, width in pairwise(widths):
+            total += params_along(relu_conv_bn(width, 1), (count * before, 1, 1))
+        head = Layer.of("linear", units=self.num_outputs, activation="none")
+        return total + params_along((head,), (count * widths[-1],))
+
+    @cached_property
+    def _options(self) -> tuple[Option, ...]:
+        shown = [
+            Option(name, {"kind": (name.split("-")[0], 0), "operation": (name, order)})
+            for order, name in enumerate(OPERATIONS)
+        ]
+        reads = [Option(f"reads {x}", {"state": (x, x)}) for x in range(self.depth)]
+        return (*shown, Option("stop", {"kind": ("stop", 0)}), *reads)
+
+
+def _stem(channels: int) -> Layer:
+    return Layer.of("conv", channels=channels, kernel=3, activation="none")
+
+
+SPACES.register("block-qnn")(
+    SpaceFactory(partial(BlockQNNSpace, 8, 1, 8, "block-qnn"), "digits", (3, 32, 32))
+)

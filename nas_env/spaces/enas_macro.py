@@ -1,0 +1,184 @@
+"""`enas-macro`: whole networks of ENAS, after Pham et al.
+
+Reference: Pham, Guan, Zoph, Le, Dean, "Efficient Neural Architecture Search via Parameter Sharing",
+ICML 2018 (section 2.3, the macro search space), and the authors' code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import cached_property, lru_cache, partial
+from typing import NamedTuple, cast
+
+from nas_env.architecture import Architecture, Candidate, Layer, Shape
+from nas_env.errors import IncompatibleError
+from nas_env.layers.composite import Chain, params_along
+from nas_env.layers.nasnet import depthwise
+from nas_env.spaces.base import SPACES, Choice, Option, SearchSpace, SpaceFactory, Walk
+
+OPERATIONS = ("conv-3x3", "conv-5x5", "sep-3x3", "sep-5x5", "avg-pool-3x3", "max-pool-3x3")
+SKIPS = ("apart", "added")
+DEPTH, CHANNELS = 12, 36
+STAGES = 3
+NORM = Layer.of("batch-norm")
+
+
+class MacroState(NamedTuple):
+    """Where a walk stands: the layer (from 1) and the decisions made of it."""
+
+    layer: int
+    made: int
+
+
+class ENASMacroSpace(SearchSpace):
+    """Decide the operation of each layer, and which earlier outputs are added to its own.
+
+    Decisions: 0-5 an operation (3x3 and 5x5 convolution, the same depthwise separable, 3x3 average
+        and maximum pooling, each after a 1x1 convolution); 6 and 7: an earlier output is left
+        apart, or added. Layer N has its operation and then N - 1 of these, for the stem and layers
+        1 to N - 2; it reads layer N - 1 in any case. All are always legal. The sum is
+        normalised. After each third of the layers the map is halved.
+    Observation: given by the environment; the state is the layer and the decisions made of it: 79
+        states.
+    Reward: given by the environment.
+    Episode end: the last decision of the last layer.
+    Reference: Pham et al., ICML 2018: 12 layers of 36 channels. Each network is trained on its own
+        here, without shared weights. Maps are halved by average pooling, without parameters, where
+        the authors' code has convolutions.
+
+    Example:
+        >>> from nas_env.spaces import SPACES
+        >>> space = SPACES.get("enas-macro")(input_shape=(3, 32, 32), num_outputs=10)
+        >>> space.max_length, space.automaton().num_states
+        (78, 79)
+    """
+
+    modality = "image"
+    additive_cost = True
+    input_shape: Shape
+    num_outputs: int
+
+    def __init__(
+        self, name: str, input_shape: Shape, num_outputs: int, max_params: int | None = None
+    ) -> None:
+        if len(input_shape) != 3:
+            raise IncompatibleError(
+                f"Space {name!r} needs images (channels, height, width), but the input shape is "
+                f"{input_shape}. Choose a space for vectors, such as 'mlp'."
+            )
+        self.name = name
+        self.input_shape, self.num_outputs, self.max_params = input_shape, num_outputs, max_params
+        self.num_decisions = len(OPERATIONS) + len(SKIPS)
+        self.max_length = DEPTH * (DEPTH + 1) // 2
+        self.feature_names = ("layer", "decisions")
+
+    def start(self) -> MacroState:
+        """Return the state of the empty network."""
+        return MacroState(1, 0)
+
+    def choice(self, state: Hashable) -> Choice | None:
+        """Return the operations, or apart and added; None after the last layer."""
+        layer, made = cast(MacroState, state)
+        if layer > DEPTH:
+            return None
+        first, count = (0, len(OPERATIONS)) if made == 0 else (len(OPERATIONS), len(SKIPS))
+        source = "stem" if made == 1 else f"layer {made - 1}"
+        what = "operation" if made == 0 else source
+        return Choice(f"layer {layer}: {what}", tuple(range(first, first + count)), self._options)
+
+    def follow(self, state: Hashable, decision: int) -> MacroState:
+        """Return the state after a decision."""
+        layer, made = cast(MacroState, state)
+        return MacroState(layer, made + 1) if made + 1 < layer else MacroState(layer + 1, 0)
+
+    def assemble(self, walk: Walk) -> Candidate:
+        """Return the network of a complete walk, trained by the default recipe."""
+        return Candidate(self.partial(walk), walk=walk)
+
+    def partial(self, walk: Walk) -> Architecture:
+        """Return the layers whose operation is decided; the end where the last one is."""
+        layers, outputs, position = [_stem()], [1], 0  # nodes of the stem and of each layer
+
+        def append(layer: Layer, *inputs: int) -> int:
+            layers.append(Layer(layer.kind, layer.settings, inputs))
+            return len(layers)
+
+        for number in range(1, DEPTH + 1):
+            if position >= len(walk):
+                break
+            node = outputs[-1]
+            for layer in _chain(OPERATIONS[walk[position]]):
+                node = append(layer, node)
+            skips = walk[position + 1 : position + number]
+            added = [outputs[i] for i, d in enumerate(skips) if d == self.num_decisions - 1]
+            position += number
+            if number > 1:
+                node = append(Layer.of("add"), node, *added) if added else node
+                node = append(NORM, node)
+            outputs.append(node)
+            if number % (DEPTH // STAGES) == 0 and number < DEPTH:
+                later = self._read_later(walk, position, number)
+                outputs = [append(_half(), x) if i in later else x for i, x in enumerate(outputs)]
+        if len(walk) == self.max_length:
+            append(Layer.of("global-average-pool"), outputs[-1])
+        return Architecture(tuple(layers))
+
+    def cost(self, state: Hashable, decision: int) -> int:
+        """Return the parameters a decision adds; the last one brings those of stem and classifier.
+
+        An operation brings the normalisation of its sum; what is added costs nothing.
+        """
+        layer, made = cast(MacroState, state)
+        total = 0
+        if made == 0:
+            norm = (NORM,) if layer > 1 else ()
+            total = params_along((*_chain(OPERATIONS[decision]), *norm), (CHANNELS, 1, 1))
+        if self.follow(state, decision).layer > DEPTH:
+            head = Layer.of("linear", units=self.num_outputs, activation="none")
+            total += params_along((_stem(),), self.input_shape) + params_along((head,), (CHANNELS,))
+        return total
+
+    def features(self, state: Hashable) -> tuple[float, ...]:
+        """Return the share of layers decided, and of the decisions of the present one."""
+        layer, made = cast(MacroState, state)
+        return (layer - 1) / DEPTH, made / DEPTH
+
+    def _read_later(self, walk: Walk, position: int, number: int) -> set[int]:
+        """Return which outputs are read by layers after `number`, whose decisions begin there."""
+        later = {number}
+        for layer in range(number + 1, DEPTH + 1):
+            skips = walk[position + 1 : position + layer]
+            later |= {i for i, d in enumerate(skips) if d == self.num_decisions - 1}
+            position += layer
+        return later
+
+    @cached_property
+    def _options(self) -> tuple[Option, ...]:
+        operations = [Option(x, {"operation": (x, i)}) for i, x in enumerate(OPERATIONS)]
+        return (*operations, *(Option(x, {"skip": (x, i)}) for i, x in enumerate(SKIPS)))
+
+
+def _stem() -> Layer:
+    return Layer.of("conv", channels=CHANNELS, kernel=3, activation="none")
+
+
+def _half() -> Layer:
+    return Layer.of("local-average-pool", kernel=2, stride=2)
+
+
+@lru_cache(maxsize=len(OPERATIONS))
+def _chain(operation: str) -> Chain:
+    """Return a 1x1 convolution and the operation."""
+    point = Layer.of("conv", channels=CHANNELS, kernel=1)
+    kind, size = operation.split("-")[0], int(operation[-1])
+    if kind == "conv":
+        return point, Layer.of("conv", channels=CHANNELS, kernel=size)
+    if kind == "sep":
+        return point, depthwise(CHANNELS, size, 1), point
+    pool = "local-average-pool" if kind == "avg" else "local-max-pool"
+    return point, Layer.of(pool, kernel=size, stride=1)
+
+
+SPACES.register("enas-macro")(
+    SpaceFactory(partial(ENASMacroSpace, "enas-macro"), "digits", (3, 32, 32))
+)

@@ -1,0 +1,290 @@
+"""`skip-chain`: convolutions with anchor points, after Zoph and Le.
+
+Reference: Zoph and Le, "Neural Architecture Search with Reinforcement Learning", ICLR 2017
+(sections 3.1, 3.3 and 4.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, NamedTuple, cast
+
+from nas_env.architecture import Architecture, Candidate, Layer, Shape
+from nas_env.errors import IncompatibleError
+from nas_env.spaces.base import SPACES, Choice, Option, SearchSpace, SpaceFactory, Walk
+
+HEIGHTS = WIDTHS = (1, 3, 5, 7)
+FILTERS = (24, 36, 48, 64)
+STRIDES = (1, 2, 3)
+SKIPS = ("apart", "reads")
+BIASES = 2  # parameters of a channel's normalisation
+Values = tuple[int, ...] | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing that is decided of every layer.
+
+    Attributes:
+        name: What it is.
+        values: What is on offer.
+        first: Number of the decision for the first value.
+    """
+
+    name: str
+    values: Values
+    first: int
+
+
+class SkipState(NamedTuple):
+    """Where a walk stands: the layer, the decisions made of it, and what its parameters need."""
+
+    layer: int  # from 1
+    made: int
+    height: int = 0
+    width: int = 0
+    filters: int = 0
+    reads: bool = False  # whether it reads a layer already
+
+
+class SkipChainSpace(SearchSpace):
+    """Decide each of a fixed number of convolutions, and which earlier layers it reads.
+
+    Decisions: 0-3 filter height 1, 3, 5, 7; 4-7 filter width; 8-11 filters 24, 36, 48, 64; where
+        the space has strides, then stride 1, 2, 3; the last two: an earlier layer is left apart, or
+        read. Layer N has one decision for each of these and N - 1 for the layers before it, from
+        the first on (the anchor points). All are always legal. What cannot be built is repaired as
+        in the paper: a layer that reads nothing reads the image; what nobody reads is read at the
+        end; maps of different size are padded with zeros to the largest. What a layer reads is
+        concatenated in depth. Each convolution is followed by normalisation and ReLU, the last map
+        by global average pooling.
+    Observation: given by the environment; the state is the layer and what of it is decided.
+        `project` keeps which decision is next: 34 states for 6 layers, 151 for 15.
+    Reward: given by the environment; the paper's is "cubed-accuracy".
+    Episode end: the last decision of the last layer.
+    Reference: Zoph and Le, ICLR 2017. Their search began with 6 layers and added 2 every 1,600
+        networks; here the number is fixed. One stride serves both directions.
+
+    What a layer costs depends on what its inputs have, so `cost` is a bound from above: every layer
+    that is read, or left for the classifier, counts as one with the most filters.
+
+    Example:
+        >>> from nas_env.spaces import SPACES
+        >>> space = SPACES.get("skip-chain")(input_shape=(3, 32, 32), num_outputs=10)
+        >>> space.max_length, space.size()
+        (33, 2251799813685248)
+    """
+
+    modality = "image"
+    additive_cost = True
+    bounds_cost = True
+    input_shape: Shape
+    num_outputs: int
+
+    def __init__(
+        self,
+        depth: int,
+        strides: Sequence[int],
+        name: str,
+        input_shape: Shape,
+        num_outputs: int,
+        max_params: int | None = None,
+    ) -> None:
+        if len(input_shape) != 3:
+            raise IncompatibleError(
+                f"Space {name!r} needs images (channels, height, width), but the input shape is "
+                f"{input_shape}. Choose a space for vectors, such as 'mlp'."
+            )
+        self.name, self.depth = name, depth
+        self.input_shape, self.num_outputs, self.max_params = input_shape, num_outputs, max_params
+        self.questions, self.num_decisions = _questions(strides)
+        self.own = len(self.questions) - 1  # decisions of a layer before its anchor points
+        self.max_length = sum(self.own + layer - 1 for layer in range(1, depth + 1))
+        self.feature_names = ("layer", "decisions", "height", "width", "filters", "reads")
+
+    def start(self) -> SkipState:
+        """Return the state of the empty network."""
+        return SkipState(1, 0)
+
+    def choice(self, state: Hashable) -> Choice | None:
+        """Return the values of the next question; None after the last layer."""
+        state = cast(SkipState, state)
+        if state.layer > self.depth:
+            return None
+        question = self._question(state.made)
+        legal = tuple(range(question.first, question.first + len(question.values)))
+        what = question.name if state.made < self.own else f"layer {state.made - self.own + 1}"
+        return Choice(f"layer {state.layer}: {what}", legal, self._options)
+
+    def follow(self, state: Hashable, decision: int) -> SkipState:
+        """Return the state after a decision."""
+        state = cast(SkipState, state)
+        question = self._question(state.made)
+        value = question.values[decision - question.first]
+        after = state._replace(made=state.made + 1)
+        if question.name in ("height", "width", "filters"):
+            chosen: dict[str, Any] = {question.name: value}
+            after = after._replace(**chosen)
+        elif question.name == "skip":
+            after = after._replace(reads=state.reads or value == SKIPS[1])
+        return SkipState(state.layer + 1, 0) if self._complete(after) else after
+
+    def assemble(self, walk: Walk) -> Candidate:
+        """Return the network of a complete walk, trained by the default recipe."""
+        return Candidate(self.partial(walk), walk=walk)
+
+    def partial(self, walk: Walk) -> Architecture:
+        """Return the layers whose own decisions are all made; the end where the last one is."""
+        graph = Graph(self.input_shape)
+        for filters, height, width, stride, reads in self._layers(walk):
+            graph.convolve(filters, height, width, stride, reads)
+        if len(walk) == self.max_length:
+            graph.finish()
+        return Architecture(tuple(graph.layers))
+
+    def cost(self, state: Hashable, decision: int) -> int:
+        """Return the most parameters that a decision adds.
+
+        The filters bring normalisation and their part of the classifier; each layer that is read
+        its weights; the last decision of a layer that reads none those of the image.
+        """
+        state = cast(SkipState, state)
+        question = self._question(state.made)
+        after = self.follow(state, decision)
+        value = question.values[decision - question.first]
+        total = 0 if after.layer <= self.depth else self.num_outputs
+        if question.name == "filters":
+            total += int(value) * (BIASES + self.num_outputs)
+            state = state._replace(filters=int(value))
+        area = state.height * state.width * state.filters
+        if question.name == "skip" and value == SKIPS[1]:
+            return total + area * max(FILTERS)
+        if after.layer > state.layer and not state.reads:
+            total += area * self.input_shape[0]
+        return total
+
+    def project(self, state: Hashable) -> tuple[int, int]:
+        """Return the layer and the decisions made of it."""
+        state = cast(SkipState, state)
+        return state.layer, state.made
+
+    def features(self, state: Hashable) -> tuple[float, ...]:
+        """Return how far the walk is, and the present layer, scaled."""
+        state = cast(SkipState, state)
+        return (
+            (state.layer - 1) / self.depth,
+            state.made / (self.own + self.depth - 1),
+            state.height / max(HEIGHTS),
+            state.width / max(WIDTHS),
+            state.filters / max(FILTERS),
+            float(state.reads),
+        )
+
+    def _question(self, made: int) -> Question:
+        return self.questions[min(made, self.own)]
+
+    def _complete(self, state: SkipState) -> bool:
+        return state.made == self.own + state.layer - 1
+
+    def _layers(self, walk: Walk) -> Iterator[tuple[int, int, int, int, list[int]]]:
+        """Yield filters, height, width, stride and the layers read, of each layer."""
+        position = 0
+        for layer in range(1, self.depth + 1):
+            own = walk[position : position + self.own]
+            if len(own) < self.own:
+                return
+            asked = zip(self.questions, own, strict=False)
+            found = {q.name: int(q.values[d - q.first]) for q, d in asked}
+            position += self.own
+            skips = walk[position : position + layer - 1]
+            reads = [j for j, d in enumerate(skips, 1) if d == self.num_decisions - 1]
+            position += layer - 1
+            stride = found.get("stride", 1)
+            yield found["filters"], found["height"], found["width"], stride, reads
+
+    @cached_property
+    def _options(self) -> tuple[Option, ...]:
+        fields = {
+            "height": lambda value, order: {"kind": ("conv", 0), "kernel": (value, order)},
+            "width": lambda value, order: {"kernel": (value, order)},
+            "filters": lambda value, order: {"channels": (value, order)},
+            "stride": lambda value, order: {"stride": (value, order)},
+            "skip": lambda value, order: {"skip": (value, order)},
+        }
+        return tuple(
+            Option(f"{question.name} {value}", fields[question.name](value, order))
+            for question in self.questions
+            for order, value in enumerate(question.values)
+        )
+
+
+class Graph:
+    """A network in the making, with the paper's repairs.
+
+    Args:
+        input_shape: (channels, height, width) of the image.
+    """
+
+    def __init__(self, input_shape: Shape) -> None:
+        self.layers: list[Layer] = []
+        self.nodes = [0]  # of the image and of each convolution
+        self.sides = [(input_shape[1], input_shape[2])]
+        self.read: set[int] = {0}
+
+    def convolve(
+        self, filters: int, height: int, width: int, stride: int, reads: list[int]
+    ) -> None:
+        """Add a convolution over the layers that it reads (from 1), or the image."""
+        reads = reads or [0]
+        node, side = self._joined(reads)
+        settings = {"channels": filters, "kernel": height}
+        settings |= {"kernel_width": width} if width != height else {}
+        settings |= {"stride": stride} if stride != 1 else {}
+        self.nodes.append(self._add(Layer.of("conv", inputs=(node,), **settings)))
+        self.sides.append((-(-side[0] // stride), -(-side[1] // stride)))
+        self.read |= set(reads)
+
+    def finish(self) -> None:
+        """Join what nobody reads, and take the mean over the map."""
+        node, _ = self._joined([x for x in range(len(self.nodes)) if x not in self.read])
+        self._add(Layer.of("global-average-pool", inputs=(node,)))
+
+    def _joined(self, reads: list[int]) -> tuple[int, tuple[int, int]]:
+        """Return a node of all these, padded to the largest side by side, and its size."""
+        side = max(self.sides[x][0] for x in reads), max(self.sides[x][1] for x in reads)
+        nodes = [self._padded(x, side) for x in reads]
+        if len(nodes) == 1:
+            return nodes[0], side
+        return self._add(Layer.of("concat", inputs=nodes)), side
+
+    def _padded(self, number: int, side: tuple[int, int]) -> int:
+        node = self.nodes[number]
+        if self.sides[number] == side:
+            return node
+        return self._add(Layer.of("zero-pad", inputs=(node,), height=side[0], width=side[1]))
+
+    def _add(self, layer: Layer) -> int:
+        self.layers.append(layer)
+        return len(self.layers)
+
+
+def _questions(strides: Sequence[int]) -> tuple[tuple[Question, ...], int]:
+    """Return what is asked of a layer, the anchor points last, and the number of decisions."""
+    asked: list[tuple[str, Values]] = [("height", HEIGHTS), ("width", WIDTHS), ("filters", FILTERS)]
+    asked += [("stride", tuple(strides))] if strides else []
+    found, first = [], 0
+    for name, values in (*asked, ("skip", SKIPS)):
+        found.append(Question(name, values, first))
+        first += len(values)
+    return tuple(found), first
+
+
+for _name, _depth, _strides in (
+    ("skip-chain", 6, ()),
+    ("skip-chain-15", 15, ()),
+    ("skip-chain-strides", 6, STRIDES),
+):
+    _build = partial(SkipChainSpace, _depth, _strides, _name)
+    SPACES.register(_name)(SpaceFactory(_build, "digits", (3, 32, 32)))

@@ -1,0 +1,26 @@
+"""docs/spaces.md is what its script writes, and its program runs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "spaces.md"
+
+
+def test_the_page_is_what_the_registry_makes(tmp_path: Path) -> None:
+    command = [sys.executable, "scripts/spaces_page.py", "--output", str(tmp_path / "spaces.md")]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    assert (tmp_path / "spaces.md").read_text("utf-8") == PAGE.read_text("utf-8")
+
+
+def test_the_program_of_the_page_runs() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", block], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert re.match(r"optimizer (adamw|sgd), learning rate 0\.\d+$", lines[0])
+    assert lines[-1].startswith("Recipe(optimizer=")
