@@ -200,7 +200,8 @@ def unseen_table(table: Any, settings: dict[str, Any]) -> str:
     count = len(runs.of(runs.agents[0], runs.envs[0]))
     return "\n".join(
         [
-            f"Regret after {runs.limit} queries, in points, mean ± standard error of {count} runs:",
+            f"Regret after {runs.limit} queries, in points (hundredths of what is rewarded where "
+            f"that is a fraction), mean ± standard error of {count} runs:",
             "",
             *first,
             "",
@@ -214,16 +215,22 @@ def unseen_table(table: Any, settings: dict[str, Any]) -> str:
 
 
 def _regret(runs: Runs, agent: str, env: str) -> str:
-    values = 100 * runs.values(agent, env, "regret_reward")
+    values = points(runs, env) * runs.values(agent, env, "regret_reward")
     return with_error(values, 3) if len(values) else ""
+
+
+def points(runs: Runs, env: str) -> int:
+    """Return how many points 1 is: 100 of fractions, else 1, for accuracies in percent."""
+    return 100 if runs.fractions(env) else 1
 
 
 def _winners(runs: Runs) -> list[str]:
     """Return, for each environment, `imagination` against the best other agent, paired by seed."""
     lines = []
     for env in runs.envs:
+        unit = points(runs, env)
         regret = {
-            agent: {run.seed: 100 * float(run.at("regret_reward", runs.limit)) for run in found}
+            agent: {run.seed: unit * float(run.at("regret_reward", runs.limit)) for run in found}
             for agent in runs.agents
             if (found := runs.of(agent, env))
         }
