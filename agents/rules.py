@@ -20,6 +20,11 @@ def check_rules(*rules: Rule) -> None:
             raise InvalidSettingError(f"Setting {name} must be {rule}, but is {value}.")
 
 
+def switches(**values: object) -> list[Rule]:
+    """Return the rules of settings that are True or False, by name."""
+    return [(x, value, isinstance(value, bool), "True or False") for x, value in values.items()]
+
+
 def is_number(value: object, least: float = -math.inf, most: float = math.inf) -> bool:
     """Return whether a value is a finite number between two others."""
     if isinstance(value, bool) or not isinstance(value, int | float):

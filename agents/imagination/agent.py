@@ -18,7 +18,7 @@ from agents.imagination.model import RewardModel
 from agents.imagination.planner import PLANNERS, Dream
 from agents.imagination.process import Posterior
 from agents.imagination.targets import TARGETS, Numbers
-from agents.rules import check_rules, is_number
+from agents.rules import check_rules, is_number, switches
 from agents.walks import WalkAgent
 from nas_env.architecture import is_count
 from nas_env.errors import InvalidSettingError
@@ -94,23 +94,11 @@ class Imagination(WalkAgent):
             ("optimism", optimism, is_number(optimism, 0), "a finite number >= 0"),
             ("batch_size", batch_size, is_count(batch_size), "an integer >= 1"),
             ("random_share", random_share, is_number(random_share, 0, 1), "a number in [0, 1]"),
-            *(
-                (name, value, isinstance(value, bool), "True or False")
-                for name, value in (
-                    ("learn_kernel", learn_kernel),
-                    ("descriptors", descriptors),
-                    ("noisy", noisy),
-                    ("per_second", per_second),
-                )
-            ),
+            *switches(learn_kernel=learn_kernel, descriptors=descriptors),
+            *switches(noisy=noisy, per_second=per_second),
         )
         if target not in TARGETS:
             raise unknown_name("target", target, TARGETS)
-        if descriptors and not self.space.descriptors(self.space.sample(np.random.default_rng(0))):
-            raise InvalidSettingError(
-                f"Space {self.space.name!r} has no descriptors of walks. Leave descriptors=True "
-                "out, or let the space define `descriptors`."
-            )
         self.planner, self.initial, self.optimism = planner, initial, optimism
         self.target, self.learn_kernel, self.descriptors = target, learn_kernel, descriptors
         self.batch_size, self.random_share = batch_size, random_share

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.imagination.targets import Numbers
+from nas_env.errors import InvalidSettingError
 from nas_env.spaces import SearchSpace, Walk
 
 UNLIKE = 0.6  # likeness of two walks that differ in one decision, before anything is learned
@@ -74,6 +75,9 @@ class Kernel:
     Args:
         space: The space of the walks.
         described: Whether to use its descriptors.
+
+    Raises:
+        InvalidSettingError: It has none.
     """
 
     def __init__(self, space: SearchSpace, described: bool = False) -> None:
@@ -168,6 +172,11 @@ class Kernel:
         drawn = (self.space.sample(rng) for _ in range(SAMPLED))
         walks = self.space.enumerate() if all_of_them else drawn
         found = [self.space.descriptors(walk) for walk in walks]
+        if not found[0]:
+            raise InvalidSettingError(
+                f"Space {self.space.name!r} has no descriptors of walks. Leave descriptors=True "
+                "out, or let the space define `descriptors`."
+            )
         for name in found[0]:
             values = np.array([x[name] for x in found])
             spread = values.std(axis=0)

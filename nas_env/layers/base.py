@@ -98,11 +98,17 @@ def spatial(layer: Layer, inputs: Sequence[Shape]) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
-def positive(layer: Layer, *names: str) -> None:
-    """Refuse settings that are no positive integers."""
-    for name in names:
+def positive(layer: Layer, *names: str, optional: Sequence[str] = ()) -> None:
+    """Refuse settings that are no positive integers; optional ones where they are stated."""
+    for name in (*names, *(x for x in optional if layer.get(x, 1) != 1)):
         value = layer[name]
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InvalidArchitectureError(
                 f"Layer {layer.kind!r} setting {name!r} must be an integer >= 1, but is {value!r}."
             )
+
+
+def stride_text(layer: Layer) -> str:
+    """Return ", stride n" for a label, or nothing where it is 1."""
+    stride = layer.get("stride", 1)
+    return f", stride {stride}" if stride != 1 else ""

@@ -90,7 +90,7 @@ class NASBench201Cell(Composite):
 
     def shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
         """Return the map that it reads, and refuse other channels than its own."""
-        positive(layer, "channels", *(("repeats",) if layer.get("repeats", 1) != 1 else ()))
+        positive(layer, "channels", optional=["repeats"])
         shape = spatial(layer, inputs)
         if shape[0] != layer["channels"]:
             raise InvalidArchitectureError(

@@ -28,7 +28,28 @@ def params_along(chain: Iterable[Layer], shape: Shape) -> int:
     return sum(layer_type(x).params(x, inputs) for x, inputs in along(chain, shape))
 
 
-class Composite(LayerType):
+class Compound(LayerType):
+    """A layer that is made of other layers; its rules are the sums of theirs."""
+
+    @abstractmethod
+    def parts(self, layer: Layer, inputs: Sequence[Shape]) -> Iterable[Placed]:
+        """Return every layer it is made of, with the shapes it reads."""
+
+    def params(self, layer: Layer, inputs: Sequence[Shape]) -> int:
+        """Return the parameters of all parts."""
+        return sum(layer_type(x).params(x, reads) for x, reads in self.parts(layer, inputs))
+
+    def macs(self, layer: Layer, inputs: Sequence[Shape]) -> int:
+        """Return the multiply-accumulates of all parts."""
+        return sum(layer_type(x).macs(x, reads) for x, reads in self.parts(layer, inputs))
+
+    def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
+        """Return the bytes of what all parts put out."""
+        parts = self.parts(layer, inputs)
+        return sum(layer_type(x).activation_bytes(x, reads) for x, reads in parts)
+
+
+class Composite(Compound):
     """A layer whose parts are chains of other layers."""
 
     @abstractmethod
@@ -52,19 +73,10 @@ class Composite(LayerType):
         shape = self.shape(layer, inputs)
         return [part for chain in self.chains(layer, shape) for part in along(chain, shape)]
 
-    def params(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return the parameters of all parts."""
-        return sum(layer_type(x).params(x, reads) for x, reads in self.parts(layer, inputs))
-
-    def macs(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return the multiply-accumulates of all parts."""
-        return sum(layer_type(x).macs(x, reads) for x, reads in self.parts(layer, inputs))
-
     def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
         """Return the bytes of what all parts and the sums put out."""
-        parts = self.parts(layer, inputs)
-        own = sum(layer_type(x).activation_bytes(x, reads) for x, reads in parts)
         sums = self.sums(layer, self.shape(layer, inputs))
+        own = super().activation_bytes(layer, inputs)
         return own + sums * FLOAT_BYTES * size(self.output_shape(layer, inputs))
 
 

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 from nas_env.architecture import Layer, Shape
 from nas_env.errors import InvalidArchitectureError
 from nas_env.layers.activation import activation_module, activation_name
-from nas_env.layers.base import FLOAT_BYTES, LayerType, positive, register_layer, size, spatial
+from nas_env.layers.base import (
+    FLOAT_BYTES,
+    LayerType,
+    positive,
+    register_layer,
+    size,
+    spatial,
+    stride_text,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,12 +68,8 @@ class Convolution(LayerType):
 
     def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
         """Return (channels, ceil(height / stride), ceil(width / stride))."""
-        optional = [
-            name
-            for name in ("stride", "dilation", "groups", "kernel_width")
-            if layer.get(name, 1) != 1
-        ]
-        positive(layer, "channels", "kernel", *optional)
+        optional = ("stride", "dilation", "groups", "kernel_width")
+        positive(layer, "channels", "kernel", optional=optional)
         fan_in(layer, inputs)
         _, height, width = spatial(layer, inputs)
         stride = layer.get("stride", 1)
@@ -121,8 +125,6 @@ class Convolution(LayerType):
 
     def label(self, layer: Layer) -> str:
         """Return channels, kernel and, unless it is 1, stride."""
-        stride = layer.get("stride", 1)
-        suffix = f", stride {stride}" if stride != 1 else ""
-        suffix += f", dilated {layer['dilation']}" if layer.get("dilation", 1) != 1 else ""
+        suffix = f", dilated {layer['dilation']}" if layer.get("dilation", 1) != 1 else ""
         tall, wide = window(layer)
-        return f"conv {layer['channels']}, {tall}x{wide}{suffix}"
+        return f"conv {layer['channels']}, {tall}x{wide}{stride_text(layer)}{suffix}"

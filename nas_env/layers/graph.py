@@ -7,15 +7,16 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from nas_env.architecture import Layer, Shape
-from nas_env.layers.base import LayerType, layer_type
-from nas_env.layers.composite import Chain, Placed
+from nas_env.layers.base import layer_type
+from nas_env.layers.composite import Chain, Compound, Placed
+from nas_env.layers.residual import relu_conv_bn
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Graph(LayerType):
-    """A layer whose parts read each other; its rules are the sums of their rules."""
+class Graph(Compound):
+    """A layer whose parts read each other."""
 
     @abstractmethod
     def graph(self, layer: Layer, inputs: Sequence[Shape]) -> Sequence[Layer]:
@@ -27,7 +28,7 @@ class Graph(LayerType):
             InvalidArchitectureError: The layer does not accept these inputs.
         """
 
-    def placed(self, layer: Layer, inputs: Sequence[Shape]) -> Iterator[Placed]:
+    def parts(self, layer: Layer, inputs: Sequence[Shape]) -> Iterator[Placed]:
         """Yield its parts, each with the shapes that it reads."""
         shapes = list(inputs)
         for part in self.graph(layer, inputs):
@@ -37,27 +38,14 @@ class Graph(LayerType):
 
     def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
         """Return the shape of the last part."""
-        part, reads = list(self.placed(layer, inputs))[-1]
+        part, reads = list(self.parts(layer, inputs))[-1]
         return layer_type(part).output_shape(part, reads)
-
-    def params(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return the parameters of all parts."""
-        return sum(layer_type(x).params(x, reads) for x, reads in self.placed(layer, inputs))
-
-    def macs(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return the multiply-accumulates of all parts."""
-        return sum(layer_type(x).macs(x, reads) for x, reads in self.placed(layer, inputs))
-
-    def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return the bytes of what all parts put out."""
-        parts = self.placed(layer, inputs)
-        return sum(layer_type(x).activation_bytes(x, reads) for x, reads in parts)
 
     def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
         """Return the graph of modules."""
         from nas_env.graph_module import GraphModule
 
-        placed = list(self.placed(layer, inputs))
+        placed = list(self.parts(layer, inputs))
         modules = [layer_type(part).build(part, reads) for part, reads in placed]
         return GraphModule(modules, [part.inputs for part, _ in placed], len(inputs))
 
@@ -83,3 +71,17 @@ class Parts:
         for layer in chain:
             node = self.add(Layer(layer.kind, layer.settings, (node,)))
         return node
+
+    def merge(self, kind: str, nodes: Sequence[int], channels: int | None = None) -> int:
+        """Add a sum or a concatenation and return its node.
+
+        Args:
+            kind: "add" or "concat".
+            nodes: What it reads.
+            channels: Where given, a concatenation goes through ReLU, a 1x1 convolution and
+                normalisation to so many.
+        """
+        node = self.add(Layer.of(kind, inputs=nodes))
+        if kind == "add" or channels is None:
+            return node
+        return self.chain(node, relu_conv_bn(channels, 1))

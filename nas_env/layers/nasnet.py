@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from nas_env.architecture import Layer, Shape
 from nas_env.errors import InvalidArchitectureError
-from nas_env.layers.base import positive, register_layer
+from nas_env.layers.base import positive, register_layer, stride_text
 from nas_env.layers.composite import Chain
 from nas_env.layers.graph import Graph, Parts
+from nas_env.layers.pooling import local_pool
 from nas_env.layers.residual import relu_conv_bn
 
 INPUTS = 2  # the two cells before
@@ -34,9 +35,14 @@ class Block(NamedTuple):
 
 def separable(channels: int, kernel: int, stride: int) -> Chain:
     """Return ReLU, depthwise and pointwise convolution and normalisation, twice."""
-    once = [depthwise(channels, kernel, step) for step in (stride, 1)]
-    point = Layer.of("conv", channels=channels, kernel=1, activation="none")
-    return (RELU, once[0], point, RELU, once[1], point)
+    point = pointwise(channels)
+    first, second = (depthwise(channels, kernel, step) for step in (stride, 1))
+    return (RELU, first, point, RELU, second, point)
+
+
+def pointwise(channels: int) -> Layer:
+    """Return a 1x1 convolution and normalisation."""
+    return Layer.of("conv", channels=channels, kernel=1, activation="none")
 
 
 def depthwise(channels: int, kernel: int, stride: int, dilation: int = 1) -> Layer:
@@ -67,12 +73,7 @@ def _crossed(channels: int, length: int, stride: int) -> Chain:
 
 def _dilated(channels: int, kernel: int, stride: int) -> Chain:
     """Return ReLU, dilated depthwise and pointwise convolution and normalisation."""
-    point = Layer.of("conv", channels=channels, kernel=1, activation="none")
-    return (RELU, depthwise(channels, kernel, stride, dilation=2), point)
-
-
-def _pool(kind: str, kernel: int, stride: int) -> Chain:
-    return (Layer.of(kind, kernel=kernel, stride=stride),)
+    return (RELU, depthwise(channels, kernel, stride, dilation=2), pointwise(channels))
 
 
 OPERATIONS = (
@@ -114,8 +115,7 @@ def operation_chain(name: str, channels: int, stride: int) -> Chain:
     if kind == "dilated":
         return _dilated(channels, size, stride)
     if kind in ("avg", "max"):
-        pool = "local-average-pool" if kind == "avg" else "local-max-pool"
-        return _pool(pool, size, stride)
+        return (local_pool(kind, size, stride),)
     if len(shape) > 3:
         return _crossed(channels, int(shape[2]), stride)
     return relu_conv_bn(channels, size, stride)
@@ -167,7 +167,7 @@ class NASNetCell(Graph):
 
     def graph(self, layer: Layer, inputs: Sequence[Shape]) -> Sequence[Layer]:
         """Return the adapted inputs, the blocks and the concatenation."""
-        positive(layer, "channels", *(("stride",) if layer.get("stride", 1) != 1 else ()))
+        positive(layer, "channels", optional=["stride"])
         if len(inputs) != INPUTS or any(len(shape) != 3 for shape in inputs):
             raise InvalidArchitectureError(
                 f"A cell reads two maps (channels, height, width), but gets {list(inputs)}."
@@ -181,19 +181,14 @@ class NASNetCell(Graph):
                 parts.chain(states[x], operation_chain(name, channels, stride if x < INPUTS else 1))
                 for x, name in zip(block.inputs, block.operations, strict=True)
             ]
-            state = parts.add(Layer.of(block.combine, inputs=read))
-            if block.combine == "concat":
-                state = parts.chain(state, relu_conv_bn(channels, 1))
-            states.append(state)
-        parts.add(Layer.of("concat", inputs=[states[x] for x in unread(blocks)]))
+            states.append(parts.merge(block.combine, read, channels))
+        parts.merge("concat", [states[x] for x in unread(blocks)])
         return parts.layers
 
     def label(self, layer: Layer) -> str:
         """Return channels, stride and the number of blocks."""
-        stride = layer.get("stride", 1)
-        suffix = f", stride {stride}" if stride != 1 else ""
         blocks = len(cell_blocks(layer["cell"]))
-        return f"nasnet-cell {layer['channels']}, {blocks} blocks{suffix}"
+        return f"nasnet-cell {layer['channels']}, {blocks} blocks{stride_text(layer)}"
 
 
 def unread(blocks: Sequence[Block]) -> list[int]:

@@ -11,6 +11,7 @@ from nas_env.errors import InvalidArchitectureError
 from nas_env.layers.base import positive, register_layer, spatial
 from nas_env.layers.composite import Chain
 from nas_env.layers.graph import Graph, Parts
+from nas_env.layers.pooling import local_pool
 from nas_env.layers.residual import relu_conv_bn
 
 UNARY = ("conv-1", "conv-3", "conv-5", "max-1", "max-3", "avg-1", "avg-3", "identity")
@@ -64,8 +65,7 @@ def unary_chain(operation: str, channels: int) -> Chain:
     kind, size = operation.split("-")
     if kind == "conv":
         return relu_conv_bn(channels, int(size))
-    pool = "local-max-pool" if kind == "max" else "local-average-pool"
-    return (Layer.of(pool, kernel=int(size), stride=1),)
+    return (local_pool(kind, int(size)),)
 
 
 @register_layer("nsc-block")
@@ -90,11 +90,9 @@ class NSCBlock(Graph):
             if code.operation in UNARY:
                 node = parts.chain(nodes[code.inputs[0]], unary_chain(code.operation, channels))
             else:
-                node = parts.add(Layer.of(code.operation, inputs=[nodes[x] for x in code.inputs]))
-                if code.operation == "concat":
-                    node = parts.chain(node, relu_conv_bn(channels, 1))
+                node = parts.merge(code.operation, [nodes[x] for x in code.inputs], channels)
             nodes.append(node)
-        parts.add(Layer.of("concat", inputs=[nodes[x] for x in leaves(codes)]))
+        parts.merge("concat", [nodes[x] for x in leaves(codes)])
         return parts.layers
 
     def label(self, layer: Layer) -> str:

@@ -126,6 +126,12 @@ class LocalAveragePool(LayerType):
         return f"local-average-pool {window}, stride {layer['stride']}"
 
 
+def local_pool(kind: str, kernel: int, stride: int = 1) -> Layer:
+    """Return padded pooling, "avg" or "max"."""
+    name = "local-average-pool" if kind == "avg" else "local-max-pool"
+    return Layer.of(name, kernel=kernel, stride=stride)
+
+
 @register_layer("global-average-pool")
 class GlobalAveragePool(LayerType):
     """Mean over the whole map: (channels, height, width) becomes (channels,). No settings."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from nas_env.architecture import Layer, Shape
-from nas_env.layers.base import positive, register_layer, spatial
+from nas_env.layers.base import positive, register_layer, spatial, stride_text
 from nas_env.layers.composite import Branches, Chain
 
 
@@ -15,7 +15,7 @@ class _Block(Branches):
 
     def shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
         """Return the map that it reads, and refuse bad settings."""
-        positive(layer, *self.settings, *(("stride",) if layer.get("stride", 1) != 1 else ()))
+        positive(layer, *self.settings, optional=["stride"])
         return spatial(layer, inputs)
 
 
@@ -43,7 +43,7 @@ class ResidualBlock(_Block):
 
     def label(self, layer: Layer) -> str:
         """Return channels and, unless it is 1, stride."""
-        return f"residual-block {layer['channels']}{_stride(layer)}"
+        return f"residual-block {layer['channels']}{stride_text(layer)}"
 
 
 @register_layer("mb-conv")
@@ -84,19 +84,12 @@ class MBConv(_Block):
 
     def label(self, layer: Layer) -> str:
         """Return channels, kernel, expansion and, unless it is 1, stride."""
-        window = f"{layer['kernel']}x{layer['kernel']}"
+        size = f"{layer['channels']}, {layer['kernel']}x{layer['kernel']}, x{layer['expansion']}"
         excite = ", squeeze-excite" if layer.get("squeeze", 0) else ""
-        return (
-            f"mb-conv {layer['channels']}, {window}, x{layer['expansion']}{_stride(layer)}{excite}"
-        )
+        return f"mb-conv {size}{stride_text(layer)}{excite}"
 
 
 def relu_conv_bn(channels: int, kernel: int, stride: int = 1) -> Chain:
     """Return ReLU, convolution and normalisation, in this order."""
     conv = Layer.of("conv", channels=channels, kernel=kernel, stride=stride, activation="none")
     return Layer.of("activation", activation="relu"), conv
-
-
-def _stride(layer: Layer) -> str:
-    stride = layer.get("stride", 1)
-    return f", stride {stride}" if stride != 1 else ""

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_env.architecture import Shape
-from nas_env.errors import IncompatibleError
+from nas_env.spaces._image import ImageSpace
 from nas_env.spaces.automaton import NO_WALK, Automaton
-from nas_env.spaces.base import Choice, Option, SearchSpace, Walk
+from nas_env.spaces.base import Choice, Option, Walk
 
 
-class ProductSpace(SearchSpace):
+class ProductSpace(ImageSpace):
     """A fixed number of positions with the same options at each; the state is the walk so far.
 
     A decision's parameters depend on its position alone, so costs are additive.
@@ -31,11 +31,6 @@ class ProductSpace(SearchSpace):
         operations: Label of each decision.
     """
 
-    modality = "image"
-    additive_cost = True
-    input_shape: Shape
-    num_outputs: int
-
     def __init__(
         self,
         name: str,
@@ -45,15 +40,7 @@ class ProductSpace(SearchSpace):
         positions: Sequence[str],
         operations: Sequence[str],
     ) -> None:
-        if len(input_shape) != 3:
-            raise IncompatibleError(
-                f"Space {name!r} needs images (channels, height, width), but the input shape is "
-                f"{input_shape}. Choose a space for vectors, such as 'mlp'."
-            )
-        self.name = name
-        self.input_shape = input_shape
-        self.num_outputs = num_outputs
-        self.max_params = max_params
+        super().__init__(name, input_shape, num_outputs, max_params)
         self.num_decisions, self.max_length = len(operations), len(positions)
         options = [Option(x, {"operation": (x, order)}) for order, x in enumerate(operations)]
         legal = tuple(range(len(operations)))

@@ -96,12 +96,15 @@ class SearchSpace(ABC):
         """Return the state after a legal decision."""
 
     @abstractmethod
-    def assemble(self, walk: Walk) -> Candidate:
-        """Return the candidate of a complete walk that is known to be legal."""
-
-    @abstractmethod
     def partial(self, walk: Walk) -> Architecture:
         """Return the layers that a legal walk, complete or not, has decided so far."""
+
+    def assemble(self, walk: Walk) -> Candidate:
+        """Return the candidate of a complete walk that is known to be legal.
+
+        Unless a space says otherwise it is trained by the default recipe.
+        """
+        return Candidate(self.partial(walk), walk=walk)
 
     def cost(self, state: Hashable, decision: int) -> int:
         """Return the parameters that a legal decision adds (only with `additive_cost`)."""

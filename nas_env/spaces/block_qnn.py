@@ -11,12 +11,13 @@ from functools import cached_property, partial
 from itertools import pairwise
 from typing import NamedTuple, cast
 
-from nas_env.architecture import Architecture, Candidate, Layer, Shape
-from nas_env.errors import IncompatibleError
+from nas_env.architecture import Architecture, Layer, Shape
 from nas_env.layers.composite import params_along
 from nas_env.layers.nsc_block import MERGES, UNARY, Code, block_text, unary_chain
+from nas_env.layers.pooling import local_pool
 from nas_env.layers.residual import relu_conv_bn
-from nas_env.spaces.base import SPACES, Choice, Option, SearchSpace, SpaceFactory, Walk
+from nas_env.spaces._image import ImageSpace, stem
+from nas_env.spaces.base import SPACES, Choice, Option, SpaceFactory, Walk
 
 OPERATIONS = (*UNARY, *MERGES)
 STAGES = 3
@@ -31,7 +32,7 @@ class BlockState(NamedTuple):
     stopped: bool = False
 
 
-class BlockQNNSpace(SearchSpace):
+class BlockQNNSpace(ImageSpace):
     """Append one layer of a block after another, then stop.
 
     Decisions: an operation (convolution 1, 3, 5, maximum pooling 1, 3, average pooling 1, 3,
@@ -57,11 +58,7 @@ class BlockQNNSpace(SearchSpace):
         'conv-3 0 | add 0 1'
     """
 
-    modality = "image"
-    additive_cost = True
     bounds_cost = True
-    input_shape: Shape
-    num_outputs: int
 
     def __init__(
         self,
@@ -73,13 +70,8 @@ class BlockQNNSpace(SearchSpace):
         num_outputs: int,
         max_params: int | None = None,
     ) -> None:
-        if len(input_shape) != 3:
-            raise IncompatibleError(
-                f"Space {name!r} needs images (channels, height, width), but the input shape is "
-                f"{input_shape}. Choose a space for vectors, such as 'mlp'."
-            )
-        self.depth, self.repeats, self.channels, self.name = depth, repeats, channels, name
-        self.input_shape, self.num_outputs, self.max_params = input_shape, num_outputs, max_params
+        super().__init__(name, input_shape, num_outputs, max_params)
+        self.depth, self.repeats, self.channels = depth, repeats, channels
         self.stop = len(OPERATIONS)
         self.inputs = self.stop + 1  # the first decision that names a layer
         self.num_decisions = self.inputs + depth
@@ -117,16 +109,12 @@ class BlockQNNSpace(SearchSpace):
             return state._replace(first=decision - self.inputs)
         return BlockState(state.layer + 1)
 
-    def assemble(self, walk: Walk) -> Candidate:
-        """Return the network of a complete walk, trained by the default recipe."""
-        return Candidate(self.partial(walk), walk=walk)
-
     def partial(self, walk: Walk) -> Architecture:
         """Return the whole network, with only the layers decided so far in its blocks."""
         text = block_text(tuple(self._codes(walk)) or (Code("identity", (0,)),))
-        layers = [_stem(self.channels)]
+        layers = [stem(self.channels)]
         for stage, width in enumerate(self._widths()):
-            layers += [Layer.of("local-max-pool", kernel=3, stride=2)] if stage else []
+            layers += [local_pool("max", 3, 2)] if stage else []
             layers += [Layer.of("nsc-block", code=text, channels=width)] * self.repeats
         layers += [Layer.of("activation", activation="relu"), Layer.of("global-average-pool")]
         return Architecture(tuple(layers))
@@ -180,11 +168,10 @@ class BlockQNNSpace(SearchSpace):
 
     def _around(self, count: int) -> int:
         widths = [width for width in self._widths() for _ in range(self.repeats)]
-        total = params_along((_stem(self.channels),), self.input_shape)
+        total = params_along((stem(self.channels),), self.input_shape)
         for before, width in pairwise(widths):
             total += params_along(relu_conv_bn(width, 1), (count * before, 1, 1))
-        head = Layer.of("linear", units=self.num_outputs, activation="none")
-        return total + params_along((head,), (count * widths[-1],))
+        return total + params_along((self.head,), (count * widths[-1],))
 
     @cached_property
     def _options(self) -> tuple[Option, ...]:
@@ -194,10 +181,6 @@ class BlockQNNSpace(SearchSpace):
         ]
         reads = [Option(f"reads {x}", {"state": (x, x)}) for x in range(self.depth)]
         return (*shown, Option("stop", {"kind": ("stop", 0)}), *reads)
-
-
-def _stem(channels: int) -> Layer:
-    return Layer.of("conv", channels=channels, kernel=3, activation="none")
 
 
 SPACES.register("block-qnn")(

@@ -13,9 +13,9 @@ from math import log2
 from typing import NamedTuple, cast
 
 from nas_env.architecture import Architecture, Candidate, Layer, Recipe, Shape
-from nas_env.errors import IncompatibleError
 from nas_env.layers import layer_type
-from nas_env.spaces.base import SPACES, Choice, Option, SearchSpace, SpaceFactory, Walk
+from nas_env.spaces._image import ImageSpace
+from nas_env.spaces.base import SPACES, Choice, Option, SpaceFactory, Walk
 
 CONV, POOL, GLOBAL, LINEAR, STOP = "conv", "max-pool", "global-average-pool", "linear", "stop"
 
@@ -84,7 +84,7 @@ class ChainState(NamedTuple):
     stopped: bool
 
 
-class ChainSpace(SearchSpace):
+class ChainSpace(ImageSpace):
     """Append one layer after another, then stop.
 
     Decisions: one number for each convolution (channels, kernel, stride), each max pooling
@@ -106,11 +106,7 @@ class ChainSpace(SearchSpace):
         'The walk is not complete after 1 decisions. Go on deciding.'
     """
 
-    modality = "image"
-    additive_cost = True
     distinct = True
-    input_shape: Shape
-    num_outputs: int
 
     def __init__(
         self,
@@ -120,16 +116,8 @@ class ChainSpace(SearchSpace):
         num_outputs: int,
         max_params: int | None = None,
     ) -> None:
-        if len(input_shape) != 3:
-            raise IncompatibleError(
-                f"Space {name!r} needs images (channels, height, width), but the input shape is "
-                f"{input_shape}. Choose a space for vectors, such as 'mlp'."
-            )
-        self.name = name
+        super().__init__(name, input_shape, num_outputs, max_params)
         self.grammar = grammar
-        self.input_shape = input_shape
-        self.num_outputs = num_outputs
-        self.max_params = max_params
         self.layers = _vocabulary(grammar)
         self.stop = len(self.layers)
         self.num_decisions = len(self.layers) + 1
@@ -176,11 +164,7 @@ class ChainSpace(SearchSpace):
     def cost(self, state: Hashable, decision: int) -> int:
         """Return the parameters a decision adds; "stop" adds those of the classifier."""
         state = cast(ChainState, state)
-        layer = (
-            Layer.of(LINEAR, units=self.num_outputs, activation="none")
-            if decision == self.stop
-            else self.layers[decision]
-        )
+        layer = self.head if decision == self.stop else self.layers[decision]
         return layer_type(layer).params(layer, [state.shape])
 
     def project(self, state: Hashable) -> Hashable:

@@ -10,17 +10,19 @@ from collections.abc import Hashable
 from functools import cached_property, lru_cache, partial
 from typing import NamedTuple, cast
 
-from nas_env.architecture import Architecture, Candidate, Layer, Shape
-from nas_env.errors import IncompatibleError
+from nas_env.architecture import Architecture, Layer, Shape
 from nas_env.layers.composite import Chain, params_along
+from nas_env.layers.graph import Parts
 from nas_env.layers.nasnet import depthwise
-from nas_env.spaces.base import SPACES, Choice, Option, SearchSpace, SpaceFactory, Walk
+from nas_env.layers.pooling import local_pool
+from nas_env.spaces._image import ImageSpace, stem
+from nas_env.spaces.base import SPACES, Choice, Option, SpaceFactory, Walk
 
 OPERATIONS = ("conv-3x3", "conv-5x5", "sep-3x3", "sep-5x5", "avg-pool-3x3", "max-pool-3x3")
 SKIPS = ("apart", "added")
 DEPTH, CHANNELS = 12, 36
 STAGES = 3
-NORM = Layer.of("batch-norm")
+NORM, HALF = Layer.of("batch-norm"), local_pool("avg", 2, 2)
 
 
 class MacroState(NamedTuple):
@@ -30,7 +32,7 @@ class MacroState(NamedTuple):
     made: int
 
 
-class ENASMacroSpace(SearchSpace):
+class ENASMacroSpace(ImageSpace):
     """Decide the operation of each layer, and which earlier outputs are added to its own.
 
     Decisions: 0-5 an operation (3x3 and 5x5 convolution, the same depthwise separable, 3x3 average
@@ -53,21 +55,10 @@ class ENASMacroSpace(SearchSpace):
         (78, 79)
     """
 
-    modality = "image"
-    additive_cost = True
-    input_shape: Shape
-    num_outputs: int
-
     def __init__(
         self, name: str, input_shape: Shape, num_outputs: int, max_params: int | None = None
     ) -> None:
-        if len(input_shape) != 3:
-            raise IncompatibleError(
-                f"Space {name!r} needs images (channels, height, width), but the input shape is "
-                f"{input_shape}. Choose a space for vectors, such as 'mlp'."
-            )
-        self.name = name
-        self.input_shape, self.num_outputs, self.max_params = input_shape, num_outputs, max_params
+        super().__init__(name, input_shape, num_outputs, max_params)
         self.num_decisions = len(OPERATIONS) + len(SKIPS)
         self.max_length = DEPTH * (DEPTH + 1) // 2
         self.feature_names = ("layer", "decisions")
@@ -91,37 +82,29 @@ class ENASMacroSpace(SearchSpace):
         layer, made = cast(MacroState, state)
         return MacroState(layer, made + 1) if made + 1 < layer else MacroState(layer + 1, 0)
 
-    def assemble(self, walk: Walk) -> Candidate:
-        """Return the network of a complete walk, trained by the default recipe."""
-        return Candidate(self.partial(walk), walk=walk)
-
     def partial(self, walk: Walk) -> Architecture:
         """Return the layers whose operation is decided; the end where the last one is."""
-        layers, outputs, position = [_stem()], [1], 0  # nodes of the stem and of each layer
-
-        def append(layer: Layer, *inputs: int) -> int:
-            layers.append(Layer(layer.kind, layer.settings, inputs))
-            return len(layers)
-
+        parts, position = Parts(inputs=1), 0
+        outputs = [parts.chain(0, (stem(CHANNELS),))]  # nodes of the stem and of each layer
         for number in range(1, DEPTH + 1):
             if position >= len(walk):
                 break
-            node = outputs[-1]
-            for layer in _chain(OPERATIONS[walk[position]]):
-                node = append(layer, node)
+            node = parts.chain(outputs[-1], _chain(OPERATIONS[walk[position]]))
             skips = walk[position + 1 : position + number]
             added = [outputs[i] for i, d in enumerate(skips) if d == self.num_decisions - 1]
             position += number
             if number > 1:
-                node = append(Layer.of("add"), node, *added) if added else node
-                node = append(NORM, node)
+                node = parts.merge("add", [node, *added]) if added else node
+                node = parts.chain(node, (NORM,))
             outputs.append(node)
             if number % (DEPTH // STAGES) == 0 and number < DEPTH:
                 later = self._read_later(walk, position, number)
-                outputs = [append(_half(), x) if i in later else x for i, x in enumerate(outputs)]
+                outputs = [
+                    parts.chain(x, (HALF,)) if i in later else x for i, x in enumerate(outputs)
+                ]
         if len(walk) == self.max_length:
-            append(Layer.of("global-average-pool"), outputs[-1])
-        return Architecture(tuple(layers))
+            parts.chain(outputs[-1], (Layer.of("global-average-pool"),))
+        return Architecture(tuple(parts.layers))
 
     def cost(self, state: Hashable, decision: int) -> int:
         """Return the parameters a decision adds; the last one brings those of stem and classifier.
@@ -134,8 +117,9 @@ class ENASMacroSpace(SearchSpace):
             norm = (NORM,) if layer > 1 else ()
             total = params_along((*_chain(OPERATIONS[decision]), *norm), (CHANNELS, 1, 1))
         if self.follow(state, decision).layer > DEPTH:
-            head = Layer.of("linear", units=self.num_outputs, activation="none")
-            total += params_along((_stem(),), self.input_shape) + params_along((head,), (CHANNELS,))
+            total += params_along((stem(CHANNELS),), self.input_shape) + params_along(
+                (self.head,), (CHANNELS,)
+            )
         return total
 
     def features(self, state: Hashable) -> tuple[float, ...]:
@@ -158,14 +142,6 @@ class ENASMacroSpace(SearchSpace):
         return (*operations, *(Option(x, {"skip": (x, i)}) for i, x in enumerate(SKIPS)))
 
 
-def _stem() -> Layer:
-    return Layer.of("conv", channels=CHANNELS, kernel=3, activation="none")
-
-
-def _half() -> Layer:
-    return Layer.of("local-average-pool", kernel=2, stride=2)
-
-
 @lru_cache(maxsize=len(OPERATIONS))
 def _chain(operation: str) -> Chain:
     """Return a 1x1 convolution and the operation."""
@@ -175,8 +151,7 @@ def _chain(operation: str) -> Chain:
         return point, Layer.of("conv", channels=CHANNELS, kernel=size)
     if kind == "sep":
         return point, depthwise(CHANNELS, size, 1), point
-    pool = "local-average-pool" if kind == "avg" else "local-max-pool"
-    return point, Layer.of(pool, kernel=size, stride=1)
+    return point, local_pool(kind, size)
 
 
 SPACES.register("enas-macro")(

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from functools import partial
 from typing import NamedTuple, cast
 
-from nas_env.architecture import Architecture, Candidate, Layer, Shape
+from nas_env.architecture import Architecture, Layer, Shape
 from nas_env.errors import IncompatibleError
 from nas_env.layers import layer_type
 from nas_env.spaces.base import SPACES, Choice, Option, SearchSpace, SpaceFactory, Walk
@@ -97,10 +97,6 @@ class MLPSpace(SearchSpace):
         if decision == self.dropout:
             return state._replace(dropped=True)
         return MLPState(state.depth + 1, self.layers[decision]["units"], False, False)
-
-    def assemble(self, walk: Walk) -> Candidate:
-        """Return the network of a complete walk, trained by the default recipe."""
-        return Candidate(self.partial(walk), walk=walk)
 
     def partial(self, walk: Walk) -> Architecture:
         """Return the layers decided so far."""

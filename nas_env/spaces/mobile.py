@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import NamedTuple, cast
 
-from nas_env.architecture import Architecture, Candidate, Layer, Shape
-from nas_env.errors import IncompatibleError
+from nas_env.architecture import Architecture, Layer, Shape
 from nas_env.layers.composite import params_along
-from nas_env.spaces.base import SPACES, Choice, Option, SearchSpace, SpaceFactory, Walk
+from nas_env.spaces._image import ImageSpace
+from nas_env.spaces.base import SPACES, Choice, Option, SpaceFactory, Walk
 
 EXPANSIONS, KERNELS, DEPTHS, EXCITED = (1, 4, 6), (3, 5), (1, 2, 3, 4), (False, True)
 USUAL_DEPTHS, DEEPEST = 3, 6  # only the sixth stage may have the fourth bottleneck
@@ -66,7 +66,7 @@ class MobileState(NamedTuple):
     layers: int = 0
 
 
-class MobileSpace(SearchSpace):
+class MobileSpace(ImageSpace):
     """Decide expansion, kernel, bottlenecks and squeeze-excite of each of seven stages.
 
     Decisions: 0-2 expansion 1, 4, 6; 3-4 kernel 3, 5; 5-8 one to three bottlenecks, in the sixth
@@ -85,11 +85,7 @@ class MobileSpace(SearchSpace):
         (28, True)
     """
 
-    modality = "image"
-    additive_cost = True
     distinct = True
-    input_shape: Shape
-    num_outputs: int
 
     def __init__(
         self,
@@ -99,13 +95,8 @@ class MobileSpace(SearchSpace):
         num_outputs: int,
         max_params: int | None = None,
     ) -> None:
-        if len(input_shape) != 3:
-            raise IncompatibleError(
-                f"Space {name!r} needs images (channels, height, width), but the input shape is "
-                f"{input_shape}. Choose a space for vectors, such as 'mlp'."
-            )
-        self.skeleton, self.name = skeleton, name
-        self.input_shape, self.num_outputs, self.max_params = input_shape, num_outputs, max_params
+        super().__init__(name, input_shape, num_outputs, max_params)
+        self.skeleton = skeleton
         self.num_decisions = sum(len(values) for _, values in QUESTIONS)
         self.max_length = len(QUESTIONS) * len(skeleton.stages)
         self.feature_names = ("stage", "expansion", "kernel", "layers")
@@ -136,10 +127,6 @@ class MobileSpace(SearchSpace):
         values = [*state[1 : step + 1], QUESTIONS[step][1][decision - FIRST[step]]]
         return MobileState(state.stage, *values)
 
-    def assemble(self, walk: Walk) -> Candidate:
-        """Return the network of a complete walk, trained by the default recipe."""
-        return Candidate(self.partial(walk), walk=walk)
-
     def partial(self, walk: Walk) -> Architecture:
         """Return the stages decided so far; the end where the last one is."""
         channels, stride = self.skeleton.stem
@@ -168,9 +155,8 @@ class MobileSpace(SearchSpace):
         total = _params(before, width, state.expansion, state.kernel, state.layers, excited)
         if state.stage == len(self.skeleton.stages):
             total += params_along((_conv(widths[0], 3, 1),), self.input_shape)
-            head = Layer.of("linear", units=self.num_outputs, activation="none")
             total += params_along((_conv(self.skeleton.head, 1, 1),), (width, 1, 1))
-            total += params_along((head,), (self.skeleton.head,))
+            total += params_along((self.head,), (self.skeleton.head,))
         return total
 
     def project(self, state: Hashable) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from itertools import pairwise, product
 from nas_env.architecture import Architecture, Candidate, Layer, Recipe, Shape
 from nas_env.layers.cells import EDGES, OPERATIONS, cell_text, edge_chain
 from nas_env.layers.composite import params_along
+from nas_env.spaces._image import stem
 from nas_env.spaces._product import ProductSpace
 from nas_env.spaces.base import SPACES, SpaceFactory, Walk
 
@@ -25,7 +26,7 @@ PATHS = ((0, 3), (0, 1, 3), (0, 2, 3), (0, 1, 2, 3))  # nodes from input to outp
 COMPUTING = [x for x in range(len(OPERATIONS)) if x not in (NONE, SKIP)]
 SEQUENCES = [x for length in range(4) for x in product(COMPUTING, repeat=length)]  # 40
 RECIPE = Recipe()
-STEM = Layer.of("conv", channels=CHANNELS[0], kernel=3, activation="none")
+STEM = stem(CHANNELS[0])
 REDUCTIONS = [Layer.of("residual-block", channels=c, stride=2) for c in CHANNELS[1:]]
 END = (Layer.of("batch-norm"), Layer.of("global-average-pool"))
 
@@ -59,8 +60,7 @@ class NASBench201Space(ProductSpace):
     def prices(self) -> list[list[int]]:
         """Return the parameters of each operation in all cells, at the last edge with the rest."""
         own = [sum(CELLS * _edge_params(o, c) for c in CHANNELS) for o in range(len(OPERATIONS))]
-        head = Layer.of("linear", units=self.num_outputs, activation="none")
-        rest = params_along((*network(()).layers, head), self.input_shape)
+        rest = params_along((*network(()).layers, self.head), self.input_shape)
         return [*([own] * (len(EDGES) - 1)), [price + rest for price in own]]
 
     def descriptors(self, walk: Walk) -> dict[str, tuple[float, ...]]:

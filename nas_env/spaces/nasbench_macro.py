@@ -58,9 +58,8 @@ class NASBenchMacroSpace(ProductSpace):
             [params_along(block(position, d), (before[position], 1, 1)) for d in range(len(BLOCKS))]
             for position in range(len(PLACES))
         ]
-        head = Layer.of("linear", units=self.num_outputs, activation="none")
         rest = params_along((STEM,), self.input_shape)
-        rest += params_along((*END, head), (before[-1], 1, 1))
+        rest += params_along((*END, self.head), (before[-1], 1, 1))
         return [*found[:-1], [price + rest for price in found[-1]]]
 
     def assemble(self, walk: Walk) -> Candidate:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import NamedTuple, cast
 
-from nas_env.architecture import Architecture, Candidate, Layer, Shape
-from nas_env.errors import IncompatibleError
+from nas_env.architecture import Architecture, Layer, Shape
 from nas_env.layers.composite import params_along
 from nas_env.layers.nasnet import (
     INPUTS,
@@ -22,7 +21,8 @@ from nas_env.layers.nasnet import (
     operation_chain,
 )
 from nas_env.layers.residual import relu_conv_bn
-from nas_env.spaces.base import SPACES, Choice, Option, SearchSpace, SpaceFactory, Walk
+from nas_env.spaces._image import ImageSpace, stem
+from nas_env.spaces.base import SPACES, Choice, Option, SpaceFactory, Walk
 
 NORMAL, REDUCTION = 0, 1
 CELLS = ("normal", "reduction")
@@ -73,7 +73,7 @@ class CellState(NamedTuple):
     inputs: tuple[bool, bool] = (False, False)
 
 
-class NASNetSpace(SearchSpace):
+class NASNetSpace(ImageSpace):
     """Decide the blocks of a normal cell, then those of a reduction cell.
 
     Decisions: for each block the two states that it reads (0 the cell before the last, 1 the last
@@ -96,11 +96,6 @@ class NASNetSpace(SearchSpace):
         (50, 21)
     """
 
-    modality = "image"
-    additive_cost = True
-    input_shape: Shape
-    num_outputs: int
-
     def __init__(
         self,
         grammar: CellGrammar,
@@ -109,13 +104,8 @@ class NASNetSpace(SearchSpace):
         num_outputs: int,
         max_params: int | None = None,
     ) -> None:
-        if len(input_shape) != 3:
-            raise IncompatibleError(
-                f"Space {name!r} needs images (channels, height, width), but the input shape is "
-                f"{input_shape}. Choose a space for vectors, such as 'mlp'."
-            )
-        self.grammar, self.name = grammar, name
-        self.input_shape, self.num_outputs, self.max_params = input_shape, num_outputs, max_params
+        super().__init__(name, input_shape, num_outputs, max_params)
+        self.grammar = grammar
         self.states = INPUTS + grammar.blocks - 1  # the last block's is read by none
         self.combining = len(grammar.combines) > 1
         extra = len(grammar.combines) if self.combining else 0
@@ -153,10 +143,6 @@ class NASNetSpace(SearchSpace):
         if state.block + 1 < self.grammar.blocks:
             return CellState(state.cell, state.block + 1, 0, read)
         return CellState(state.cell + 1, 0, 0)
-
-    def assemble(self, walk: Walk) -> Candidate:
-        """Return the network of a complete walk, trained by the default recipe."""
-        return Candidate(self.partial(walk), walk=walk)
 
     def partial(self, walk: Walk) -> Architecture:
         """Return the whole network, with only the blocks decided so far in its cells."""
@@ -261,9 +247,8 @@ class NASNetSpace(SearchSpace):
             stage += kind == REDUCTION
             outputs = [outputs[1], (kind, width, stage)]
         if cell == NORMAL:
-            head = Layer.of("linear", units=self.num_outputs, activation="none")
-            return due + params_along((head,), (unread_blocks * 4 * first,))
-        return due + params_along((_stem(first),), self.input_shape)
+            return due + params_along((self.head,), (unread_blocks * 4 * first,))
+        return due + params_along((stem(first),), self.input_shape)
 
     def _shrinks(self, stage: int) -> bool:
         """Return whether the reduction after a stage makes the map smaller."""
@@ -281,10 +266,6 @@ class NASNetSpace(SearchSpace):
         if self.combining:
             found += options("", self.grammar.combines, "combination")
         return tuple(found)
-
-
-def _stem(channels: int) -> Layer:
-    return Layer.of("conv", channels=channels, kernel=3, activation="none")
 
 
 @lru_cache(maxsize=10_000)
@@ -311,7 +292,7 @@ def stacked(normal: str, reduction: str, repeats: int, channels: int) -> Archite
         repeats: N, normal cells of each stage.
         channels: F, of the first stage.
     """
-    layers = [_stem(channels)]
+    layers = [stem(channels)]
     for kind, width in sequence(repeats, channels):
         node = len(layers)
         layers.append(

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple, cast
 
-from nas_env.architecture import Architecture, Candidate, Layer, Shape
-from nas_env.errors import IncompatibleError
-from nas_env.spaces.base import SPACES, Choice, Option, SearchSpace, SpaceFactory, Walk
+from nas_env.architecture import Architecture, Layer, Shape
+from nas_env.layers.graph import Parts
+from nas_env.spaces._image import ImageSpace
+from nas_env.spaces.base import SPACES, Choice, Option, SpaceFactory, Walk
 
 HEIGHTS = WIDTHS = (1, 3, 5, 7)
 FILTERS = (24, 36, 48, 64)
@@ -49,7 +50,7 @@ class SkipState(NamedTuple):
     reads: bool = False  # whether it reads a layer already
 
 
-class SkipChainSpace(SearchSpace):
+class SkipChainSpace(ImageSpace):
     """Decide each of a fixed number of convolutions, and which earlier layers it reads.
 
     Decisions: 0-3 filter height 1, 3, 5, 7; 4-7 filter width; 8-11 filters 24, 36, 48, 64; where
@@ -77,11 +78,7 @@ class SkipChainSpace(SearchSpace):
         (33, 2251799813685248)
     """
 
-    modality = "image"
-    additive_cost = True
     bounds_cost = True
-    input_shape: Shape
-    num_outputs: int
 
     def __init__(
         self,
@@ -92,13 +89,8 @@ class SkipChainSpace(SearchSpace):
         num_outputs: int,
         max_params: int | None = None,
     ) -> None:
-        if len(input_shape) != 3:
-            raise IncompatibleError(
-                f"Space {name!r} needs images (channels, height, width), but the input shape is "
-                f"{input_shape}. Choose a space for vectors, such as 'mlp'."
-            )
-        self.name, self.depth = name, depth
-        self.input_shape, self.num_outputs, self.max_params = input_shape, num_outputs, max_params
+        super().__init__(name, input_shape, num_outputs, max_params)
+        self.depth = depth
         self.questions, self.num_decisions = _questions(strides)
         self.own = len(self.questions) - 1  # decisions of a layer before its anchor points
         self.max_length = sum(self.own + layer - 1 for layer in range(1, depth + 1))
@@ -131,13 +123,9 @@ class SkipChainSpace(SearchSpace):
             after = after._replace(reads=state.reads or value == SKIPS[1])
         return SkipState(state.layer + 1, 0) if self._complete(after) else after
 
-    def assemble(self, walk: Walk) -> Candidate:
-        """Return the network of a complete walk, trained by the default recipe."""
-        return Candidate(self.partial(walk), walk=walk)
-
     def partial(self, walk: Walk) -> Architecture:
         """Return the layers whose own decisions are all made; the end where the last one is."""
-        graph = Graph(self.input_shape)
+        graph = Repaired(self.input_shape)
         for filters, height, width, stride, reads in self._layers(walk):
             graph.convolve(filters, height, width, stride, reads)
         if len(walk) == self.max_length:
@@ -220,7 +208,7 @@ class SkipChainSpace(SearchSpace):
         )
 
 
-class Graph:
+class Repaired(Parts):
     """A network in the making, with the paper's repairs.
 
     Args:
@@ -228,7 +216,7 @@ class Graph:
     """
 
     def __init__(self, input_shape: Shape) -> None:
-        self.layers: list[Layer] = []
+        super().__init__(inputs=1)
         self.nodes = [0]  # of the image and of each convolution
         self.sides = [(input_shape[1], input_shape[2])]
         self.read: set[int] = {0}
@@ -242,32 +230,26 @@ class Graph:
         settings = {"channels": filters, "kernel": height}
         settings |= {"kernel_width": width} if width != height else {}
         settings |= {"stride": stride} if stride != 1 else {}
-        self.nodes.append(self._add(Layer.of("conv", inputs=(node,), **settings)))
+        self.nodes.append(self.add(Layer.of("conv", inputs=(node,), **settings)))
         self.sides.append((-(-side[0] // stride), -(-side[1] // stride)))
         self.read |= set(reads)
 
     def finish(self) -> None:
         """Join what nobody reads, and take the mean over the map."""
         node, _ = self._joined([x for x in range(len(self.nodes)) if x not in self.read])
-        self._add(Layer.of("global-average-pool", inputs=(node,)))
+        self.add(Layer.of("global-average-pool", inputs=(node,)))
 
     def _joined(self, reads: list[int]) -> tuple[int, tuple[int, int]]:
         """Return a node of all these, padded to the largest side by side, and its size."""
         side = max(self.sides[x][0] for x in reads), max(self.sides[x][1] for x in reads)
         nodes = [self._padded(x, side) for x in reads]
-        if len(nodes) == 1:
-            return nodes[0], side
-        return self._add(Layer.of("concat", inputs=nodes)), side
+        return (nodes[0] if len(nodes) == 1 else self.merge("concat", nodes)), side
 
     def _padded(self, number: int, side: tuple[int, int]) -> int:
         node = self.nodes[number]
         if self.sides[number] == side:
             return node
-        return self._add(Layer.of("zero-pad", inputs=(node,), height=side[0], width=side[1]))
-
-    def _add(self, layer: Layer) -> int:
-        self.layers.append(layer)
-        return len(self.layers)
+        return self.add(Layer.of("zero-pad", inputs=(node,), height=side[0], width=side[1]))
 
 
 def _questions(strides: Sequence[int]) -> tuple[tuple[Question, ...], int]:

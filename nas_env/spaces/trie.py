@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_env.architecture import Architecture, Candidate, Layer
+from nas_env.architecture import Architecture, Layer
 from nas_env.errors import InvalidSettingError
 from nas_env.spaces.automaton import Automaton
 from nas_env.spaces.base import Choice, Option, SearchSpace, Walk
@@ -88,10 +88,6 @@ class TrieSpace(SearchSpace):
         walk = cast(Walk, state)
         taken = [(decision + 1) / self.num_decisions for decision in walk]
         return len(walk) / self.max_length, *taken, *[0.0] * (self.max_length - len(walk))
-
-    def assemble(self, walk: Walk) -> Candidate:
-        """Return the decisions as a candidate, which no evaluator can build."""
-        return Candidate(self.partial(walk), walk=walk)
 
     def partial(self, walk: Walk) -> Architecture:
         """Return the decisions so far."""

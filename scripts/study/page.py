@@ -15,6 +15,7 @@ from agents.benchmark.protocol import NAMES, PUBLISHED, protocol_results
 from agents.benchmark.results import read_results
 from agents.benchmark.runs import Runs
 from agents.benchmark.specs import EnvSpec
+from agents.benchmark.statistics import improvement
 from agents.imagination.kernel import UNLIKE
 from agents.imagination.model import EVERY, FIRST_STEPS, SHARE, STEPS
 from agents.imagination.policy import EPISODES, ROUNDS
@@ -271,14 +272,10 @@ def trained_table(table: Any, settings: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def better_than(one: Numbers, other: Numbers, repeats: int = 2000) -> str:
+def better_than(one: Numbers, other: Numbers) -> str:
     """Return the share of pairs in which one is higher, ties by half, and its 95 % interval."""
-    rng = np.random.default_rng(0)
-    wins = 0.5 + 0.5 * np.sign(one[:, None] - other)
-    rows = rng.integers(len(one), size=(repeats, len(one), 1))
-    columns = rng.integers(len(other), size=(repeats, 1, len(other)))
-    low, high = np.percentile(wins[rows, columns].mean(axis=(1, 2)), (2.5, 97.5))
-    return f"{wins.mean():.2f} [{low:.2f}, {high:.2f}]"
+    value, low, high = improvement(one, other)
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def ratio_table(table: Any, settings: dict[str, Any]) -> str:

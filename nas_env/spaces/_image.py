@@ -1,0 +1,51 @@
+"""What spaces of networks for images have in common."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from nas_env.architecture import Layer, Shape
+from nas_env.errors import IncompatibleError
+from nas_env.spaces.base import SearchSpace
+
+
+class ImageSpace(SearchSpace):
+    """A space of networks for images, whose decisions have prices in parameters.
+
+    Args:
+        name: The registered name.
+        input_shape: Shape of the images, without batch.
+        num_outputs: Number of classes.
+        max_params: Limit on parameters, or None.
+
+    Raises:
+        IncompatibleError: The shape is not that of images.
+    """
+
+    modality = "image"
+    additive_cost = True
+    input_shape: Shape
+    num_outputs: int
+
+    def __init__(
+        self, name: str, input_shape: Shape, num_outputs: int, max_params: int | None = None
+    ) -> None:
+        if len(input_shape) != 3:
+            raise IncompatibleError(
+                f"Space {name!r} needs images (channels, height, width), but the input shape is "
+                f"{input_shape}. Choose a space for vectors, such as 'mlp'."
+            )
+        self.name = name
+        self.input_shape = input_shape
+        self.num_outputs = num_outputs
+        self.max_params = max_params
+
+    @cached_property
+    def head(self) -> Layer:
+        """The classifier that a task puts at the end; part of the price of some decision."""
+        return Layer.of("linear", units=self.num_outputs, activation="none")
+
+
+def stem(channels: int) -> Layer:
+    """Return a 3x3 convolution and normalisation, what cells and blocks begin after."""
+    return Layer.of("conv", channels=channels, kernel=3, activation="none")
