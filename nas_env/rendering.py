@@ -25,14 +25,18 @@ COLOURS = {
     "mb-conv": "#8fb8de",
     "residual-block": "#8fb8de",
     "nasbench201-cell": "#c5dcf0",
+    "nasnet-cell": "#c5dcf0",
+    "nsc-block": "#c5dcf0",
     "max-pool": "#f2b880",
     "local-average-pool": "#f2b880",
+    "local-max-pool": "#f2b880",
     "global-average-pool": "#f2b880",
     "linear": "#a8d5a2",
     "dropout": "#d9c8e8",
     "classifier": "#e39695",
 }
 OTHER_COLOUR = "#f5e6a3"
+REACH = 1.9  # rows times bend of an arrow that just stays inside
 
 
 @dataclass(frozen=True)
@@ -190,6 +194,7 @@ def _draw_row(axes: Any, index: int, row: Row) -> None:
 
 def _draw_arrow(axes: Any, start: int, end: int) -> None:
     straight = end == start + 1
+    bow = min(0.5, REACH / (end - start))  # a long way round bends less, to stay in the picture
     axes.annotate(
         "",
         xy=(0.5 if straight else 0.86, end - (0.24 if straight else 0.0)),
@@ -200,6 +205,6 @@ def _draw_arrow(axes: Any, start: int, end: int) -> None:
             "linewidth": 0.9,
             "shrinkA": 0,
             "shrinkB": 0,
-            "connectionstyle": "arc3" if straight else "arc3,rad=-0.5",
+            "connectionstyle": "arc3" if straight else f"arc3,rad={-bow}",
         },
     )
