@@ -137,6 +137,18 @@ def run(file: Path, seeds: range, processes: int, command: str) -> list[Pick]:
         for text in AGENTS
         if (AgentSpec.parse(text).label, seed) not in done
     ]
+    if jobs:
+        how = {"command": command, "seeds": [*seeds], "agents": own, "versions": versions()}
+        try:
+            _play_all(jobs, file, processes)
+        finally:  # also of what an interruption leaves
+            with file.open("a") as lines:
+                lines.write(f"{json.dumps({**how, 'seconds': time.monotonic() - started})}\n")
+    return list(read(file))
+
+
+def _play_all(jobs: list[tuple[str, int]], file: Path, processes: int) -> None:
+    """Play the runs and append their picks to the file."""
     one_thread_each()
     with multiprocessing.get_context("spawn").Pool(processes) as pool, file.open("a") as lines:
         for number, picks in enumerate(pool.imap(play, jobs), start=1):
@@ -144,11 +156,6 @@ def run(file: Path, seeds: range, processes: int, command: str) -> list[Pick]:
             lines.flush()
             if number % 25 == 0 or number == len(jobs):
                 print(f"noisy: {number}/{len(jobs)} runs", file=sys.stderr, flush=True)
-    if jobs:
-        how = {"command": command, "seeds": [*seeds], "agents": own, "versions": versions()}
-        with file.open("a") as lines:
-            lines.write(f"{json.dumps({**how, 'seconds': time.monotonic() - started})}\n")
-    return list(read(file))
 
 
 def made_by(file: Path) -> list[dict[str, Any]]:
