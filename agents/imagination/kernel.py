@@ -13,6 +13,9 @@ from nas_env.errors import InvalidSettingError
 from nas_env.spaces import SearchSpace, Walk
 
 UNLIKE = 0.6  # likeness of two walks that differ in one decision, before anything is learned
+# Two random walks are at least as alike as walks that differ in so many decisions (0.047), so that
+# long walks are not all strangers to each other; so many random walks tell how far they are apart.
+APART, COMPARED = 6.0, 64
 # Descriptors are standardised by all walks of a space, of a larger one by so many random ones.
 LISTED, SAMPLED = 20_000, 2_000
 
@@ -59,8 +62,10 @@ class Kernel:
 
     Every decision has an embedding e, the same at every position, for a decision of one number is
     the same one everywhere; every position has a weight w. Before anything is learned, two walks
-    that differ in one decision have k = 0.6, in two 0.36. Decisions whose options name several
-    fields, such as channels and kernel, are the more alike the more of them agree.
+    that differ in one decision have k = 0.6, in two 0.36; where random walks differ in more than 6
+    decisions on the average, all weights start so much lower that these have k = 0.6^6. Decisions
+    whose options name several fields, such as channels and kernel, are the more alike the more of
+    them agree.
 
     Walks of different length: a position after the end of a walk holds "no decision", a symbol with
     an embedding of its own. A walk that stops two layers earlier thus differs in these two
@@ -84,6 +89,7 @@ class Kernel:
         self.space = space
         self.positions, self.absent = space.max_length, space.num_decisions
         self.start = start_embedding(space)
+        self.start_weight = self._start_weight()
         self._means: list[Numbers] = []
         self._spreads: list[Numbers] = []
         if described:
@@ -93,9 +99,7 @@ class Kernel:
 
     def encode(self, walks: Sequence[Walk]) -> Inputs:
         """Return walks as arrays."""
-        tokens = np.full((len(walks), self.positions), self.absent, dtype=np.int64)
-        for row, walk in zip(tokens, walks, strict=True):
-            row[: len(walk)] = walk
+        tokens = self._tokens(walks)
         if not self.groups:
             return Inputs(tokens)
         described = zip(*(self.space.descriptors(walk).values() for walk in walks), strict=True)
@@ -106,7 +110,8 @@ class Kernel:
         """Return (size,) means and standard deviations of the parameters, before any data."""
         rates = [-np.log(2.0 * len(mean)) for mean in self._means]
         shares = [0.0] * (self.size - self.start.size - self.positions - self.groups)
-        means = [*self.start.ravel(), *([0.0] * self.positions), *shares, *rates]
+        weights = [np.log(self.start_weight)] * self.positions
+        means = [*self.start.ravel(), *weights, *shares, *rates]
         spreads = [0.4] * self.start.size + [0.5] * self.positions
         return np.array(means), np.array(spreads + [1.0] * (len(shares) + self.groups))
 
@@ -166,6 +171,21 @@ class Kernel:
         ]
         return np.concatenate([by_embedding.ravel(), by_weight, by_share, by_rate])
 
+    def _tokens(self, walks: Sequence[Walk]) -> NDArray[np.int64]:
+        """Return (n, positions) the decisions of walks, "no decision" after their ends."""
+        tokens = np.full((len(walks), self.positions), self.absent, dtype=np.int64)
+        for row, walk in zip(tokens, walks, strict=True):
+            row[: len(walk)] = walk
+        return tokens
+
+    def _start_weight(self) -> float:
+        """Return the weight of every position before anything is learned."""
+        rng = np.random.default_rng(0)
+        walks = [self.space.sample(rng) for _ in range(COMPARED)]
+        points = place_at(self.start, np.zeros(self.positions), self._tokens(walks))
+        apart = distances(points, points).sum() / (COMPARED * (COMPARED - 1)) / -np.log(UNLIKE)
+        return float(min(1.0, APART / apart)) if apart > 0 else 1.0
+
     def _standardise(self) -> None:
         """Find the mean and spread of each descriptor over all walks, or over random ones."""
         rng, all_of_them = np.random.default_rng(0), self.space.automaton().walks[0] <= LISTED
@@ -206,9 +226,13 @@ def start_embedding(space: SearchSpace) -> Numbers:
 
 def place(parameters: Parameters, inputs: Inputs) -> Numbers:
     """Return (n, positions * dimensions) walks as points whose squared distance is -log k."""
-    weights = np.exp(0.5 * parameters.log_weights)[:, None]
-    points = weights * parameters.embedding[inputs.tokens]  # (n, positions, dimensions)
-    return points.reshape(len(inputs.tokens), -1)
+    return place_at(parameters.embedding, parameters.log_weights, inputs.tokens)
+
+
+def place_at(embedding: Numbers, log_weights: Numbers, tokens: NDArray[np.int64]) -> Numbers:
+    """Return the points of tokens of shape (n, positions), see `place`."""
+    points = np.exp(0.5 * log_weights)[:, None] * embedding[tokens]  # (n, positions, dimensions)
+    return np.asarray(points.reshape(len(tokens), -1))
 
 
 def distances(one: Numbers, other: Numbers) -> Numbers:

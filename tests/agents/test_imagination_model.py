@@ -74,6 +74,21 @@ def test_before_learning_likeness_is_a_power_of_the_number_of_differences(descri
         np.testing.assert_allclose(gram, 0.5 * 0.6**apart + 0.5 * paths, rtol=1e-10)
 
 
+def test_long_walks_are_no_strangers_before_learning():
+    for name, expected in (("nasbench201", 1.0), ("chain-bench", 1.0), ("enas-macro", None)):
+        space = SPACES.get(name)()
+        kernel = Kernel(space)
+        inputs = kernel.encode(walks_of(space, 200))
+        gram = kernel.gram(kernel.prior()[0], inputs, inputs)
+        mean = -np.log(gram[~np.eye(len(gram), dtype=bool)]).mean() / -np.log(0.6)
+        assert kernel.start_weight == expected or expected is None
+        if expected is None:  # other walks than those that set the weight, hence not exactly 6
+            assert kernel.start_weight < 0.5
+            assert mean == pytest.approx(6.0, rel=0.05)
+        else:
+            assert mean < 6.0
+
+
 def test_walks_of_different_length_differ_where_one_has_ended():
     space = SPACES.get("chain-bench")()
     kernel = Kernel(space)
