@@ -22,6 +22,7 @@ ORDER = (
     "evaluation",
     "graph_module",
     "layers",
+    "skeletons",
     "spaces",
     "tasks",
     "objectives",
@@ -41,6 +42,8 @@ ORDER = (
     "table_env",
     "registration",
 )
+# Who imports upwards, and why.
+DOORS = {("architecture", "skeletons"): "Architecture.scaled asks the skeletons when it is called"}
 LONG_FUNCTIONS = {}
 
 
@@ -74,6 +77,7 @@ def test_imports_run_downwards_only(path: Path) -> None:
     assert unit in ORDER, f"give {unit!r} its place in ORDER"
     own = [x.split(".")[1] for x in names if x.startswith("nas_env.")]
     upward = [x for x in own if x != unit and ORDER.index(x) >= ORDER.index(unit)]
+    upward = [x for x in upward if (unit, x) not in DOORS]
     assert not upward, f"{unit} imports {upward}, which stand above it"
 
 

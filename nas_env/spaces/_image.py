@@ -44,8 +44,3 @@ class ImageSpace(SearchSpace):
     def head(self) -> Layer:
         """The classifier that a task puts at the end; part of the price of some decision."""
         return Layer.of("linear", units=self.num_outputs, activation="none")
-
-
-def stem(channels: int) -> Layer:
-    """Return a 3x3 convolution and normalisation, what cells and blocks begin after."""
-    return Layer.of("conv", channels=channels, kernel=3, activation="none")

@@ -11,16 +11,16 @@ from functools import cached_property, partial
 from itertools import pairwise
 from typing import NamedTuple, cast
 
-from nas_env.architecture import Architecture, Layer, Shape
+from nas_env.architecture import Architecture, Shape
 from nas_env.layers.composite import params_along
 from nas_env.layers.nsc_block import MERGES, UNARY, Code, block_text, unary_chain
-from nas_env.layers.pooling import local_pool
 from nas_env.layers.residual import relu_conv_bn
-from nas_env.spaces._image import ImageSpace, stem
+from nas_env.skeletons import stem
+from nas_env.skeletons.block_qnn import STAGES, BlockQNNSkeleton
+from nas_env.spaces._image import ImageSpace
 from nas_env.spaces.base import SPACES, Choice, Option, SpaceFactory, Walk
 
 OPERATIONS = (*UNARY, *MERGES)
-STAGES = 3
 
 
 class BlockState(NamedTuple):
@@ -112,12 +112,7 @@ class BlockQNNSpace(ImageSpace):
     def partial(self, walk: Walk) -> Architecture:
         """Return the whole network, with only the layers decided so far in its blocks."""
         text = block_text(tuple(self._codes(walk)) or (Code("identity", (0,)),))
-        layers = [stem(self.channels)]
-        for stage, width in enumerate(self._widths()):
-            layers += [local_pool("max", 3, 2)] if stage else []
-            layers += [Layer.of("nsc-block", code=text, channels=width)] * self.repeats
-        layers += [Layer.of("activation", activation="relu"), Layer.of("global-average-pool")]
-        return Architecture(tuple(layers))
+        return BlockQNNSkeleton((text,), self.repeats, self.channels).stack()
 
     def cost(self, state: Hashable, decision: int) -> int:
         """Return the most parameters that a decision adds to all blocks.

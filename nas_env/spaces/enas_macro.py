@@ -15,7 +15,8 @@ from nas_env.layers.composite import Chain, params_along
 from nas_env.layers.graph import Parts
 from nas_env.layers.nasnet import depthwise
 from nas_env.layers.pooling import local_pool
-from nas_env.spaces._image import ImageSpace, stem
+from nas_env.skeletons import stem
+from nas_env.spaces._image import ImageSpace
 from nas_env.spaces.base import SPACES, Choice, Option, SpaceFactory, Walk
 
 OPERATIONS = ("conv-3x3", "conv-5x5", "sep-3x3", "sep-5x5", "avg-pool-3x3", "max-pool-3x3")

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 from itertools import pairwise, product
 
-from nas_env.architecture import Architecture, Candidate, Layer, Recipe, Shape
+from nas_env.architecture import Architecture, Candidate, Recipe, Shape
 from nas_env.layers.cells import EDGES, OPERATIONS, cell_text, edge_chain
 from nas_env.layers.composite import params_along
-from nas_env.spaces._image import stem
+from nas_env.skeletons.nasbench201 import NASBench201Skeleton
 from nas_env.spaces._product import ProductSpace
 from nas_env.spaces.base import SPACES, SpaceFactory, Walk
 
@@ -26,9 +26,6 @@ PATHS = ((0, 3), (0, 1, 3), (0, 2, 3), (0, 1, 2, 3))  # nodes from input to outp
 COMPUTING = [x for x in range(len(OPERATIONS)) if x not in (NONE, SKIP)]
 SEQUENCES = [x for length in range(4) for x in product(COMPUTING, repeat=length)]  # 40
 RECIPE = Recipe()
-STEM = stem(CHANNELS[0])
-REDUCTIONS = [Layer.of("residual-block", channels=c, stride=2) for c in CHANNELS[1:]]
-END = (Layer.of("batch-norm"), Layer.of("global-average-pool"))
 
 
 class NASBench201Space(ProductSpace):
@@ -86,11 +83,7 @@ def candidate(walk: Walk) -> Candidate:
 def network(walk: Walk) -> Architecture:
     """Return the network around the cell of a walk; edges beyond its end have no operation."""
     cell = cell_text(walk + (NONE,) * (len(EDGES) - len(walk)))
-    first, second, third = (
-        Layer("nasbench201-cell", (("cell", cell), ("channels", channels), ("repeats", CELLS)))
-        for channels in CHANNELS
-    )
-    return Architecture((STEM, first, REDUCTIONS[0], second, REDUCTIONS[1], third, *END))
+    return NASBench201Skeleton((cell,), CELLS, CHANNELS[0]).stack()
 
 
 def paths(walk: Walk) -> Iterator[tuple[int, ...]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import NamedTuple, cast
 
-from nas_env.architecture import Architecture, Layer, Shape
+from nas_env.architecture import Architecture, Shape
 from nas_env.layers.composite import params_along
 from nas_env.layers.nasnet import (
     INPUTS,
@@ -21,10 +21,11 @@ from nas_env.layers.nasnet import (
     operation_chain,
 )
 from nas_env.layers.residual import relu_conv_bn
-from nas_env.spaces._image import ImageSpace, stem
+from nas_env.skeletons import stem
+from nas_env.skeletons.nasnet import NORMAL, REDUCTION, NASNetSkeleton, sequence
+from nas_env.spaces._image import ImageSpace
 from nas_env.spaces.base import SPACES, Choice, Option, SpaceFactory, Walk
 
-NORMAL, REDUCTION = 0, 1
 CELLS = ("normal", "reduction")
 
 
@@ -148,8 +149,8 @@ class NASNetSpace(ImageSpace):
         """Return the whole network, with only the blocks decided so far in its cells."""
         blocks = [tuple(self._blocks(walk, cell)) for cell in range(len(CELLS))]
         default = Block((0, 1), ("identity", "identity"), "add")
-        texts = [cell_text(found or (default,)) for found in blocks]
-        return stacked(texts[NORMAL], texts[REDUCTION], self.grammar.repeats, self.grammar.channels)
+        texts = tuple(cell_text(found or (default,)) for found in blocks)
+        return NASNetSkeleton(texts, self.grammar.repeats, self.grammar.channels).stack()
 
     def cost(self, state: Hashable, decision: int) -> int:
         """Return the parameters that a decision adds to all cells.
@@ -273,39 +274,6 @@ def _params(operation: str, channels: int, stride: int) -> int:
     if operation == "concat":
         return params_along(relu_conv_bn(channels, 1), (2 * channels, 1, 1))
     return params_along(operation_chain(operation, channels, stride), (channels, 1, 1))
-
-
-def sequence(repeats: int, channels: int) -> Iterator[tuple[int, int]]:
-    """Yield the kind and channels of each cell of the network, in order."""
-    for stage in range(3):
-        if stage:
-            yield REDUCTION, channels * 2**stage
-        yield from [(NORMAL, channels * 2**stage)] * repeats
-
-
-def stacked(normal: str, reduction: str, repeats: int, channels: int) -> Architecture:
-    """Return the network of two cells.
-
-    Args:
-        normal: Text of the normal cell.
-        reduction: Text of the reduction cell.
-        repeats: N, normal cells of each stage.
-        channels: F, of the first stage.
-    """
-    layers = [stem(channels)]
-    for kind, width in sequence(repeats, channels):
-        node = len(layers)
-        layers.append(
-            Layer.of(
-                "nasnet-cell",
-                inputs=(max(node - 1, 1), node),
-                cell=(normal, reduction)[kind],
-                channels=width,
-                **({"stride": 2} if kind == REDUCTION else {}),
-            )
-        )
-    layers += [Layer.of("activation", activation="relu"), Layer.of("global-average-pool")]
-    return Architecture(tuple(layers))
 
 
 SPACES.register("nasnet-cell")(

@@ -1,0 +1,8 @@
+"""Networks around cells: what a cell is stacked into, and can be stacked into again, larger.
+
+One file per kind of cell; a skeleton registers itself under the kind of its cell's layer.
+"""
+
+from nas_env.skeletons.base import SKELETONS, Skeleton, is_large, scaled, skeleton_of, stem
+
+__all__ = ["SKELETONS", "Skeleton", "is_large", "scaled", "skeleton_of", "stem"]
