@@ -13,9 +13,9 @@ from nas_env.errors import InvalidSettingError
 from nas_env.spaces import SearchSpace, Walk
 
 UNLIKE = 0.6  # likeness of two walks that differ in one decision, before anything is learned
-# Two random walks are at least as alike as walks that differ in so many decisions (0.047), so that
+# Two random walks are at least as alike as walks that differ in so many decisions (0.010), so that
 # long walks are not all strangers to each other; so many random walks tell how far they are apart.
-APART, COMPARED = 6.0, 64
+APART, COMPARED = 9.0, 64
 # Descriptors are standardised by all walks of a space, of a larger one by so many random ones.
 LISTED, SAMPLED = 20_000, 2_000
 
@@ -62,8 +62,8 @@ class Kernel:
 
     Every decision has an embedding e, the same at every position, for a decision of one number is
     the same one everywhere; every position has a weight w. Before anything is learned, two walks
-    that differ in one decision have k = 0.6, in two 0.36; where random walks differ in more than 6
-    decisions on the average, all weights start so much lower that these have k = 0.6^6. Decisions
+    that differ in one decision have k = 0.6, in two 0.36; where random walks differ in more than 9
+    decisions on the average, all weights start so much lower that these have k = 0.6^9. Decisions
     whose options name several fields, such as channels and kernel, are the more alike the more of
     them agree.
 

@@ -50,6 +50,7 @@ ABLATED = (
     "planner=pool",
     "optimism=0",
     "optimism=2",
+    "random_share=0.1",
 )
 
 

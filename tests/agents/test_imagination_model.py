@@ -82,11 +82,11 @@ def test_long_walks_are_no_strangers_before_learning():
         gram = kernel.gram(kernel.prior()[0], inputs, inputs)
         mean = -np.log(gram[~np.eye(len(gram), dtype=bool)]).mean() / -np.log(0.6)
         assert kernel.start_weight == expected or expected is None
-        if expected is None:  # other walks than those that set the weight, hence not exactly 6
+        if expected is None:  # other walks than those that set the weight, hence not exactly 9
             assert kernel.start_weight < 0.5
-            assert mean == pytest.approx(6.0, rel=0.05)
+            assert mean == pytest.approx(9.0, rel=0.05)
         else:
-            assert mean < 6.0
+            assert mean < 9.0
 
 
 def test_walks_of_different_length_differ_where_one_has_ended():
