@@ -5,46 +5,38 @@ Example: python scripts/transfer.py
 
 from __future__ import annotations
 
-import json
-import multiprocessing
 import string
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from itertools import combinations
-from math import comb
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import gymnasium
 import numpy as np
-import torch
 import tyro
+from experiment.results import Results
+from experiment.search import best_trial
+from experiment.statistics import difference, least_chance, with_sd
 from numpy.typing import NDArray
-from stable_baselines3.common.utils import set_random_seed
 
-import nas_env  # noqa: F401 - registers the environments
-from agents.benchmark.cells import Stop
 from agents.benchmark.command import exit_code
-from agents.benchmark.runner import one_thread_each
-from agents.benchmark.specs import AgentSpec, EnvSpec
-from agents.search.provenance import versions
-from agents.search.retraining import mean_sd, retrain
+from agents.benchmark.specs import AgentSpec
+from agents.search.retraining import retrain
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidDataError, InvalidSettingError
 from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES
-from nas_env.spaces import Walk
 from nas_env.spaces.nasnet_cell import NASNET, NASNetSpace
 from nas_env.tasks import TASKS, Task
-from nas_env.wrappers import Limits, TrackSearch
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = Path(__file__).with_name("transfer_template.md")
 RANDOM_CELLS = "random cells"  # one for each seed, chosen by nobody
 CLASSES = 10
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 @dataclass(frozen=True)
@@ -125,59 +117,41 @@ def run(settings: Settings) -> int:
     for name in ("seeds", "networks", "images", "epochs", "large_images", "large_epochs"):
         if getattr(settings, name) < 1:
             raise InvalidSettingError(f"Option --{name.replace('_', '-')} must be >= 1.")
-    file = settings.page.with_suffix("") / "results.jsonl"
-    file.parent.mkdir(parents=True, exist_ok=True)
     settings.store.parent.mkdir(parents=True, exist_ok=True)
-    hows, results = read(file)
-    if any(how["settings"] != settings.shared() for how in hows):
-        raise InvalidSettingError(
-            f"{file} was made with the settings {hows[0]['settings']}. Remove it, or give those."
-        )
-    done = {(result.agent, result.seed) for result in results}
-    groups = [*(AgentSpec.parse(text).label for text in settings.agents), RANDOM_CELLS]
-    texts = dict(zip(groups, [*settings.agents, RANDOM_CELLS], strict=True))
+    results = Results(settings.page.with_suffix("") / "results.jsonl", settings.shared())
+    done = {(line["agent"], line["seed"]) for line in results.read()}
+    texts = {AgentSpec.parse(text).label: text for text in settings.agents}
     jobs = [
-        Job(texts[group], seed)
+        Job(text, seed)
         for seed in range(settings.seeds)
-        for group in groups
-        if (group, seed) not in done
+        for label, text in {**texts, RANDOM_CELLS: RANDOM_CELLS}.items()
+        if (label, seed) not in done
     ]
-    if jobs:
-        play_all(settings, jobs, file)
-    settings.page.write_text(page(*read(file)), encoding="utf-8")
+    command = " ".join(["python scripts/transfer.py", *sys.argv[1:]])
+    results.run(jobs, partial(transfer, settings), settings.processes, command)
+    settings.page.write_text(page(results), encoding="utf-8")
     print(f"Written: {settings.page}")
     return 0
 
 
-def play_all(settings: Settings, jobs: Sequence[Job], file: Path) -> None:
-    """Play the jobs and append a line for each; a line of how they were made goes before."""
-    command = " ".join(["python scripts/transfer.py", *sys.argv[1:]])
-    how = {"command": command, "settings": settings.shared(), "versions": versions()}
-    one_thread_each()
-    play = partial(transfer, settings)
-    with multiprocessing.get_context("spawn").Pool(settings.processes) as pool:
-        with file.open("a", encoding="utf-8") as lines:
-            lines.write(f"{json.dumps(how)}\n")
-        for number, result in enumerate(pool.imap_unordered(play, jobs), start=1):
-            with file.open("a", encoding="utf-8") as lines:
-                lines.write(f"{json.dumps(result._asdict())}\n")
-            print(
-                f"{number}/{len(jobs)}: {result.agent}, seed {result.seed}: "
-                f"test accuracy {result.accuracy:.4f}",
-                file=sys.stderr,
-                flush=True,
-            )
-
-
-def transfer(settings: Settings, job: Job) -> Result:
+def transfer(settings: Settings, job: Job) -> dict[str, Any]:
     """Choose a cell on small images, stack it larger, and train and test it on large ones."""
-    torch.set_num_threads(1)
     space = small_space(settings)
     small: float | None = None
     if job.agent == RANDOM_CELLS:
         label, walk = RANDOM_CELLS, space.sample(np.random.default_rng([job.seed, 1]))
     else:
-        label, walk, small = search(settings, job)
+        best = best_trial(
+            job.agent,
+            job.seed,
+            settings.networks,
+            space=space,
+            task=images_task(settings.source, settings.images, halved=True),
+            store=str(settings.store),
+            budget=Budget(epochs=settings.epochs, training_seed=job.seed),
+        )
+        label, walk = AgentSpec.parse(job.agent).label, best.walk
+        small = best.evaluation.metrics["accuracy"]
     task = images_task(settings.source, settings.large_images, halved=False)
     found = space.decode(walk)
     large = found.architecture.scaled(
@@ -192,28 +166,7 @@ def transfer(settings: Settings, job: Job) -> Result:
         [job.seed],
     )
     accuracy = tested.accuracies[0]
-    return Result(label, job.seed, [*walk], small, accuracy, tested.params)
-
-
-def search(settings: Settings, job: Job) -> tuple[str, Walk, float]:
-    """Return the agent's label, and the walk and validation accuracy of its best small network."""
-    spec = AgentSpec.parse(job.agent)
-    observation = spec.observation(EnvSpec("small", "NAS-v0"))
-    more: dict[str, Any] = {} if observation is None else {"observation": observation}
-    env: gymnasium.Env[Any, Any] = gymnasium.make(
-        "NAS-v0",
-        space=small_space(settings),
-        task=images_task(settings.source, settings.images, halved=True),
-        store=str(settings.store),
-        budget={"epochs": settings.epochs, "training_seed": job.seed},
-        **more,
-    )
-    set_random_seed(job.seed)
-    env.reset(seed=job.seed)
-    tracker = TrackSearch(env, Limits(evaluations=settings.networks))
-    spec.make(tracker, job.seed).learn(10**9, Stop(tracker))
-    assert tracker.best is not None
-    return spec.label, tracker.best.walk, tracker.best.evaluation.metrics["accuracy"]
+    return Result(label, job.seed, [*walk], small, accuracy, tested.params)._asdict()
 
 
 def small_space(settings: Settings) -> NASNetSpace:
@@ -235,7 +188,12 @@ def images_task(source: Path, count: int, halved: bool) -> Task:
     if not source.is_file():
         raise InvalidDataError(f"{source}: no such file. Give --source the images to search on.")
     with np.load(source) as file:
-        arrays = {name: file[name] for name in ("x_train", "y_train", "x_test", "y_test")}
+        arrays = {name: file[name] for name in ARRAYS if name in file.files}
+    if len(arrays) < len(ARRAYS) or arrays["x_train"].shape[1:] != (28, 28):
+        raise InvalidDataError(
+            f"{source}: arrays {', '.join(ARRAYS)} are needed, images of 28x28 pixels from 0 to "
+            "255. Give such a file with --source."
+        )
     x, y = images(arrays["x_train"], halved), arrays["y_train"]
     if len(x) < 2 * count:
         raise InvalidDataError(
@@ -264,24 +222,15 @@ def images(pixels: NDArray[np.uint8], halved: bool) -> NDArray[np.float32]:
 # ---- the page ----
 
 
-def read(file: Path) -> tuple[list[dict[str, Any]], list[Result]]:
-    """Return how the results of a file were made, and the results."""
-    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
-    values = [json.loads(line) for line in lines if line.endswith("}")]
-    hows = [value for value in values if "command" in value]
-    return hows, [Result(**value) for value in values if "command" not in value]
-
-
-def page(hows: Sequence[dict[str, Any]], results: Sequence[Result]) -> str:
+def page(results: Results) -> str:
     """Return the page of the results."""
-    found = hows[-1]["versions"]
+    groups = groups_of([Result(**line) for line in results.read()])
     values = {
-        **{name: f"{value:,}" for name, value in hows[-1]["settings"].items()},
-        "command": hows[-1]["command"],
-        "versions": ", ".join(f"{name} {value}" for name, value in found.items()),
-        "table": "\n".join(table(results)),
-        "comparison": "\n".join(compared(results)),
-        "least": f"{least_chance(results):.3f}",
+        **{name: f"{value:,}" for name, value in results.settings.items()},
+        **results.how(),
+        "table": "\n".join(table(groups)),
+        "comparison": "\n".join(compared(groups)),
+        "least": f"{least_chance(min(map(len, groups.values()))):.3f}",
     }
     return string.Template(TEMPLATE.read_text("utf-8")).substitute(values)
 
@@ -299,11 +248,11 @@ def order_of(agent: str) -> tuple[bool, bool, str]:
     return agent == RANDOM_CELLS, agent == "random", agent
 
 
-def table(results: Sequence[Result]) -> Iterator[str]:
+def table(groups: dict[str, list[Result]]) -> Iterator[str]:
     """Yield a row for each way to choose cells."""
     yield "| cells chosen by | cells | validation, small, % | test, large, % | parameters, large |"
     yield "| --- | --- | --- | --- | --- |"
-    for agent, group in groups_of(results).items():
+    for agent, group in groups.items():
         small = [100 * x.small for x in group if x.small is not None]
         cells = (
             f"`{agent}`" if agent != RANDOM_CELLS else "nobody (random cells)",
@@ -315,39 +264,11 @@ def table(results: Sequence[Result]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
-def with_sd(values: Sequence[float], digits: int = 2) -> str:
-    """Return "mean ± standard deviation"."""
-    mean, sd = mean_sd(values)
-    return f"{mean:,.{digits}f} ± {sd:,.{digits}f}"
-
-
-def compared(results: Sequence[Result]) -> Iterator[str]:
+def compared(groups: dict[str, list[Result]]) -> Iterator[str]:
     """Yield a sentence on each pair of groups."""
-    groups = groups_of(results)
-    for one, other in combinations(groups, 2):
-        ours, theirs = ([100 * x.accuracy for x in groups[name]] for name in (one, other))
-        gain = float(np.mean(ours) - np.mean(theirs))
-        chance = permutation_chance(ours, theirs)
-        clear = "a difference" if chance < 0.05 else "no difference that these runs can show"
-        yield (
-            f"- `{one}` against `{other}`: {gain:+.2f} points (chance of so large a difference, "
-            f"had it been drawn by lot who chose which cell: {chance:.3f}): {clear}."
-        )
-
-
-def least_chance(results: Sequence[Result]) -> float:
-    """Return the least p value that groups of this size can have."""
-    count = min(map(len, groups_of(results).values()))
-    return 2 / comb(2 * count, count)
-
-
-def permutation_chance(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return the two-sided p value of the exact permutation test of the difference of means."""
-    values, count = np.array([*one, *other]), len(one)
-    total = values.sum()
-    sums = np.array([values[list(x)].sum() for x in combinations(range(len(values)), count)])
-    gaps = np.abs(sums / count - (total - sums) / (len(values) - count))
-    return float(np.mean(gaps >= abs(np.mean(one) - np.mean(other)) - 1e-12))
+    tested = {name: [100 * x.accuracy for x in group] for name, group in groups.items()}
+    for one, other in combinations(tested, 2):
+        yield f"- {difference(f'`{one}`', tested[one], f'`{other}`', tested[other])}"
 
 
 if __name__ == "__main__":

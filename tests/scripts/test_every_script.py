@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -304,11 +304,49 @@ def check_spaces(out: Path) -> None:
     assert "of 3 random networks" in (out / "spaces.md").read_text()
 
 
+def results_of(page: Path) -> list[dict[str, Any]]:
+    """Return the results of an experiment's page, without the lines of how they were made."""
+    lines = (page.with_suffix("") / "results.jsonl").read_text().splitlines()
+    return [line for line in map(json.loads, lines) if "command" not in line]
+
+
+def check_transfer(out: Path) -> None:
+    found, rows = results_of(out / "transfer.md"), table(out / "transfer.md")
+    assert [row[0] for row in rows] == ["`random`", "nobody (random cells)"]
+    for agent, row in zip(("random", "random cells"), rows, strict=True):
+        tests = [100 * x["accuracy"] for x in found if x["agent"] == agent]
+        assert row[1] == "2" == str(len(tests))
+        assert row[3] == f"{statistics.mean(tests):.2f} ± {statistics.stdev(tests):.2f}"
+    assert len({tuple(x["walk"]) for x in found}) == 4, "cells of seeds and groups differ"
+    page = (out / "transfer.md").read_text()
+    assert "`random` against `random cells`" in page and "less than 0.333" in page
+    again = run(f"scripts/transfer.py {TRANSFER.format(out=out)}", out)
+    assert not again.stderr, "a finished job was run again"
+    other = run(f"scripts/transfer.py {TRANSFER.format(out=out)} --channels 3", out, code=2)
+    assert "was begun with the settings" in other.stderr
+    absent = run("scripts/transfer.py --source {out}/none --page {out}/x.md", out, code=2)
+    assert "no such file" in absent.stderr
+    wrong = run("scripts/transfer.py --source {out}/images.npz --page {out}/x.md", out, code=2)
+    assert "x_train, y_train, x_test, y_test are needed" in wrong.stderr
+
+
+def check_joint(out: Path) -> None:
+    found, rows = results_of(out / "joint.md"), table(out / "joint.md")
+    assert [row[1] for row in rows] == ["network, fixed recipe", "network and recipe"]
+    for kind, row in zip(("fixed recipe", "joint"), rows, strict=True):
+        tests = [100 * statistics.mean(x["tests"]) for x in found if x["kind"] == kind]
+        assert row[4] == f"{statistics.mean(tests):.2f} ± {statistics.stdev(tests):.2f}"
+    assert all(not x["recipe"] for x in found if x["kind"] == "fixed recipe")
+    chosen = [name for x in found for name in x["recipe"]]
+    page = (out / "joint.md").read_text()
+    assert chosen and all(re.search(rf"- {name}: .*: \d of 2", page) for name in chosen)
+
+
 class Try(NamedTuple):
     """How a script is tried.
 
     Attributes:
-        arguments: What makes it short; {out} is an empty folder with `images.npz`.
+        arguments: What makes it short; {out} is an empty folder with `images.npz` and `pixels.npz`.
         check: Looks at what it left in that folder.
         before: Commands that it needs to have been run.
     """
@@ -321,6 +359,11 @@ class Try(NamedTuple):
 Q_LEARNING = "scripts/search.py --agent q-learning --device cpu"
 SEARCH = f"{Q_LEARNING} --evaluations 4 --epochs 1 --retrain-seeds 2"
 EDITS = "--evaluator synthetic --evaluations 6 --store {out}/store.sqlite --output {out}/edits"
+TRANSFER = (
+    "--agents random --seeds 2 --networks 2 --images 30 --epochs 1 --large-images 30 "
+    "--large-epochs 1 --large-repeats 1 --large-channels 4 --processes 1 "
+    "--source {out}/pixels.npz --store {out}/store.sqlite --page {out}/transfer.md"
+)
 TRIES = {
     "scripts/bench.py": Try("startup steps --quick --output {out}", check_benchmarks),
     "scripts/bench/decisions.py": Try(
@@ -371,6 +414,11 @@ TRIES = {
         check_main_job,
         (f"{SEARCH} --seed 0 --output {{out}}/0", f"{SEARCH} --seed 1 --output {{out}}/1"),
     ),
+    "scripts/joint.py": Try(
+        "--agents random --seeds 2 --networks 2 --epochs 1 --retrain-seeds 2 "
+        "--store {out}/store.sqlite --page {out}/joint.md",
+        check_joint,
+    ),
     "scripts/make_embedded_data.py": Try("--output {out}/made", check_embedded_data),
     "scripts/plot_q.py": Try(
         "{out}/run --output {out}/q",
@@ -388,6 +436,7 @@ TRIES = {
         "--evaluations 5 --output {out}/sweep.md",
         check_sweep,
     ),
+    "scripts/transfer.py": Try(TRANSFER, check_transfer),
     "scripts/walkthrough.py": Try(
         "--free-episodes 20 --episodes 2 --edits 2 --seeds 2 --epochs 1 "
         "--comparison {out}/edits.json --store {out}/walk.sqlite --output {out}/walk.md",
@@ -420,6 +469,10 @@ def test_script_runs(script: str, tmp_path: Path) -> None:
     labels = np.arange(120) % 3
     images = np.random.default_rng(0).normal(size=(120, 12, 12)) + labels[:, None, None]
     np.savez(tmp_path / "images.npz", x=images, y=labels)
+    pixels = np.random.default_rng(0).integers(0, 256, (120, 28, 28), dtype=np.uint8)
+    digits = np.arange(120) % 10
+    parts = {"x_train": pixels[:90], "y_train": digits[:90]}
+    np.savez(tmp_path / "pixels.npz", **parts, x_test=pixels[90:], y_test=digits[90:])
     before = kept_files()
     for command in TRIES[script].before:
         run(command, tmp_path)

@@ -1,0 +1,218 @@
+"""Are training choices worth being decisions? Search with and without them: docs/joint.md.
+
+Example: python scripts/joint.py
+"""
+
+from __future__ import annotations
+
+import json
+import string
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tyro
+from experiment.results import Results
+from experiment.search import best_trial
+from experiment.statistics import difference, least_chance, with_sd
+
+from agents.benchmark.command import exit_code
+from agents.benchmark.specs import AgentSpec
+from agents.search.retraining import retrain
+from nas_env.errors import InvalidSettingError
+from nas_env.evaluation import Budget
+from nas_env.evaluators.training import Training
+from nas_env.objectives import OBJECTIVES
+from nas_env.tasks import TASKS
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATE = Path(__file__).with_name("joint_template.md")
+SPACES = {"fixed recipe": "chain", "joint": "chain-joint"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Search networks with the fixed recipe, and networks together with their recipe."""
+
+    agents: tuple[str, ...] = ("imagination", "random")
+    """Who searches, as scripts/benchmark.py names agents."""
+    seeds: int = 5
+    """Searches of each agent in each space: seeds 0, 1, ..."""
+    networks: int = 60
+    """Evaluations of a search."""
+    epochs: int = 8
+    """Epochs of a network."""
+    task: str = "digits"
+    """The task, of images."""
+    retrain_seeds: int = 3
+    """Trainings of the best network of a search, each tested once."""
+    processes: int = 2
+    """Runs at once."""
+    store: Path = ROOT / "runs" / "joint.sqlite"
+    """Every network; a search that was broken off goes on where it stopped."""
+    page: Path = ROOT / "docs" / "joint.md"
+    """The page; results go into the folder of its name."""
+
+    def shared(self) -> dict[str, Any]:
+        """Return what all results of one file have in common."""
+        names = ("networks", "epochs", "task", "retrain_seeds")
+        return {name: getattr(self, name) for name in names}
+
+
+class Job(NamedTuple):
+    """One search."""
+
+    kind: str
+    agent: str
+    seed: int
+
+
+class Result(NamedTuple):
+    """The best network of one search.
+
+    Attributes:
+        kind: "fixed recipe" or "joint".
+        agent: Who searched.
+        seed: The seed of the search and of its trainings.
+        validation: Accuracy by which the network was chosen.
+        tests: Test accuracy of each training anew.
+        params: Parameters.
+        recipe: Settings of the recipe that are not the default ones.
+    """
+
+    kind: str
+    agent: str
+    seed: int
+    validation: float
+    tests: list[float]
+    params: int
+    recipe: dict[str, Any]
+
+
+def main(settings: Settings) -> int:
+    """Run what is missing, write the page, and return the exit code."""
+    return exit_code(partial(run, settings))
+
+
+def run(settings: Settings) -> int:
+    """Run what is missing and write the page."""
+    for name in ("seeds", "networks", "epochs", "retrain_seeds"):
+        if getattr(settings, name) < 1:
+            raise InvalidSettingError(f"Option --{name.replace('_', '-')} must be >= 1.")
+    settings.store.parent.mkdir(parents=True, exist_ok=True)
+    results = Results(settings.page.with_suffix("") / "results.jsonl", settings.shared())
+    done = {(line["kind"], line["agent"], line["seed"]) for line in results.read()}
+    jobs = [
+        Job(kind, agent, seed)
+        for seed in range(settings.seeds)
+        for agent in settings.agents
+        for kind in SPACES
+        if (kind, AgentSpec.parse(agent).label, seed) not in done
+    ]
+    command = " ".join(["python scripts/joint.py", *sys.argv[1:]])
+    results.run(jobs, partial(search, settings), settings.processes, command)
+    settings.page.write_text(page(results), encoding="utf-8")
+    print(f"Written: {settings.page}")
+    return 0
+
+
+def search(settings: Settings, job: Job) -> dict[str, Any]:
+    """Search, train the best network anew, and test it."""
+    task, label = TASKS.get(settings.task)(), AgentSpec.parse(job.agent).label
+    budget = Budget(epochs=settings.epochs, training_seed=job.seed)
+    best = best_trial(
+        job.agent,
+        job.seed,
+        settings.networks,
+        space=SPACES[job.kind],
+        task=task,
+        store=str(settings.store),
+        budget=budget,
+    )
+    anew = [1000 * (job.seed + 1) + number for number in range(settings.retrain_seeds)]
+    tested = retrain(
+        label, best.candidate, Training(task), OBJECTIVES.get("accuracy")(), budget, anew
+    )
+    return Result(
+        job.kind,
+        label,
+        job.seed,
+        best.evaluation.metrics["accuracy"],
+        [*tested.accuracies],
+        tested.params,
+        best.candidate.recipe.changes(),
+    )._asdict()
+
+
+# ---- the page ----
+
+
+def page(results: Results) -> str:
+    """Return the page of the results."""
+    found = sorted(
+        (Result(**line) for line in results.read()), key=lambda x: (x.agent, x.kind, x.seed)
+    )
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in found:
+        groups.setdefault((result.agent, result.kind), []).append(result)
+    values = {
+        **{name: str(value) for name, value in results.settings.items()},
+        **results.how(),
+        "table": "\n".join(table(groups)),
+        "comparison": "\n".join(compared(groups)),
+        "recipes": "\n".join(recipes(found)),
+        "least": f"{least_chance(min(map(len, groups.values()))):.3f}",
+        "seeds": str(max(map(len, groups.values()))),
+    }
+    return string.Template(TEMPLATE.read_text("utf-8")).substitute(values)
+
+
+def table(groups: dict[tuple[str, str], list[Result]]) -> Iterator[str]:
+    """Yield a row for each agent and space."""
+    yield "| agent | decides | searches | validation, % | test, trained anew, % | parameters |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for (agent, kind), group in groups.items():
+        cells = (
+            f"`{agent}`",
+            "network, " + kind if kind != "joint" else "network and recipe",
+            str(len(group)),
+            with_sd([100 * x.validation for x in group]),
+            with_sd([tested(x) for x in group]),
+            with_sd([x.params for x in group], 0),
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def tested(result: Result) -> float:
+    """Return the mean test accuracy of a network's trainings, in percent."""
+    return 100 * sum(result.tests) / len(result.tests)
+
+
+def compared(groups: dict[tuple[str, str], list[Result]]) -> Iterator[str]:
+    """Yield a sentence on what the recipe brought each agent."""
+    for agent in dict.fromkeys(agent for agent, _ in groups):
+        one, other = (groups.get((agent, kind), []) for kind in ("joint", "fixed recipe"))
+        if one and other:
+            names = f"`{agent}`: joint", "the fixed recipe"
+            yield f"- {difference(names[0], [*map(tested, one)], names[1], [*map(tested, other)])}"
+
+
+def recipes(found: list[Result]) -> Iterator[str]:
+    """Yield what was chosen, and how often."""
+    chosen = Counter(
+        json.dumps({name: value}).strip("{}").replace('"', "")
+        for result in found
+        if result.kind == "joint"
+        for name, value in result.recipe.items()
+    )
+    searches = sum(result.kind == "joint" for result in found)
+    for setting, count in sorted(chosen.items(), key=lambda x: (-x[1], x[0])):
+        yield f"- {setting}: {count} of {searches}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Settings, description=Settings.__doc__)))
