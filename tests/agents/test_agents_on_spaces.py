@@ -1,0 +1,52 @@
+"""Agents search every space, and what they find is trained."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from agents.base import observation_of
+from agents.search import run_search
+from nas_env.spaces import SPACES
+from nas_env.tasks import TASKS, Task
+from nas_env.wrappers import Limits
+
+AGENTS = ("random", "q-learning", "maskable-ppo", "reinforce-lstm")
+IMAGES, MOST = 100, 200_000  # for training; parameters, so that wide spaces are quick
+EVALUATIONS = [2, pytest.param(12, marks=pytest.mark.expensive)]
+
+
+def task_for(space_name: str) -> Task:
+    """Return 100 samples for training, of two classes that differ in their mean."""
+    space = SPACES.get(space_name)()
+    shape = {"image": (1, 8, 8), "vector": (6,)}[space.modality]
+    rng, data = np.random.default_rng(0), {}
+    for part, count in (("train", IMAGES), ("val", 40), ("test", 40)):
+        labels = np.arange(count) % 2
+        noise = rng.normal(size=(count, *shape))
+        data[f"x_{part}"] = (noise + labels.reshape(-1, *[1] * len(shape))).astype(np.float32)
+        data[f"y_{part}"] = labels
+    return TASKS.get("arrays")(data=data)
+
+
+@pytest.mark.parametrize("evaluations", EVALUATIONS)
+@pytest.mark.parametrize("agent", AGENTS)
+def test_networks_that_agents_find_are_trained(space_name, agent, evaluations):
+    task = task_for(space_name)
+    space = SPACES.get(space_name)(task.spec.input_shape, task.spec.num_outputs)
+    most = max(MOST, 2 * space.automaton().cheapest[0])
+    env = gym.make(
+        "NAS-v0",
+        space=space_name,
+        task=task,
+        observation=observation_of(agent),
+        budget={"epochs": 1},
+        max_params=most,
+    )
+    result = run_search(agent, env, Limits(evaluations=evaluations), 0)
+    found = [trial.evaluation for trial in result.tracker.trials]
+    assert result.tracker.evaluations == evaluations and result.reason == "evaluations"
+    assert all(x.ok and x.epochs == 1 and x.metrics["params"] <= most for x in found)
+    assert all(0 <= x.metrics["accuracy"] <= 1 and np.isfinite(x.metrics["loss"]) for x in found)
+    assert result.tracker.illegal_actions == 0
