@@ -17,10 +17,15 @@ def test_the_page_is_what_the_registry_makes(tmp_path: Path) -> None:
     assert (tmp_path / "spaces.md").read_text("utf-8") == PAGE.read_text("utf-8")
 
 
-def test_the_program_of_the_page_runs() -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", block], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+def test_the_programs_of_the_page_run() -> None:
+    joint, stacked = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    lines = output_of(joint)
     assert re.match(r"optimizer (adamw|sgd), learning rate 0\.\d+$", lines[0])
     assert lines[-1].startswith("Recipe(optimizer=")
+    assert output_of(stacked) == ["11 19"]  # stem, two ends; 8 cells, or 12 + 2 and 2 at first
+
+
+def output_of(program: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
