@@ -18,6 +18,7 @@ from agents.imagination.model import RewardModel
 from agents.imagination.planner import PLANNERS, Dream
 from agents.imagination.process import Posterior
 from agents.imagination.targets import TARGETS, Numbers
+from agents.imagination.threads import one_thread
 from agents.rules import check_rules, is_number, switches
 from agents.walks import WalkAgent
 from nas_env.architecture import is_count
@@ -119,7 +120,8 @@ class Imagination(WalkAgent):
     def propose(self) -> Walk:
         """Return the next walk to evaluate."""
         if not self.queue:
-            self.queue = self._plan_ahead(self.batch_size)
+            with one_thread():
+                self.queue = self._plan_ahead(self.batch_size)
         return self.queue.pop(0)
 
     def tell(self, walk: Walk, score: float) -> None:
@@ -146,7 +148,8 @@ class Imagination(WalkAgent):
         if not len(self.model):
             raise InvalidSettingError("Nothing was evaluated yet. Call learn() first.")
         if self._answer is None:
-            values = self.model.expected() if self.noisy else self.model.scores
+            with one_thread():
+                values = self.model.expected() if self.noisy else self.model.scores
             self._answer = list(self.model.walks)[int(values.argmax())]
         return self._answer
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from agents_tiny import GRAMMAR, all_scores, tiny_env, tiny_space
 from stable_baselines3.common.callbacks import BaseCallback
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import nas_env  # noqa: F401 - registers the environments
 from agents import make_agent
@@ -152,6 +153,23 @@ def test_a_batch_larger_than_the_space_repeats_and_breaks_nothing():
     agent = Imagination(tiniest_env(), batch_size=100, initial=2)
     walks = drive(agent, 100)
     assert len(set(walks)) == agent.space.size() < 100
+
+
+def test_linear_algebra_has_one_thread_while_it_plans(monkeypatch):
+    def threads() -> set[int]:
+        return {x["num_threads"] for x in threadpool_info() if x["user_api"] == "blas"}
+
+    agent = Imagination(tiny_env("tokens"), initial=1, noisy=True)
+    seen = []
+    for part, name in ((agent.model, "posterior"), (agent.model, "expected")):
+        plain = getattr(part, name)
+        monkeypatch.setattr(part, name, lambda plain=plain: (seen.append(threads()), plain())[1])
+    with threadpool_limits(2, user_api="blas"):
+        agent.tell(agent.propose(), 0.5)
+        agent.propose()
+        agent.answer()
+        assert threads() == {2}
+    assert len(seen) >= 2 and all(x == {1} for x in seen)
 
 
 def test_before_any_value_is_known_the_tree_goes_everywhere():
