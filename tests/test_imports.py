@@ -28,6 +28,7 @@ ORDER = (
     "store",
     "network",
     "tables",
+    "surrogates",
     "evaluators",
     "rendering",
     "observations",
