@@ -40,6 +40,7 @@ ORDER = (
     "env",
     "vector",
     "table_env",
+    "surrogate_env",
     "registration",
 )
 LONG_FUNCTIONS = {}
