@@ -19,6 +19,8 @@ class Row(NamedTuple):
 SINGLE, VECTOR = "nas_env.env:NASEnv", "nas_env.vector:NASVectorEnv"
 TABLE = "nas_env.table_env:make_table_env"
 TABLE_VECTOR = "nas_env.table_env:make_table_vector_env"
+SURROGATE = "nas_env.surrogate_env:make_surrogate_env"
+SURROGATE_VECTOR = "nas_env.surrogate_env:make_surrogate_vector_env"
 
 ENVIRONMENTS = (
     Row("NAS-v0", SINGLE, VECTOR, {}),
@@ -33,6 +35,7 @@ ENVIRONMENTS = (
     Row("NASBenchMacro-v0", TABLE, TABLE_VECTOR, {"table": "nasbench-macro"}),
     Row("NASBenchGraph-v0", TABLE, TABLE_VECTOR, {"table": "nasbench-graph"}),
     Row("NASTable-v0", TABLE, TABLE_VECTOR, {"table": "file"}),
+    Row("NASMobile-v0", SURROGATE, SURROGATE_VECTOR, {"surrogate": "accel-nasbench"}),
 )
 
 

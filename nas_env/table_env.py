@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import gymnasium
@@ -89,7 +89,7 @@ def make_table_env(
     tabular = Tabular(task, "auto", "float32", reward, report, run, hardware, max_params, fidelity)
     limits = _budget(tabular.usual, fidelity, budget)
     tabular.check(limits)
-    _check_edit(tabular, settings)
+    check_edit(f"Table {found.name!r}", tabular.names, settings)
     made = table_objective(objective, tabular)
     return NASEnv(
         space=space, task=task, evaluator=tabular, objective=made, budget=limits, **settings
@@ -248,8 +248,17 @@ def _meaningless(table: str) -> set[str]:
     return {name for name, there in known.items() if not there}
 
 
-def _check_edit(tabular: Tabular, settings: Mapping[str, Any]) -> None:
-    """Refuse settings of mdp="edit" that mean nothing where networks are looked up."""
+def check_edit(what: str, names: Collection[str], settings: Mapping[str, Any]) -> None:
+    """Refuse settings of mdp="edit" that mean nothing where networks are not trained.
+
+    Args:
+        what: What knows the networks' numbers, such as "Table 'nasbench201'".
+        names: Names of these numbers.
+        settings: Arguments of the environment.
+
+    Raises:
+        IncompatibleError: One of them needs what is not there.
+    """
     observation, start = settings.get("observation"), settings.get("start")
     reasons = []
     if isinstance(start, str) and start == "best":
@@ -257,12 +266,12 @@ def _check_edit(tabular: Tabular, settings: Mapping[str, Any]) -> None:
     if settings.get("inherit"):
         reasons.append("inherit=True needs trained weights, and nothing is trained")
     for name, metric in (("loss-bins", "loss"), ("accuracy-bins", "accuracy")):
-        if observation == name and metric not in tabular.names:
-            reasons.append(f"observation={name!r} needs {metric}, which the table does not give")
+        if observation == name and metric not in names:
+            reasons.append(f"observation={name!r} needs {metric}, which it does not give")
     if reasons:
         raise IncompatibleError(
-            f"Table {tabular.table.name!r} answers by look-up: {'; '.join(reasons)}. "
-            "Leave it out, or use another evaluator."
+            f"{what} answers without training: {'; '.join(reasons)}. Leave it out, or use another "
+            "evaluator."
         )
 
 

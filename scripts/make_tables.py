@@ -2,6 +2,7 @@
 
 Reads the Parquet files of a folder of tables (`--source`), writes `.npz` files whose bytes depend
 on the numbers only. Accuracies stay in percent, as published; the loaders turn them into fractions.
+Accel-NASBench, which is a sample of its space, becomes the coefficients of a surrogate instead.
 
 Example: python scripts/make_tables.py --source ../shared/data
 """
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as parquet
 import tyro
+from fit_surrogate import fit, page
 from make_embedded_data import DATA, write
 from numpy.typing import NDArray
 
@@ -30,9 +32,9 @@ class Settings:
     """Convert the published benchmark tables to the small files that the package carries.
 
     Attributes:
-        source: Folder with nb201.parquet, nb201_hw.parquet, nas_bench_macro.parquet and
-            nas_bench_graph.parquet.
-        output: Folder of the four files.
+        source: Folder with nb201.parquet, nb201_hw.parquet, nas_bench_macro.parquet,
+            nas_bench_graph.parquet and accel_nasbench.parquet.
+        output: Folder of the five files.
     """
 
     source: Path = Path("../shared/data")
@@ -108,21 +110,28 @@ def nasbench_graph(source: Path) -> Arrays:
     return found
 
 
+def accel_nasbench(source: Path) -> Arrays:
+    """Return coefficients and held-out errors of the surrogate, see `fit_surrogate.py`."""
+    return fit(columns(source / "accel_nasbench.parquet"))
+
+
 MAKERS = {
     "nasbench201": nasbench201,
     "nasbench201_hardware": nasbench201_hardware,
     "nasbench_macro": nasbench_macro,
     "nasbench_graph": nasbench_graph,
+    "accel_nasbench": accel_nasbench,
 }
 
 
 def main(settings: Settings) -> None:
-    """Write the files and print their sizes."""
+    """Write the files, and print their sizes and the errors of the last one, a surrogate."""
     settings.output.mkdir(parents=True, exist_ok=True)
     for name, make in MAKERS.items():
         path = settings.output / f"{name}.npz"
-        write(path, make(settings.source))
+        write(path, arrays := make(settings.source))
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+    print(page(arrays))
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ class Options:
     agent: Annotated[str, named("Agent", AGENTS)] = "maskable-ppo"
     env: str = "NAS-v0"
     """Environment id: NAS-v0 (append layers), NASEdit-v0 (change a finished network). Those of
-    tables are for scripts/benchmark.py."""
+    tables and surrogates are for scripts/benchmark.py."""
     space: Annotated[str | None, named("Search space", SPACES, BY_OTHERS)] = None
     task: Annotated[str | None, named("Task", TASKS, BY_OTHERS)] = None
     data: Path | None = None

@@ -58,9 +58,14 @@ def observations_of(row: Row) -> Iterable[str]:
     return MDPS.get(mdp_of(row.kwargs)).observations
 
 
+def answers(row: Row) -> bool:
+    """Return whether an id has its own space and answers at once, from a table or a surrogate."""
+    return "table" in row.kwargs or "surrogate" in row.kwargs
+
+
 def spaces_of(row: Row, spaces: Iterable[str]) -> Iterable[str | None]:
-    """Return the spaces an id is tried with; an id of a table has its own, hence None."""
-    return [None] if "table" in row.kwargs else spaces
+    """Return the spaces an id is tried with; None where it has its own."""
+    return [None] if answers(row) else spaces
 
 
 # What a test asks for together is tried together: every id with every observation that its process
@@ -79,10 +84,7 @@ TOGETHER: dict[tuple[str, ...], list[tuple[str | None, ...]]] = {
         for space in spaces_of(row, OTHER_SPACES)
     ],
     ("env_id", "large_space"): [
-        (row.id, space)
-        for row in ENVIRONMENTS
-        if "table" not in row.kwargs
-        for space in LARGE_SPACES
+        (row.id, space) for row in ENVIRONMENTS if not answers(row) for space in LARGE_SPACES
     ],
     ("construct_id", "any_space"): [
         (row.id, space)
@@ -94,7 +96,7 @@ TOGETHER: dict[tuple[str, ...], list[tuple[str | None, ...]]] = {
         (row.id, name) for row in ENVIRONMENTS for name in observations_of(row)
     ],
 }
-TABLE_IDS = [row.id for row in ENVIRONMENTS if "table" in row.kwargs]
+ANSWERING_IDS = [row.id for row in ENVIRONMENTS if answers(row)]
 TABLE_FILE = Path(__file__).parent / "data" / "table.csv"
 # What an id needs to be made at all.
 NEEDED = {"NASTable-v0": {"path": TABLE_FILE, "decisions": list("abcd"), "reward": "valid"}}
@@ -177,9 +179,9 @@ def make_env() -> Callable[..., gym.Env[Any, Any]]:
 
 
 def free_settings(env_id: str) -> dict[str, Any]:
-    """Return the settings with which an id answers at once: from its table, or made up."""
+    """Return the settings with which an id answers at once: by itself, or made up."""
     name = env_id.removeprefix("nas_env:")
-    if name in TABLE_IDS:
+    if name in ANSWERING_IDS:
         return dict(NEEDED.get(name, {}))
     return {"evaluator": "synthetic"}
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from nas_env.surrogates import SURROGATES
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "environments.md").read_text(encoding="utf-8")
-EVALUATION, SEARCH, STOPPED, OWN, MASKED, VECTOR = re.findall(
+EVALUATION, SEARCH, STOPPED, OWN, MOBILE, MASKED, VECTOR = re.findall(
     r"```python\n(.*?)```", PAGE, re.DOTALL
 )
 (CSV,) = re.findall(r"```csv\n(.*?)```", PAGE, re.DOTALL)
@@ -54,6 +58,25 @@ def test_the_table(tmp_path: Path) -> None:
     assert ast.literal_eval(labels) == ["conv", "pool", "stop"]
     assert numbers.startswith("0.874 0.88 {")
     assert "conv" in numbers and "pool" in "\n".join(drawn)
+
+
+def test_the_surrogate(tmp_path: Path) -> None:
+    accuracy, latency, params, tau = map(float, run(MOBILE, tmp_path)[0].split())
+    assert 0.4 < accuracy < 0.7
+    assert 1 < latency < 20
+    assert 1e6 < params < 1e7
+    assert tau == SURROGATES.get("accel-nasbench")().errors["accuracy"].tau
+
+
+def test_the_errors_on_the_page_are_those_that_are_shipped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    fit_surrogate = importlib.import_module("fit_surrogate")
+    with np.load(ROOT / "nas_env" / "data" / "accel_nasbench.npz") as arrays:
+        table, top = fit_surrogate.page(dict(arrays)).split("\n\n")
+    assert table in PAGE
+    assert top in PAGE.replace("\n", " ")
 
 
 def test_the_masked_loop_learns(tmp_path: Path) -> None:

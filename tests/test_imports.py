@@ -29,6 +29,7 @@ ORDER = (
     "store",
     "network",
     "tables",
+    "surrogates",
     "evaluators",
     "rendering",
     "observations",
@@ -40,6 +41,7 @@ ORDER = (
     "env",
     "vector",
     "table_env",
+    "surrogate_env",
     "registration",
 )
 # Who imports upwards, and why.

@@ -66,10 +66,12 @@ class EnvSpec:
         return gymnasium.make(self.id, **{**more, **self.settings})
 
     def tells_seconds(self) -> bool:
-        """Return whether a table tells how long the environment's networks took to train."""
+        """Return whether a table or a surrogate tells how long the networks took to train."""
         inner: Any = self.make().unwrapped
         table = getattr(inner.evaluator, "table", None)
-        return table is not None and inner.budget.epochs in table.seconds
+        if table is None:
+            return bool(inner.evaluator.simulates)
+        return inner.budget.epochs in table.seconds
 
     def to_json(self) -> dict[str, Any]:
         """Return id and settings as plain data."""

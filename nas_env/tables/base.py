@@ -8,20 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_env.architecture import Recipe
-from nas_env.errors import IncompatibleError, InvalidDataError, UnknownNameError
-from nas_env.evaluation import Budget
+from nas_env.errors import InvalidDataError, UnknownNameError
 from nas_env.registry import Registry, unknown_name
 from nas_env.spaces import SPACES, SearchSpace
-from nas_env.tasks.base import Metrics, Task, TaskSpec
-
-if TYPE_CHECKING:
-    from torch import nn
+from nas_env.tasks.base import TaskSpec, TaskWithoutData
 
 Numbers = NDArray[np.float64]
 DAMAGES = (  # what reading a damaged or another file raises
@@ -112,53 +107,12 @@ class Table:
         return -self.columns[bare] if bare != name else self.columns[bare]
 
 
-class TableTask(Task):
+class TableTask(TaskWithoutData):
     """The task that a table's networks were trained for; their data do not come along."""
 
     def __init__(self, table: Table) -> None:
+        super().__init__(table.spec, "table", table.name)
         self.table = table
-
-    @property
-    def spec(self) -> TaskSpec:
-        """Name, shapes and metric."""
-        return self.table.spec
-
-    @property
-    def fingerprint(self) -> str:
-        """Name of the table."""
-        return f"table-{self.table.name}"
-
-    def fit(
-        self,
-        network: nn.Module,
-        recipe: Recipe,
-        budget: Budget,
-        *,
-        device: str = "cpu",
-        precision: str = "float32",
-        resume: Mapping[str, Any] | None = None,
-    ) -> Iterator[Metrics]:
-        """Refuse: there are no data.
-
-        Raises:
-            IncompatibleError: Always.
-        """
-        raise IncompatibleError(self._refusal)
-
-    def test(self, network: nn.Module, *, device: str = "cpu") -> Metrics:
-        """Refuse: there are no data.
-
-        Raises:
-            IncompatibleError: Always.
-        """
-        raise IncompatibleError(self._refusal)
-
-    @property
-    def _refusal(self) -> str:
-        return (
-            f"The data of task {self.spec.name!r} do not come with its table, so nothing can be "
-            "trained. Give evaluator='training' with task=NAME or data=PATH."
-        )
 
 
 class Embedded(Mapping[str, NDArray[Any]]):

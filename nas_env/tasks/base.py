@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from nas_env.architecture import Recipe, Shape
+from nas_env.errors import IncompatibleError
 from nas_env.evaluation import Budget
 from nas_env.registry import Registry
 
@@ -118,6 +119,61 @@ class Task(ABC):
     @abstractmethod
     def test(self, network: nn.Module, *, device: str = "cpu") -> Metrics:
         """Return "accuracy" and "loss" on the sealed test split. Only the report calls it."""
+
+
+class TaskWithoutData(Task):
+    """The shapes of a task whose data do not come along; its networks' numbers are known already.
+
+    Args:
+        spec: Name, shapes and metric.
+        known_by: What knows the numbers, such as "table", for a message.
+        name: Name of that.
+    """
+
+    def __init__(self, spec: TaskSpec, known_by: str, name: str) -> None:
+        self._spec, self.known_by, self.name = spec, known_by, name
+
+    @property
+    def spec(self) -> TaskSpec:
+        """Name, shapes and metric."""
+        return self._spec
+
+    @property
+    def fingerprint(self) -> str:
+        """Name of what knows the numbers."""
+        return f"{self.known_by}-{self.name}"
+
+    def fit(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        budget: Budget,
+        *,
+        device: str = "cpu",
+        precision: str = "float32",
+        resume: Mapping[str, Any] | None = None,
+    ) -> Iterator[Metrics]:
+        """Refuse: there are no data.
+
+        Raises:
+            IncompatibleError: Always.
+        """
+        raise IncompatibleError(self._refusal)
+
+    def test(self, network: nn.Module, *, device: str = "cpu") -> Metrics:
+        """Refuse: there are no data.
+
+        Raises:
+            IncompatibleError: Always.
+        """
+        raise IncompatibleError(self._refusal)
+
+    @property
+    def _refusal(self) -> str:
+        return (
+            f"The data of task {self.spec.name!r} do not come with its {self.known_by}, so nothing "
+            "can be trained or tested. Give evaluator='training' with task=NAME or data=PATH."
+        )
 
 
 TASKS: Registry[Callable[..., Task]] = Registry("task", package="nas_env.tasks")

@@ -50,6 +50,21 @@ def test_environments():
 
 
 @pytest.mark.parametrize(
+    ("text", "tells"),
+    [
+        ("NASBench201-v0", True),
+        ("NASBenchMacro-v0", False),
+        ("m=NASMobile-v0:hardware=rtx3090", True),
+        ("NAS-v0:evaluator=synthetic", False),
+    ],
+)
+def test_training_times_are_told_by_tables_and_surrogates(text, tells):
+    spec = EnvSpec.parse(text)
+    assert spec.tells_seconds() is tells
+    assert spec.make().unwrapped.evaluator.simulates is tells
+
+
+@pytest.mark.parametrize(
     ("parse", "text", "message"),
     [
         (AgentSpec.parse, "randon", "Did you mean 'random'"),

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT.parent / "shared" / "data"
 UNITS = ("_ms", "_mj")  # of hardware metrics, NaN where not measured
 NAMES = ("nasbench201", "nasbench201_hardware", "nasbench_macro", "nasbench_graph")
+FITTED = "accel_nasbench"  # by linear algebra, whose last digits are the machine's
 
 
 def test_the_shipped_numbers_come_out_again(tmp_path: Path) -> None:
@@ -33,4 +34,11 @@ def test_the_shipped_numbers_come_out_again(tmp_path: Path) -> None:
                 assert np.array_equal(shipped[array], made[array], equal_nan=array[-3:] in UNITS)
         total += path.stat().st_size
     assert total < 6_000_000
+    path = ROOT / "nas_env" / "data" / f"{FITTED}.npz"
+    with np.load(path) as shipped, np.load(tmp_path / path.name) as made:
+        assert shipped.files == made.files
+        for array in shipped.files:
+            assert shipped[array].dtype == made[array].dtype
+            assert np.allclose(shipped[array], made[array], rtol=1e-5, atol=1e-7)
+    assert path.stat().st_size < 100_000
     assert "nasbench_graph.npz: 1." in done.stdout

@@ -1,0 +1,150 @@
+"""`surrogate`: answers from a model that was fitted to measured networks, in microseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.architecture import Candidate
+from nas_env.errors import IncompatibleError, InvalidSettingError
+from nas_env.evaluation import Budget, Evaluation, Outcome
+from nas_env.evaluators.base import EVALUATORS, Evaluator, failed
+from nas_env.network import NetworkCost, predict
+from nas_env.objectives import Accuracy, Objective
+from nas_env.registry import unknown_name
+from nas_env.surrogates import SurrogateTask
+from nas_env.tasks import Task
+
+EPOCHS = 1  # the one fidelity: the schedule of the sample, whatever its length
+MOST_ANSWERS = 100_000
+PER_IMAGE = "ms_per_image"  # of the chosen device, the inverse of its throughput
+
+
+@EVALUATORS.register("surrogate")
+class SurrogateEvaluator(Evaluator):
+    """Predicts what a finished walk would have been measured to be; trains nothing.
+
+    An evaluation has every number of the surrogate, "params", "macs", "activation_bytes" and
+    "density" of the network itself, exact, and how well each number is predicted of held-out
+    networks: "surrogate_r2_NAME" and "surrogate_tau_NAME". With a device its numbers are there
+    without its name before them too ("latency_ms" where it was measured, "throughput_img_s"), and
+    "ms_per_image", 1000 / throughput: time of the device, not the time that an image takes.
+
+    What a search finds best is predicted too well: see `Surrogate.excess`.
+
+    Args:
+        task: The task of a surrogate.
+        device: Not used.
+        precision: Not used.
+        hardware: The device, or None.
+
+    Raises:
+        IncompatibleError: The task is not of a surrogate.
+        UnknownNameError: No such device.
+    """
+
+    free = True
+    by_walk = True
+
+    def __init__(
+        self,
+        task: Task,
+        device: str = "auto",
+        precision: str = "float32",
+        hardware: str | None = None,
+    ) -> None:
+        if not isinstance(task, SurrogateTask):
+            raise IncompatibleError(
+                f"Evaluator 'surrogate' answers from a fitted model, but task {task.spec.name!r} "
+                "has none. Make an environment of a surrogate, such as NASMobile-v0."
+            )
+        self.task, self.surrogate = task, task.surrogate
+        known = self.surrogate.hardware
+        if hardware is not None and hardware not in known:
+            raise unknown_name(f"device of surrogate {self.surrogate.name!r}", hardware, known)
+        self.hardware = hardware
+        self.simulates = "simulated_seconds" in self.surrogate.weights
+        self.stated = {
+            f"surrogate_{kind}_{name}": getattr(errors, kind)
+            for name, errors in self.surrogate.errors.items()
+            for kind in ("r2", "tau")
+        }
+        self._answers: dict[tuple[int, ...], Evaluation] = {}
+        self.fingerprint = f"surrogate-1/{self.surrogate.name}/{hardware}"
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Names of the metrics."""
+        own = {*self.surrogate.hardware[self.hardware], PER_IMAGE} if self.hardware else set()
+        costs = NetworkCost.__dataclass_fields__
+        return frozenset({*self.surrogate.weights, *own, *costs, *self.stated})
+
+    def check(self, budget: Budget) -> None:
+        """Refuse epochs: there is one fidelity.
+
+        Raises:
+            InvalidSettingError: Another number of epochs than 1.
+        """
+        if budget.epochs != EPOCHS:
+            raise InvalidSettingError(
+                f"Surrogate {self.surrogate.name!r} has no fidelity of {budget.epochs} epochs; all "
+                f"its networks were trained by one schedule, which is fidelity {EPOCHS}. Leave "
+                "out fidelity and the budget's epochs."
+            )
+
+    def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
+        """Return one evaluation per candidate, in order.
+
+        Raises:
+            InvalidSettingError: Another number of epochs than 1.
+        """
+        self.check(budget)
+        return [self._answer(candidate) for candidate in candidates]
+
+    def scores(
+        self,
+        tokens: NDArray[np.int64],
+        objective: Objective,
+        budget: Budget,
+        training_seeds: NDArray[np.int64],
+    ) -> NDArray[np.float64] | None:
+        """Return (n,) scores of complete walks at once, or None unless they are accuracies.
+
+        Args:
+            tokens: (n, positions) decisions plus one.
+            objective: Only the accuracy has an array path.
+            budget: Gives the fidelity.
+            training_seeds: Not used.
+        """
+        if type(objective) is not Accuracy:
+            return None
+        self.check(budget)
+        found = self.surrogate.predict(tokens - 1, "accuracy")["accuracy"]
+        return np.clip(found, *objective.bounds)
+
+    def _answer(self, candidate: Candidate) -> Evaluation:
+        known = self._answers.get(candidate.walk)
+        if known is None:
+            known = self._evaluation(candidate)
+            if known.ok and len(self._answers) < MOST_ANSWERS:
+                self._answers[candidate.walk] = known
+        return known
+
+    def _evaluation(self, candidate: Candidate) -> Evaluation:
+        if not self.surrogate.model.knows(candidate.walk):
+            name, walk = self.surrogate.name, candidate.walk
+            return failed(Outcome.CRASHED, f"Surrogate {name!r} has no walk {walk}.")
+        found = self.surrogate.predict(np.array([candidate.walk]))
+        metrics = {name: float(values[0]) for name, values in found.items()}
+        if self.hardware is not None:
+            own = self.surrogate.hardware[self.hardware]
+            metrics |= {name: metrics[f"{self.hardware}_{name}"] for name in own}
+            metrics[PER_IMAGE] = 1000 / metrics["throughput_img_s"]
+        metrics |= predict(candidate.architecture, self.task.spec).to_json()
+        return Evaluation(Outcome.OK, {**metrics, **self.stated}, epochs=EPOCHS)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_answers": {}}

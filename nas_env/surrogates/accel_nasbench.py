@@ -1,0 +1,81 @@
+"""`accel-nasbench`: accuracy on ImageNet and speed on six accelerators, of the space `mobile`.
+
+A quadratic ridge regression of this project on the networks that Accel-NASBench published, not the
+authors' own surrogates. It is fitted on sampled networks: what it says of any other one, its
+optimum above all, is an extrapolation, and what a search finds best is predicted too well, for the
+search selects the errors in its favour.
+
+Reference: Ahmad et al., "Accel-NASBench: Sustainable Benchmarking for Accelerator-Aware NAS", 2024.
+Source and licence: `nas_env/data/README.md`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nas_env.spaces import SPACES
+from nas_env.surrogates.base import SURROGATES, Errors, Quadratic, Surrogate, legal_by_position
+from nas_env.tables.base import Embedded
+from nas_env.tasks.base import TaskSpec
+
+SPACE = "mobile"
+SPEC = TaskSpec("imagenet", 1, "image", (3, 224, 224), 1000)
+FILE, REMEDY = "accel_nasbench.npz", "python scripts/make_tables.py --source FOLDER"
+ACCURACIES = ("accuracy", "accuracy_top5")
+HARDWARE = {
+    "zcu102": ("latency_ms", "throughput_img_s"),
+    "vck190": ("latency_ms", "throughput_img_s"),
+    "a100": ("throughput_img_s",),
+    "rtx3090": ("throughput_img_s",),
+    "tpuv2": ("throughput_img_s",),
+    "tpuv3": ("throughput_img_s",),
+}
+TARGETS = (
+    *ACCURACIES,
+    "simulated_seconds",
+    *(f"{device}_{metric}" for device, metrics in HARDWARE.items() for metric in metrics),
+)
+
+TOP = ("best", "excess", "top_tau")  # of the accuracy, see `Surrogate`
+
+
+def model() -> Quadratic:
+    """Return the features of the walks of the space `mobile`."""
+    return Quadratic(legal_by_position(SPACES.get(SPACE)(SPEC.input_shape, SPEC.num_outputs)))
+
+
+@SURROGATES.register("accel-nasbench")
+def accel_nasbench() -> Surrogate:
+    """Return the surrogate.
+
+    Numbers: "accuracy" and "accuracy_top5", validation accuracies on ImageNet after the authors'
+    shortened schedule, one seed; "simulated_seconds", the time of that training; latency (ms) on
+    the FPGA boards ZCU102 and VCK190, and throughput (images a second) on those, on GPUs A100 and
+    RTX 3090, and on TPU v2 and v3. How the file was made: `scripts/fit_surrogate.py`.
+
+    Raises:
+        InvalidDataError: The file is missing or damaged.
+    """
+    data, features = Embedded(FILE, REMEDY), model()
+    data.check(len(TOP), "top")
+    data.check(1, "networks")
+    weights, errors = {}, {}
+    for name in TARGETS:
+        own = Embedded(FILE, REMEDY, f"{name}.")
+        own.check(features.num_features, "weights")
+        own.check(len(Errors._fields), "errors")
+        weights[name] = own["weights"].astype(np.float64)
+        errors[name] = Errors(*own["errors"].astype(np.float64).tolist())
+
+    return Surrogate(
+        name="accel-nasbench",
+        space=SPACE,
+        spec=SPEC,
+        model=features,
+        weights=weights,
+        errors=errors,
+        accuracies=frozenset(ACCURACIES),
+        hardware=HARDWARE,
+        networks=int(data["networks"][0]),
+        **dict(zip(TOP, data["top"].astype(np.float64).tolist(), strict=True)),
+    )
