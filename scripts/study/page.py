@@ -58,11 +58,32 @@ def write_study(results: Path, page: Path) -> None:
     parts = {x.replace("-", "_"): _part(results, x, make) for x, make in PARTS.items()}
     parts["noisy"] = noisy_table(results / "noisy.jsonl")
     parts["random_search"] = random_search()
+    parts["headline"] = headline(results)
     parts["prototype"] = PROTOTYPE
     parts |= SETTINGS
     parts["made"] = "\n".join(_made(results))
     text = string.Template(TEMPLATE.read_text("utf-8")).substitute(parts)
     page.write_text(text, encoding="utf-8")
+
+
+def headline(results: Path) -> str:
+    """Return who needs how many networks to find the optimum, where both were run."""
+    files = {"imagination": "optimum", "local-search": "optimum-long"}
+    if not all((results / f"{name}.parquet").is_file() for name in files.values()):
+        return ""
+    means: dict[str, list[str]] = {}
+    for agent, name in files.items():
+        table, settings = read_results(results / f"{name}.parquet")
+        runs = Runs(table, settings["limit"])
+        means[agent] = [
+            f"{capped(runs.to_optimum(agent, env), runs.limit).mean():.0f}" for env in REACH
+        ]
+    ours, theirs = (" / ".join(means[agent]) for agent in files)
+    return (
+        "It finds the best network of NAS-Bench-201 (CIFAR-10, CIFAR-100, ImageNet16-120) and of "
+        f"NAS-Bench-Macro after {ours} networks in the mean, local search after {theirs}, where "
+        "the reward is without noise; below are the other cases, the failures among them."
+    )
 
 
 def random_search() -> str:
