@@ -25,7 +25,7 @@ from nas_env.vector import vector_form
 FIXED = ("table", "settings")  # not for whoever makes an environment
 ENVIRONMENT = ("mdp", "observation", "illegal", "start", "render_mode")  # passed on to NASEnv
 # Where networks are looked up:
-USELESS = ("space", "task", "data", "store", "device", "precision", "workers")
+USELESS = ("space", "task", "data", "store", "device", "precision", "latency", "workers")
 
 
 def make_table_env(

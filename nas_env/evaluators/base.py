@@ -32,7 +32,8 @@ class Evaluator(ABC):
         by_walk: Whether each walk has an evaluation of its own, as in a table, even where two walks
             lead to the same network.
         simulates: Whether evaluations tell "simulated_seconds".
-        measures_latency: Whether all that succeed tell "latency_ms".
+        measures_latency: Whether all that succeed tell "latency_ms"; objectives of a latency are
+            refused elsewhere.
         needs_batches: Whether candidates of one call are compared with each other.
         slots: How many evaluations run at once.
     """
