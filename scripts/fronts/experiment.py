@@ -20,7 +20,7 @@ from fronts.methods import NSGA2, Method, play
 from fronts.problem import DEVICES, problem
 from nas_env.errors import InvalidDataError, InvalidSettingError
 
-POPULATIONS = (10, 20, 40)
+POPULATIONS = (6, 10, 20, 40)
 KINDS, SIZES = ("targets", "weights"), (3, 5, 10)
 CHEAP = ("local-search", "regularized-evolution", "reinforce", "q-learning")
 DEAR = {"imagination": None, "maskable-ppo": 10}  # seeds at most: their runs take long

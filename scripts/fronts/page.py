@@ -28,6 +28,8 @@ from fronts.problem import DEVICES, WORST_ACCURACY, Numbers, Problem, problem
 
 TEMPLATE = Path(__file__).with_name("template.md")
 RIVALS = (NSGA2, "random")
+MORE, OPEN, LESS = "more", "no shown difference", "**less**"
+LEARNING = ("reinforce", "q-learning", "maskable-ppo")  # a policy or values, by reinforcement
 
 
 class Results:
@@ -80,13 +82,23 @@ class Results:
         if NSGA2 in self.runs:
             yield f"- `{self.labels[NSGA2]}`: {self._versus(NSGA2, 'random')}."
 
+    def word(self, agent: str, rival: str, name: str, mark: int) -> str:
+        """Return whether an agent has more than another after so many networks."""
+        _, low, high = self._difference(agent, rival, name, mark)
+        return MORE if low > 0 else LESS if high < 0 else OPEN
+
+    def _difference(
+        self, agent: str, rival: str, name: str, mark: int
+    ) -> tuple[float, float, float]:
+        ours, theirs = (100 * self.at(x, name, mark) for x in (agent, rival))
+        low, high = difference(ours, theirs)
+        return float(ours.mean() - theirs.mean()), float(low), float(high)
+
     def _versus(self, agent: str, rival: str) -> str:
         parts = []
         for name in ("searched", "reported"):
-            ours, theirs = (100 * self.at(x, name, self.marks[-1]) for x in (agent, rival))
-            low, high = difference(ours, theirs)
-            word = "more" if low > 0 else "**less**" if high < 0 else "no shown difference"
-            mean = ours.mean() - theirs.mean()
+            mean, low, high = self._difference(agent, rival, name, self.networks)
+            word = self.word(agent, rival, name, self.networks)
             parts.append(f"{name} {word} ({mean:+.2f} [{low:+.2f}, {high:+.2f}])")
         return f"against `{rival}` {', '.join(parts)}"
 
@@ -100,22 +112,57 @@ def write_page(experiment: Experiment, choice: Choice, page: Path) -> None:
         page: The page; pictures go into the folder of its name.
     """
     folder, runs = page.with_suffix(""), experiment.runs("report")
+    found = [Results(runs, choice, device, experiment.networks) for device in DEVICES]
     sections = []
-    for device in DEVICES:
-        results = Results(runs, choice, device, experiment.networks)
+    for results in found:
         curves = {
             name: {results.labels[x]: results.values(x, name) for x in results.runs}
             for name in ("searched", "reported")
         }
-        draw_curves(curves, results.points, device, folder / f"curves-{device}.svg")
+        file = folder / f"curves-{results.device}.svg"
+        draw_curves(curves, results.points, results.device, file)
         sections.append("\n".join(_section(results, folder.name)))
     text = string.Template(TEMPLATE.read_text("utf-8")).substitute(
         **_facts(experiment, choice, runs),
+        short="\n".join(_short(found)),
         results="\n\n".join(sections),
         source=f"{folder.name}/{experiment.path.name}",
         made="\n".join(made({"commands": experiment.made_by()})),
     )
     page.write_text(text, encoding="utf-8")
+
+
+def _short(found: list[Results]) -> Iterator[str]:
+    """Yield who has more than whom after how many networks, and what became of the learning ones.
+
+    Args:
+        found: The results of each device, with the same agents.
+    """
+    agents, marks = list(found[0].runs), found[0].marks
+    for rival in (x for x in RIVALS if x in agents):
+        heads = [f"{mark} networks" for mark in marks]
+        yield f"| more than `{rival}`? | {' | '.join(heads)} |"
+        yield f"| --- |{' --- |' * len(heads)}"
+        for agent in (x for x in agents if x != rival):
+            cells = [_words(found, agent, rival, mark) for mark in marks]
+            yield f"| `{agent}` | {' | '.join(cells)} |"
+        yield ""
+        learning = [x for x in LEARNING if x in agents]
+        words = [x.word(a, rival, "searched", marks[-1]) for a in learning for x in found]
+        if learning:
+            yield (
+                f"Reinforcement learning ({', '.join(f'`{x}`' for x in learning)}) against "
+                f"`{rival}` after {marks[-1]} networks: of {len(words)} comparisons, "
+                f"{words.count(MORE)} with more hypervolume, {words.count(OPEN)} with no shown "
+                f"difference, {words.count(LESS)} with less."
+            )
+            yield ""
+
+
+def _words(found: list[Results], agent: str, rival: str, mark: int) -> str:
+    """Return one word a device, or one for all where they agree."""
+    words = [results.word(agent, rival, "searched", mark) for results in found]
+    return words[0] if len(set(words)) == 1 else ", ".join(words)
 
 
 def _facts(experiment: Experiment, choice: Choice, runs: list[Run]) -> dict[str, str]:
