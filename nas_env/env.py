@@ -15,12 +15,13 @@ from nas_env import registry
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation
-from nas_env.evaluators import Evaluator
+from nas_env.evaluators import Evaluator, Latency
 from nas_env.mdp import BaseState, Move
 from nas_env.objectives import Objective
 from nas_env.resolve import (
     checked_action,
     checked_options,
+    checked_render_mode,
     checked_start,
     draw_training_seed,
     make_budget,
@@ -76,6 +77,8 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         max_params: Limit on parameters, kept by the mask.
         device: Device of the evaluator.
         precision: Precision of the evaluator; the verdict of "auto" is taken once per store.
+        latency: Whether trained networks are also measured on this machine, as "latency_ms": True,
+            or settings of `nas_env.evaluators.Latency`. Noisy and machine-dependent, hence off.
         retry_failed: Whether failures found in the store are evaluated again, once.
         workers: None evaluates in this process; a number, in so many worker processes, where a
             crash, a time limit or memory without end harms nothing else, see
@@ -86,7 +89,8 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
 
     Raises:
         UnknownNameError: A name is not registered; the message says which are.
-        IncompatibleError: The space does not fit the task.
+        IncompatibleError: The space does not fit the task, or the objective is of a latency that
+            nothing measures.
     """
 
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}  # noqa: RUF012
@@ -107,6 +111,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         max_params: int | None = None,
         device: str = "auto",
         precision: str = "float32",
+        latency: Latency | Mapping[str, Any] | bool = False,
         retry_failed: bool = False,
         workers: int | None = None,
         render_mode: str | None = None,
@@ -117,15 +122,13 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         self.objective = make_objective(objective)
         self.budget = self.episode_budget = make_budget(budget)
         self.store = open_store(store)
-        given = (evaluator, self.task, self.store, self.objective)
-        self.evaluator = make_evaluator(*given, device, precision, retry_failed, workers)
+        given = (evaluator, self.task, self.store, self.objective, device, precision)
+        self.evaluator = make_evaluator(*given, latency, retry_failed, workers)
         self.mdp = make_mdp(mdp, self.space, observation, illegal, self.objective, mdp_settings)
         self.start = checked_start(start, self.mdp)
         self.action_space = self.mdp.action_space
         self.observation_space = self.mdp.observation_space
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise registry.unknown_name("render mode", render_mode, self.metadata["render_modes"])
-        self.render_mode = render_mode
+        self.render_mode = checked_render_mode(render_mode, self.metadata["render_modes"])
         self.reward_range = self.mdp.reward_bounds(*self.objective.bounds)
         self.candidate: Candidate | None = None
         self.evaluation: Evaluation | None = None

@@ -15,7 +15,7 @@ from nas_env import registry
 from nas_env.architecture import is_count
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget
-from nas_env.evaluators import EVALUATORS, Around, Evaluator, Parallel, innermost
+from nas_env.evaluators import EVALUATORS, Around, Evaluator, Latency, Parallel, innermost
 from nas_env.evaluators.ray import Ray
 from nas_env.mdp import MDP, MDPS, Edit
 from nas_env.objectives import OBJECTIVES, Objective
@@ -38,6 +38,7 @@ ARGUMENTS = (  # of every NASEnv, for a message
     "max_params",
     "device",
     "precision",
+    "latency",
     "retry_failed",
     "workers",
     "render_mode",
@@ -141,15 +142,19 @@ def make_evaluator(
     objective: Objective,
     device: str,
     precision: str,
+    latency: Latency | Mapping[str, Any] | bool | None,
     retry_failed: bool,
     workers: int | None,
 ) -> Evaluator:
     """Return the evaluator with workers and the store in their places, unless answers are free.
 
     Raises:
-        IncompatibleError: An evaluator was given that was made for another task.
-        InvalidSettingError: Workers are asked for that there cannot be, or that mean nothing.
+        IncompatibleError: An evaluator was given that was made for another task, or the objective
+            is of a latency that nothing measures.
+        InvalidSettingError: Workers are asked for that there cannot be, or that mean nothing; or
+            latency is to be measured by an evaluator that does not.
     """
+    measured = Latency.of(latency)
     if isinstance(given, Evaluator):
         own = getattr(innermost(given), "task", task)
         if own.fingerprint != task.fingerprint:
@@ -157,12 +162,35 @@ def make_evaluator(
                 f"The evaluator was made for task {own.spec.name!r}, but the environment has "
                 f"{task.spec.name!r}. Make both for one task."
             )
+        if measured is not None:
+            raise InvalidSettingError(
+                f"latency={latency!r} was given beside an evaluator that is made already. Give it "
+                "to that: Training(task, latency=True)."
+            )
+        _check_latency(objective, given)
         return _with_workers(given, workers).stored_in(store, objective, retry_failed)
     factory = EVALUATORS.get(given)
+    settings = {} if measured is None else {"latency": measured}
+    if measured is not None and "latency" not in inspect.signature(factory).parameters:
+        raise InvalidSettingError(
+            f"Evaluator {given!r} measures no latency, but latency={latency!r} was given. Use "
+            "evaluator='training', or leave it out."
+        )
     if precision == "auto" and not getattr(factory, "free", False):
         precision = _settled_precision(factory, task, store, device)
-    made = factory(task=task, device=device, precision=precision)
+    made = factory(task=task, device=device, precision=precision, **settings)
+    _check_latency(objective, made)
     return _with_workers(made, workers).stored_in(store, objective, retry_failed)
+
+
+def _check_latency(objective: Objective, evaluator: Evaluator) -> None:
+    """Refuse an objective of a latency that nothing measures."""
+    if "latency_ms" in objective.needs and not evaluator.measures_latency:
+        raise IncompatibleError(
+            f"Objective {type(objective).__name__} needs latency_ms, which evaluator "
+            f"{type(innermost(evaluator)).__name__} does not measure here. Give latency=True with "
+            "evaluator='training', or to Training itself."
+        )
 
 
 def _with_workers(evaluator: Evaluator, workers: int | None) -> Evaluator:
@@ -215,6 +243,13 @@ def checked_start(start: str | Sequence[int] | None, mdp: MDP) -> str | Sequence
         f"Networks are built from nothing here, but start={start!r} was given. Leave it out, or "
         "use mdp='edit'."
     )
+
+
+def checked_render_mode(mode: str | None, known: Sequence[str]) -> str | None:
+    """Return a render mode, or refuse an unknown one."""
+    if mode is not None and mode not in known:
+        raise registry.unknown_name("render mode", mode, known)
+    return mode
 
 
 def checked_action(action: Any, mdp: MDP) -> int:

@@ -25,7 +25,7 @@ from nas_env.vector import vector_form
 FIXED = ("table", "settings")  # not for whoever makes an environment
 ENVIRONMENT = ("mdp", "observation", "illegal", "start", "render_mode")  # passed on to NASEnv
 # Where networks are looked up:
-USELESS = ("space", "task", "data", "store", "device", "precision", "workers")
+USELESS = ("space", "task", "data", "store", "device", "precision", "latency", "workers")
 
 
 def make_table_env(
@@ -53,7 +53,8 @@ def make_table_env(
             others. None: the table's own.
         fidelity: Epochs after which networks are looked up; None: the table's own. Epochs whose
             reward is a column of the test split must be named here: an upper bound.
-        hardware: A device whose latency and energy are in `info` too, or "all".
+        hardware: A device whose latency and energy are in `info` too, also as "latency_ms" and
+            "energy_mj" for objectives; or "all", by the devices' names alone.
         evaluator: "tabular"; another name makes an environment of the same space and with the
             table's own epochs that does not look anything up ("training" with `task` or `data`).
         objective: None: the rewarded column.

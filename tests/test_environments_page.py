@@ -17,7 +17,7 @@ from nas_env.surrogates import SURROGATES
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "environments.md").read_text(encoding="utf-8")
-EVALUATION, SEARCH, STOPPED, OWN, MOBILE, MASKED, VECTOR = re.findall(
+EVALUATION, SEARCH, STOPPED, LATENCY, OWN, MOBILE, MASKED, VECTOR = re.findall(
     r"```python\n(.*?)```", PAGE, re.DOTALL
 )
 (CSV,) = re.findall(r"```csv\n(.*?)```", PAGE, re.DOTALL)
@@ -50,6 +50,11 @@ def test_searches_end_at_their_limit(tmp_path: Path, block: str, reason: str) ->
     assert finished == reason
     assert 10 < int(evaluations) <= 500
     assert 0.7 < float(score) < 0.85
+
+
+def test_a_reward_under_a_limit_on_latency(tmp_path: Path) -> None:
+    reward, accuracy, latency_ms = map(float, run(LATENCY, tmp_path)[0].split())
+    assert reward == pytest.approx(accuracy * min(1.0, 5.0 / latency_ms))
 
 
 def test_the_table(tmp_path: Path) -> None:

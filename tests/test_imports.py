@@ -20,6 +20,7 @@ ORDER = (
     "registry",
     "architecture",
     "evaluation",
+    "pareto",
     "graph_module",
     "layers",
     "skeletons",

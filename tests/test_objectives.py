@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_env.errors import InvalidSettingError
+from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Evaluation, Outcome
 from nas_env.objectives import (
     OBJECTIVES,
@@ -48,11 +48,20 @@ def test_objectives_name_what_they_need(objective_name: str) -> None:
     objective.value(whole)
     for name in objective.needs:
         metrics = {key: value for key, value in whole.metrics.items() if key != name}
-        with pytest.raises(KeyError, match=name):
+        with pytest.raises((KeyError, IncompatibleError), match=name):
             objective.value(Evaluation(Outcome.OK, metrics))
     objective.value(
         Evaluation(Outcome.OK, {x: whole.metrics[x] for x in objective.needs or whole.metrics})
     )
+
+
+def test_a_score_without_what_it_needs_is_refused(objective_name: str) -> None:
+    objective, whole = OBJECTIVES.get(objective_name)(), evaluation()
+    for name in objective.needs:
+        metrics = {key: value for key, value in whole.metrics.items() if key != name}
+        with pytest.raises(IncompatibleError, match=rf"needs {name}, but the evaluation has "):
+            objective.score(Evaluation(Outcome.OK, metrics))
+        assert objective.score(Evaluation(Outcome.CRASHED, metrics)) == objective.failure
 
 
 def test_every_failure_has_the_failure_score(objective_name: str) -> None:

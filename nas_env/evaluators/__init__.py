@@ -9,6 +9,7 @@ from nas_env.evaluators.base import EVALUATORS, Around, Evaluator, failed, inner
 from nas_env.evaluators.cached import Cached
 from nas_env.evaluators.deferred import Deferred
 from nas_env.evaluators.halving import Halving
+from nas_env.evaluators.latency import Latency
 from nas_env.evaluators.median_stopping import MedianStopping
 from nas_env.evaluators.parallel import Parallel
 
@@ -19,6 +20,7 @@ __all__ = [
     "Deferred",
     "Evaluator",
     "Halving",
+    "Latency",
     "MedianStopping",
     "Parallel",
     "failed",

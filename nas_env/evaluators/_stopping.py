@@ -8,9 +8,12 @@ import sys
 import tempfile
 import time
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from nas_env.evaluators.base import Around, Evaluator
+from nas_env.evaluators.latency import Latency
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES, Objective
 from nas_env.store import Store
@@ -45,7 +48,12 @@ class EarlyStopping(Around):
         return self
 
 
-def continued_training(task: Task, device: str, precision: str) -> Training:
+def continued_training(
+    task: Task,
+    device: str,
+    precision: str,
+    latency: Latency | Mapping[str, Any] | bool | None = None,
+) -> Training:
     """Return a training whose checkpoints are in a folder that goes with it.
 
     The folders of processes that were killed go with the next one.
@@ -54,7 +62,7 @@ def continued_training(task: Task, device: str, precision: str) -> Training:
         if not _held(left):
             shutil.rmtree(left, ignore_errors=True)
     folder = tempfile.mkdtemp(prefix=PREFIX)
-    training = Training(task, device, precision, checkpoints=folder)
+    training = Training(task, device, precision, checkpoints=folder, latency=latency)
     lock = _hold(Path(folder))
     weakref.finalize(training, _let_go, folder, lock)
     return training

@@ -32,6 +32,8 @@ class Evaluator(ABC):
         by_walk: Whether each walk has an evaluation of its own, as in a table, even where two walks
             lead to the same network.
         simulates: Whether evaluations tell "simulated_seconds".
+        measures_latency: Whether all that succeed tell "latency_ms"; objectives of a latency are
+            refused elsewhere.
         needs_batches: Whether candidates of one call are compared with each other.
         slots: How many evaluations run at once.
     """
@@ -41,6 +43,7 @@ class Evaluator(ABC):
     draws: bool = False
     by_walk: bool = False
     simulates: bool = False
+    measures_latency: bool = False
     needs_batches: bool = False
 
     @property
@@ -157,6 +160,7 @@ class Around(Evaluator):
         self.fingerprint = evaluator.fingerprint
         self.free, self.draws = evaluator.free, evaluator.draws
         self.by_walk, self.simulates = evaluator.by_walk, evaluator.simulates
+        self.measures_latency = evaluator.measures_latency
         self.needs_batches = self.needs_batches or evaluator.needs_batches
 
     @property

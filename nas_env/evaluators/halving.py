@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -11,6 +11,7 @@ from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators._stopping import EarlyStopping, continued_training
 from nas_env.evaluators.base import EVALUATORS, Evaluator, innermost, with_cost_of
+from nas_env.evaluators.latency import Latency
 from nas_env.objectives import Objective
 from nas_env.tasks import Task
 
@@ -106,15 +107,21 @@ class Halving(EarlyStopping):
 
 
 @EVALUATORS.register("halving")
-def halving(task: Task, device: str = "auto", precision: str = "float32") -> Halving:
+def halving(
+    task: Task,
+    device: str = "auto",
+    precision: str = "float32",
+    latency: Latency | Mapping[str, Any] | bool | None = None,
+) -> Halving:
     """Return `Halving` over a training that continues networks, with a temporary folder.
 
     Args:
         task: What networks are trained for.
         device: See `nas_env.evaluators.training.Training`.
         precision: See there.
+        latency: See there.
     """
-    return Halving(continued_training(task, device, precision))
+    return Halving(continued_training(task, device, precision, latency))
 
 
 def rungs_of(fidelities: Sequence[int], eta: int) -> tuple[int, ...]:

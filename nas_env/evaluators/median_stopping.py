@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,6 +15,7 @@ from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators._stopping import EarlyStopping, continued_training
 from nas_env.evaluators.base import EVALUATORS, Evaluator, innermost, with_cost_of
+from nas_env.evaluators.latency import Latency
 from nas_env.objectives import Objective
 from nas_env.tasks import Task
 
@@ -205,12 +206,18 @@ class MedianStopping(EarlyStopping):
 
 
 @EVALUATORS.register("median-stopping")
-def median_stopping(task: Task, device: str = "auto", precision: str = "float32") -> MedianStopping:
+def median_stopping(
+    task: Task,
+    device: str = "auto",
+    precision: str = "float32",
+    latency: Latency | Mapping[str, Any] | bool | None = None,
+) -> MedianStopping:
     """Return `MedianStopping` over a training that continues networks, with a temporary folder.
 
     Args:
         task: What networks are trained for.
         device: See `nas_env.evaluators.training.Training`.
         precision: See there.
+        latency: See there.
     """
-    return MedianStopping(continued_training(task, device, precision))
+    return MedianStopping(continued_training(task, device, precision, latency))

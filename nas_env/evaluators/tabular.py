@@ -61,7 +61,9 @@ class Tabular(Evaluator):
         run: Where networks were trained several times: a run from 1, "mean", or "random" (drawn for
             each network and training seed). The report is the mean of the other runs, so that it
             does not contain what was selected on. None: the table's own.
-        hardware: A device of the table whose latency and energy are metrics too, or "all".
+        hardware: A device of the table whose latency and energy are metrics too, by the device's
+            name and as "latency_ms" and "energy_mj", which objectives ask for; or "all", by the
+            devices' names alone.
         max_params: Networks above it do not count for the optimum.
         fidelity: Epochs that may be asked for although what is rewarded there is of a test split.
 
@@ -102,6 +104,7 @@ class Tabular(Evaluator):
         self.usual = self.table.fidelity if reward is None else self.table.epochs_of(reward)
         self.fidelities = _fidelities(self.table, reward, fidelity)
         self.simulates = "simulated_seconds" in self.names
+        self.measures_latency = "latency_ms" in self.names
         self._answers: dict[tuple[int, int, int], Evaluation] = {}
         self._view = lru_cache(maxsize=16)(self._make_view)
         settings = (reward, self.report, self.run, hardware, max_params)
@@ -109,9 +112,10 @@ class Tabular(Evaluator):
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """Names of the metrics that there are at every fidelity."""
+        """Names of the metrics that every network has at every fidelity."""
         table, rows = self.table, ("reward", "report", "regret_reward", "regret_report")
-        names = {*rows, *table.metrics, *self.hardware}
+        more = {**table.metrics, **self.hardware}
+        names = {*rows, *(name for name, values in more.items() if not np.isnan(values).any())}
         for name, numbers in (("simulated_seconds", table.seconds), ("loss", table.losses)):
             names |= {name} if all(k in numbers for k in self.fidelities) else set()
         return frozenset(names | ({"accuracy"} if self._accurate else set()))
@@ -340,5 +344,7 @@ def _hardware(table: Table, device: str | None) -> Mapping[str, Numbers]:
         return {}
     if device != "all" and device not in table.hardware:
         raise unknown_name(f"device of table {table.name!r}", device, ["all", *table.hardware])
-    devices = table.hardware if device == "all" else [device]
-    return {name: values for x in devices for name, values in table.hardware[x].items()}
+    if device == "all":
+        return {name: values for x in table.hardware for name, values in table.hardware[x].items()}
+    own = table.hardware[device]
+    return {**own, **{name.removeprefix(f"{device}_"): values for name, values in own.items()}}

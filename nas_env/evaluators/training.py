@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidArchitectureError, InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators._checkpoints import Checkpoints, Progress, State, name_of
 from nas_env.evaluators.base import EVALUATORS, Evaluator, failed
+from nas_env.evaluators.latency import Latency
 from nas_env.network import build, predict
 from nas_env.registry import unknown_name
 from nas_env.tasks import Metrics, Task
@@ -50,10 +51,17 @@ class Training(Evaluator):
             bit as if it had never stopped, and `max_seconds` holds for all parts together. A
             candidate with a parent always begins anew: its first weights are those that the parent
             had after as many epochs. None: no checkpoints.
+        latency: Whether every network that was trained is also measured on this machine, as the
+            metric "latency_ms": True, or settings of `Latency`. It is no part of the budget, for
+            it changes nothing about what is spent on training, but of the fingerprint, with its
+            settings and the name of the processor: what was stored without it, or on another
+            processor, is evaluated anew. Unlike everything else it differs between repeats; a store
+            keeps the first. Its seconds are not among those of an evaluation.
 
     Raises:
-        UnknownNameError: No such precision.
-        InvalidSettingError: The device cannot be used, or the folder cannot be made.
+        UnknownNameError: No such precision, or no such setting of latency.
+        InvalidSettingError: The device cannot be used, the folder cannot be made, or a setting of
+            latency is out of its range.
     """
 
     def __init__(
@@ -63,6 +71,7 @@ class Training(Evaluator):
         precision: str = "float32",
         threads: int = 1,
         checkpoints: Path | str | None = None,
+        latency: Latency | Mapping[str, Any] | bool | None = None,
     ) -> None:
         if precision not in PRECISIONS:
             raise unknown_name("precision", precision, PRECISIONS)
@@ -78,6 +87,10 @@ class Training(Evaluator):
         self.precision = precision
         kind = self.device.partition(":")[0]
         self.fingerprint = f"training-{LOOP_VERSION}/{task.fingerprint}/{kind}/{precision}"
+        self.latency = Latency.of(latency)
+        self.measures_latency = self.latency is not None
+        if self.latency is not None:
+            self.fingerprint += f"/{self.latency.fingerprint(self.device)}"
 
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
         """Return one evaluation per candidate, in order; they are trained one after the other."""
@@ -198,13 +211,21 @@ class Training(Evaluator):
             if budget.max_memory_mb is not None and megabytes > budget.max_memory_mb:
                 message = f"Predicted {megabytes:.1f} MB, limit {budget.max_memory_mb} MB."
                 return failed(Outcome.TOO_LARGE, message)
-            _, curve = self.train(candidate, budget, progress)
+            network, curve = self.train(candidate, budget, progress)
+            measured = self._measured(network)
         except Exception as error:
             curve = progress.curve
             ended = failed(*self._outcome(error), progress.seconds)
             return replace(ended, curve=tuple(curve), epochs=len(curve))
-        metrics = {**curve[-1], **cost.to_json()}
+        metrics = {**curve[-1], **cost.to_json(), **measured}
         return Evaluation(Outcome.OK, metrics, tuple(curve), len(curve), progress.seconds)
+
+    def _measured(self, network: nn.Module) -> dict[str, float]:
+        """Return the latency of a network where it is asked for."""
+        if self.latency is None:
+            return {}
+        shape = self.task.spec.input_shape
+        return {"latency_ms": self.latency.measure(network, shape, self.device, self.precision)}
 
     def _outcome(self, error: Exception) -> tuple[Outcome, str]:
         """Return the name and message of what a network did."""

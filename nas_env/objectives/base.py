@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from nas_env.errors import IncompatibleError
 from nas_env.evaluation import Evaluation, Outcome
 from nas_env.registry import Registry
 
@@ -31,11 +32,21 @@ class Objective(ABC):
         """Return the value within the bounds, or `failure` where the evaluation failed.
 
         Of a pending evaluation it is NaN, which is loudly wrong where nobody settles.
+
+        Raises:
+            IncompatibleError: A metric that is needed was not measured.
         """
         if evaluation.outcome is Outcome.PENDING:
             return math.nan
         if not evaluation.ok:
             return self.failure
+        lacking = [name for name in self.needs if name not in evaluation.metrics]
+        if lacking:
+            raise IncompatibleError(
+                f"Objective {type(self).__name__} needs {' and '.join(lacking)}, but the "
+                f"evaluation has {', '.join(sorted(evaluation.metrics)) or 'no metrics'}. Choose "
+                "another objective, or an evaluator that measures it."
+            )
         return min(max(self.value(evaluation), self.bounds[0]), self.bounds[1])
 
     def describe(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas_env.store.base import Entry, EvaluationKey, Record, Search, SearchInfo, Store
 from nas_env.store.memory import MemoryStore
+from nas_env.store.pareto import Kind, Member, ParetoSet
 
 if TYPE_CHECKING:
     from nas_env.store.schema import SCHEMA_VERSION
@@ -16,7 +17,10 @@ __all__ = [
     "SCHEMA_VERSION",
     "Entry",
     "EvaluationKey",
+    "Kind",
+    "Member",
     "MemoryStore",
+    "ParetoSet",
     "Record",
     "SQLStore",
     "Search",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -12,6 +14,7 @@ from uuid import uuid4
 from nas_env.architecture import Candidate
 from nas_env.errors import StoreError
 from nas_env.evaluation import Budget, Evaluation
+from nas_env.store.pareto import Kind, ParetoSet, only_kind, pareto_set
 
 
 def now() -> str:
@@ -31,6 +34,11 @@ class EvaluationKey(NamedTuple):
     def of(cls, candidate: Candidate, fingerprint: str, budget: Budget) -> EvaluationKey:
         """Return the key of a candidate under an evaluator's fingerprint and a budget."""
         return cls(candidate.trained_key, fingerprint, budget.text, budget.training_seed)
+
+    @property
+    def kind(self) -> tuple[str, str, int]:
+        """Fingerprint, budget and training seed: what evaluations share that compare."""
+        return self.fingerprint, self.budget, self.training_seed
 
 
 @dataclass(frozen=True)
@@ -135,6 +143,51 @@ class Store(ABC):
         """Yield all that was evaluated under a fingerprint and a budget, oldest first."""
 
     @abstractmethod
+    def kinds(self) -> list[Kind]:
+        """Return under which fingerprints and budgets there are evaluations, oldest first."""
+
+    def pareto(
+        self,
+        maximise: Sequence[str] | str = "accuracy",
+        minimise: Sequence[str] | str = "params",
+        *,
+        fingerprint: str | None = None,
+        budget: Budget | None = None,
+        search: int | None = None,
+    ) -> ParetoSet:
+        """Return the evaluated networks that no other is better than.
+
+        Failures, and evaluations that lack one of the metrics, are left out and counted.
+
+        Args:
+            maximise: Metrics of which more is better, or one.
+            minimise: Metrics of which less is better, or one.
+            fingerprint: Of the evaluator; needed where the store holds several.
+            budget: With its training seed; needed where the store holds several.
+            search: Number of a search: the networks that were new to it, as it saw them; also of
+                free answers, which are kept nowhere else. None: all evaluations, of any search.
+
+        Raises:
+            InvalidSettingError: Evaluations of several kinds would be compared, none is of the kind
+                that was named, or no metric or one twice was named.
+            UnknownNameError: No evaluation has such a metric; the message lists those there are.
+        """
+        if search is None:
+            kind = only_kind(self.kinds(), fingerprint, budget)
+            found = self._of_kind(kind) if kind else ([], _nothing)
+        else:
+            new = [entry for entry in self.entries(search) if entry.new]
+            kind = only_kind(kinds_of(entry.key for entry in new), fingerprint, budget)
+            same = [entry for entry in new if kind is not None and entry.key.kind == kind.of_keys]
+            found = [entry.evaluation for entry in same], lambda place: same[place].candidate
+        return pareto_set(*found, maximise, minimise)
+
+    def _of_kind(self, kind: Kind) -> tuple[list[Evaluation], Callable[[int], Candidate]]:
+        """Return evaluations, and what returns the network of a place among them."""
+        pairs = list(self.records(kind.fingerprint, kind.budget))
+        return [evaluation for _, evaluation in pairs], lambda place: pairs[place][0]
+
+    @abstractmethod
     def __len__(self) -> int:
         """Return the number of evaluations."""
 
@@ -177,6 +230,22 @@ class Store(ABC):
     @abstractmethod
     def entries(self, search: int) -> list[Entry]:
         """Return the entries of a search in order; none where there is no such search."""
+
+
+def kinds_of(keys: Iterable[EvaluationKey]) -> list[Kind]:
+    """Return the kinds of evaluations under some keys, in their order."""
+    counts = Counter(key.kind for key in keys)
+    return [kind_from(*kind, count) for kind, count in counts.items()]
+
+
+def kind_from(fingerprint: str, budget: str, training_seed: int, evaluations: int) -> Kind:
+    """Return the kind of the texts that a key holds."""
+    settings = {**json.loads(budget), "training_seed": training_seed}
+    return Kind(fingerprint, Budget(**settings), evaluations)
+
+
+def _nothing(place: int) -> Candidate:
+    raise IndexError(place)
 
 
 def no_search(search: int) -> StoreError:

@@ -14,9 +14,11 @@ from nas_env.store.base import (
     Search,
     SearchInfo,
     Store,
+    kinds_of,
     no_search,
     now,
 )
+from nas_env.store.pareto import Kind
 
 
 class MemoryStore(Store):
@@ -44,6 +46,10 @@ class MemoryStore(Store):
         for record in list(self._records.values()):
             if EvaluationKey.of(record.candidate, fingerprint, budget) == record.key:
                 yield record.candidate, record.evaluation
+
+    def kinds(self) -> list[Kind]:
+        """Return under which fingerprints and budgets there are evaluations, oldest first."""
+        return kinds_of(list(self._records))
 
     def __len__(self) -> int:
         return len(self._records)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,12 @@ from nas_env.store.base import (
     Search,
     SearchInfo,
     Store,
+    kind_from,
     no_search,
     now,
 )
 from nas_env.store.database import Database
+from nas_env.store.pareto import Kind
 from nas_env.store.rows import (
     entry_from,
     evaluation_row,
@@ -66,7 +68,7 @@ class SQLStore(Store):
         """Return the evaluation under `key`, or None."""
         values = key._asdict()
         found = self.database.read(lambda connection: connection.execute(GET, values).scalar())
-        return None if found is None else Evaluation.from_json(json.loads(found))
+        return None if found is None else _evaluation(found)
 
     def put(self, record: Record, replace: bool = False) -> None:
         """Commit a record; where the key is there already, the first one stays or is replaced."""
@@ -81,6 +83,16 @@ class SQLStore(Store):
 
     def records(self, fingerprint: str, budget: Budget) -> Iterator[tuple[Candidate, Evaluation]]:
         """Yield all that was evaluated under a fingerprint and a budget, oldest first."""
+        for candidate, evaluation in self._texts(fingerprint, budget):
+            yield _candidate(candidate), _evaluation(evaluation)
+
+    def _of_kind(self, kind: Kind) -> tuple[list[Evaluation], Callable[[int], Candidate]]:
+        """Return evaluations, and what returns the network of a place among them."""
+        texts = self._texts(kind.fingerprint, kind.budget)  # most networks are never asked for
+        return [_evaluation(x[1]) for x in texts], lambda place: _candidate(texts[place][0])
+
+    def _texts(self, fingerprint: str, budget: Budget) -> Sequence[Any]:
+        """Return networks and evaluations as they are stored, oldest first."""
         columns = EVALUATIONS.c
         query = select(columns.candidate, columns.evaluation).where(
             columns.fingerprint == fingerprint,
@@ -88,11 +100,14 @@ class SQLStore(Store):
             columns.training_seed == budget.training_seed,
         )
         ordered = query.order_by(columns.id)
-        for candidate, evaluation in self.database.read(lambda c: c.execute(ordered).all()):
-            yield (
-                Candidate.from_json(json.loads(candidate)),
-                Evaluation.from_json(json.loads(evaluation)),
-            )
+        return self.database.read(lambda connection: connection.execute(ordered).all())
+
+    def kinds(self) -> list[Kind]:
+        """Return under which fingerprints and budgets there are evaluations, oldest first."""
+        same = [EVALUATIONS.c[name] for name in KEY if name != "candidate_key"]
+        query = select(*same, func.count()).group_by(*same).order_by(func.min(EVALUATIONS.c.id))
+        found = self.database.read(lambda connection: connection.execute(query).all())
+        return [kind_from(*row[:3], evaluations=row[3]) for row in found]
 
     def __len__(self) -> int:
         query = select(func.count()).select_from(EVALUATIONS)
@@ -200,6 +215,14 @@ class SQLStore(Store):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
+
+
+def _candidate(text: str) -> Candidate:
+    return Candidate.from_json(json.loads(text))
+
+
+def _evaluation(text: str) -> Evaluation:
+    return Evaluation.from_json(json.loads(text))
 
 
 def _under(table: Table, key: EvaluationKey) -> ColumnElement[bool]:

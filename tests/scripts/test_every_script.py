@@ -298,6 +298,31 @@ def check_study(out: Path) -> None:
     assert "Did you mean 'optimum'" in unknown.stderr
 
 
+def check_pareto(out: Path) -> None:
+    page = (out / "pareto.md").read_text(encoding="utf-8")
+    assert "$" not in page, "a place of the template is not filled"
+    assert {row[0] for row in table(out / "pareto.md")} == {"`random`", "`reinforce`"}
+    lines = (out / "pareto" / "results.jsonl").read_text().splitlines()
+    runs = [json.loads(line) for line in lines if '"command"' not in line]
+    reported = [run for run in runs if run["part"] == "report"]
+    assert len(reported) == 2 * 2 * 3 and len(runs) > len(reported)
+    rows = {row[0].strip("`").split(",")[0]: row for row in table(out / "pareto.md", 2)}
+    assert set(rows) == {"nsga2", "random", "reinforce"}
+    for agent, row in rows.items():
+        last = [
+            run["searched"][-1]
+            for run in reported
+            if run["method"].split(",")[0] == agent and run["device"] == "edgegpu"
+        ]
+        assert number(row[-1]) == pytest.approx(100 * statistics.mean(last), abs=0.005)
+    for device in ("edgegpu", "raspi4"):
+        assert "</svg>" in (out / "pareto" / f"curves-{device}.svg").read_text()
+    again = run(f"scripts/pareto.py {PARETO}", out)
+    assert "runs" not in again.stderr, "a finished run was played again"
+    wrong = run("scripts/pareto.py --agents reinforced --page {out}/none.md", out, code=2)
+    assert "Did you mean 'reinforce'" in wrong.stderr
+
+
 def check_spaces(out: Path) -> None:
     assert [row[0] for row in table(out / "spaces.md")] == [f"`{name}`" for name in SPACES]
     assert [row[0] for row in table(out / "spaces.md", 2)] == [f"`{name}`" for name in OBJECTIVES]
@@ -358,6 +383,7 @@ class Try(NamedTuple):
 
 Q_LEARNING = "scripts/search.py --agent q-learning --device cpu"
 SEARCH = f"{Q_LEARNING} --evaluations 4 --epochs 1 --retrain-seeds 2"
+PARETO = "--seeds 2 --choosing 1 --networks 24 --agents reinforce --page {out}/pareto.md"
 EDITS = "--evaluator synthetic --evaluations 6 --store {out}/store.sqlite --output {out}/edits"
 TRANSFER = (
     "--agents random --seeds 2 --networks 2 --images 30 --epochs 1 --large-images 30 "
@@ -420,6 +446,7 @@ TRIES = {
         check_joint,
     ),
     "scripts/make_embedded_data.py": Try("--output {out}/made", check_embedded_data),
+    "scripts/pareto.py": Try(PARETO, check_pareto),
     "scripts/plot_q.py": Try(
         "{out}/run --output {out}/q",
         check_q_table,

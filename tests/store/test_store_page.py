@@ -31,8 +31,12 @@ def test_the_programs_of_the_page_run(tmp_path: Path) -> None:
         timeout=170,
     )
     assert done.returncode == 0, done.stderr
-    *rows, search = done.stdout.splitlines()
-    store = SQLStore(tmp_path / "all.sqlite")
+    lines, store = done.stdout.splitlines(), SQLStore(tmp_path / "all.sqlite")
+    rows, (search, *members, volume) = lines[: len(store)], lines[len(store) :]
+    front = store.pareto("accuracy", ("params", "macs"))
+    assert [line.split()[0] for line in members] == [x.candidate.key for x in front.members]
+    compared, dominated = volume.split()
+    assert int(compared) == len(store) and 0 < float(dominated) < 1e12
     assert [row.split()[0] for row in rows] == ["ok"] * len(store)
     assert 1 <= len(store) <= 3
     (score,) = [x.score for x in store.entries(1)]

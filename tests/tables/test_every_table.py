@@ -19,7 +19,7 @@ from nas_env.errors import (
 )
 from nas_env.evaluation import Budget
 from nas_env.evaluators.tabular import Tabular, drawn_runs
-from nas_env.objectives import Accuracy
+from nas_env.objectives import OBJECTIVES, Accuracy
 from nas_env.objectives.reward import Reward
 from nas_env.tables import TABLES, Table, TableTask
 from nas_env.tables import base as tables_base
@@ -316,6 +316,21 @@ def test_hardware_metrics_come_when_asked_for(make_env: MakeEnv) -> None:
     for _ in range(6):
         *_, info = plain.step(0)
     assert not [name for name in info["evaluation"] if "latency" in name]
+
+
+def test_one_device_is_what_objectives_call_latency(make_env: MakeEnv) -> None:
+    objective = OBJECTIVES.get("mnasnet-hard")(target=2.0, metric="latency_ms")
+    env = make_env("NASBench201-v0", hardware="edgegpu", objective=objective)
+    env.reset()
+    for _ in range(6):
+        _, reward, *_, info = env.step(3)
+    found = info["evaluation"]
+    assert found["latency_ms"] == found["edgegpu_latency_ms"] > 2.0
+    assert found["energy_mj"] == found["edgegpu_energy_mj"]
+    assert reward == pytest.approx(found["accuracy"] * 2.0 / found["latency_ms"])
+    for hardware in (None, "all", "edgetpu"):  # the last was measured for some cells only
+        with pytest.raises(IncompatibleError, match=r"needs latency_ms, which table .* not give"):
+            make_env("NASBench201-v0", hardware=hardware, objective=objective)
 
 
 def test_editing_a_table_has_a_reward_of_its_own(make_env: MakeEnv) -> None:

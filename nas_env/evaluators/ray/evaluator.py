@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -13,6 +13,7 @@ from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators._elsewhere import Elsewhere
 from nas_env.evaluators.base import EVALUATORS, Evaluator, failed, innermost
+from nas_env.evaluators.latency import Latency
 from nas_env.evaluators.ray import cluster
 from nas_env.evaluators.ray.jobs import Jobs, Key
 from nas_env.tasks import Task
@@ -189,7 +190,12 @@ def _check_settings(
 
 
 @EVALUATORS.register("ray")
-def training_on_ray(task: Task, device: str = "auto", precision: str = "float32") -> Ray:
+def training_on_ray(
+    task: Task,
+    device: str = "auto",
+    precision: str = "float32",
+    latency: Latency | Mapping[str, Any] | bool | None = None,
+) -> Ray:
     """Return `training` on the cluster that RAY_ADDRESS names, or on a local Ray.
 
     On a GPU each evaluation has one of its own; make `Ray(Training(task), gpus=0.25)` for less.
@@ -198,8 +204,9 @@ def training_on_ray(task: Task, device: str = "auto", precision: str = "float32"
         task: Data, loss and metric.
         device: See `Training`.
         precision: See `Training`.
+        latency: See `Training`; measured by whichever node evaluates, so its CPUs should be alike.
     """
     from nas_env.evaluators.training import Training
 
-    training = Training(task, device, precision)
+    training = Training(task, device, precision, latency=latency)
     return Ray(training, gpus=0.0 if training.device == "cpu" else 1.0)

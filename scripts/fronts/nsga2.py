@@ -1,0 +1,88 @@
+"""NSGA-II of the library pymoo on the walks of a space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nas_env.errors import MissingDependencyError
+from nas_env.spaces import SearchSpace, Walk
+
+PATIENCE = 50  # generations without a new network
+
+
+def search(
+    space: SearchSpace, points: Any, limit: int, population: int, seed: int
+) -> list[tuple[int, ...]]:
+    """Return the different walks that NSGA-II asks for, in order, at most `limit`.
+
+    Every decision is a variable of its own with the values of its position; children are made by
+    uniform crossover and by drawing a decision anew, as pymoo does for choices. A walk that was
+    asked for before is told again and costs nothing.
+
+    Args:
+        space: Walks of one length, with the same decisions in each state of a position.
+        points: Called with a list of walks; returns (n, objectives), less is better.
+        limit: Different walks.
+        population: Members, and children of a generation.
+        seed: Seed of the algorithm.
+
+    Raises:
+        MissingDependencyError: pymoo is not installed.
+
+    Reference: Deb, Pratap, Agarwal and Meyarivan, "A Fast and Elitist Multiobjective Genetic
+        Algorithm: NSGA-II", IEEE Transactions on Evolutionary Computation 6(2), 2002.
+    """
+    algorithm = _algorithm(_choices(space), population, seed)
+    known: dict[Walk, Any] = {}
+    waited = 0
+    while len(known) < limit and waited < PATIENCE:
+        asked = algorithm.ask()
+        walks = [tuple(int(x[str(i)]) for i in range(len(x))) for x in asked.get("X")]
+        new = [x for x in dict.fromkeys(walks) if x not in known][: limit - len(known)]
+        waited = 0 if new else waited + 1
+        known |= dict(zip(new, points(new), strict=True)) if new else {}
+        if any(walk not in known for walk in walks):  # the limit ends in this generation
+            break
+        asked.set("F", np.array([known[walk] for walk in walks]))
+        algorithm.tell(infills=asked)
+    return list(known)
+
+
+def _choices(space: SearchSpace) -> list[Sequence[int]]:
+    """Return the decisions of each position."""
+    state, found = space.start(), list[Sequence[int]]()
+    while (choice := space.choice(state)) is not None:
+        found.append(choice.legal)
+        state = space.follow(state, choice.legal[0])
+    return found
+
+
+def _algorithm(choices: Sequence[Sequence[int]], population: int, seed: int) -> Any:
+    try:
+        from pymoo.algorithms.moo.nsga2 import NSGA2
+        from pymoo.core.mixed import (
+            MixedVariableDuplicateElimination,
+            MixedVariableMating,
+            MixedVariableSampling,
+        )
+        from pymoo.core.problem import Problem
+        from pymoo.core.variable import Choice
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"NSGA-II needs pymoo, which is not installed ({error}). "
+            "Run: pip install -c constraints.txt -e '.[benchmark]'"
+        ) from None
+    different = MixedVariableDuplicateElimination()
+    algorithm = NSGA2(
+        pop_size=population,
+        sampling=MixedVariableSampling(),
+        mating=MixedVariableMating(eliminate_duplicates=different),
+        eliminate_duplicates=different,
+    )
+    variables = {str(i): Choice(options=list(legal)) for i, legal in enumerate(choices)}
+    problem = Problem(vars=variables, n_obj=2)
+    algorithm.setup(problem, seed=seed, termination=("n_gen", 10**9), verbose=False)
+    return algorithm
