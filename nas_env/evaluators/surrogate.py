@@ -74,6 +74,7 @@ class SurrogateEvaluator(Evaluator):
         }
         self._answers: dict[tuple[int, ...], Evaluation] = {}
         self.fingerprint = f"surrogate-1/{self.surrogate.name}/{hardware}"
+        self.measures_latency = "latency_ms" in self.names
 
     @cached_property
     def names(self) -> frozenset[str]:
