@@ -290,8 +290,8 @@ METAQNN_SVHN = Grammar(
 METAQNN_CIFAR10 = Grammar(**{**vars(METAQNN_SVHN), "max_depth": 18})
 # Table A1. Filters, widths, depth, ELU and dropout are printed. The log-spaced windows and strides
 # are printed as formulas that depend on the map; the pairs here are chosen: those that the five
-# published networks use, and their neighbours. Global pooling is not offered; wider after narrower
-# fully connected layers are not either (chosen, as in the other configurations).
+# networks of table A4 use, and their neighbours. Global pooling is not offered; wider after
+# narrower fully connected layers are not either (chosen, as in the other configurations).
 METAQNN_MNIST = Grammar(
     convolutions=tuple(
         (c, k, s)
