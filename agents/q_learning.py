@@ -136,7 +136,11 @@ class QLearning(EpisodicAgent):
     @property
     def epsilon(self) -> float:
         """Chance of a random action at the present share of the limit."""
-        index = bisect_right(self._ends, self.share)
+        return self.epsilon_at(self.share)
+
+    def epsilon_at(self, share: float) -> float:
+        """Return the chance of a random action at a share of the limit, in [0, 1]."""
+        index = bisect_right(self._ends, share)
         return self.schedule[min(index, len(self.schedule) - 1)][0]
 
     def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
