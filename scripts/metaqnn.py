@@ -355,8 +355,9 @@ def digits(options: Options) -> SupervisedTask:
 def halved(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return images (n, 2h, 2w) in 0..255 as the mean of 2x2 pixels: (n, h, w) in 0..1."""
     n, height, width = images.shape
-    small = images.reshape(n, height // 2, 2, width // 2, 2).mean(axis=(2, 4), dtype=np.float32)
-    return small / np.float32(255)
+    windows = images.reshape(n, height // 2, 2, width // 2, 2)
+    small: NDArray[np.float32] = windows.mean(axis=(2, 4), dtype=np.float32) / np.float32(255)
+    return small
 
 
 def tell_estimate(options: Options) -> int:

@@ -263,8 +263,9 @@ def test_bad_options_are_refused_and_write_nothing(arguments, message, tmp_path)
 def test_a_preset_is_for_the_agent_and_recorded(tmp_path):
     options = ("--agent", "q-learning", "--preset", "metaqnn", "--evaluations", 3)
     search(*FREE, *options, "--output", tmp_path / "run")
-    with SQLStore(tmp_path / "run" / "store.sqlite") as store:
-        recorded = {x.info.agent: x.info.settings for x in store.searches()}
+    store = SQLStore(tmp_path / "run" / "store.sqlite")
+    recorded = {x.info.agent: x.info.settings for x in store.searches()}
+    store.close()
     assert recorded["q-learning"]["bins"] and recorded["q-learning"]["replay_only"]
     assert recorded["random"] == {}
 
