@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, Self
 import gymnasium
 from stable_baselines3.common.vec_env import VecEnv
 
-from agents.hyperparameters import hyperparameters
+from agents.hyperparameters import hyperparameters, preset
 from nas_env.errors import IncompatibleError
 from nas_env.registry import Registry
 
@@ -56,8 +56,16 @@ def observation_of(name: str, env_id: str = "default") -> str:
 
 
 def settings_of(name: str, env_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hyper-parameters of an agent on an environment: given ones before stored ones."""
-    values = {**hyperparameters(name, env_id), **given}
+    """Return the hyper-parameters of an agent on an environment: given ones before stored ones.
+
+    A given `preset` names stored ones that take the place of the environment's, such as "zoph-le".
+
+    Raises:
+        UnknownNameError: The agent has no such preset.
+    """
+    chosen = dict(given)
+    named = chosen.pop("preset", None)
+    values = {**hyperparameters(name, env_id), **(preset(name, named) if named else {}), **chosen}
     values.pop("observation", None)
     return values
 
@@ -77,12 +85,13 @@ def make_agent(
             selects the hyper-parameters.
         seed: Seed of the agent's own randomness and of the environment's.
         device: Device of a neural agent; these networks are small, so "cpu" is fastest.
-        settings: Hyper-parameters that take the place of the stored ones. Also "deferred": whether
+        settings: Hyper-parameters that take the place of the stored ones. Also "preset": the name
+            of a paper's in `agents/hyperparameters.toml`. Also "deferred": whether
             networks are scored by whole rollouts, see `agents.deferred`; left out, they are where
             the agent can and the environment's evaluator runs several evaluations at once.
 
     Raises:
-        UnknownNameError: No such agent.
+        UnknownNameError: No such agent, or no such preset.
         IncompatibleError: Scoring is to be deferred and cannot be.
     """
     values = settings_of(name, _env_id(env), settings)

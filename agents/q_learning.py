@@ -43,8 +43,10 @@ METAQNN_SCHEDULE = (
 class QLearning(EpisodicAgent):
     """Q-learning over the automaton's states with epsilon-greedy exploration and replay.
 
-    After each episode it is remembered; then `replay` remembered episodes, drawn with equal chance,
-    are updated from their last step to their first.
+    After each episode it is learned from and remembered; then `replay` remembered episodes, drawn
+    with equal chance, are updated from their last step to their first. Stored settings are the
+    paper's but for `bins` and `replay_only`; with `preset="metaqnn"` these are the paper's too.
+    Where the paper's algorithm 1 begins with a table of zeros, its appendix D.1 says 0.5, as here.
 
     Args:
         env: One environment with a `Discrete` observation: "state", or the bins of an environment
@@ -70,6 +72,8 @@ class QLearning(EpisodicAgent):
         shaped: Whether every step of an episode of T steps is rewarded by its return over T, once
             that is known, as in BlockQNN (Zhong et al., CVPR 2018): long episodes do not have to
             carry one reward back from the end.
+        replay_only: Whether an episode is learned from only where the replay draws it, as in the
+            paper's algorithm 1, instead of once more as soon as it has ended.
 
     Raises:
         IncompatibleError: The observation is not a number of a state.
@@ -93,22 +97,24 @@ class QLearning(EpisodicAgent):
         monte_carlo: bool = False,
         ranks: bool = False,
         shaped: bool = False,
+        replay_only: bool = False,
     ) -> None:
         super().__init__(env, seed)
         _check_observation(env)
         _check_rates(learning_rate, discount, replay)
         _check_choices(bins, positions, online, monte_carlo, ranks, shaped)
+        _check_replay_only(replay_only, online, replay)
         self.learning_rate = learning_rate
         self.discount = discount
         self.initial_value = _initial_value(env, initial_value)
         self.replay = replay
         self.schedule = _schedule(schedule)
         total = sum(weight for _, weight in self.schedule)
-        self._ends = list(accumulate(weight / total for _, weight in self.schedule))
+        self._ends = [end / total for end in accumulate(weight for _, weight in self.schedule)]
         self.bins = bins
         self.online = online
         self.positions, self.monte_carlo, self.ranks = positions, monte_carlo, ranks
-        self.shaped = shaped
+        self.shaped, self.replay_only = shaped, replay_only
         self._row = _positions(env) if positions else _rows(env, bins)
         actions = int(env.action_space.n)  # type: ignore[attr-defined]
         self.q = np.full((int(self._row.max()) + 1, actions), self.initial_value)
@@ -130,7 +136,11 @@ class QLearning(EpisodicAgent):
     @property
     def epsilon(self) -> float:
         """Chance of a random action at the present share of the limit."""
-        index = bisect_right(self._ends, self.share)
+        return self.epsilon_at(self.share)
+
+    def epsilon_at(self, share: float) -> float:
+        """Return the chance of a random action at a share of the limit, in [0, 1]."""
+        index = bisect_right(self._ends, share)
         return self.schedule[min(index, len(self.schedule) - 1)][0]
 
     def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
@@ -151,7 +161,7 @@ class QLearning(EpisodicAgent):
     def end_episode(self, steps: list[Step]) -> None:
         """Remember the episode and replay remembered ones."""
         self._remember(steps)
-        if not self.online:
+        if not (self.online or self.replay_only):
             self._learn(self._backward[-1])
         for index in self.rng.integers(len(self.memory), size=self.replay).tolist():
             self._learn(self._backward[index])
@@ -212,7 +222,7 @@ class QLearning(EpisodicAgent):
     def settings(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data."""
         names = ("learning_rate", "discount", "initial_value", "replay", "schedule")
-        switches = ("bins", "online", "positions", "monte_carlo", "ranks", "shaped")
+        switches = ("bins", "online", "positions", "monte_carlo", "ranks", "shaped", "replay_only")
         return {**super().settings(), **{name: getattr(self, name) for name in names + switches}}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -268,6 +278,14 @@ def _check_choices(
             "Q-learning has its table over bins or over positions, and learns online or from "
             f"whole episodes, but bins={bins}, positions={positions}, online={online}, "
             f"monte_carlo={monte_carlo}, ranks={ranks} and shaped={shaped} were given. Choose."
+        )
+
+
+def _check_replay_only(replay_only: bool, online: bool, replay: int) -> None:
+    if replay_only and (online or replay == 0):
+        raise InvalidSettingError(
+            "With replay_only, Q-learning learns from replayed episodes alone, but "
+            f"online={online} and replay={replay} were given. Use online=False and replay >= 1."
         )
 
 

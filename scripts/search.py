@@ -19,6 +19,7 @@ import tyro
 
 import nas_env  # noqa: F401 - registers the environments
 from agents import AGENTS, observation_of
+from agents.hyperparameters import preset
 from agents.search import SearchResult, run_search
 from agents.search.folder import RunFolder
 from agents.search.progress import Progress
@@ -60,6 +61,9 @@ class Options:
     """
 
     agent: Annotated[str, named("Agent", AGENTS)] = "maskable-ppo"
+    preset: str | None = None
+    """A paper's settings of the agent, by their name in agents/hyperparameters.toml: metaqnn of
+    q-learning, zoph-le and nasnet of reinforce-lstm."""
     env: str = "NAS-v0"
     """Environment id: NAS-v0 (append layers), NASEdit-v0 (change a finished network). Those of
     tables and surrogates are for scripts/benchmark.py."""
@@ -175,7 +179,8 @@ def search(options: Options, path: Path) -> int:
     searches = {}
     for name in dict.fromkeys((options.agent, BASELINE)):
         env = make_env(options, name, store_of(options, folder), like=probe)
-        searches[name] = run_one(name, env, limits, options.seed, folder)
+        settings = {"preset": options.preset} if options.preset and name == options.agent else {}
+        searches[name] = run_one(name, env, limits, options.seed, folder, settings)
         folder.write_agent(name, searches[name].agent)
     best = searches[options.agent].best
     spec = probe.task.spec
@@ -191,13 +196,15 @@ def check(options: Options) -> None:
     """Refuse what cannot work before anything is written.
 
     Raises:
-        UnknownNameError: No such environment or agent.
+        UnknownNameError: No such environment, agent or preset.
         InvalidSettingError: A number is out of its range.
     """
     ids = [row.id for row in ENVIRONMENTS if "table" not in row.kwargs]
     if options.env not in ids:
         raise unknown_name("environment", options.env, ids)
     observation_of(options.agent, options.env)
+    if options.preset is not None:
+        preset(options.agent, options.preset)
     if options.start == "best":
         raise InvalidSettingError(
             "A search begins with an empty store: --start best names nothing. Give decisions."
@@ -265,12 +272,20 @@ def objective(options: Options) -> Objective:
     return factory()
 
 
-def run_one(name: str, env: Any, limits: Limits, seed: int, folder: RunFolder) -> SearchResult:
+def run_one(
+    name: str,
+    env: Any,
+    limits: Limits,
+    seed: int,
+    folder: RunFolder,
+    settings: dict[str, Any],
+) -> SearchResult:
     """Run one search with progress and event files."""
     progress = Progress(name)
     try:
         events = folder.tensorboard / name
-        return run_search(name, env, limits, seed, events, progress, folder.token(name))
+        token = folder.token(name)
+        return run_search(name, env, limits, seed, events, progress, token, **settings)
     finally:
         progress.close()
         env.close()

@@ -15,7 +15,7 @@ from typing import Any
 import gymnasium
 
 from agents.base import AGENTS, make_agent, observation_of
-from agents.hyperparameters import hyperparameters
+from agents.hyperparameters import hyperparameters, preset
 from nas_env.errors import InvalidSettingError, UnknownNameError
 from nas_env.registration import ENVIRONMENTS
 from nas_env.registry import unknown_name
@@ -153,6 +153,8 @@ class AgentSpec:
         data: dict[str, Any] = {"name": self.name, "settings": self.settings}
         if not self.imported:
             data["stored"] = {env.id: hyperparameters(self.name, env.id) for env in envs}
+            if named := self.settings.get("preset"):
+                data["preset"] = preset(self.name, named)
         return data
 
     def _class(self) -> Any:

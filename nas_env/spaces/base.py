@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,24 @@ class Choice:
     options: tuple[Option, ...]
 
 
+class Anchor(NamedTuple):
+    """A decision of a walk that says whether a layer reads an earlier one, or leaves it apart.
+
+    Attributes:
+        position: Number of the decision in the walk, from 0.
+        layer: Position at which the layer's own decisions are made: its anchor point.
+        earlier: The same of the earlier layer.
+        apart: The decision that leaves it apart.
+        reads: The decision that reads it.
+    """
+
+    position: int
+    layer: int
+    earlier: int
+    apart: int
+    reads: int
+
+
 class SearchSpace(ABC):
     """A finite automaton: in each state, which decisions are legal, or that the walk is complete.
 
@@ -69,6 +87,8 @@ class SearchSpace(ABC):
         bounds_cost: Whether it gives the most that it may add, where that depends on the rest.
         distinct: Whether no two walks lead to the same network.
         feature_names: Names of the numbers that `features` returns.
+        anchors: The decisions about skip connections, at the same positions in every walk; there
+            are none unless a space says so.
     """
 
     name: str
@@ -82,6 +102,7 @@ class SearchSpace(ABC):
     bounds_cost: bool = False
     distinct: bool = False
     feature_names: tuple[str, ...] = ()
+    anchors: tuple[Anchor, ...] = ()
 
     @abstractmethod
     def start(self) -> Hashable:

@@ -17,7 +17,7 @@ from nas_env.layers.nasnet import depthwise
 from nas_env.layers.pooling import local_pool
 from nas_env.skeletons import stem
 from nas_env.spaces._image import ImageSpace
-from nas_env.spaces.base import SPACES, Choice, Option, SpaceFactory, Walk
+from nas_env.spaces.base import SPACES, Anchor, Choice, Option, SpaceFactory, Walk
 
 OPERATIONS = ("conv-3x3", "conv-5x5", "sep-3x3", "sep-5x5", "avg-pool-3x3", "max-pool-3x3")
 SKIPS = ("apart", "added")
@@ -63,6 +63,7 @@ class ENASMacroSpace(ImageSpace):
         self.num_decisions = len(OPERATIONS) + len(SKIPS)
         self.max_length = DEPTH * (DEPTH + 1) // 2
         self.feature_names = ("layer", "decisions")
+        self.anchors = self._anchors()
 
     def start(self) -> MacroState:
         """Return the state of the empty network."""
@@ -127,6 +128,16 @@ class ENASMacroSpace(ImageSpace):
         """Return the share of layers decided, and of the decisions of the present one."""
         layer, made = cast(MacroState, state)
         return (layer - 1) / DEPTH, made / DEPTH
+
+    def _anchors(self) -> tuple[Anchor, ...]:
+        """Return the decision of each layer about the stem and the layers before it."""
+        points = [0, *(1 + layer * (layer - 1) // 2 for layer in range(1, DEPTH + 1))]
+        apart, reads = self.num_decisions - 2, self.num_decisions - 1
+        return tuple(
+            Anchor(points[layer] + source, points[layer], points[source], apart, reads)
+            for layer in range(2, DEPTH + 1)
+            for source in range(layer - 1)
+        )
 
     def _read_later(self, walk: Walk, position: int, number: int) -> set[int]:
         """Return which outputs are read by layers after `number`, whose decisions begin there."""

@@ -88,6 +88,13 @@ class Joint(SearchSpace):
         self.num_decisions = space.num_decisions + len(self.values)
         self.max_length = len(self.names) + space.max_length
         self.feature_names = ("training choices", *space.feature_names)
+        first = len(self.names)
+        self.anchors = tuple(
+            x._replace(
+                position=x.position + first, layer=x.layer + first, earlier=x.earlier + first
+            )
+            for x in space.anchors
+        )
 
     def start(self) -> TrainingState:
         """Return the state before the first training choice."""

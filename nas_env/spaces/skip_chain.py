@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 from nas_env.architecture import Architecture, Layer, Shape
 from nas_env.layers.graph import Parts
 from nas_env.spaces._image import ImageSpace
-from nas_env.spaces.base import SPACES, Choice, Option, SpaceFactory, Walk
+from nas_env.spaces.base import SPACES, Anchor, Choice, Option, SpaceFactory, Walk
 
 HEIGHTS = WIDTHS = (1, 3, 5, 7)
 FILTERS = (24, 36, 48, 64)
@@ -95,6 +95,7 @@ class SkipChainSpace(ImageSpace):
         self.own = len(self.questions) - 1  # decisions of a layer before its anchor points
         self.max_length = sum(self.own + layer - 1 for layer in range(1, depth + 1))
         self.feature_names = ("layer", "decisions", "height", "width", "filters", "reads")
+        self.anchors = self._anchors()
 
     def start(self) -> SkipState:
         """Return the state of the empty network."""
@@ -169,6 +170,19 @@ class SkipChainSpace(ImageSpace):
             state.filters / max(FILTERS),
             float(state.reads),
         )
+
+    def _anchors(self) -> tuple[Anchor, ...]:
+        """Return the decision of each layer about each before it."""
+        own, found, start = self.own, [], 0
+        points: list[int] = []
+        for layer in range(self.depth):
+            points.append(start + own)
+            for earlier in range(layer):
+                position = start + own + earlier
+                apart, reads = self.num_decisions - 2, self.num_decisions - 1
+                found.append(Anchor(position, points[layer], points[earlier], apart, reads))
+            start += own + layer
+        return tuple(found)
 
     def _question(self, made: int) -> Question:
         return self.questions[min(made, self.own)]

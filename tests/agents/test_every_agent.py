@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 from agents_tiny import tiny_env
@@ -9,10 +11,16 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from agents import AGENTS, make_agent
+from agents.base import settings_of
 from agents.episodic import EpisodicAgent
-from agents.hyperparameters import _table, hyperparameters
+from agents.hyperparameters import _table, hyperparameters, preset, presets
 from agents.search import run_search
-from nas_env.errors import IncompatibleError, InvalidDataError, UnknownNameError
+from nas_env.errors import (
+    IncompatibleError,
+    InvalidDataError,
+    InvalidSettingError,
+    UnknownNameError,
+)
 from nas_env.wrappers import Limits, TrackSearch
 
 NAMES = AGENTS.names()
@@ -124,10 +132,33 @@ def test_callback_stops_learning(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_hyperparameter_is_known_and_has_a_source(name):
-    for section in _table().get(name, {}).values():
+    sections = dict(_table().get(name, {}))
+    named = sections.pop("presets", {})
+    for section in (*sections.values(), *named.values()):
         for entry in section.values():
             assert entry["source"]
     make_agent(name, tiny_env(AGENTS.get(name).observation), **hyperparameters(name, "NAS-v0"))
+
+
+@pytest.mark.parametrize(
+    ("name", "paper"), [(name, paper) for name in NAMES for paper in presets(name)]
+)
+def test_a_preset_is_taken_over_the_stored_values_and_under_the_given_ones(name, paper):
+    stored, values = hyperparameters(name, "NAS-v0"), preset(name, paper)
+    assert settings_of(name, "NAS-v0", {"preset": paper}) == {**stored, **values}
+    first = next(iter(values))
+    given = {"preset": paper, first: "other"}
+    assert settings_of(name, "NAS-v0", given) == {**stored, **values, first: "other"}
+    arguments = inspect.signature(AGENTS.get(name)).parameters
+    known = {*arguments, *getattr(AGENTS.get(name), "NAMES", ())}
+    assert set(values) <= known
+
+
+def test_a_preset_that_is_not_there_is_refused():
+    with pytest.raises(UnknownNameError, match="Did you mean 'metaqnn'"):
+        make_agent("q-learning", tiny_env("state"), preset="metaqn")
+    with pytest.raises(InvalidSettingError, match="'random' has no presets"):
+        make_agent("random", tiny_env("state"), preset="metaqnn")
 
 
 def test_unknown_agent_is_refused_with_a_suggestion():

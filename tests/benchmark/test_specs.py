@@ -99,3 +99,6 @@ def test_stored_hyperparameters_are_recorded():
     data = AgentSpec.parse("q-learning:replay=5").to_json([EnvSpec.parse("NASEdit-v0")])
     assert data["settings"] == {"replay": 5}
     assert data["stored"]["NASEdit-v0"]["discount"] == 0.9
+    assert "preset" not in data
+    named = AgentSpec.parse("q-learning:preset=metaqnn").to_json([EnvSpec.parse("NASEdit-v0")])
+    assert named["preset"]["bins"] is True

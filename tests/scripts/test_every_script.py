@@ -476,6 +476,7 @@ TESTED_ELSEWHERE = {
     "scripts/leaderboard.py": "tests/benchmark/test_benchmark.py",
     "scripts/make_chain_table.py": "tests/scripts/test_chain_table.py",
     "scripts/make_tables.py": "tests/scripts/test_make_tables.py",
+    "scripts/metaqnn.py": "tests/scripts/test_metaqnn_study.py",
     "scripts/nb201_protocol.py": "tests/benchmark/test_replay.py",
     "scripts/replay.py": "tests/benchmark/test_replay.py",
     "scripts/search.py": "tests/scripts/test_search.py",

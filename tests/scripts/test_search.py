@@ -247,6 +247,8 @@ def test_own_data_and_limits(tmp_path):
         (("--evaluations", "0"), "must be > 0"),
         (("--max-params", "3"), "The smallest has"),
         (("--resume",), "no search to continue"),
+        (("--agent", "q-learning", "--preset", "metaqn"), "Did you mean 'metaqnn'"),
+        (("--preset", "metaqnn"), "'maskable-ppo' has no presets"),
         (("--store", "/no/such/folder/all.sqlite"), "file in an existing folder"),
     ],
 )
@@ -256,6 +258,16 @@ def test_bad_options_are_refused_and_write_nothing(arguments, message, tmp_path)
     assert done.returncode == 2
     assert message in done.stderr and "Traceback" not in done.stderr
     assert not folder.exists()
+
+
+def test_a_preset_is_for_the_agent_and_recorded(tmp_path):
+    options = ("--agent", "q-learning", "--preset", "metaqnn", "--evaluations", 3)
+    search(*FREE, *options, "--output", tmp_path / "run")
+    store = SQLStore(tmp_path / "run" / "store.sqlite")
+    recorded = {x.info.agent: x.info.settings for x in store.searches()}
+    store.close()
+    assert recorded["q-learning"]["bins"] and recorded["q-learning"]["replay_only"]
+    assert recorded["random"] == {}
 
 
 def test_a_search_goes_on_only_in_a_folder_that_is_named():

@@ -170,40 +170,6 @@ def test_the_mnist_preset_has_the_printed_options(make_space: Make) -> None:
     }
 
 
-C, P, FC = "conv", "max-pool", "linear"
-PUBLISHED = {
-    "metaqnn-svhn": [
-        (C, 128, 3, 1), (P, 2, 2), (C, 64, 5, 1), (C, 512, 5, 1), (C, 256, 3, 1), (C, 512, 3, 1),
-        (P, 2, 2), (C, 512, 3, 1), (C, 256, 5, 1), (C, 256, 3, 1), (C, 128, 5, 1), (C, 64, 3, 1),
-    ],
-    "metaqnn-cifar10": [
-        (C, 512, 5, 1), (C, 256, 3, 1), (C, 256, 5, 1), (C, 256, 3, 1), (P, 5, 3), (C, 512, 3, 1),
-        (C, 512, 5, 1), (P, 2, 2),
-    ],
-    "metaqnn-mnist": [
-        (C, 240, 4, 1), (C, 120, 2, 1), (C, 120, 2, 1), (P, 3, 2), (C, 120, 3, 1), (C, 120, 3, 1),
-        (P, 3, 2), (FC, 50),
-    ],
-}  # fmt: skip
-
-
-def described(layer: Layer) -> tuple[str | int, ...]:
-    names = {"conv": ("channels", "kernel"), "max-pool": ("kernel", "stride"), "linear": ("units",)}
-    settings = tuple(layer[name] for name in names.get(layer.kind, ()))
-    return (layer.kind, *settings, *((layer.get("stride", 1),) if layer.kind == "conv" else ()))
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_a_published_network_is_a_legal_walk(make_space: Make, name: str) -> None:
-    space = make_space(name)
-    assert isinstance(space, ChainSpace)
-    numbers = {described(layer): number for number, layer in enumerate(space.layers)}
-    walk = (*(numbers[layer] for layer in PUBLISHED[name]), space.stop)
-    network = space.decode(walk).architecture
-    built = [described(x) for x in network.layers if x.kind != "dropout"]
-    assert built == PUBLISHED[name]
-
-
 def rates(network: Architecture) -> list[tuple[int, float]]:
     return [(i, x["rate"]) for i, x in enumerate(network.layers) if x.kind == "dropout"]
 

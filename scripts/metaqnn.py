@@ -1,0 +1,395 @@
+"""Run MetaQNN on small digits beside random search, and write docs/metaqnn.md from the results.
+
+The text is `metaqnn_template.md`; every number and the picture come from the results.
+
+Example: python scripts/metaqnn.py --processes 2
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import shlex
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import NAMESPACE_URL, uuid5
+
+import gymnasium
+import numpy as np
+import torch
+import tyro
+from numpy.typing import NDArray
+from study.metaqnn_page import BASELINE, METHODS, write_page
+
+import nas_env  # noqa: F401 - registers the environments
+from agents.benchmark.command import exit_code
+from agents.benchmark.runner import end_with_parent
+from agents.search import SearchResult, run_search
+from agents.search.progress import Progress
+from agents.search.provenance import versions
+from agents.search.retraining import retrain
+from nas_env.architecture import Candidate
+from nas_env.errors import InvalidDataError, InvalidSettingError
+from nas_env.evaluation import Budget, Evaluation, Outcome
+from nas_env.evaluators import Around
+from nas_env.evaluators.base import failed
+from nas_env.evaluators.training import Training
+from nas_env.network import predict
+from nas_env.objectives import OBJECTIVES
+from nas_env.spaces import SPACES
+from nas_env.tasks.arrays import arrays
+from nas_env.tasks.supervised import SupervisedTask
+from nas_env.wrappers import Limits, TrackSearch, Trial
+
+ROOT = Path(__file__).resolve().parents[1]
+FILE = "mnist_15k.npz"
+SPACE = "metaqnn-small"
+SETTINGS: dict[str, dict[str, Any]] = {"q-learning": {"preset": "metaqnn"}, BASELINE: {}}
+FREE = ("processes", "source", "folder", "page", "estimate")  # what changes no number
+COUNTS = ("networks", "seeds", "epochs", "retrain_seeds", "retrain_epochs", "images", "validation")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Run MetaQNN and random search; the same command goes on where it stopped, or writes again."""
+
+    networks: int = 250
+    """Unique networks of a search; the paper has 2,700."""
+    seeds: int = 3
+    """Searches of each method, with seeds 0, 1, ..."""
+    epochs: int = 2
+    """Epochs each network is trained in a search."""
+    max_mmacs: float = 2.0
+    """Million multiply-accumulates for one image above which a network is a failure, untrained."""
+    retrain_seeds: int = 5
+    """Seeds the best network of each search is trained anew with."""
+    retrain_epochs: int = 20
+    """Epochs of these trainings, the paper's."""
+    images: int = 3_000
+    """Training images."""
+    validation: int = 1_000
+    """Validation images."""
+    processes: int = 2
+    """Searches at once, one thread each."""
+    source: Path = ROOT.parent / "shared" / "data"
+    """Folder of mnist_15k.npz (x_train, y_train, x_test, y_test; 28x28 images)."""
+    folder: Path = ROOT / "runs" / "metaqnn"
+    """Every trained network (store.sqlite), and every finished search."""
+    page: Path = ROOT / "docs" / "metaqnn.md"
+    """The page; results.json and the picture go into the folder of its name."""
+    estimate: Annotated[int, tyro.conf.arg(metavar="NETWORKS")] = 0
+    """Train so many random networks, say how long all would take, and write nothing."""
+
+
+class Affordable(Around):
+    """Does not train a network whose operations are above a limit: a failure, "too_large".
+
+    Operations are counted before anything is built, so that a failure does not depend on the load
+    of the machine, as it would with a limit in seconds.
+
+    Args:
+        training: The evaluator that trains the others.
+        max_mmacs: Million multiply-accumulates for one image.
+    """
+
+    def __init__(self, training: Training, max_mmacs: float) -> None:
+        super().__init__(training)
+        self.task, self.max_mmacs = training.task, max_mmacs
+        self.fingerprint = f"{training.fingerprint}/mmacs<={max_mmacs:g}"
+
+    def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
+        """Return one evaluation per candidate, in order."""
+        return [self._one(candidate, budget) for candidate in candidates]
+
+    def _one(self, candidate: Candidate, budget: Budget) -> Evaluation:
+        mmacs = predict(candidate.architecture, self.task.spec).macs / 1e6
+        if mmacs > self.max_mmacs:
+            message = f"{mmacs:.1f} million multiply-accumulates, limit {self.max_mmacs:g}."
+            return failed(Outcome.TOO_LARGE, message)
+        return self.evaluator.evaluate([candidate], budget)[0]
+
+
+class Lines(Progress):
+    """Progress in lines, also on a terminal: several searches share it."""
+
+    def show(self, tracker: TrackSearch, trial: Trial) -> None:
+        """Show a trial now and then."""
+        self._show_line(tracker, trial)
+
+
+def main(options: Options) -> int:
+    """Run what is missing, write the page, and return the exit code."""
+    return exit_code(partial(run, options))
+
+
+def run(options: Options) -> int:
+    """Run what is missing and write the page."""
+    check(options)
+    if options.estimate:
+        return tell_estimate(options)
+    results = options.page.with_suffix("") / "results.json"
+    wanted = [(method, seed) for seed in range(options.seeds) for method in METHODS]
+    known = json.loads(results.read_text("utf-8")) if results.is_file() else {}
+    if known.get("settings") != numbers_of(options):
+        known = collect(options, wanted)
+        results.parent.mkdir(parents=True, exist_ok=True)
+        write(results, json.dumps(known, indent=1) + "\n")
+    write_page(known, results, options.page)
+    print(f"Written: {options.page}")
+    return 0
+
+
+def check(options: Options) -> None:
+    """Refuse numbers that are out of their range.
+
+    Raises:
+        InvalidSettingError: It says option, rule and value.
+    """
+    rules = [(name, 1) for name in (*COUNTS, "processes")]
+    for name, least in [*rules, ("estimate", 0)]:
+        if getattr(options, name) < least:
+            flag = name.replace("_", "-")
+            raise InvalidSettingError(
+                f"Option --{flag} must be >= {least}, but is {getattr(options, name)}."
+            )
+    if not options.max_mmacs > 0:
+        raise InvalidSettingError(f"Option --max-mmacs must be > 0, but is {options.max_mmacs}.")
+
+
+def numbers_of(options: Options) -> dict[str, Any]:
+    """Return the options that make the numbers."""
+    return {name: value for name, value in asdict(options).items() if name not in FREE}
+
+
+def collect(options: Options, wanted: list[tuple[str, int]]) -> dict[str, Any]:
+    """Return the results; searches that were finished before are read."""
+    options.folder.mkdir(parents=True, exist_ok=True)
+    missing = [x for x in wanted if not finished(options, *x)]
+    print(f"{len(missing)} searches to run, {len(wanted) - len(missing)} are finished already")
+    if missing:
+        digits(options)  # refused here, before processes begin
+        play(options, missing)
+    searches = [json.loads(place(options, *x).read_text("utf-8")) for x in wanted]
+    made = {json.dumps(x.pop("versions")) for x in searches}
+    return {
+        "settings": numbers_of(options),
+        "command": shlex.join(["python", "scripts/metaqnn.py", *sys.argv[1:]]),
+        "versions": [json.loads(text) for text in sorted(made)],
+        "searches": [{k: v for k, v in x.items() if k != "settings"} for x in searches],
+    }
+
+
+def place(options: Options, method: str, seed: int) -> Path:
+    """Return the file of a finished search."""
+    return options.folder / f"{method}-{seed}.json"
+
+
+def finished(options: Options, method: str, seed: int) -> bool:
+    """Return whether a search is finished.
+
+    Raises:
+        InvalidSettingError: It was made with other settings.
+    """
+    file = place(options, method, seed)
+    if not file.is_file():
+        return False
+    made, wanted = json.loads(file.read_text("utf-8"))["settings"], alike(options)
+    for name, value in wanted.items():
+        if made.get(name) != value:
+            raise InvalidSettingError(
+                f"The searches in {options.folder} were made with {name}={made.get(name)}, not "
+                f"{value}. Give the same options, or another --folder."
+            )
+    return True
+
+
+def alike(options: Options) -> dict[str, Any]:
+    """Return the settings that searches of one folder share: all but how many there are."""
+    return {name: value for name, value in numbers_of(options).items() if name != "seeds"}
+
+
+def play(options: Options, missing: list[tuple[str, int]]) -> None:
+    """Run searches in processes of their own; Ctrl-C ends them, and nothing trained is lost."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(options.processes, context, begin_worker)
+    jobs = [pool.submit(search, options, method, seed) for method, seed in missing]
+    try:
+        for number, job in enumerate(as_completed(jobs), start=1):
+            print(f"{number}/{len(jobs)} searches: {job.result()}", file=sys.stderr, flush=True)
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.terminate()  # what it has trained is in the store
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def begin_worker() -> None:
+    """Prepare a process: Ctrl-C is for the parent, which ends this."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+
+
+def search(options: Options, method: str, seed: int) -> str:
+    """Run one search, train its best network anew, write both, and say what came out."""
+    found = one_search(options, method, seed)
+    write(place(options, method, seed), json.dumps(found))
+    best = found["best"]
+    return f"{method}, seed {seed}: {100 * best['accuracy']:.1f} % on the validation split"
+
+
+def one_search(options: Options, method: str, seed: int) -> dict[str, Any]:
+    """Return what the page needs of one search."""
+    task = digits(options)
+    training = Training(task, device="cpu")
+    env = gymnasium.make(
+        "NAS-v0",
+        space=SPACE,
+        task=task,
+        objective="accuracy",
+        evaluator=Affordable(training, options.max_mmacs),
+        observation="state",
+        budget={"epochs": options.epochs},
+        store=options.folder / "store.sqlite",
+    )
+    settings = json.dumps(alike(options), sort_keys=True)
+    token = uuid5(NAMESPACE_URL, f"{settings} {method} {seed}").hex
+    progress = Lines(f"{method}, seed {seed}")
+    limits = Limits(evaluations=options.networks)
+    result = run_search(method, env, limits, seed, None, progress, token, **SETTINGS[method])
+    first = 1 + seed * options.retrain_seeds  # no two searches share a retraining seed
+    seeds = range(first, first + options.retrain_seeds)
+    objective, budget = OBJECTIVES.get("accuracy")(), Budget(epochs=options.retrain_epochs)
+    again = retrain(method, result.best.candidate, training, objective, budget, seeds)
+    return {
+        "method": method,
+        "seed": seed,
+        "settings": alike(options),
+        "versions": versions(),
+        "reason": result.reason,
+        "repeats": len(result.trials) - result.evaluations,
+        "networks": networks_of(result),
+        "best": best_of(result, task),
+        "retrained": {
+            "seeds": list(seeds),
+            "accuracies": list(again.accuracies),
+            "failed": again.failed,
+        },
+    }
+
+
+def networks_of(result: SearchResult) -> list[dict[str, Any]]:
+    """Return each new network of a search in order, with the epsilon that it was chosen with."""
+    limit = result.tracker.limits.evaluations or 1
+    epsilon_at: Any = getattr(result.agent, "epsilon_at", lambda share: None)
+    return [
+        {
+            "epsilon": epsilon_at((trial.distinct - 1) / limit),
+            "reward": trial.score,
+            "outcome": str(trial.evaluation.outcome),
+            "seconds": trial.evaluation.seconds,
+        }
+        for trial in result.trials
+        if trial.new
+    ]
+
+
+def best_of(result: SearchResult, task: SupervisedTask) -> dict[str, Any]:
+    """Return the network with the highest reward."""
+    trial, metrics = result.best, result.best.evaluation.metrics
+    spec = task.spec
+    space = SPACES.get(SPACE)(input_shape=spec.input_shape, num_outputs=spec.num_outputs)
+    return {
+        "layers": [space.options()[decision].label for decision in trial.walk],
+        "accuracy": metrics.get("accuracy", trial.score),
+        "params": metrics.get("params"),
+        "macs": metrics.get("macs"),
+        "found_after": trial.distinct,
+    }
+
+
+def digits(options: Options) -> SupervisedTask:
+    """Return the task: 14x14 images, drawn with a fixed seed from the training part of the file.
+
+    Raises:
+        InvalidDataError: The file is not there, or has too few images.
+    """
+    path = options.source / FILE
+    if not path.is_file():
+        raise InvalidDataError(
+            f"{path}: no such file. Name the folder of {FILE} with --source; the page alone can be "
+            "written from its results with the options that made them."
+        )
+    with np.load(path, allow_pickle=False) as file:
+        content = {name: file[name] for name in ("x_train", "y_train", "x_test", "y_test")}
+    needed, there = options.images + options.validation, len(content["y_train"])
+    if there < needed:
+        raise InvalidDataError(
+            f"{path}: {needed} images are needed for training and validation, but x_train has "
+            f"{there}. Lower --images or --validation."
+        )
+    rows = np.random.default_rng(0).permutation(there)[:needed]
+    train, validation = rows[: options.images], rows[options.images :]
+    x, y = halved(content["x_train"]), content["y_train"]
+    return arrays(
+        {
+            "x_train": x[train],
+            "y_train": y[train],
+            "x_val": x[validation],
+            "y_val": y[validation],
+            "x_test": halved(content["x_test"]),
+            "y_test": content["y_test"],
+        }
+    )
+
+
+def halved(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return images (n, 2h, 2w) in 0..255 as the mean of 2x2 pixels: (n, h, w) in 0..1."""
+    n, height, width = images.shape
+    windows = images.reshape(n, height // 2, 2, width // 2, 2)
+    small: NDArray[np.float32] = windows.mean(axis=(2, 4), dtype=np.float32) / np.float32(255)
+    return small
+
+
+def tell_estimate(options: Options) -> int:
+    """Train a few random networks and say how long all would take with as many processes."""
+    torch.set_num_threads(1)
+    task = digits(options)
+    evaluator = Affordable(Training(task, device="cpu"), options.max_mmacs)
+    spec, rng = task.spec, np.random.default_rng(12345)
+    space = SPACES.get(SPACE)(input_shape=spec.input_shape, num_outputs=spec.num_outputs)
+    started, trained = time.perf_counter(), 0
+    for _ in range(options.estimate):
+        candidate = space.decode(space.sample(rng))
+        trained += evaluator.evaluate([candidate], Budget(epochs=options.epochs))[0].ok
+    mean = (time.perf_counter() - started) / options.estimate
+    searches = 2 * options.seeds
+    epoch = mean * options.estimate / max(1, trained) / options.epochs
+    anew = searches * options.retrain_seeds * options.retrain_epochs * epoch
+    hours = (searches * options.networks * mean + anew) / options.processes / 3600
+    print(
+        f"{options.estimate} random networks: {mean:.2f} s each, {trained} of them trained. "
+        f"{searches} searches of {options.networks} networks and their retraining with "
+        f"{options.processes} processes: about {hours:.2f} hours where each process is as fast."
+    )
+    return 0
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file as a whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Options, description=Options.__doc__)))
