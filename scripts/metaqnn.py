@@ -67,7 +67,7 @@ class Options:
     """Searches of each method, with seeds 0, 1, ..."""
     epochs: int = 2
     """Epochs each network is trained in a search."""
-    max_mmacs: float = 2.0
+    max_mmacs: float = 1.5
     """Million multiply-accumulates for one image above which a network is a failure, untrained."""
     retrain_seeds: int = 5
     """Seeds the best network of each search is trained anew with."""
