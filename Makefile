@@ -12,7 +12,7 @@ SEARCH_STAMP := .venv/.search-stamp
 DEV_STAMP := .venv/.dev-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install search test test-all lint format type check bench data clean
+.PHONY: help venv install search test test-slow slow-tests test-all lint format type check bench data clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /|/' | \
@@ -27,8 +27,14 @@ install: $(DEV_STAMP)  ## Install everything for searching, testing and developi
 search: $(SEARCH_STAMP)  ## Search a network for handwritten digits; ARGS and OUTPUT change it.
 	$(BIN)/python scripts/search.py --output $(OUTPUT) $(ARGS)
 
-test: $(DEV_STAMP)  ## Run the tests but those marked expensive.
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not expensive" $(ARGS)
+test: $(DEV_STAMP)  ## Run the tests but those that are slow or expensive.
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not expensive and not slow" $(ARGS)
+
+test-slow: $(DEV_STAMP)  ## Run the slow tests, those of tests/slow_tests.txt.
+	$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not expensive" $(ARGS)
+
+slow-tests: $(DEV_STAMP)  ## Measure which tests are slow, and write tests/slow_tests.txt.
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not expensive" --note-slow 0.5 $(ARGS)
 
 test-all: $(DEV_STAMP)  ## Run all tests.
 	$(BIN)/python -m pytest -n $(WORKERS) -m "expensive or not expensive" $(ARGS)

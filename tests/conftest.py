@@ -25,6 +25,12 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from slow_tests import (  # noqa: F401 - hooks, and what a test asks for
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    stale_slow_tests,
+)
 
 from nas_env.evaluators import EVALUATORS
 from nas_env.evaluators.ray import cluster as ray_cluster
