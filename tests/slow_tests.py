@@ -1,7 +1,8 @@
 """Slow tests: those that `slow_tests.txt` lists are marked `slow`, and `make test` leaves out.
 
 The list is measured, on an idle machine, by `make slow-tests`: it has what takes longer than
-`--note-slow` seconds. A test most of whose cases are slow is listed whole, without a case.
+`--note-slow` seconds. A test most of whose cases are slow is listed whole, without a case. What is
+marked `always` is never slow.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Mark what is listed, and note what is listed but not there."""
     listed = read(LIST)
     for item in items:
-        if listed & {item.nodeid, whole(item.nodeid)}:
+        always = item.get_closest_marker("always") is not None
+        if not always and listed & {item.nodeid, whole(item.nodeid)}:
             item.add_marker("slow")
     there = {name for item in items for name in (item.nodeid, whole(item.nodeid))}
     everything = config.args == config.getini("testpaths")
@@ -61,7 +63,8 @@ class Stopwatch:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add the time of a part of a test: setting up, running, tearing down."""
-        self.seconds[report.nodeid] += report.duration
+        if "always" not in report.keywords:
+            self.seconds[report.nodeid] += report.duration
 
     def pytest_sessionfinish(self) -> None:
         """Write the list."""

@@ -14,7 +14,10 @@ from nas_env.wrappers import Limits
 
 AGENTS = ("random", "q-learning", "maskable-ppo", "reinforce-lstm")
 IMAGES, MOST = 100, 200_000  # for training; parameters, so that wide spaces are quick
-EVALUATIONS = [2, pytest.param(12, marks=pytest.mark.expensive)]
+EVALUATIONS = [
+    pytest.param(2, marks=pytest.mark.always),
+    pytest.param(12, marks=pytest.mark.expensive),
+]
 
 
 def task_for(space_name: str) -> Task:

@@ -24,7 +24,10 @@ LARGE = [name for name in SPACES if name.startswith("metaqnn")]
 DEEP = [name for name in SMALL if SPACES.get(name).default_shape == (3, 32, 32)]
 
 
-COUNTS = [10, pytest.param(100, marks=pytest.mark.expensive)]  # networks of a space
+COUNTS = [  # networks of a space
+    pytest.param(10, marks=pytest.mark.always),
+    pytest.param(100, marks=pytest.mark.expensive),
+]
 
 
 def sized(name: str) -> tuple[int, ...] | None:
