@@ -5,14 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_env.architecture import Architecture, Candidate, Scalar, Shape
+from nas_env.architecture import Architecture, Candidate, Recipe, Scalar, Shape
 from nas_env.errors import IllegalDecisionError, InvalidSettingError
 from nas_env.registry import Registry
 from nas_env.spaces.automaton import Automaton, compile_space
@@ -82,6 +83,7 @@ class SearchSpace(ABC):
     bounds_cost: bool = False
     distinct: bool = False
     feature_names: tuple[str, ...] = ()
+    recipe: Mapping[str, Scalar] | None = None
 
     @abstractmethod
     def start(self) -> Hashable:
@@ -133,6 +135,33 @@ class SearchSpace(ABC):
         return {}
 
     # ---- given by the base ----
+
+    def trained_with(self, **recipe: Any) -> Self:
+        """Return this space with other settings of its networks' recipe, such as batch_size.
+
+        Raises:
+            UnknownNameError: A recipe has no such setting.
+            InvalidSettingError: A value is out of its range, or is decided in the walk.
+        """
+        Recipe.from_json(recipe)
+        decided = self.training(self.sample(np.random.default_rng(0)))
+        for name in recipe:
+            if name in decided:
+                raise InvalidSettingError(
+                    f"Recipe setting {name} is a decision of space {self.name!r}, but "
+                    f"{name}={recipe[name]!r} was given. Leave it out."
+                )
+        made = copy(self)
+        made.recipe = {**(self.recipe or {}), **recipe}
+        return made
+
+    def candidate(self, walk: Walk) -> Candidate:
+        """Return what `assemble` does, trained as `trained_with` says."""
+        made = self.assemble(walk)
+        if self.recipe is None:
+            return made
+        settings: dict[str, Any] = dict(self.recipe)
+        return replace(made, recipe=replace(made.recipe, **settings))
 
     @cached_property
     def _automaton(self) -> Automaton:
@@ -217,7 +246,7 @@ class SearchSpace(ABC):
             IllegalDecisionError: The walk is not complete and legal.
         """
         self.require(walk)
-        return self.assemble(tuple(int(decision) for decision in walk))
+        return self.candidate(tuple(int(decision) for decision in walk))
 
     def size(self) -> int:
         """Return the exact number of complete legal walks, the parameter limit respected.
