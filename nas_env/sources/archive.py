@@ -128,7 +128,7 @@ def _copy(path: Path, stream: IO[bytes], file: IO[bytes], member: _Member) -> No
 def _check_member(path: Path, member: _Member) -> None:
     parts = PurePosixPath(member.name.replace("\\", "/")).parts
     outside = ".." in parts or parts[:1] == ("/",) or PureWindowsPath(member.name).drive
-    if outside or not parts:
+    if outside or not (parts or member.kind == "folder"):
         raise InvalidDataError(
             f"{path}: member {member.name!r} would unpack outside its folder. Nothing was "
             "unpacked. Pack the archive with relative paths and without '..'."

@@ -73,7 +73,7 @@ def suggest(summary: Summary, metric: str | None = None) -> Suggestion:
     return Suggestion(
         _space(summary),
         _metric(summary),
-        Choice(batch, f"a power of two near a fiftieth of {train:,} training samples"),
+        Choice(batch, f"a power of two near the square root of {train:,} training samples"),
         Choice(epochs, f"about {epochs * updates:,} updates of {updates:,} an epoch"),
         _max_params(summary),
         tuple(_hints(summary)),
@@ -81,7 +81,7 @@ def suggest(summary: Summary, metric: str | None = None) -> Suggestion:
 
 
 def _batch(train: int) -> int:
-    near = int(2 ** round(math.log2(max(train / 50, 1))))
+    near = int(2 ** round(math.log2(max(train, 1)) / 2))
     return min(max(near, BATCHES[0]), BATCHES[1])
 
 

@@ -79,6 +79,7 @@ class TorchDataset(Source):
 
 def _map_style(data: Any) -> bool:
     known = isinstance(data, str | bytes | Path | Mapping | np.ndarray | Sequence)
+    known = known or hasattr(data, "to_pandas") or hasattr(data, "iloc")
     return not known and hasattr(data, "__getitem__") and hasattr(data, "__len__")
 
 
@@ -162,7 +163,7 @@ def _pair(place: str, dataset: Any, index: int) -> tuple[Any, Any]:
 
 def _array(place: str, sample: Any, options: ReadOptions) -> NDArray[Any]:
     """Return one sample as (features,) or (channels, height, width)."""
-    if hasattr(sample, "mode") and hasattr(sample, "size"):
+    if isinstance(getattr(sample, "mode", None), str):
         colour = sample.mode not in ("1", "L", "LA") and not sample.mode.startswith("I;16")
         return decode(sample, options.size or (sample.size[1], sample.size[0]), colour)
     x = np.asarray(sample)
