@@ -22,7 +22,8 @@ class OwnData:
 
     Attributes:
         task: The task.
-        settings: Value of each option in `CHOSEN`: what was said, else what is chosen.
+        settings: Value of "metric" and of each option in `CHOSEN`: what was said, else what is
+            chosen.
         text: What is shown before the search begins.
     """
 
@@ -57,7 +58,7 @@ def own_data(
     summary = summarise(found)
     suggestion = suggest(summary)
     task = DataTask(found, metric or str(suggestion.metric.value))
-    settings = _settings(suggestion, given, task)
+    settings = {**_settings(suggestion, given, task), "metric": task.spec.metric}
     said = {**given, "metric": metric}
     if settings["max_params"] is None:  # the space cannot keep it
         said["max_params"] = "none"

@@ -73,10 +73,9 @@ class Summary:
         if len(shown) > SHOWN_CLASSES:
             half = SHOWN_CLASSES // 2
             shown = [*shown[:half], "…", *shown[-half:]]
-        return (
-            f"  {len(named)} classes: {', '.join(shown)}; "
-            f"the commonest has {self.imbalance:.3g} times the samples of the rarest"
-        )
+        how = f"the commonest has {self.imbalance:.3g} times the samples of the rarest"
+        equal = "all equally large" if self.imbalance == 1 else how
+        return f"  {len(named)} classes: {', '.join(shown)}; {equal}"
 
 
 def summarise(data: DataSet) -> Summary:
