@@ -7,13 +7,26 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nas_env.architecture import digest
 from nas_env.errors import InvalidDataError
-from nas_env.sources.base import SOURCES, ReadOptions, Samples, Source, existing, no_such_file
+from nas_env.sources.base import (
+    SOURCES,
+    Encoded,
+    ReadOptions,
+    Samples,
+    Source,
+    existing,
+    no_such_file,
+)
+from nas_env.sources.storage import Storage
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
@@ -41,43 +54,69 @@ class Archive(Source):
         if path is None:
             raise no_such_file(data)
         try:
-            inside = _unpacked(path, options)
+            inside = _unpacked(path, options.storage)
         except (tarfile.TarError, zipfile.BadZipFile, EOFError, RuntimeError, OSError) as error:
             raise InvalidDataError(
                 f"{path}: not a readable archive ({error}). Pack it anew as .zip or .tar.gz, "
                 "without a password."
             ) from None
-        found = samples_of(inside, options)
-        kind = f"{found.kind} in an archive"
-        if (folder := str(inside)) in found.source:
-            return replace(found, source=found.source.replace(folder, str(path)), kind=kind)
-        return replace(found, kind=kind)
+        with _named(inside, path):
+            found = samples_of(inside, options)
+
+        def encode(train: NDArray[np.int64]) -> Encoded:
+            with _named(inside, path):
+                return found.encode(train)
+
+        return replace(
+            found,
+            source=found.source.replace(str(inside), str(path)),
+            kind=f"{found.kind} in an archive",
+            encode=encode,
+            where=lambda row: found.where(row).replace(str(inside), str(path)),
+        )
 
 
-def _unpacked(path: Path, options: ReadOptions) -> Path:
+@contextmanager
+def _named(inside: Path, path: Path) -> Iterator[None]:
+    """Let messages name the archive, not the folder that it was unpacked to."""
+    try:
+        yield
+    except InvalidDataError as error:
+        raise InvalidDataError(str(error).replace(str(inside), str(path))) from None
+
+
+def _unpacked(path: Path, storage: Storage) -> Path:
     """Return the folder or the single file that an archive holds, unpacked now or before."""
     status = path.stat()
     name = digest([str(path.resolve()), status.st_size, status.st_mtime_ns])[:16]
-    folder = options.storage.folder / f"archive-{name}"
+    folder = storage.folder / f"archive-{name}"
     if not folder.is_dir():
         part = folder.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                _extract(path, _zip_members(archive), archive.open, part, options)
+                _extract(path, _zip_members(archive), archive.open, part, storage)
         else:
             with tarfile.open(path) as archive:
-                _extract(path, _tar_members(archive), archive.extractfile, part, options)
+                _extract(path, _tar_members(archive), archive.extractfile, part, storage)
         part.replace(folder)
-    while True:
-        entries = [x for x in folder.iterdir() if x.name != "__MACOSX" and x.name[0] != "."]
-        if len(entries) != 1:
-            return folder
-        if entries[0].is_file():
-            return entries[0]
-        if not any(x.is_dir() for x in entries[0].iterdir()) and entries[0].parent != folder:
-            return folder
-        folder = entries[0]
+    return _inside(folder)
+
+
+def _inside(folder: Path) -> Path:
+    """Return the folder that is not alone in the one above it, or the only file."""
+    entries = _visible(folder)
+    if len(entries) != 1:
+        return folder
+    if entries[0].is_file():
+        return entries[0]
+    below = _visible(entries[0])
+    one_class = len(below) > 1 and not any(x.is_dir() for x in below)
+    return folder if one_class else _inside(entries[0])
+
+
+def _visible(folder: Path) -> list[Path]:
+    return [x for x in folder.iterdir() if x.name != "__MACOSX" and not x.name.startswith(".")]
 
 
 def _zip_members(archive: zipfile.ZipFile) -> Iterator[_Member]:
@@ -94,12 +133,12 @@ def _tar_members(archive: tarfile.TarFile) -> Iterator[_Member]:
 
 
 def _extract(
-    path: Path, members: Iterator[_Member], opened: Any, folder: Path, options: ReadOptions
+    path: Path, members: Iterator[_Member], opened: Any, folder: Path, storage: Storage
 ) -> None:
     listed = list(members)
     for member in listed:
         _check_member(path, member)
-    options.storage.check_disk(str(path), sum(member.size for member in listed))
+    storage.check_disk(str(path), sum(member.size for member in listed))
     folder.mkdir(parents=True)
     for member in listed:
         target = folder / member.name

@@ -150,7 +150,6 @@ def _images(
         encode,
         rows.where,
         tuple(names) if names else None,
-        few_are_classes=True,
         notes=(f"The images are the column {column!r}, the targets {target!r}.",),
     )
 

@@ -144,7 +144,7 @@ def _entry(path: Path, file: Any, name: str, storage: Storage) -> Any:
         return file[name]
     member = file.zip.getinfo(f"{name}.npy")
     storage.check_disk(str(path), member.file_size)
-    unpacked = storage.folder / f"{path.stem}-{name}.npy"
+    unpacked = storage.temporary / f"{name}.npy"
     with (
         zipfile.ZipFile(path) as archive,
         archive.open(member) as stream,
@@ -235,7 +235,7 @@ def _together(source: str, xs: Mapping[str, Any], storage: Storage) -> ArrayLike
     small = storage.fits((count, *shape))
     kept = {np.dtype(x.dtype) for x in xs.values()}
     dtype = np.dtype(np.uint8) if not small and kept == {np.dtype(np.uint8)} else np.float32
-    together = storage.allocate(source, (count, *shape), dtype, "arrays")
+    together = storage.allocate(source, (count, *shape), dtype)
     step, start = max(1, 8_000_000 // math.prod(shape)), 0
     for part, x in xs.items():
         for begin in range(0, len(x), step):
@@ -244,7 +244,9 @@ def _together(source: str, xs: Mapping[str, Any], storage: Storage) -> ArrayLike
                 together[start : start + len(block)] = block
             _check_finite(source, f"x{part}", together[start : start + len(block)], begin)
             start += len(block)
-    return storage.finish(together, "arrays")
+        if isinstance(x, MappedArray):
+            x.path.unlink()  # its samples lie in the other file now
+    return storage.finish(together)
 
 
 def _check_finite(source: str, name: str, block: NDArray[Any], begin: int) -> None:

@@ -49,7 +49,14 @@ def read_data(data: Any, options: ReadOptions | None = None, kind: str | None = 
         UnknownNameError: No such kind.
     """
     options = options or ReadOptions()
-    return complete(samples_of(data, options, kind), options)
+    try:
+        return complete(samples_of(data, options, kind), options)
+    except MemoryError as error:
+        name = data if isinstance(data, str | Path) else f"The given {type(data).__name__}"
+        raise InvalidDataError(
+            f"{name}: there is not enough memory ({str(error).rstrip('.') or 'none is left'}). "
+            "Lower max_memory_mb, so that samples are read in parts, or give fewer of them."
+        ) from None
 
 
 def samples_of(data: Any, options: ReadOptions, kind: str | None = None) -> Samples:

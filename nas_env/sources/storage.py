@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -98,10 +98,15 @@ class Storage:
 
     @property
     def folder(self) -> Path:
-        """Folder for files; made when it is first asked for."""
-        if self.cache is not None:
-            self.cache.mkdir(parents=True, exist_ok=True)
-            return self.cache
+        """Folder for files that are kept; made when it is first asked for."""
+        if self.cache is None:
+            return self.temporary
+        self.cache.mkdir(parents=True, exist_ok=True)
+        return self.cache
+
+    @property
+    def temporary(self) -> Path:
+        """Folder for files that go away with the data; made when it is first asked for."""
         if self._temporary is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="nas-env-data-")
         return Path(self._temporary.name)
@@ -137,28 +142,33 @@ class Storage:
                 "an .npz of arrays and images are read in parts."
             )
 
-    def allocate(self, source: str, shape: tuple[int, ...], dtype: DTypeLike, name: str) -> Any:
+    def allocate(
+        self, source: str, shape: tuple[int, ...], dtype: DTypeLike, name: str | None = None
+    ) -> Any:
         """Return a writable array: in memory where it fits, else a map of a new file.
 
         Args:
             source: What the data are, for a message.
             shape: (n, ...).
             dtype: Number type.
-            name: Name of the file; what is written there is read back by `kept`.
+            name: Name of the file, different for different samples; what is written there is read
+                back by `kept`. None: it is not kept.
         """
         if self.fits(shape):
             return np.zeros(shape, dtype)
         self.check_disk(source, math.prod(shape) * np.dtype(dtype).itemsize)
-        part = self.folder / f"{name}-{os.getpid()}.part"
+        folder = self.temporary if name is None else self.folder
+        part = folder / f"{name or 'samples'}-{uuid4().hex}.part"
         return np.lib.format.open_memmap(part, "w+", np.dtype(dtype), shape)
 
-    def finish(self, array: Any, name: str) -> ArrayLike:
+    def finish(self, array: Any, name: str | None = None) -> ArrayLike:
         """Return what was written to an array from `allocate` as it is read from now on."""
         if not isinstance(array, np.memmap):
             return array  # type: ignore[no-any-return]
         array.flush()
-        path = self.folder / f"{name}.npy"
-        Path(str(array.filename)).replace(path)  # as a whole or not at all
+        part = Path(str(array.filename))
+        path = part.with_suffix(".npy") if name is None else part.with_name(f"{name}.npy")
+        part.replace(path)  # as a whole or not at all
         return MappedArray(path, self)
 
     def kept(self, name: str) -> MappedArray | None:

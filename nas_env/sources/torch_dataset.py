@@ -130,7 +130,7 @@ def _collect(
             if x is None:
                 dtype = np.uint8 if sample.dtype == np.uint8 else np.float32
                 shape = (count, *sample.shape)
-                x = options.storage.allocate(source, shape, dtype, "torch-dataset")
+                x = options.storage.allocate(source, shape, dtype)
             if sample.shape != x.shape[1:]:
                 raise InvalidDataError(
                     f"{place} has shape {sample.shape}, the first one {x.shape[1:]}. Make them "
@@ -141,7 +141,7 @@ def _collect(
                 raise InvalidDataError(f"{place} holds NaN or infinity. Remove or fill it.")
             targets.append(target)
             number += 1
-    return options.storage.finish(x, "torch-dataset"), np.array(targets)
+    return options.storage.finish(x), np.array(targets)
 
 
 def _pair(place: str, dataset: Any, index: int) -> tuple[Any, Any]:

@@ -112,7 +112,13 @@ class DataTask(SupervisedTask):
 
     @property
     def chance(self) -> float:
-        """Accuracy on the validation split of always naming the commonest training class."""
+        """Accuracy on the validation split of always naming the commonest training class.
+
+        Raises:
+            IncompatibleError: It is regression.
+        """
+        if self.data.problem == "regression":
+            raise IncompatibleError("Regression has no accuracy. Ask spec.guess for an error.")
         commonest = np.bincount(self._targets("train")).argmax()
         return float((self._targets("validation") == commonest).mean())
 

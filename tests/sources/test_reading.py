@@ -16,6 +16,7 @@ from made_data import SIDES, Pairs, image, image_folder, table
 from PIL import Image
 
 import nas_env
+from nas_env.errors import InvalidDataError, UnknownNameError
 from nas_env.sources import SOURCES, DataSet, ReadOptions, read_data
 from nas_env.sources.splitting import SPLITS
 from nas_env.sources.storage import MappedArray
@@ -352,3 +353,62 @@ def test_photographs_as_jpeg_files_make_a_task(tmp_path: Path) -> None:
     assert task.spec.num_outputs == 10
     means = task.mean.ravel() / 255
     np.testing.assert_allclose(means, (0.488, 0.481, 0.447), atol=0.05)  # of all 12,000
+
+
+def test_names_of_torchvision_make_both_splits_in_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module of the same shape stands in: the real one would download."""
+    import sys
+    from types import ModuleType
+
+    asked = []
+
+    def shapes(root: str, train: bool = True, download: bool = False) -> Pairs:
+        asked.append((root, train, download))
+        return Pairs(
+            [image(n, n % 3) for n in range(30 if train else 9)], [n % 3 for n in range(30)]
+        )
+
+    package, module = ModuleType("torchvision"), ModuleType("torchvision.datasets")
+    module.Shapes, module.__all__ = shapes, ["Shapes"]  # type: ignore[attr-defined]
+    package.datasets = module  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torchvision", package)
+    data = read_data("torchvision:Shapes", ReadOptions(cache=tmp_path))
+    assert sizes(data) == (24, 6, 9)
+    assert asked == [(str(tmp_path), True, True), (str(tmp_path), False, True)]
+    with pytest.raises(UnknownNameError, match=r"'Shape'\. Did you mean 'Shapes'"):
+        read_data("torchvision:Shape")
+
+
+def test_names_of_hugging_face_are_loaded_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    known = datasets.DatasetDict(train=hugging_face_images(30))
+
+    def load(name: str) -> Any:
+        if name != "shapes":
+            raise FileNotFoundError(f"{name} is not there.")
+        return known
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    assert sizes(read_data("huggingface:shapes")) == (18, 6, 6)
+    with pytest.raises(InvalidDataError, match=r"huggingface:none: cannot be loaded \(FileNotF"):
+        read_data("huggingface:none")
+
+
+def test_labels_of_hugging_face_that_stand_for_none_are_refused() -> None:
+    datasets = pytest.importorskip("datasets")
+    hidden = hugging_face_images(9).map(lambda row: {"label": -1})
+    both = datasets.DatasetDict(train=hugging_face_images(30), test=hidden)
+    with pytest.raises(InvalidDataError, match="row 0 of test has the label -1"):
+        read_data(both)
+
+
+@pytest.mark.parametrize("limit", [None, 0.001])
+def test_data_sets_of_torch_may_lie_in_a_file(limit: float | None) -> None:
+    x = torch.randn(60, 3, 4, 4)
+    data = read_data(
+        torch.utils.data.TensorDataset(x, torch.arange(60) % 3), ReadOptions(max_memory_mb=limit)
+    )
+    assert isinstance(data.x, MappedArray) is (limit is not None)
+    assert np.array_equal(data.x[np.arange(60)], x.numpy())

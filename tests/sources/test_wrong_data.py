@@ -297,7 +297,7 @@ CASES: dict[str, Case] = {
         {},
         "'cat' is a link or device, which may lead outside.*Pack the files themselves",
     ),
-    "member larger than it says": (lying_zip, {}, r"a\.csv|not a readable archive"),
+    "member larger than it says": (lying_zip, {}, r"mine\.zip: not a readable archive"),
     "archive of text": (text("none", "mine.zip"), {}, r"mine\.zip: not a readable archive"),
     # data sets of torch
     "no pairs": (lambda f: Pairs([1.0] * 9, [[1, 2]] * 9), {}, "sample 0: its target is a list"),
@@ -357,6 +357,35 @@ def test_nothing_is_unpacked_of_an_archive_that_leads_outside(
         own_data(make(tmp_path), cache=cache)
     assert not [x for x in tmp_path.rglob("*") if "out" in x.name]
     assert os.listdir(cache) == []
+
+
+def test_an_image_in_an_archive_is_named_by_the_archive(tmp_path: Path) -> None:
+    import shutil
+
+    folder = image_folder(tmp_path / "in")
+    truncated(folder)
+    packed = shutil.make_archive(str(tmp_path / "mine"), "zip", folder)
+    with pytest.raises(InvalidDataError) as caught:
+        own_data(packed)
+    assert str(caught.value).startswith(f"{packed}/dog/4.png: cannot be read as an image")
+
+
+def test_an_archive_of_one_class_is_told_so(tmp_path: Path) -> None:
+    import shutil
+
+    folder = image_folder(tmp_path / "in", labels=("cat",))
+    packed = shutil.make_archive(str(tmp_path / "mine"), "zip", folder)
+    with pytest.raises(InvalidDataError, match=r"mine\.zip: has one class only, cat"):
+        own_data(packed)
+
+
+def test_running_out_of_memory_is_told_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> Any:
+        raise MemoryError("Unable to allocate 9 TiB")
+
+    monkeypatch.setattr("nas_env.sources.npz._together", full)
+    with pytest.raises(InvalidDataError, match=r"not enough memory.*9 TiB.*Lower max_memory_mb"):
+        own_data({"x": X, "y": LABELS})
 
 
 def test_a_disk_that_is_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
