@@ -99,11 +99,13 @@ def test_objectives_that_need_another_metric_are_refused() -> None:
 
 @pytest.mark.parametrize("evaluator", ["training", "synthetic"])
 def test_an_environment_searches_on_regression(evaluator: str) -> None:
-    env = gym.make("NAS-v0", task=regression("mae"), evaluator=evaluator, budget={"epochs": 2})
+    settings: dict[str, Any] = {"budget": {"epochs": 2}, "render_mode": "ansi"}
+    env = gym.make("NAS-v0", task=regression("mae"), evaluator=evaluator, **settings)
     env.action_space.seed(1)
     (_, info), done = env.reset(seed=1), False
     while not done:
         _, reward, done, _, info = env.step(env.action_space.sample(info["action_mask"]))
+    assert "regressor 1" in env.render()  # type: ignore[operator]
     expected = 1 - info["evaluation"]["mae"] / env.unwrapped.task.spec.guess  # type: ignore[attr-defined]
     assert reward == pytest.approx(max(-1, expected))
 
