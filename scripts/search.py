@@ -31,7 +31,8 @@ from agents.search.shown import Shown
 from nas_env.env import NASEnv
 from nas_env.errors import InvalidSettingError, NASError
 from nas_env.evaluators import EVALUATORS, innermost
-from nas_env.evaluators.training import Training
+from nas_env.evaluators.training import Training, over_limit
+from nas_env.network import predict
 from nas_env.objectives import OBJECTIVES, Objective
 from nas_env.registration import ENVIRONMENTS
 from nas_env.registry import Registry, unknown_name
@@ -366,6 +367,9 @@ def retrain_all(
     for name, candidate in networks.items():
         print(f"training anew with {len(seeds)} seeds: {name}", file=sys.stderr, flush=True)
         budget = replace(env.budget, training_seed=0)
+        cost = predict(candidate.architecture, env.task.spec)
+        if over_limit(cost, candidate.recipe.batch_size, budget):
+            name = f"{name} (over the limit)"
         found.append(retrain(name, candidate, evaluator, env.objective, budget, seeds))
     return found
 

@@ -318,7 +318,7 @@ def test_own_data_are_shown_and_chosen_from_before_the_search(tmp_path):
         lines.append(f"{area:.1f},{town},{3 * area + 50 * (town == 'B'):.2f}")
     (tmp_path / "houses.csv").write_text("\n".join(lines))
     options = ("--data", tmp_path / "houses.csv", "--target", "price", "--agent", "random", *SMALL)
-    done = search(*options, "--max-macs", "3000", "--output", tmp_path / "run")
+    done = search(*options, "--max-macs", "2000", "--output", tmp_path / "run")
     shown = done.stdout.index("70 training, 30 validation, 20 test")
     assert (
         shown < done.stdout.index("--metric mse: mean squared error") < done.stdout.index("# Sea")
@@ -329,13 +329,16 @@ def test_own_data_are_shown_and_chosen_from_before_the_search(tmp_path):
     assert [x["name"] for x in data["preprocessing"]["columns"]] == ["area", "town"]
     stored = rows(tmp_path / "run")
     assert all(json.loads(row["candidate"])["recipe"]["batch_size"] == 16 for row in stored)
-    assert {row["outcome"] for row in stored if (row["macs"] or 0) > 3000} == set()
-    assert all("MACs, limit 3,000" in x["message"] for x in stored if x["outcome"] != "ok")
+    assert {row["outcome"] for row in stored if (row["macs"] or 0) > 2000} == set()
+    assert all("MACs, limit 2,000" in x["message"] for x in stored if x["outcome"] != "ok")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert len(summary["retrained"][0]["test_mse"]) == 2
+    for found in summary["retrained"]:
+        assert ("(over the limit)" in found["name"]) is (found["macs"] > 2000)
+    assert summary["retrained"][-1]["macs"] == 3 * 64 + 64 * 32 + 32  # so there is one
     assert {"mse", "mae", "r2"} < set(summary["retrained"][0]["test_metrics"][0])
     assert summary["settings"]["metric"] == "mse"
-    again = search(*options, "--max-macs", "3000", "--output", tmp_path / "run", "--resume")
+    again = search(*options, "--max-macs", "2000", "--output", tmp_path / "run", "--resume")
     assert "has finished" in again.stdout
 
 
