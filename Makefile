@@ -69,9 +69,9 @@ $(BIN)/python:
 
 $(SEARCH_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install -c constraints.txt torch
-	$(PIP) install -c constraints.txt -e '.[agents,draw,export]'
+	$(PIP) install -c constraints.txt -e '.[agents,data,draw,export]'
 	@touch $@
 
 $(DEV_STAMP): $(SEARCH_STAMP)
-	$(PIP) install -c constraints.txt -e '.[agents,benchmark,draw,export,tables,dev,integrations,postgresql,ray]'
+	$(PIP) install -c constraints.txt -e '.[agents,benchmark,data,draw,export,hugging-face,tables,dev,integrations,postgresql,ray]'
 	@touch $@

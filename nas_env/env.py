@@ -60,10 +60,11 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
 
     Args:
         space: Name of a search space, or the space; None takes the one for the task's modality.
-        task: Name of a task, or the task; None takes the space's own default, or "arrays" where
-            `data` is given.
+        task: Name of a task, or the task; None takes the space's own default, or, where `data` is
+            given, "arrays" for labelled arrays and "own-data" for all else.
         evaluator: Name of an evaluator, or the evaluator.
-        objective: Name of an objective, or the objective.
+        objective: Name of an objective, or the objective; None: the metric of the task, accuracy
+            unless it says otherwise.
         mdp: Name of an MDP: "construct" or "edit".
         observation: "tokens", "state" or "features"; with mdp="edit" also "loss-bins" and
             "accuracy-bins". None takes the MDP's own default: "tokens", or "features" to edit.
@@ -73,8 +74,9 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
             store under this objective and budget; random where there is none), or a complete walk.
         budget: What one evaluation may cost.
         store: None (in memory), a path of a SQLite file, an SQLAlchemy URL, or a store.
-        data: Path or arrays for a task that takes data.
+        data: Path, arrays or a data set, see `nas_env.tasks.own_data.own_data`.
         max_params: Limit on parameters, kept by the mask.
+        recipe: Settings of the recipe in place of the space's own, such as {"batch_size": 128}.
         device: Device of the evaluator.
         precision: Precision of the evaluator; the verdict of "auto" is taken once per store.
         latency: Whether trained networks are also measured on this machine, as "latency_ms": True,
@@ -100,15 +102,16 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         space: str | SearchSpace | None = None,
         task: str | Task | None = None,
         evaluator: str | Evaluator = "training",
-        objective: str | Objective = "accuracy",
+        objective: str | Objective | None = None,
         mdp: str = "construct",
         observation: str | None = None,
         illegal: str | None = None,
         start: str | Sequence[int] | None = None,
         budget: Budget | Mapping[str, Any] | None = None,
         store: Store | str | Path | None = None,
-        data: str | Path | Mapping[str, NDArray[Any]] | None = None,
+        data: Any = None,
         max_params: int | None = None,
+        recipe: Mapping[str, Any] | None = None,
         device: str = "auto",
         precision: str = "float32",
         latency: Latency | Mapping[str, Any] | bool = False,
@@ -118,8 +121,8 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         **mdp_settings: Any,
     ) -> None:
         self.task = make_task(space, task, data)
-        self.space = make_space(space, self.task, max_params)
-        self.objective = make_objective(objective)
+        self.space = make_space(space, self.task, max_params, recipe)
+        self.objective = make_objective(objective, self.task.spec)
         self.budget = self.episode_budget = make_budget(budget)
         self.store = open_store(store)
         given = (evaluator, self.task, self.store, self.objective, device, precision)

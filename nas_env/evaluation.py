@@ -37,6 +37,9 @@ class Budget:
         max_seconds: Wall-clock limit; over it the outcome is "timeout". None means no limit.
         max_memory_mb: Limit on the predicted training memory in 10^6 bytes; over it the outcome
             is "too_large" and nothing is built. None means no limit.
+        max_macs: Limit on the predicted multiply-accumulates for one sample; over it the outcome is
+            "too_large" and nothing is built. None means no limit, and is not part of the text, so
+            that budgets from before there was this limit keep their keys.
 
     Raises:
         InvalidSettingError: A value is not positive and finite, or the horizon is below the epochs.
@@ -47,6 +50,7 @@ class Budget:
     training_seed: int = 0
     max_seconds: float | None = None
     max_memory_mb: float | None = None
+    max_macs: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "horizon"):
@@ -57,7 +61,7 @@ class Budget:
                 raise InvalidSettingError(
                     f"Budget setting {name} must be an integer >= 1, but is {value!r}."
                 )
-        for name in ("max_seconds", "max_memory_mb"):
+        for name in ("max_seconds", "max_memory_mb", "max_macs"):
             value = getattr(self, name)
             if value is None:
                 continue
@@ -102,7 +106,10 @@ class Budget:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `Budget(**data)` makes an equal budget."""
-        return asdict(self)
+        data = asdict(self)
+        if self.max_macs is None:
+            del data["max_macs"]
+        return data
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,8 @@ def table_rows(architecture: Architecture, spec: TaskSpec, complete: bool = True
     rows += [_row(x) for x in placed[:-1]]
     if complete:
         head = _row(placed[-1])
-        label = f"classifier {spec.num_outputs}"
+        kind = "classifier" if spec.problem == "classification" else "regressor"
+        label = f"{kind} {spec.num_outputs}"
         rows.append(Row("classifier", label, head.shape, head.params, head.macs, head.reads))
     return rows
 

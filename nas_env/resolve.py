@@ -5,11 +5,9 @@ from __future__ import annotations
 import inspect
 import operator
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas_env import registry
 from nas_env.architecture import is_count
@@ -18,10 +16,12 @@ from nas_env.evaluation import Budget
 from nas_env.evaluators import EVALUATORS, Around, Evaluator, Latency, Parallel, innermost
 from nas_env.evaluators.ray import Ray
 from nas_env.mdp import MDP, MDPS, Edit
-from nas_env.objectives import OBJECTIVES, Objective
+from nas_env.objectives import OBJECTIVES, Objective, TaskMetric
+from nas_env.sources import SOURCES
+from nas_env.sources.npz import plain_arrays
 from nas_env.spaces import SPACES, Joint, SearchSpace
 from nas_env.store import Store
-from nas_env.tasks import TASKS, Task
+from nas_env.tasks import TASKS, Task, TaskSpec
 
 ARGUMENTS = (  # of every NASEnv, for a message
     "space",
@@ -36,6 +36,7 @@ ARGUMENTS = (  # of every NASEnv, for a message
     "store",
     "data",
     "max_params",
+    "recipe",
     "device",
     "precision",
     "latency",
@@ -44,29 +45,41 @@ ARGUMENTS = (  # of every NASEnv, for a message
     "render_mode",
 )
 DEFAULT_SPACES = {"image": "chain", "vector": "mlp"}
+WITH_DATA = ("arrays", "own-data")
+QUALITIES = {"accuracy", "balanced_accuracy", "f1", "roc_auc", "mse", "mae", "r2"}
 
 
 def make_task(
     space: str | SearchSpace | None,
     task: str | Task | None,
-    data: str | Path | Mapping[str, NDArray[Any]] | None,
+    data: Any,
 ) -> Task:
     """Return the task that `NASEnv`'s arguments name."""
     if isinstance(task, Task):
         return task
     if task is None:
-        task = "arrays" if data is not None else _default_task(space)
+        task = _task_of(data) if data is not None else _default_task(space)
     factory = TASKS.get(task)
-    if data is None and task == "arrays":
-        raise InvalidSettingError("Task 'arrays' needs data. Give data=PATH of an .npz file.")
+    if data is None and task in WITH_DATA:
+        kinds = {"arrays": "an .npz file", "own-data": "a file or folder"}
+        raise InvalidSettingError(f"Task {task!r} needs data. Give data=PATH of {kinds[task]}.")
     try:
         return factory() if data is None else factory(data=data)
     except TypeError as error:
         if data is None or "unexpected keyword argument 'data'" not in str(error):
             raise
         raise InvalidSettingError(
-            f"Task {task!r} takes no data, but data={data!r} was given. Use task='arrays'."
+            f"Task {task!r} takes no data, but data={data!r} was given. Use task='arrays' or "
+            "'own-data'."
         ) from None
+
+
+def _task_of(data: Any) -> str:
+    """Return "arrays" for labelled arrays that fit in memory, else "own-data"."""
+    npz = isinstance(data, Mapping) or str(data).lower().endswith((".npz", ".npy"))
+    if not npz or not SOURCES.get("npz")().recognises(data):
+        return "own-data"
+    return "arrays" if plain_arrays(data) else "own-data"
 
 
 def _default_task(space: str | SearchSpace | None) -> str:
@@ -81,8 +94,20 @@ def _default_task(space: str | SearchSpace | None) -> str:
     return SPACES.get(name).default_task
 
 
-def make_space(space: str | SearchSpace | None, task: Task, max_params: int | None) -> SearchSpace:
+def make_space(
+    space: str | SearchSpace | None,
+    task: Task,
+    max_params: int | None,
+    recipe: Mapping[str, Any] | None = None,
+) -> SearchSpace:
     """Return the search space that `NASEnv`'s arguments name, or refuse one that does not fit."""
+    made = _fitting_space(space, task, max_params)
+    return made.trained_with(**recipe) if recipe else made
+
+
+def _fitting_space(
+    space: str | SearchSpace | None, task: Task, max_params: int | None
+) -> SearchSpace:
     spec = task.spec
     if isinstance(space, SearchSpace):
         if max_params is not None and max_params != space.max_params:
@@ -115,9 +140,27 @@ def make_space(space: str | SearchSpace | None, task: Task, max_params: int | No
     return made
 
 
-def make_objective(given: str | Objective) -> Objective:
-    """Return the objective that `NASEnv`'s argument names."""
-    return OBJECTIVES.get(given)() if isinstance(given, str) else given
+def make_objective(given: str | Objective | None, spec: TaskSpec | None = None) -> Objective:
+    """Return the objective that `NASEnv`'s argument names; None is the metric of the task.
+
+    Raises:
+        IncompatibleError: It needs a metric that the task's evaluations do not have.
+    """
+    if spec is None:
+        return OBJECTIVES.get(given or "accuracy")() if not isinstance(given, Objective) else given
+    own = spec.metric if spec.metric == "accuracy" else "metric"
+    name = own if given is None else given
+    if name == "metric":
+        return TaskMetric.of(spec)
+    made = OBJECTIVES.get(name)() if isinstance(name, str) else name
+    lacking = [x for x in made.needs if x in QUALITIES and x not in spec.reports]
+    if lacking:
+        raise IncompatibleError(
+            f"Objective {name if isinstance(name, str) else type(made).__name__!r} needs the "
+            f"metric {lacking[0]!r}, but evaluations of task {spec.name!r} ({spec.problem}) have "
+            f"{', '.join(spec.reports)}. Use objective='metric', the metric of the task."
+        )
+    return made
 
 
 def make_budget(budget: Budget | Mapping[str, Any] | None) -> Budget:

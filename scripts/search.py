@@ -22,28 +22,40 @@ from agents import AGENTS, observation_of
 from agents.hyperparameters import preset
 from agents.search import SearchResult, run_search
 from agents.search.folder import RunFolder
+from agents.search.own_data import CHOSEN, OwnData, own_data
 from agents.search.progress import Progress
 from agents.search.provenance import versions
 from agents.search.reference import reference_candidate
 from agents.search.report import Report
 from agents.search.retraining import Retrained, retrain
+from agents.search.shown import Shown
 from nas_env.env import NASEnv
 from nas_env.errors import InvalidSettingError, NASError
 from nas_env.evaluators import EVALUATORS, innermost
-from nas_env.evaluators.training import Training
+from nas_env.evaluators.training import Training, over_limit
+from nas_env.network import predict
 from nas_env.objectives import OBJECTIVES, Objective
 from nas_env.registration import ENVIRONMENTS
 from nas_env.registry import Registry, unknown_name
+from nas_env.sources import ReadOptions
 from nas_env.spaces import SPACES
 from nas_env.store import SQLStore
 from nas_env.store.database import shown
-from nas_env.tasks import TASKS
+from nas_env.tasks import TASKS, Task
 from nas_env.wrappers import Limits
 
 INTERRUPTED = 130
-FREE_ON_RESUME = ("output", "resume", "workers", "retry_failed")  # other ones must be the same
+FREE_ON_RESUME = (
+    "output",
+    "resume",
+    "workers",
+    "retry_failed",
+    "data_cache",
+    "data_memory_mb",
+)  # other ones must be the same
 BASELINE = "random"
 BY_OTHERS = "If left out, what fits the environment, the other options or --data."
+OBJECTIVE = "If left out accuracy-under-cost, or metric on --data."
 MADE_UP = "The scores of synthetic are made up and free."
 
 
@@ -69,9 +81,23 @@ class Options:
     tables and surrogates are for scripts/benchmark.py."""
     space: Annotated[str | None, named("Search space", SPACES, BY_OTHERS)] = None
     task: Annotated[str | None, named("Task", TASKS, BY_OTHERS)] = None
-    data: Path | None = None
-    """File with your data for the task arrays (.npz: x, y or x_train, y_train, x_test, y_test)."""
-    objective: Annotated[str, named("What is maximised", OBJECTIVES)] = "accuracy-under-cost"
+    data: str | None = None
+    """Your data: an .npz of arrays, a CSV or Parquet file, a folder of images by class or an
+    archive of one, torchvision:NAME, huggingface:NAME (docs/own-data.md). What is left out below is
+    chosen from them."""
+    target: str | None = None
+    """Column of --data that is to be predicted."""
+    image_size: int | None = None
+    """Side of the square that the images of --data are resized to."""
+    problem: Literal["classification", "regression"] | None = None
+    """If left out, what the targets of --data look like."""
+    metric: Literal["accuracy", "balanced_accuracy", "f1", "roc_auc", "mse", "mae"] | None = None
+    """What is maximised on --data, or minimised: mse and mae."""
+    data_cache: Path | None = None
+    """Folder for what of --data does not fit in memory; if left out, a temporary one."""
+    data_memory_mb: float | None = None
+    """Most memory for samples of --data, in 10^6 bytes; if left out, half of what is free."""
+    objective: Annotated[str | None, named("What is maximised", OBJECTIVES, OBJECTIVE)] = None
     target_params: int = 10_000
     """Parameters above which accuracy-under-cost charges."""
     evaluator: Annotated[str, named("How networks are scored", EVALUATORS, MADE_UP)] = "training"
@@ -81,8 +107,10 @@ class Options:
     """End after so many seconds; networks found in the store cost what they cost then."""
     until_score: float | None = None
     """End as soon as a network has this score."""
-    epochs: int = 8
-    """Epochs each network is trained."""
+    epochs: int | None = None
+    """Epochs each network is trained; if left out 8, or what suits --data."""
+    batch_size: int | None = None
+    """Samples per update; if left out what the space says, or what suits --data."""
     start: str | None = None
     """Where episodes of NASEdit-v0 begin: random, or decisions, such as 3,14,18,19,21."""
     max_edits: int | None = None
@@ -93,6 +121,9 @@ class Options:
     """In NASEdit-v0, begin training with the weights of the network before, where shapes allow."""
     max_params: int | None = None
     """Most parameters a network may have; kept by the mask."""
+    max_macs: float | None = None
+    """Most multiply-accumulates of a network for one sample; over it counts as a failure, and it is
+    not built."""
     max_seconds: float | None = None
     """Most seconds one network may train; over it counts as a failure."""
     max_memory_mb: float | None = None
@@ -161,11 +192,14 @@ def leave_at_the_second_interrupt() -> None:
 def search(options: Options, path: Path) -> int:
     """Run agent and random search, train the best networks anew, write and print the report."""
     check(options)
+    options, data = with_data(options)
     limits = Limits(options.evaluations, options.seconds, options.until_score)
-    probe = make_env(options, options.agent, None)
+    probe = make_env(options, options.agent, None, data.task if data else None)
     if options.store is not None and not options.resume:
         SQLStore(options.store).close()  # a wrong one is refused before anything is written
     folder = RunFolder(path, recorded(options), options.resume)
+    if data is not None:
+        folder.write_data(data.to_json())
     print(f"writing to {path}", file=sys.stderr, flush=True)
     if options.resume and folder.finished:
         print(f"The search in {path} has finished.\n\n{folder.summary}")
@@ -178,7 +212,7 @@ def search(options: Options, path: Path) -> int:
         print("going on: what was evaluated before is answered by the store", file=sys.stderr)
     searches = {}
     for name in dict.fromkeys((options.agent, BASELINE)):
-        env = make_env(options, name, store_of(options, folder), like=probe)
+        env = make_env(options, name, store_of(options, folder), probe.task)
         settings = {"preset": options.preset} if options.preset and name == options.agent else {}
         searches[name] = run_one(name, env, limits, options.seed, folder, settings)
         folder.write_agent(name, searches[name].agent)
@@ -221,18 +255,42 @@ def check(options: Options) -> None:
             )
 
 
+def with_data(options: Options) -> tuple[Options, OwnData | None]:
+    """Return the options with nothing left out, and own data where there are some; show them."""
+    if options.data is None or options.task is not None:
+        for name in ("target", "image_size", "problem", "metric", "data_cache", "data_memory_mb"):
+            if getattr(options, name) is not None:
+                raise InvalidSettingError(
+                    f"Option --{name.replace('_', '-')} is about --data. Give --data, without "
+                    "--task."
+                )
+        standard = {"objective": "accuracy-under-cost", "epochs": 8}
+        left_out: dict[str, Any] = {
+            key: value for key, value in standard.items() if getattr(options, key) is None
+        }
+        return replace(options, **left_out), None
+    size, folder, memory = options.image_size, options.data_cache, options.data_memory_mb
+    reading = ReadOptions(options.target, size, options.problem, folder, memory)
+    given = {name: getattr(options, name) for name in CHOSEN}
+    data = own_data(options.data, reading, options.metric, given)
+    print(data.text, flush=True)
+    return replace(options, **data.settings), data
+
+
 def store_of(options: Options, folder: RunFolder) -> str | Path:
     """Return where the evaluations of a run are kept."""
     return options.store or folder.store
 
 
 def make_env(
-    options: Options, agent: str, store: str | Path | None, like: NASEnv | None = None
+    options: Options, agent: str, store: str | Path | None, task: Task | None = None
 ) -> Any:
     """Return the environment for an agent; without a store, its bare form for a first check."""
     optional: dict[str, Any] = {"space": options.space, "task": options.task, "data": options.data}
-    if like is not None:
-        optional = {"space": options.space, "task": like.task}
+    if task is not None:
+        optional = {"space": options.space, "task": task}
+    if options.batch_size is not None:
+        optional["recipe"] = {"batch_size": options.batch_size}
     optional |= {"start": start_of(options.start), "max_edits": options.max_edits}
     optional |= {"reward": options.reward, "inherit": options.inherit or None}
     optional |= {"workers": options.workers}
@@ -247,6 +305,7 @@ def make_env(
             "epochs": options.epochs,
             "max_seconds": options.max_seconds,
             "max_memory_mb": options.max_memory_mb,
+            "max_macs": options.max_macs,
         },
         store=store,
         retry_failed=options.retry_failed,
@@ -264,12 +323,11 @@ def start_of(text: str | None) -> str | list[int] | None:
     return [int(part) for part in parts] if all(x.strip().isdigit() for x in parts) else text
 
 
-def objective(options: Options) -> Objective:
+def objective(options: Options) -> str | Objective | None:
     """Return the objective that the options name."""
-    factory = OBJECTIVES.get(options.objective)
     if options.objective == "accuracy-under-cost":
-        return factory(target_params=options.target_params)
-    return factory()
+        return OBJECTIVES.get(options.objective)(target_params=options.target_params)
+    return options.objective
 
 
 def run_one(
@@ -300,12 +358,13 @@ def make_report(
     first = 1 + options.seed * options.retrain_seeds  # no two searches share a retraining seed
     seeds = range(first, first + options.retrain_seeds)
     retrained: list[Retrained] = []
-    searching = make_env(options, options.agent, store_of(options, folder), env).unwrapped.evaluator
-    evaluator = innermost(searching)
+    searching = make_env(options, options.agent, store_of(options, folder), env.task)
+    evaluator = innermost(searching.unwrapped.evaluator)
     if isinstance(evaluator, Training):
         retrained = retrain_all(options, env, evaluator, searches, seeds)
         folder.write_weights(retrained[0])
-    return Report(settings, searches, retrained, env.task.spec.sizes[2], list(seeds))
+    spec = env.task.spec
+    return Report(settings, searches, retrained, spec.sizes[2], list(seeds), Shown.of(spec))
 
 
 def retrain_all(
@@ -323,14 +382,18 @@ def retrain_all(
     for name, candidate in networks.items():
         print(f"training anew with {len(seeds)} seeds: {name}", file=sys.stderr, flush=True)
         budget = replace(env.budget, training_seed=0)
+        cost = predict(candidate.architecture, env.task.spec)
+        if over_limit(cost, candidate.recipe.batch_size, budget):
+            name = f"{name} (over the limit)"
         found.append(retrain(name, candidate, evaluator, env.objective, budget, seeds))
     return found
 
 
 def recorded(options: Options) -> dict[str, Any]:
     """Return the options that make the numbers, as plain data, and where they are kept."""
-    data = asdict(replace(options, output=None))
-    data["data"] = str(options.data.resolve()) if options.data else None
+    data = asdict(replace(options, output=None, data_cache=None))
+    if options.data is not None and ":" not in options.data:
+        data["data"] = str(Path(options.data).resolve())
     if options.store is not None:
         path = options.store if "://" in options.store else str(Path(options.store).resolve())
         data["store"] = shown(path)

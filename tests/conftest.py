@@ -38,6 +38,7 @@ from nas_env.layers import LAYERS
 from nas_env.mdp import MDPS
 from nas_env.objectives import OBJECTIVES
 from nas_env.registration import ENVIRONMENTS, Row
+from nas_env.resolve import WITH_DATA
 from nas_env.spaces import SPACES, SearchSpace
 from nas_env.tasks import TASKS, Task, TaskSpec
 
@@ -145,7 +146,7 @@ def cached_space(name: str, *settings: Any) -> SearchSpace:
 
 @cache
 def cached_task(name: str) -> Task:
-    return TASKS.get(name)(data=tiny_arrays()) if name == "arrays" else TASKS.get(name)()
+    return TASKS.get(name)(data=tiny_arrays()) if name in WITH_DATA else TASKS.get(name)()
 
 
 @pytest.fixture(scope="session")
@@ -164,7 +165,7 @@ def make_space() -> Callable[..., SearchSpace]:
 
 @pytest.fixture(scope="session")
 def make_task() -> Callable[[str], Task]:
-    """Return the factory of tasks by name; "arrays" gets tiny random images."""
+    """Return the factory of tasks by name; those of own data get tiny random images."""
     return cached_task
 
 

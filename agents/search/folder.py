@@ -79,6 +79,10 @@ class RunFolder:
         """Text of `summary.md`."""
         return (self.path / "summary.md").read_text(encoding="utf-8")
 
+    def write_data(self, data: dict[str, Any]) -> None:
+        """Write what own data are and what is done to them as `data.json`."""
+        self._write("data.json", json.dumps(data, indent=2))
+
     def write_best(self, candidate: Candidate, spec: TaskSpec, score: float) -> None:
         """Write the best network as JSON and as drawings."""
         data = {"key": candidate.key, **candidate.to_json(), "score": score, "task": spec.name}

@@ -70,6 +70,8 @@ def _describe(tracker: TrackSearch, trial: Trial) -> str:
     metrics = best.evaluation.metrics if best else {}
     if "accuracy" in metrics:
         parts.append(f"accuracy of best {metrics['accuracy']:.4f}")
+    elif "mse" in metrics:
+        parts.append(f"mse of best {metrics['mse']:.4g}")
     if "params" in metrics:
         parts.append(f"params {metrics['params']:,.0f}")
     if not trial.evaluation.ok:

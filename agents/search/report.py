@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
 
 from agents.search.retraining import Retrained, pooled_sd
 from agents.search.session import SearchResult
+from agents.search.shown import Shown
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Outcome
 
@@ -26,6 +27,7 @@ class Report:
         retrained: The networks that were trained anew; empty where nothing is trained.
         test_size: Samples in the test split.
         seeds: Training seeds of the retraining.
+        shown: How the task's metric is shown.
     """
 
     settings: dict[str, Any]
@@ -33,6 +35,7 @@ class Report:
     retrained: Sequence[Retrained]
     test_size: int
     seeds: Sequence[int]
+    shown: Shown = field(default_factory=Shown)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain data."""
@@ -51,7 +54,7 @@ class Report:
         """Return what a new seed changes (None: one seed), and what one test image is worth."""
         several = len(self.seeds) > 1
         return {
-            "pooled_sd_accuracy": self._pooled("accuracies") if several else None,
+            f"pooled_sd_{self.shown.metric}": self._pooled("accuracies") if several else None,
             "pooled_sd_score": self._pooled("scores") if several else None,
             "one_test_sample": 1 / self.test_size,
         }
@@ -77,30 +80,34 @@ class Report:
         seeds = ", ".join(map(str, self.seeds))
         lines = [
             f"Each network trained anew with {len(self.seeds)} seeds ({seeds}); test split of "
-            f"{self.test_size} samples, opened once. Score: the objective with test accuracy.",
+            f"{self.test_size} samples, opened once. Score: the objective with test "
+            f"{self.shown.words}.",
             "",
-            "| network | test accuracy, % | test score | params | MACs |",
+            f"| network | test {self.shown.title} | test score | params | MACs |",
             "| --- | --- | --- | ---: | ---: |",
         ]
         for x in self.retrained:
             accuracy, score = x.accuracy, x.score
             lines.append(
-                f"| {x.name} | {100 * accuracy[0]:.2f} ± {100 * accuracy[1]:.2f} "
+                f"| {x.name} | {self.shown.number(accuracy[0])} ± {self.shown.number(accuracy[1])} "
                 f"| {score[0]:.4f} ± {score[1]:.4f} | {x.params:,} | {x.macs:,} |"
             )
         failed = [f"{x.name}: {x.failed} of {len(x.scores)}" for x in self.retrained if x.failed]
         if failed:
-            text = f"Trainings that failed and count as 0 accuracy: {'; '.join(failed)}."
+            as_what = f"0 {self.shown.words}" if self.shown.fraction else "a guess"
+            text = f"Trainings that failed and count as {as_what}: {'; '.join(failed)}."
             lines += ["", text]
         return "\n".join([*lines, "", self._noise()])
 
     def _noise(self) -> str:
-        sample = f"one test sample is {100 / self.test_size:.2f} points."
+        sample = f"the test split has {self.test_size} samples."
+        if self.shown.metric == "accuracy":
+            sample = f"one test sample is {100 / self.test_size:.2f} points."
         if len(self.seeds) == 1:
             return f"Noise floor: unknown, for there is one retraining seed; {sample}"
         return (
-            "Noise floor: a new seed moves test accuracy by "
-            f"{100 * self._pooled('accuracies'):.2f} points and score by "
+            f"Noise floor: a new seed moves test {self.shown.words} by "
+            f"{self.shown.amount(self._pooled('accuracies'))} and score by "
             f"{self._pooled('scores'):.4f} (pooled sd); {sample}"
         )
 
@@ -116,18 +123,19 @@ class Report:
         lines = [
             "Best found by each search (validation score with the search's training seed):",
             "",
-            "| search | new networks | failed | episodes | ended by | best score | accuracy, % "
-            "| params |",
+            "| search | new networks | failed | episodes | ended by | best score "
+            f"| {self.shown.title} | params |",
             "| --- | ---: | --- | ---: | --- | ---: | ---: | ---: |",
         ]
         for name, result in self.searches.items():
             tracker, metrics = result.tracker, result.best.evaluation.metrics
-            accuracy = f"{100 * metrics['accuracy']:.2f}" if "accuracy" in metrics else "-"
+            value = metrics.get(self.shown.metric)
+            quality = "-" if value is None else self.shown.number(value)
             params = f"{metrics['params']:,.0f}" if "params" in metrics else "-"
             lines.append(
                 f"| {name} | {result.evaluations} | {_failures(result)} | {tracker.episodes} "
                 f"| {result.reason} "
-                f"| {result.best.score:.4f} | {accuracy} | {params} |"
+                f"| {result.best.score:.4f} | {quality} | {params} |"
             )
         return "\n".join(lines)
 
@@ -222,13 +230,15 @@ def _search_json(result: SearchResult) -> dict[str, Any]:
 
 
 def _retrained_json(x: Retrained) -> dict[str, Any]:
+    plural = "accuracies" if x.metric == "accuracy" else x.metric
     return {
         "name": x.name,
         **_candidate_json(x.candidate),
         "params": x.params,
         "macs": x.macs,
-        "test_accuracies": list(x.accuracies),
+        f"test_{plural}": list(x.accuracies),
         "test_scores": list(x.scores),
+        "test_metrics": [dict(metrics) for metrics in x.tested],
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -31,10 +31,13 @@ class Retrained:
         candidate: The network.
         params: Trainable parameters.
         macs: Multiply-accumulates for one sample.
-        accuracies: Test accuracy (fraction) of each seed; a failed training counts as 0.
+        accuracies: Test value of the task's metric for each seed, an accuracy (fraction) unless
+            the task says otherwise; a failed training counts as 0, or as an error of a guess.
         scores: The objective's score with the test metrics in place of the validation metrics.
         weights: Weights of the first seed, by name; None where it failed.
         failed: Seeds whose training failed.
+        metric: The task's metric.
+        tested: All test metrics of each seed; nothing where training failed.
     """
 
     name: str
@@ -45,10 +48,12 @@ class Retrained:
     scores: tuple[float, ...]
     weights: dict[str, Tensor] | None
     failed: int = 0
+    metric: str = "accuracy"
+    tested: tuple[Mapping[str, float], ...] = ()
 
     @property
     def accuracy(self) -> tuple[float, float]:
-        """Mean and standard deviation (n - 1) of the test accuracy."""
+        """Mean and standard deviation (n - 1) of the test accuracy, or of the task's metric."""
         return mean_sd(self.accuracies)
 
     @property
@@ -78,6 +83,8 @@ def retrain(
     task = evaluator.task
     cost = predict(candidate.architecture, task.spec)
     accuracies, scores, weights, failed = [], [], None, 0
+    all_tested: list[Mapping[str, float]] = []
+    spec = task.spec
     for number, seed in enumerate(seeds):
         try:
             network, curve = evaluator.train(candidate, replace(budget, training_seed=seed))
@@ -85,17 +92,20 @@ def retrain(
             if not (isinstance(error, FAILURES) or is_out_of_memory(error)):
                 raise
             failed += 1
-            accuracies.append(0.0)
+            accuracies.append(0.0 if spec.higher_is_better else spec.guess)
+            all_tested.append({})
             scores.append(objective.failure)
             continue
         tested = {**task.test(network, device=evaluator.device), **cost.to_json()}
         evaluation = Evaluation(Outcome.OK, tested, tuple(curve), len(curve))
-        accuracies.append(tested["accuracy"])
+        accuracies.append(tested[spec.metric])
+        all_tested.append(tested)
         scores.append(objective.score(evaluation))
         if number == 0:
             weights = {key: x.detach().cpu() for key, x in network.state_dict().items()}
     measured = tuple(accuracies), tuple(scores)
-    return Retrained(name, candidate, cost.params, cost.macs, *measured, weights, failed)
+    told = spec.metric, tuple(all_tested)
+    return Retrained(name, candidate, cost.params, cost.macs, *measured, weights, failed, *told)
 
 
 def mean_sd(values: Sequence[float]) -> tuple[float, float]:

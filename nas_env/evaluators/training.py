@@ -16,7 +16,7 @@ from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators._checkpoints import Checkpoints, Progress, State, name_of
 from nas_env.evaluators.base import EVALUATORS, Evaluator, failed
 from nas_env.evaluators.latency import Latency
-from nas_env.network import build, predict
+from nas_env.network import NetworkCost, build, predict
 from nas_env.registry import unknown_name
 from nas_env.tasks import Metrics, Task
 from nas_env.tasks.base import Resumable, TrainingDiverged, TrainingTimeout
@@ -207,10 +207,8 @@ class Training(Evaluator):
         progress = Progress()
         try:
             cost = predict(candidate.architecture, self.task.spec)
-            megabytes = cost.training_bytes(candidate.recipe.batch_size) / 1e6
-            if budget.max_memory_mb is not None and megabytes > budget.max_memory_mb:
-                message = f"Predicted {megabytes:.1f} MB, limit {budget.max_memory_mb} MB."
-                return failed(Outcome.TOO_LARGE, message)
+            if excess := over_limit(cost, candidate.recipe.batch_size, budget):
+                return failed(Outcome.TOO_LARGE, excess)
             network, curve = self.train(candidate, budget, progress)
             measured = self._measured(network)
         except Exception as error:
@@ -259,6 +257,16 @@ class Training(Evaluator):
             yield
         finally:
             torch.set_num_threads(before)
+
+
+def over_limit(cost: NetworkCost, batch_size: int, budget: Budget) -> str:
+    """Return which limit of the budget a network is over before it is built, or nothing."""
+    megabytes = cost.training_bytes(batch_size) / 1e6
+    if budget.max_memory_mb is not None and megabytes > budget.max_memory_mb:
+        return f"Predicted {megabytes:.1f} MB, limit {budget.max_memory_mb} MB."
+    if budget.max_macs is not None and cost.macs > budget.max_macs:
+        return f"Predicted {cost.macs:,} MACs, limit {budget.max_macs:,.0f}."
+    return ""
 
 
 def resolve_device(device: str) -> str:

@@ -93,7 +93,7 @@ class Finished:
         return self.scorer.evaluate(lanes, [self._candidate(x) for x in lanes], self.budgets)
 
     def _candidate(self, lane: int) -> Candidate:
-        return self.space.assemble(self.walks.walk(lane))
+        return self.space.candidate(self.walks.walk(lane))
 
 
 @dataclass

@@ -146,7 +146,7 @@ class Construct(MDP):
             spent += self._cost[state.node][action]
         after = State(node, (*state.walk, action), spent, state.steps + 1)
         done = self._final[node]
-        pending = self.space.assemble(after.walk) if done else None
+        pending = self.space.candidate(after.walk) if done else None
         return Move(after, action, illegal, pending, done, not done and self.cut(after))
 
     def __getstate__(self) -> dict[str, Any]:

@@ -223,8 +223,8 @@ class Edit(MDP):
     def _candidate(self, state: EditState) -> Candidate:
         parent = None
         for walk in state.lineage:
-            parent = replace(self.space.assemble(walk), parent=parent)
-        candidate = self.space.assemble(state.walk)
+            parent = replace(self.space.candidate(walk), parent=parent)
+        candidate = self.space.candidate(state.walk)
         return replace(candidate, parent=parent) if parent is not None else candidate
 
     def _options(self, walk: Walk) -> tuple[NDArray[np.int8], list[Outcomes]]:

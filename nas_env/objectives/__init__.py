@@ -10,6 +10,7 @@ from nas_env.objectives.constrained import Constrained
 from nas_env.objectives.cost import AccuracyUnderCost
 from nas_env.objectives.cubed import CubedAccuracy
 from nas_env.objectives.loss import NegativeLoss
+from nas_env.objectives.metric import TaskMetric
 from nas_env.objectives.mnasnet import MnasNet
 from nas_env.objectives.weighted import WeightedSum
 
@@ -23,5 +24,6 @@ __all__ = [
     "MnasNet",
     "NegativeLoss",
     "Objective",
+    "TaskMetric",
     "WeightedSum",
 ]

@@ -5,68 +5,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_env.architecture import Architecture, Candidate, Scalar, Shape
+from nas_env.architecture import Architecture, Candidate, Recipe, Scalar, Shape
 from nas_env.errors import IllegalDecisionError, InvalidSettingError
 from nas_env.registry import Registry
 from nas_env.spaces.automaton import Automaton, compile_space
+from nas_env.spaces.choice import Anchor, Choice, Option, Walk
 from nas_env.spaces.edits import EditRules, Neighbour
 from nas_env.spaces.neighbours import Neighbourhood
 
-Walk = tuple[int, ...]
 MAX_REJECTIONS = 10_000
-
-
-@dataclass(frozen=True)
-class Option:
-    """One decision as it is offered.
-
-    Attributes:
-        label: Short text for tables, such as "conv 16, 3x3".
-        fields: Field name to (value, order): the order says what "wider" or "narrower" means.
-    """
-
-    label: str
-    fields: Mapping[str, tuple[Scalar, int]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What is offered in a state.
-
-    Attributes:
-        name: What is being chosen, such as "layer 3".
-        legal: The legal decisions, ascending.
-        options: All decisions of the space by number, legal here or not.
-    """
-
-    name: str
-    legal: tuple[int, ...]
-    options: tuple[Option, ...]
-
-
-class Anchor(NamedTuple):
-    """A decision of a walk that says whether a layer reads an earlier one, or leaves it apart.
-
-    Attributes:
-        position: Number of the decision in the walk, from 0.
-        layer: Position at which the layer's own decisions are made: its anchor point.
-        earlier: The same of the earlier layer.
-        apart: The decision that leaves it apart.
-        reads: The decision that reads it.
-    """
-
-    position: int
-    layer: int
-    earlier: int
-    apart: int
-    reads: int
+__all__ = ["SPACES", "Anchor", "Choice", "Option", "SearchSpace", "SpaceFactory", "Walk"]
 
 
 class SearchSpace(ABC):
@@ -103,6 +59,7 @@ class SearchSpace(ABC):
     distinct: bool = False
     feature_names: tuple[str, ...] = ()
     anchors: tuple[Anchor, ...] = ()
+    recipe: Mapping[str, Scalar] | None = None
 
     @abstractmethod
     def start(self) -> Hashable:
@@ -154,6 +111,33 @@ class SearchSpace(ABC):
         return {}
 
     # ---- given by the base ----
+
+    def trained_with(self, **recipe: Any) -> Self:
+        """Return this space with other settings of its networks' recipe, such as batch_size.
+
+        Raises:
+            UnknownNameError: A recipe has no such setting.
+            InvalidSettingError: A value is out of its range, or is decided in the walk.
+        """
+        Recipe.from_json(recipe)
+        decided = self.training(self.sample(np.random.default_rng(0)))
+        for name in recipe:
+            if name in decided:
+                raise InvalidSettingError(
+                    f"Recipe setting {name} is a decision of space {self.name!r}, but "
+                    f"{name}={recipe[name]!r} was given. Leave it out."
+                )
+        made = copy(self)
+        made.recipe = {**(self.recipe or {}), **recipe}
+        return made
+
+    def candidate(self, walk: Walk) -> Candidate:
+        """Return what `assemble` does, trained as `trained_with` says."""
+        made = self.assemble(walk)
+        if self.recipe is None:
+            return made
+        settings: dict[str, Any] = dict(self.recipe)
+        return replace(made, recipe=replace(made.recipe, **settings))
 
     @cached_property
     def _automaton(self) -> Automaton:
@@ -238,7 +222,7 @@ class SearchSpace(ABC):
             IllegalDecisionError: The walk is not complete and legal.
         """
         self.require(walk)
-        return self.assemble(tuple(int(decision) for decision in walk))
+        return self.candidate(tuple(int(decision) for decision in walk))
 
     def size(self) -> int:
         """Return the exact number of complete legal walks, the parameter limit respected.

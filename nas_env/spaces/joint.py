@@ -119,7 +119,7 @@ class Joint(SearchSpace):
 
     def assemble(self, walk: Walk) -> Candidate:
         """Return the space's candidate with the chosen recipe."""
-        candidate = self.space.assemble(walk[len(self.names) :])
+        candidate = self.space.candidate(walk[len(self.names) :])
         chosen: dict[str, Any] = dict(self.training(walk))
         return replace(candidate, recipe=replace(candidate.recipe, **chosen), walk=walk)
 

@@ -1,11 +1,14 @@
-"""The training loop that all supervised tasks share. Data are tensors in memory; no loader."""
+"""The training loop that all supervised tasks share.
+
+Data are tensors in memory, or what is indexed like them (`nas_env.tasks._streaming`); no loader.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +17,15 @@ from torch.utils.hooks import RemovableHandle
 
 from nas_env.architecture import Recipe
 from nas_env.evaluation import Budget
+from nas_env.tasks._problems import Classification, Problem
 from nas_env.tasks.base import Metrics, ResumeRefused, TrainingDiverged, TrainingTimeout
 
+if TYPE_CHECKING:
+    from nas_env.tasks._streaming import Streamed
+
+    Inputs: TypeAlias = Tensor | Streamed
+
+CLASSIFICATION = Classification()
 MEASURE_BATCH = 1024
 WARM_UP_SHARE = 0.3
 EXPLODED = 100  # times the loss of guessing; the most in 9,696 trainings of the chain table is 2.2
@@ -79,25 +89,29 @@ def _channels_last(x: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def measure(network: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
-    """Return "accuracy" (fraction) and "loss" (mean cross-entropy in nats), in float32."""
+def measure(
+    network: nn.Module, x: Inputs, y: Tensor, problem: Problem = CLASSIFICATION
+) -> dict[str, float]:
+    """Return the problem's metrics, "loss" among them, in float32; see `_problems`."""
     network.eval()
-    loss = torch.zeros((), device=x.device, dtype=torch.float64)
-    hits = torch.zeros((), device=x.device, dtype=torch.int64)
-    parts = zip(torch.split(x, MEASURE_BATCH), torch.split(y, MEASURE_BATCH), strict=True)
-    for part, labels in parts:
-        logits = network(part).float()
-        loss += functional.cross_entropy(logits, labels, reduction="sum").double()
-        hits += (logits.argmax(1) == labels).sum()
-    return {"accuracy": hits.item() / len(y), "loss": loss.item() / len(y)}
+    starts = range(0, len(y), MEASURE_BATCH)
+    parts = (slice(start, start + MEASURE_BATCH) for start in starts)
+    return problem.measure((network(x[part]).float(), y[part]) for part in parts)
 
 
 class Loop:
     """One training: `run` yields the metrics of epoch after epoch."""
 
     def __init__(
-        self, network: nn.Module, recipe: Recipe, budget: Budget, device: str, precision: str
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        budget: Budget,
+        device: str,
+        precision: str,
+        problem: Problem = CLASSIFICATION,
     ) -> None:
+        self.problem = problem
         self.network = network.to(device)
         self.recipe = recipe
         self.budget = budget
@@ -108,8 +122,8 @@ class Loop:
         self.deadline = time.monotonic() + (budget.max_seconds or math.inf)
         self.epochs = 0  # trained so far
 
-    def run(self, train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor]) -> Run:
-        """Return the epochs that are left: training loss, validation loss and accuracy of each."""
+    def run(self, train: tuple[Inputs, Tensor], validation: tuple[Inputs, Tensor]) -> Run:
+        """Return the epochs that are left: training loss and validation metrics of each."""
         return Run(self, self._metrics(train, validation))
 
     def state(self) -> dict[str, Any]:
@@ -152,7 +166,7 @@ class Loop:
                     raise ValueError(f"{name} of shape {tuple(value.shape)} does not fit.")
 
     def _metrics(
-        self, train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor]
+        self, train: tuple[Inputs, Tensor], validation: tuple[Inputs, Tensor]
     ) -> Iterator[Metrics]:
         if train[0].ndim == 4:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -164,12 +178,12 @@ class Loop:
             for hook in hooks:
                 hook.remove()
 
-    def _next(self, train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor]) -> Metrics:
+    def _next(self, train: tuple[Inputs, Tensor], validation: tuple[Inputs, Tensor]) -> Metrics:
         """Train and measure one more epoch."""
         train_loss = self._epoch(self.epochs, *train)
-        metrics = measure(self.network, *validation)
+        metrics = measure(self.network, *validation, self.problem)
         self.epochs += 1
-        most = EXPLODED * math.log(max(2, int(train[1].max()) + 1))
+        most = EXPLODED * self.problem.guess(train[1])
         if not (train_loss <= most and metrics["loss"] <= most):  # NaN is not either
             raise TrainingDiverged(
                 f"The loss is {train_loss} after epoch {self.epochs} "
@@ -177,7 +191,7 @@ class Loop:
             )
         return {**metrics, "train_loss": train_loss}
 
-    def _epoch(self, epoch: int, x: Tensor, y: Tensor) -> float:
+    def _epoch(self, epoch: int, x: Inputs, y: Tensor) -> float:
         """Make one pass over shuffled slices and return the mean training loss."""
         self.network.train()
         batch_size = self.recipe.batch_size
@@ -208,9 +222,7 @@ class Loop:
         device = torch.device(self.device).type
         with torch.autocast(device, self.dtype, enabled=self.dtype is not torch.float32):
             logits = self.network(x)
-        loss = functional.cross_entropy(
-            logits.float(), y, label_smoothing=self.recipe.label_smoothing
-        )
+        loss = self.problem.loss(logits.float(), y, self.recipe.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()

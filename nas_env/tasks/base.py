@@ -27,9 +27,14 @@ class TaskSpec:
         version: Raised when the numbers of the task change.
         modality: "image" or "vector"; a search space must have the same.
         input_shape: Shape of one sample without the batch, (channels, height, width) or (n,).
-        num_outputs: Number of classes.
-        metric: The metric a search is about, a fraction in [0, 1], higher is better.
+        num_outputs: Number of classes; 1 where a number is predicted.
+        metric: The metric a search is about.
         sizes: Samples in the training, validation and test split.
+        problem: "classification" or "regression".
+        reports: Metrics of quality that an evaluation has, the loss apart.
+        higher_is_better: Direction of the metric: a fraction in [0, 1] (True), or an error >= 0.
+        guess: Of an error: what the best constant guess has on the training split; scores are
+            relative to it.
     """
 
     name: str
@@ -39,6 +44,10 @@ class TaskSpec:
     num_outputs: int
     metric: str = "accuracy"
     sizes: tuple[int, int, int] = (0, 0, 0)
+    problem: str = "classification"
+    reports: tuple[str, ...] = ("accuracy",)
+    higher_is_better: bool = True
+    guess: float = 0.0
 
 
 class TrainingTimeout(Exception):

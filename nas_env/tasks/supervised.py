@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nas_env.architecture import Recipe, Shape
 from nas_env.evaluation import Budget
+from nas_env.sources.splitting import SPLIT_SEED, SPLITS, stratified_split
 from nas_env.tasks.base import Metrics, Task, TaskSpec
 
 if TYPE_CHECKING:
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 
     from nas_env.tasks._loop import Run
 
-SPLIT_SEED = 20_170_424  # fixed: the sealed test split is the same for every search
-SPLITS = ("train", "validation", "test")
+__all__ = ["SPLITS", "SPLIT_SEED", "Split", "SupervisedTask", "stratified_split"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class SupervisedTask(Task):
         num_outputs: int,
         version: int = 1,
     ) -> None:
-        mean, sd = _moments(train.x)
+        mean, sd = moments(train.x)
         splits = (train, validation, test)
         self._splits = {
             key: Split(np.ascontiguousarray((part.x - mean) / sd, dtype=np.float32), part.y)
@@ -131,34 +131,7 @@ class SupervisedTask(Task):
         return {key: value for key, value in self.__dict__.items() if key != "_device_cache"}
 
 
-def stratified_split(
-    labels: NDArray[np.int64], shares: tuple[float, ...], seed: int = SPLIT_SEED
-) -> list[NDArray[np.int64]]:
-    """Return indices of parts with the given shares of every class.
-
-    The samples of a class are shuffled and cut at the rounded cumulative shares, so each class's
-    part differs from its exact share by less than one sample.
-
-    Args:
-        labels: (n,) class of each sample.
-        shares: Share of each part; they sum to 1.
-        seed: Seed of the split, not of the search.
-
-    Returns:
-        One ascending index array per part.
-    """
-    rng = np.random.default_rng(seed)
-    parts: list[list[NDArray[np.int64]]] = [[] for _ in shares]
-    cuts = np.cumsum(shares)[:-1]
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        pieces = np.split(members, np.rint(cuts * len(members)).astype(int))
-        for part, piece in zip(parts, pieces, strict=True):
-            part.append(piece)
-    return [np.sort(np.concatenate(part)).astype(np.int64) for part in parts]
-
-
-def _moments(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def moments(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return mean and standard deviation per channel (images) or per feature (vectors)."""
     axes = (0, 2, 3) if x.ndim == 4 else (0,)
     mean = x.mean(axis=axes, keepdims=True, dtype=np.float64)[0]

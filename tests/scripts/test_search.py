@@ -320,3 +320,50 @@ def test_help_reads_well():
     for option in ("--evaluations", "--seconds", "--until-score", "--seed", "--device", "--output"):
         assert option in text
     assert "--no-resume" not in text
+
+
+def test_own_data_are_shown_and_chosen_from_before_the_search(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = ["area,town,price"]
+    for number in range(120):
+        area, town = rng.uniform(40, 200), "AB"[number % 2]
+        lines.append(f"{area:.1f},{town},{3 * area + 50 * (town == 'B'):.2f}")
+    (tmp_path / "houses.csv").write_text("\n".join(lines))
+    options = ("--data", tmp_path / "houses.csv", "--target", "price", "--agent", "random", *SMALL)
+    done = search(*options, "--max-macs", "2000", "--output", tmp_path / "run")
+    shown = done.stdout.index("70 training, 30 validation, 20 test")
+    assert (
+        shown < done.stdout.index("--metric mse: mean squared error") < done.stdout.index("# Sea")
+    )
+    assert "--epochs 1: as you say" in done.stdout and "| network | test mse |" in done.stdout
+    data = json.loads((tmp_path / "run" / "data.json").read_text())
+    assert data["chosen"]["space"] == "mlp" and data["chosen"]["batch_size"] == 8 * 2
+    assert [x["name"] for x in data["preprocessing"]["columns"]] == ["area", "town"]
+    stored = rows(tmp_path / "run")
+    assert all(json.loads(row["candidate"])["recipe"]["batch_size"] == 16 for row in stored)
+    assert {row["outcome"] for row in stored if (row["macs"] or 0) > 2000} == set()
+    assert all("MACs, limit 2,000" in x["message"] for x in stored if x["outcome"] != "ok")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert len(summary["retrained"][0]["test_mse"]) == 2
+    for found in summary["retrained"]:
+        assert ("(over the limit)" in found["name"]) is (found["macs"] > 2000)
+    assert summary["retrained"][-1]["macs"] == 3 * 64 + 64 * 32 + 32  # so there is one
+    assert {"mse", "mae", "r2"} < set(summary["retrained"][0]["test_metrics"][0])
+    assert summary["settings"]["metric"] == "mse"
+    again = search(*options, "--max-macs", "2000", "--output", tmp_path / "run", "--resume")
+    assert "has finished" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--metric", "f1"), "Option --metric is about --data. Give --data, without --task."),
+        (("--data", "absent/"), "absent/: no such file or folder"),
+        (("--data", "tests/data/table.csv"), "which column is the target?"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_before_anything_is_written(arguments, message, tmp_path):
+    done = search(*FREE, *arguments, "--output", tmp_path / "run", check=False)
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()

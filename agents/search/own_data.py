@@ -1,0 +1,94 @@
+"""A search on somebody's own data: what they are, and what is chosen where nothing was said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas_env.errors import InvalidSettingError
+from nas_env.resolve import make_space
+from nas_env.sources import ReadOptions, Suggestion, read_data, suggest, summarise
+from nas_env.spaces import Joint, SearchSpace
+from nas_env.tasks.own_data import DataTask
+
+CHOSEN = ("space", "objective", "batch_size", "epochs", "max_params")
+
+
+@dataclass(frozen=True)
+class OwnData:
+    """Data with what is searched on them.
+
+    Attributes:
+        task: The task.
+        settings: Value of "metric" and of each option in `CHOSEN`: what was said, else what is
+            chosen.
+        text: What is shown before the search begins.
+    """
+
+    task: DataTask
+    settings: Mapping[str, Any]
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return summary, preprocessing and what was chosen, as plain data."""
+        return {
+            "summary": self.task.summary.to_json(),
+            "preprocessing": self.task.preprocessing,
+            "chosen": dict(self.settings),
+        }
+
+
+def own_data(
+    data: Path | str, reading: ReadOptions, metric: str | None, given: Mapping[str, Any]
+) -> OwnData:
+    """Read data and choose what to search with.
+
+    Args:
+        data: See `nas_env.tasks.own_data.own_data`.
+        reading: What the user says about the data.
+        metric: What is maximised or minimised; None: what suits the data.
+        given: Value of each option in `CHOSEN`, None where nothing was said.
+
+    Raises:
+        NASError: The data break a rule, or do not fit what was said.
+    """
+    found = read_data(data, reading)
+    summary = summarise(found)
+    suggestion = suggest(summary)
+    task = DataTask(found, metric or str(suggestion.metric.value))
+    settings = {**_settings(suggestion, given, task), "metric": task.spec.metric}
+    said = {**given, "metric": metric}
+    if settings["max_params"] is None:  # the space cannot keep it
+        said["max_params"] = "none"
+    if settings["batch_size"] is None:
+        said["batch_size"] = "as the space decides"
+    return OwnData(task, settings, f"{summary.text()}\n{suggestion.text(said)}")
+
+
+def _settings(suggestion: Suggestion, given: Mapping[str, Any], task: DataTask) -> dict[str, Any]:
+    chosen: dict[str, Any] = {"objective": "metric"}
+    for name in CHOSEN:
+        if given.get(name) is not None:
+            chosen[name] = given[name]
+        elif name != "objective":
+            chosen[name] = getattr(suggestion, name).value
+    space = make_space(chosen["space"], task, None)
+    if given.get("max_params") is None and not _keeps(chosen["space"], task, chosen["max_params"]):
+        chosen["max_params"] = None
+    if given.get("batch_size") is None and _decides_batch(space):
+        chosen["batch_size"] = None
+    return chosen
+
+
+def _keeps(space: str, task: DataTask, max_params: int) -> bool:
+    try:
+        make_space(space, task, max_params)
+    except InvalidSettingError:
+        return False
+    return True
+
+
+def _decides_batch(space: SearchSpace) -> bool:
+    return isinstance(space, Joint) and "batch_size" in space.names

@@ -1,0 +1,43 @@
+"""How a task's metric is shown: fractions in percent, errors in their own unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nas_env.tasks import TaskSpec
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A metric in tables and sentences.
+
+    Attributes:
+        metric: Its name, as in the metrics of an evaluation.
+        fraction: Whether it lies in [0, 1] and is shown in percent.
+    """
+
+    metric: str = "accuracy"
+    fraction: bool = True
+
+    @classmethod
+    def of(cls, spec: TaskSpec) -> Shown:
+        """Return how the metric of a task is shown."""
+        return cls(spec.metric, spec.higher_is_better)
+
+    @property
+    def words(self) -> str:
+        """Name in a sentence."""
+        return {"roc_auc": "ROC-AUC", "f1": "F1"}.get(self.metric, self.metric.replace("_", " "))
+
+    @property
+    def title(self) -> str:
+        """Head of a column."""
+        return f"{self.words}, %" if self.fraction else self.words
+
+    def number(self, value: float) -> str:
+        """Return a value as text, without its unit."""
+        return f"{100 * value:.2f}" if self.fraction else f"{value:.5g}"
+
+    def amount(self, value: float) -> str:
+        """Return a difference of values as text."""
+        return f"{self.number(value)} points" if self.fraction else self.number(value)

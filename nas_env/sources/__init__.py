@@ -1,0 +1,23 @@
+"""What data can be read from, and what they are read into.
+
+One file per kind of source; it registers itself with `@SOURCES.register(name)`.
+"""
+
+from nas_env.sources.base import SOURCES, DataSet, Encoded, ReadOptions, Samples, Source
+from nas_env.sources.reading import read_data
+from nas_env.sources.suggestions import Suggestion, suggest
+from nas_env.sources.summary import Summary, summarise
+
+__all__ = [
+    "SOURCES",
+    "DataSet",
+    "Encoded",
+    "ReadOptions",
+    "Samples",
+    "Source",
+    "Suggestion",
+    "Summary",
+    "read_data",
+    "suggest",
+    "summarise",
+]

@@ -1,0 +1,199 @@
+"""The columns of a table as numbers, by scikit-learn, fitted on the training rows alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.errors import InvalidDataError
+from nas_env.sources.base import missing
+
+MISSING = "(missing)"  # the category of what is missing
+MOST_CATEGORIES = 32  # of a column; rarer ones share one more
+NUMBERS_SHARE = 0.9  # a text column with more numbers than that is one with mistakes
+DIFFERENT_SHARE = 0.5  # a text column with more different values than that names its rows
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns that are learned from: numbers, and text as categories.
+
+    Attributes:
+        table: Pandas table: float64 with NaN where missing, text with None where missing.
+        numeric: Names of the numeric columns.
+        categorical: Names of the categorical columns.
+        notes: What was left out, and why.
+    """
+
+    table: Any
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """Rows."""
+        return len(self.table)
+
+    def fit(self, train: NDArray[np.int64]) -> Fitted:
+        """Return the columns with what was learned from the training rows (m,).
+
+        Raises:
+            MissingDependencyError: scikit-learn is not installed.
+        """
+        try:
+            from sklearn.compose import ColumnTransformer
+            from sklearn.impute import SimpleImputer
+            from sklearn.pipeline import make_pipeline
+            from sklearn.preprocessing import OneHotEncoder, StandardScaler
+        except ImportError:
+            raise missing("scikit-learn", "Tables") from None
+        fill = SimpleImputer(strategy="median", keep_empty_features=True)
+        absent = SimpleImputer(strategy="constant", fill_value=MISSING, missing_values=None)
+        encoder = OneHotEncoder(
+            handle_unknown="infrequent_if_exist",
+            max_categories=MOST_CATEGORIES + 1,
+            sparse_output=False,
+        )
+        parts = [
+            ("numeric", make_pipeline(fill, StandardScaler()), list(self.numeric)),
+            ("categorical", make_pipeline(absent, encoder), list(self.categorical)),
+        ]
+        transformer = ColumnTransformer([part for part in parts if part[2]], sparse_threshold=0)
+        return Fitted(self, transformer.fit(self.table.iloc[train]))
+
+
+class Fitted:
+    """Columns with a fitted `ColumnTransformer`.
+
+    Args:
+        columns: The columns.
+        transformer: Fitted on the training rows.
+    """
+
+    def __init__(self, columns: Columns, transformer: Any) -> None:
+        self.columns, self.transformer = columns, transformer
+
+    @property
+    def width(self) -> int:
+        """Numbers that a row becomes."""
+        return sum(
+            len(x["categories"]) + x["rare"] if x["kind"] == "categorical" else 1
+            for x in self.described()
+        )
+
+    def transform(self) -> NDArray[np.float32]:
+        """Return (n, width) all rows."""
+        made = self.transformer.transform(self.columns.table)
+        return np.ascontiguousarray(made, dtype=np.float32)
+
+    def described(self) -> list[dict[str, Any]]:
+        """Return what is done to each column, as plain data; see `sources.preprocessing`."""
+        found: list[dict[str, Any]] = []
+        steps = self.transformer.named_transformers_
+        if self.columns.numeric:
+            fill, scale = (step for _, step in steps["numeric"].steps)
+            learned = fill.statistics_, scale.mean_, scale.scale_
+            rows = zip(self.columns.numeric, *learned, strict=True)
+            found += [
+                {
+                    "name": name,
+                    "kind": "numeric",
+                    "fill": float(f),
+                    "mean": float(m),
+                    "sd": float(s),
+                }
+                for name, f, m, s in rows
+            ]
+        if self.columns.categorical:
+            encoder = steps["categorical"].steps[1][1]
+            for number, name in enumerate(self.columns.categorical):
+                rare = encoder.infrequent_categories_[number]
+                seldom = set() if rare is None else set(rare)
+                kept = [str(x) for x in encoder.categories_[number] if x not in seldom]
+                more = {"categories": kept, "rare": bool(seldom), "fill": MISSING}
+                found.append({"name": name, "kind": "categorical", **more})
+        return found
+
+
+def choose_columns(source: str, table: Any) -> Columns:
+    """Return the columns of a pandas table that can be learned from.
+
+    Raises:
+        InvalidDataError: There is none, or a value is no number though its column holds numbers.
+    """
+    numbers: dict[str, NDArray[np.float64]] = {}
+    texts: dict[str, NDArray[np.object_]] = {}
+    notes: list[str] = []
+    for name in table.columns:
+        column = table[name]
+        why = _useless(column)
+        if why:
+            notes.append(f"Column {name!r} is left out: {why}.")
+        elif (values := _numbers(source, name, column)) is not None:
+            numbers[name] = values
+        elif _names_rows(column):
+            notes.append(
+                f"Column {name!r} is left out: it has {column.nunique():,} different texts in "
+                f"{column.notna().sum():,} rows, such as {column.dropna().iloc[0]!s:.30}."
+            )
+        else:
+            absent = column.isna().to_numpy()
+            texts[name] = column.astype(str).to_numpy().astype(object)
+            texts[name][absent] = None
+    if not numbers and not texts:
+        raise InvalidDataError(
+            f"{source}: no column is left to learn from beside the target. {' '.join(notes)} "
+            "Give a column of numbers, or of text with few different values."
+        )
+    import pandas
+
+    kept = pandas.DataFrame({**numbers, **texts})
+    return Columns(kept, tuple(numbers), tuple(texts), tuple(notes))
+
+
+def _useless(column: Any) -> str:
+    """Return why nothing can be learned from a column, or nothing."""
+    if column.isna().all():
+        return "all its values are missing"
+    if column.dtype.kind in "mM":
+        return "dates are not taken; give their parts, such as the month, as numbers"
+    if column.map(lambda x: isinstance(x, list | dict | np.ndarray)).any():
+        return "its values are lists"
+    if column.nunique(dropna=False) == 1:
+        return "all its values are the same"
+    return ""
+
+
+def _numbers(source: str, name: str, column: Any) -> NDArray[np.float64] | None:
+    """Return (n,) the values of a numeric column, or None where it is text."""
+    import pandas
+
+    parsed = pandas.to_numeric(column, errors="coerce")
+    values = np.asarray(parsed.to_numpy(dtype=np.float64, na_value=np.nan))
+    present = column.notna().to_numpy()
+    wrong = np.flatnonzero(present & np.isnan(values))
+    share = 1 - len(wrong) / present.sum()
+    if len(wrong) and share < NUMBERS_SHARE:
+        return None
+    if len(wrong):
+        raise InvalidDataError(
+            f"{source}: row {wrong[0] + 1} has {column.iloc[wrong[0]]!s} in the column {name!r}, "
+            f"of which {100 * share:.1f} % are numbers. Correct it, leave it empty, or make all of "
+            "the column text."
+        )
+    endless = np.flatnonzero(np.isinf(values) | (np.abs(values) > np.finfo(np.float32).max))
+    if len(endless):
+        raise InvalidDataError(
+            f"{source}: row {endless[0] + 1} has {values[endless[0]]} in the column {name!r}, "
+            "which is infinite in float32. Correct it, or leave it empty."
+        )
+    return values
+
+
+def _names_rows(column: Any) -> bool:
+    different, present = column.nunique(), column.notna().sum()
+    return bool(different > MOST_CATEGORIES and different > DIFFERENT_SHARE * present)

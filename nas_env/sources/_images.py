@@ -1,0 +1,150 @@
+"""From image files and objects to uint8 arrays (channels, height, width)."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.errors import InvalidDataError
+from nas_env.sources.base import Encoded, ReadOptions, missing
+from nas_env.sources.storage import ArrayLike
+
+GREY = ("1", "L", "LA", "I;16", "I;16L", "I;16B")
+COLOUR = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX", "La", "RGBa")
+ORIENTATION = 0x0112  # of EXIF; from 5 on, width and height change places
+Open = Callable[[int], Any]  # the number of an image to a PIL image, opened anew
+
+
+class Look(NamedTuple):
+    """What the headers of images say: (height, width) and whether there is colour."""
+
+    size: tuple[int, int]
+    colour: bool
+
+
+def pil() -> Any:
+    """Return the module `PIL.Image`.
+
+    Raises:
+        MissingDependencyError: Pillow is not installed.
+    """
+    try:
+        from PIL import Image
+    except ImportError:
+        raise missing("pillow", "Images") from None
+    return Image
+
+
+def encode_images(
+    source: str,
+    count: int,
+    opened: Open,
+    name: Callable[[int], str],
+    options: ReadOptions,
+    cached_as: str = "images",
+) -> Encoded:
+    """Return images (count, channels, height, width) uint8, decoded once.
+
+    Args:
+        source: What they are, for messages.
+        count: How many.
+        opened: Opens one.
+        name: Names one, for messages.
+        options: The size they get, and where they lie.
+        cached_as: Name of the file they lie in where they do not fit in memory; equal names hold
+            equal images.
+
+    Raises:
+        InvalidDataError: One cannot be read, or sizes differ and no size was given.
+    """
+    looks = [_guarded(_look, opened, number, name) for number in range(count)]
+    size = options.size or _common_size(source, looks, name)
+    colour = any(look.colour for look in looks)
+    channels = 3 if colour else 1
+    shape = (count, channels, *size)
+    resized = any(look.size != size for look in looks)
+    preprocessing = {
+        "kind": "image",
+        "channels": channels,
+        "height": size[0],
+        "width": size[1],
+        "resize": "bilinear" if resized else None,
+        "values": "0 to 255",
+    }
+    kept = options.storage.kept(cached_as)
+    if kept is not None and kept.shape == shape:
+        return Encoded(kept, preprocessing)
+
+    def decoded(image: Any, number: int) -> NDArray[np.uint8]:
+        return decode(image, size, colour)
+
+    x = options.storage.allocate(source, shape, np.uint8, cached_as)
+    for number in range(count):
+        x[number] = _guarded(decoded, opened, number, name)
+    made: ArrayLike = options.storage.finish(x, cached_as)
+    return Encoded(made, preprocessing)
+
+
+def decode(image: Any, size: tuple[int, int], colour: bool) -> NDArray[np.uint8]:
+    """Return (channels, height, width) of a PIL image: turned as EXIF says, resized, without alpha.
+
+    Of 16 bits the upper eight are kept.
+    """
+    from PIL import Image, ImageOps
+
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+    elif image.mode not in GREY + COLOUR:
+        raise ValueError(f"mode {image.mode!r}; save it with 8 bits a channel")
+    image = image.convert("RGB" if colour else "L")
+    if image.size != (size[1], size[0]):
+        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    pixels = np.asarray(image, dtype=np.uint8)
+    return pixels.transpose(2, 0, 1) if colour else pixels[None]
+
+
+def _look(image: Any, number: int) -> Look:
+    width, height = image.size
+    if image.getexif().get(ORIENTATION, 1) >= 5:
+        width, height = height, width
+    return Look((height, width), image.mode not in GREY)
+
+
+def _guarded(act: Callable[[Any, int], Any], opened: Open, number: int, name: Any) -> Any:
+    """Return what is done with one image; what goes wrong names it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged metadata, which nobody reads
+            image = opened(number)
+            try:
+                return act(image, number)
+            finally:
+                image.close()
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's readers raise OSError, SyntaxError, ValueError, ...
+        raise InvalidDataError(
+            f"{name(number)}: cannot be read as an image ({error}). Remove or replace it."
+        ) from None
+
+
+def _common_size(source: str, looks: Sequence[Look], name: Callable[[int], str]) -> tuple[int, int]:
+    counts = Counter(look.size for look in looks)
+    if len(counts) > 1:
+        (most, _), (other, _) = counts.most_common(2)
+        odd = next(number for number, look in enumerate(looks) if look.size != most)
+        other = looks[odd].size
+        even = next(number for number, look in enumerate(looks) if look.size == most)
+        side = 32 if min(most) >= 32 else min(most)
+        raise InvalidDataError(
+            f"{source}: images have {len(counts)} sizes: {name(even)} is {most[0]}x{most[1]}, "
+            f"{name(odd)} is {other[0]}x{other[1]}. Say which size all get: image_size={side} "
+            f"(--image-size {side})."
+        )
+    return looks[0].size

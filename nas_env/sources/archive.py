@@ -1,0 +1,179 @@
+"""`archive`: a folder of images, or one file of another kind, in a zip or tar archive."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.architecture import digest
+from nas_env.errors import InvalidDataError
+from nas_env.sources.base import (
+    SOURCES,
+    Encoded,
+    ReadOptions,
+    Samples,
+    Source,
+    existing,
+    no_such_file,
+)
+from nas_env.sources.storage import Storage
+
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+
+class _Member(NamedTuple):
+    name: str
+    size: int  # bytes, unpacked
+    kind: str  # "file", "folder", or what is refused
+    key: Any  # what the archive calls it
+
+
+@SOURCES.register("archive")
+class Archive(Source):
+    """Unpacked to the cache folder; nothing in it may lead outside that folder."""
+
+    def recognises(self, data: Any) -> bool:
+        """Return whether data are the path of a zip or tar file."""
+        return isinstance(data, str | Path) and str(data).lower().endswith(SUFFIXES)
+
+    def read(self, data: Any, options: ReadOptions) -> Samples:
+        """Unpack, and read what is inside."""
+        from nas_env.sources.reading import samples_of
+
+        path = existing(data)
+        if path is None:
+            raise no_such_file(data)
+        try:
+            inside = _unpacked(path, options.storage)
+        except (tarfile.TarError, zipfile.BadZipFile, EOFError, RuntimeError, OSError) as error:
+            raise InvalidDataError(
+                f"{path}: not a readable archive ({error}). Pack it anew as .zip or .tar.gz, "
+                "without a password."
+            ) from None
+        with _named(inside, path):
+            found = samples_of(inside, options)
+
+        def encode(train: NDArray[np.int64]) -> Encoded:
+            with _named(inside, path):
+                return found.encode(train)
+
+        return replace(
+            found,
+            source=found.source.replace(str(inside), str(path)),
+            kind=f"{found.kind} in an archive",
+            encode=encode,
+            where=lambda row: found.where(row).replace(str(inside), str(path)),
+        )
+
+
+@contextmanager
+def _named(inside: Path, path: Path) -> Iterator[None]:
+    """Let messages name the archive, not the folder that it was unpacked to."""
+    try:
+        yield
+    except InvalidDataError as error:
+        raise InvalidDataError(str(error).replace(str(inside), str(path))) from None
+
+
+def _unpacked(path: Path, storage: Storage) -> Path:
+    """Return the folder or the single file that an archive holds, unpacked now or before."""
+    status = path.stat()
+    name = digest([str(path.resolve()), status.st_size, status.st_mtime_ns])[:16]
+    folder = storage.folder / f"archive-{name}"
+    if not folder.is_dir():
+        part = folder.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                _extract(path, _zip_members(archive), archive.open, part, storage)
+        else:
+            with tarfile.open(path) as archive:
+                _extract(path, _tar_members(archive), archive.extractfile, part, storage)
+        part.replace(folder)
+    return _inside(folder)
+
+
+def _inside(folder: Path) -> Path:
+    """Return the folder that is not alone in the one above it, or the only file."""
+    entries = _visible(folder)
+    if len(entries) != 1:
+        return folder
+    if entries[0].is_file():
+        return entries[0]
+    below = _visible(entries[0])
+    one_class = len(below) > 1 and not any(x.is_dir() for x in below)
+    return folder if one_class else _inside(entries[0])
+
+
+def _visible(folder: Path) -> list[Path]:
+    return [x for x in folder.iterdir() if x.name != "__MACOSX" and not x.name.startswith(".")]
+
+
+def _zip_members(archive: zipfile.ZipFile) -> Iterator[_Member]:
+    for info in archive.infolist():
+        link = stat.S_ISLNK(info.external_attr >> 16)
+        kind = "a link" if link else "folder" if info.is_dir() else "file"
+        yield _Member(info.filename, info.file_size, kind, info)
+
+
+def _tar_members(archive: tarfile.TarFile) -> Iterator[_Member]:
+    for info in archive:
+        kind = "file" if info.isfile() else "folder" if info.isdir() else "a link or device"
+        yield _Member(info.name, info.size, kind, info)
+
+
+def _extract(
+    path: Path, members: Iterator[_Member], opened: Any, folder: Path, storage: Storage
+) -> None:
+    listed = list(members)
+    for member in listed:
+        _check_member(path, member)
+    storage.check_disk(str(path), sum(member.size for member in listed))
+    folder.mkdir(parents=True)
+    for member in listed:
+        target = folder / member.name
+        if member.kind == "folder":
+            target.mkdir(parents=True, exist_ok=True)
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        stream: IO[bytes]
+        with opened(member.key) as stream, target.open("wb") as file:
+            _copy(path, stream, file, member)
+
+
+def _copy(path: Path, stream: IO[bytes], file: IO[bytes], member: _Member) -> None:
+    """Copy one member; more bytes than it announces are refused."""
+    left = member.size
+    while block := stream.read(1 << 20):
+        left -= len(block)
+        if left < 0:
+            raise InvalidDataError(
+                f"{path}: member {member.name!r} is larger than it says ({member.size} bytes). "
+                "Pack the archive anew."
+            )
+        file.write(block)
+
+
+def _check_member(path: Path, member: _Member) -> None:
+    parts = PurePosixPath(member.name.replace("\\", "/")).parts
+    outside = ".." in parts or parts[:1] == ("/",) or PureWindowsPath(member.name).drive
+    if outside or not (parts or member.kind == "folder"):
+        raise InvalidDataError(
+            f"{path}: member {member.name!r} would unpack outside its folder. Nothing was "
+            "unpacked. Pack the archive with relative paths and without '..'."
+        )
+    if member.kind not in ("file", "folder"):
+        raise InvalidDataError(
+            f"{path}: member {member.name!r} is {member.kind}, which may lead outside its folder. "
+            "Nothing was unpacked. Pack the files themselves."
+        )

@@ -1,0 +1,184 @@
+"""`hugging-face`: a data set of the package `datasets`: images with labels, or a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.architecture import digest
+from nas_env.errors import InvalidDataError
+from nas_env.sources._images import encode_images
+from nas_env.sources.base import (
+    NOT_SAID,
+    SOURCES,
+    SPLIT_NAMES,
+    Encoded,
+    ReadOptions,
+    Samples,
+    Source,
+    existing,
+    missing,
+)
+from nas_env.sources.table import samples_of_table
+
+PREFIX = "huggingface:"
+WRITTEN = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves
+TARGETS = ("label", "labels", "target", "class", "y")
+
+
+@SOURCES.register("hugging-face")
+class HuggingFace(Source):
+    """A `Dataset` or `DatasetDict`, a folder that `save_to_disk` wrote, or `huggingface:NAME`.
+
+    Where a column holds images, these are the samples, and the column label the target; else all
+    columns are, as of a table. `huggingface:NAME` is downloaded by `datasets.load_dataset`.
+    """
+
+    def recognises(self, data: Any) -> bool:
+        """Return whether data are of the package, a folder it wrote, or a name."""
+        if isinstance(data, str) and data.startswith(PREFIX):
+            return True
+        if (path := existing(data)) is not None:
+            return any((path / name).is_file() for name in WRITTEN)
+        parts = list(data.values()) if isinstance(data, Mapping) else [data]
+        return bool(parts) and all(_is_dataset(part) for part in parts)
+
+    def read(self, data: Any, options: ReadOptions) -> Samples:
+        """Return images or the columns of a table."""
+        source = str(data) if isinstance(data, str | Path) else f"The given {type(data).__name__}"
+        if isinstance(data, str | Path):
+            data = _loaded(str(data))
+        parts = dict(data) if isinstance(data, Mapping) else {"": data}
+        for name in parts:
+            if name and name.lower() not in SPLIT_NAMES:
+                raise InvalidDataError(
+                    f"{source}: split {name!r} is unknown. Give a DatasetDict with the splits "
+                    "train, validation and test, or the one split you mean."
+                )
+        splits = [SPLIT_NAMES[name.lower()] if name else NOT_SAID for name in parts]
+        datasets = list(parts.values())
+        counts = [len(dataset) for dataset in datasets]
+        given = np.repeat(splits, counts).astype(np.int8)
+        features = datasets[0].features
+        images = [name for name, x in features.items() if type(x).__name__ == "Image"]
+        if images:
+            return _images(source, _Rows(parts), images[0], given, options)
+        return _table(source, datasets, given, options)
+
+
+def _is_dataset(data: Any) -> bool:
+    return hasattr(data, "features") and hasattr(data, "to_pandas") and hasattr(data, "__len__")
+
+
+def _loaded(name: str) -> Any:
+    try:
+        import datasets
+    except ImportError:
+        raise missing("datasets", "Data sets of Hugging Face") from None
+    try:
+        if name.startswith(PREFIX):
+            return datasets.load_dataset(name.removeprefix(PREFIX))
+        return datasets.load_from_disk(name)
+    except Exception as error:  # of the hub, of the network, of the disk
+        raise InvalidDataError(
+            f"{name}: cannot be loaded ({type(error).__name__}: {str(error).rstrip('.')}). Check "
+            "the name and the network, or give what datasets.load_dataset returned."
+        ) from None
+
+
+class _Rows:
+    """The rows of several data sets, one after the other, as one."""
+
+    def __init__(self, parts: Mapping[str, Any]) -> None:
+        self.names, self.datasets = list(parts), list(parts.values())
+        self.starts = np.cumsum([0, *map(len, self.datasets)])
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def place(self, row: int) -> tuple[int, int]:
+        """Return the data set that a row is in, and its number there."""
+        part = int(np.searchsorted(self.starts, row, side="right")) - 1
+        return part, row - int(self.starts[part])
+
+    def where(self, row: int) -> str:
+        """Name a row, for messages."""
+        part, index = self.place(row)
+        return f"row {index}" + (f" of {self.names[part]}" if self.names[part] else "")
+
+    def value(self, row: int, column: str) -> Any:
+        """Return one value, made anew."""
+        part, index = self.place(row)
+        return self.datasets[part][index][column]
+
+
+def _images(
+    source: str, rows: _Rows, column: str, given: NDArray[np.int8], options: ReadOptions
+) -> Samples:
+    target = _label(source, rows.datasets[0], options.target)
+
+    def encode(train: NDArray[np.int64]) -> Encoded:
+        prints = [str(getattr(x, "_fingerprint", "")) for x in rows.datasets]
+        name = f"hugging-face-{digest([prints, list(options.size or ())])[:16]}"
+
+        def opened(row: int) -> Any:
+            return rows.value(row, column)
+
+        def named(row: int) -> str:
+            return f"{source}: {rows.where(row)}"
+
+        return encode_images(source, len(rows), opened, named, options, name)
+
+    targets = np.concatenate([np.asarray(dataset[target]) for dataset in rows.datasets])
+    names = getattr(rows.datasets[0].features[target], "names", None)
+    unknown = np.flatnonzero(targets < 0) if names else np.empty(0, dtype=int)
+    if len(unknown):
+        raise InvalidDataError(
+            f"{source}: {rows.where(int(unknown[0]))} has the label {targets[unknown[0]]}, which "
+            "stands for none. Leave out the split or the rows without labels."
+        )
+    return Samples(
+        source,
+        "hugging-face",
+        targets,
+        given,
+        encode,
+        rows.where,
+        tuple(names) if names else None,
+        notes=(f"The images are the column {column!r}, the targets {target!r}.",),
+    )
+
+
+def _label(source: str, dataset: Any, wanted: str | None) -> str:
+    names = list(dataset.features)
+    found = [name for name in names if name.lower() in TARGETS] if wanted is None else [wanted]
+    if len(found) != 1 or found[0] not in names:
+        raise InvalidDataError(
+            f"{source}: which column is the target? Say target=NAME. Columns: {', '.join(names)}."
+        )
+    return found[0]
+
+
+def _table(
+    source: str, datasets: list[Any], given: NDArray[np.int8], options: ReadOptions
+) -> Samples:
+    try:
+        import pandas
+    except ImportError:
+        raise missing("pandas", "Tables") from None
+    table = pandas.concat([dataset.to_pandas() for dataset in datasets], ignore_index=True)
+    target = options.target
+    if target is None and "label" not in table.columns and "labels" in table.columns:
+        target = "labels"
+    found = target or next((x for x in table.columns if x.lower() in TARGETS), "")
+    feature = datasets[0].features.get(found)
+    names = getattr(feature, "names", None)
+    classes = tuple(names) if names else None
+    return samples_of_table(
+        source, table, replace(options, target=target), given, classes, "hugging-face"
+    )

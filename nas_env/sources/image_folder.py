@@ -1,0 +1,151 @@
+"""`image-folder`: one folder for each class, with or without folders for the splits above."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.architecture import digest
+from nas_env.errors import InvalidDataError
+from nas_env.sources._images import encode_images, pil
+from nas_env.sources.base import (
+    NOT_SAID,
+    SOURCES,
+    SPLIT_NAMES,
+    Encoded,
+    ReadOptions,
+    Samples,
+    Source,
+    existing,
+    no_such_file,
+    refuse,
+)
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+class _File(NamedTuple):
+    path: Path
+    label: str
+    split: int
+
+
+@SOURCES.register("image-folder")
+class ImageFolder(Source):
+    """`FOLDER/CLASS/IMAGE`, or `FOLDER/train/CLASS/IMAGE` with `val` and `test` beside it.
+
+    The layout of torchvision's `ImageFolder`: PNG, JPEG and what else Pillow reads, of any size,
+    grey or colour. Images lie anywhere below the folder of their class. Hidden files are not
+    looked at.
+    """
+
+    def recognises(self, data: Any) -> bool:
+        """Return whether data are a folder that Hugging Face has not written."""
+        path = existing(data)
+        if path is None or not path.is_dir():
+            return False
+        return not any((path / x).is_file() for x in ("dataset_dict.json", "state.json"))
+
+    def read(self, data: Any, options: ReadOptions) -> Samples:
+        """Return the images' names now, the images when they are asked for."""
+        folder = existing(data)
+        if folder is None:
+            raise no_such_file(data)
+        for name in ("target", "problem"):
+            if (value := getattr(options, name)) not in (None, "classification"):
+                raise refuse(str(folder), name, value, "images in folders of their class")
+        image = pil()
+        files, others = _files(folder)
+        paths = [file.path for file in files]
+
+        def encode(train: NDArray[np.int64]) -> Encoded:
+            name = f"images-{_digest(folder, paths, options)}"
+            count = len(paths)
+            return encode_images(
+                str(folder), count, lambda x: image.open(paths[x]), _namer(paths), options, name
+            )
+
+        return Samples(
+            str(folder),
+            "image-folder",
+            np.array([file.label for file in files]),
+            np.array([file.split for file in files], dtype=np.int8),
+            encode,
+            lambda row: str(paths[row]),
+            notes=_others_note(others),
+        )
+
+
+def _namer(paths: list[Path]) -> Any:
+    return lambda row: str(paths[row])
+
+
+def _files(folder: Path) -> tuple[list[_File], list[Path]]:
+    """Return the images by split and class, and files that are none."""
+    top = _subfolders(folder)
+    splits = {x: SPLIT_NAMES[x.name.lower()] for x in top if x.name.lower() in SPLIT_NAMES}
+    split_first = top and len(splits) == len(top)
+    roots = list(splits.items()) if split_first else [(folder, NOT_SAID)]
+    files: list[_File] = []
+    others: list[Path] = []
+    for root, split in roots:
+        classes = _subfolders(root)
+        _check_classes(root, classes)
+        for label in classes:
+            images = _images(label, others)
+            if not images:
+                raise InvalidDataError(
+                    f"{label}: holds no images ({', '.join(SUFFIXES[:4])}, …). Every folder is "
+                    "a class: remove this one, or put images in it."
+                )
+            files += [_File(path, label.name, split) for path in images]
+    return files, others
+
+
+def _check_classes(root: Path, classes: list[Path]) -> None:
+    if len(classes) > 1:
+        return
+    if not classes:
+        lying = sum(path.suffix.lower() in SUFFIXES for path in root.iterdir())
+        raise InvalidDataError(
+            f"{root}: has no folder for a class ({lying} images lie in it directly). "
+            "Needed: FOLDER/CLASS/IMAGE, or FOLDER/train/CLASS/IMAGE and FOLDER/test/CLASS/IMAGE."
+        )
+    if root.name.lower() not in SPLIT_NAMES:
+        raise InvalidDataError(
+            f"{root}: has one class only, {classes[0].name}. At least two classes are needed, each "
+            "in a folder of its own."
+        )
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    hidden = (".", "__MACOSX")
+    return sorted(x for x in folder.iterdir() if x.is_dir() and not x.name.startswith(hidden))
+
+
+def _images(folder: Path, others: list[Path]) -> list[Path]:
+    """Return the images below a folder, sorted; put what is none to the others."""
+    images: list[Path] = []
+    for path in sorted(folder.rglob("*")):
+        if path.name.startswith(".") or path.name == "Thumbs.db" or not path.is_file():
+            continue
+        (images if path.suffix.lower() in SUFFIXES else others).append(path)
+    return images
+
+
+def _others_note(others: list[Path]) -> tuple[str, ...]:
+    if not others:
+        return ()
+    return (f"Files that are no images were left out: {len(others)}, such as {others[0].name}.",)
+
+
+def _digest(folder: Path, paths: list[Path], options: ReadOptions) -> str:
+    """Return what changes with any file, by name, size and time, and with the size asked for."""
+    files = [
+        [str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns]
+        for path in paths
+    ]
+    return digest([files, list(options.size or ())])[:16]

@@ -1,0 +1,257 @@
+"""`npz`: arrays in an `.npz` file or a mapping."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.errors import InvalidDataError
+from nas_env.sources.base import (
+    NOT_SAID,
+    SOURCES,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Encoded,
+    ReadOptions,
+    Samples,
+    Source,
+    refuse,
+)
+from nas_env.sources.storage import ArrayLike, MappedArray, Storage
+
+LAYOUTS = "`x`, `y` or `x_train`, `y_train`[, `x_val`, `y_val`], `x_test`, `y_test`"
+CHANNELS = (1, 3, 4)
+PARTS = {"": NOT_SAID, "_train": TRAIN, "_val": VALIDATION, "_test": TEST}
+WANTED = [f"{axis}{part}" for axis in "xy" for part in PARTS]
+HEADER_2 = np.lib.format.read_array_header_2_0
+Arrays = dict[str, Any]  # name to an array, in memory or mapped
+
+
+@SOURCES.register("npz")
+class Npz(Source):
+    """`x`, `y`, or `x_train`, `y_train`[, `x_val`, `y_val`], `x_test`, `y_test`.
+
+    Images are (n, height, width), channels last (n, height, width, 1 | 3 | 4) or first; vectors
+    are (n, features). Labels are (n,) integers or text; numbers with fractions are regression.
+    """
+
+    def recognises(self, data: Any) -> bool:
+        """Return whether data are a mapping of arrays, or the path of an `.npz` or `.npy`."""
+        if isinstance(data, Mapping):
+            return bool({"x", "x_train"} & set(data)) or all(
+                isinstance(value, np.ndarray | list) for value in data.values()
+            )
+        return isinstance(data, str | Path) and Path(data).suffix.lower() in (".npz", ".npy")
+
+    def read(self, data: Any, options: ReadOptions) -> Samples:
+        """Return the arrays; what does not fit in memory is unpacked to a file and mapped."""
+        source, content = _read(data, options.storage)
+        for name in ("target", "image_size"):
+            if (value := getattr(options, name)) is not None:
+                raise refuse(source, name, value, "arrays")
+        suffixes = _suffixes(source, content)
+        targets = options.problem != "classification"
+        pairs = {part: _pair(source, content, part, targets) for part in suffixes}
+        counts = [len(y) for _, y in pairs.values()]
+        given = np.repeat([PARTS[part] for part in pairs], counts).astype(np.int8)
+        xs = {part: x for part, (x, _) in pairs.items()}
+        labels = [y for _, y in pairs.values()]
+
+        def where(row: int) -> str:
+            for part, count in zip(pairs, counts, strict=True):
+                if row < count:
+                    return f"sample {row} of x{part}"
+                row -= count
+            return f"sample {row}"
+
+        def encode(train: NDArray[np.int64]) -> Encoded:
+            return Encoded(_together(source, xs, options.storage), {"kind": "array"})
+
+        return Samples(source, "npz", np.concatenate(labels), given, encode, where)
+
+
+def plain_arrays(data: Any) -> bool:
+    """Return whether arrays have labels for targets and fit in memory; unreadable ones do.
+
+    So the task "arrays" is what says what is wrong with a file.
+    """
+    storage = Storage()
+    try:
+        shapes = _shapes(data)
+    except Exception:  # whoever reads it says why
+        return True
+    numbers = any(dtype.kind == "f" for name, (_, dtype) in shapes.items() if name[0] == "y")
+    return not numbers and all(storage.fits(shape) for shape, _ in shapes.values())
+
+
+def _shapes(data: Any) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Return shape and number type of each array that counts, by name."""
+    if isinstance(data, Mapping):
+        arrays = {name: np.asarray(data[name]) for name in WANTED if name in data}
+        return {name: (x.shape, x.dtype) for name, x in arrays.items()}
+    with np.load(data, allow_pickle=False) as file:
+        return {name: _header(file, name) for name in file.files if name in WANTED}
+
+
+def _header(file: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and number type of an array in an archive, without reading it."""
+    with file.zip.open(f"{name}.npy") as stream:
+        version = np.lib.format.read_magic(stream)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else HEADER_2
+        shape, _, dtype = header(stream)
+    return shape, dtype
+
+
+def _read(data: Any, storage: Storage) -> tuple[str, Arrays]:
+    if isinstance(data, Mapping):
+        return "The given arrays", {key: _array(key, value) for key, value in data.items()}
+    path = Path(data)
+    if not path.is_file():
+        if path.is_dir():
+            raise InvalidDataError(f"{path}: a folder, not an .npz file. Give the path of a file.")
+        raise InvalidDataError(f"{path}: no such file. Give the path of an existing .npz file.")
+    try:
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.lib.npyio.NpzFile):
+            with file:
+                names = [name for name in file.files if name in WANTED]
+                return str(path), {name: _entry(path, file, name, storage) for name in names}
+    except InvalidDataError:
+        raise
+    except Exception as error:  # damage shows as BadZipFile, zlib.error, NotImplementedError, ...
+        raise InvalidDataError(
+            f"{path}: not a readable .npz archive of plain arrays ({error}). "
+            f"Write it with numpy.savez and the names {LAYOUTS}; object arrays are not accepted."
+        ) from None
+    raise InvalidDataError(
+        f"{path}: a single array, not an .npz archive. "
+        f"Save it with numpy.savez and the names {LAYOUTS}."
+    )
+
+
+def _entry(path: Path, file: Any, name: str, storage: Storage) -> Any:
+    """Return one array of an archive, mapped where it does not fit in memory."""
+    shape, dtype = _header(file, name) if name[0] == "x" else ((), np.dtype(bool))
+    if name[0] == "y" or dtype.hasobject or storage.fits(shape):
+        return file[name]
+    member = file.zip.getinfo(f"{name}.npy")
+    storage.check_disk(str(path), member.file_size)
+    unpacked = storage.temporary / f"{name}.npy"
+    with (
+        zipfile.ZipFile(path) as archive,
+        archive.open(member) as stream,
+        unpacked.open("wb") as target,
+    ):
+        shutil.copyfileobj(stream, target)
+    return MappedArray(unpacked, storage)
+
+
+def _array(name: str, value: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors on a device
+        raise InvalidDataError(
+            f"The given arrays: {name} must be one array of equally large samples, but is a "
+            f"{type(value).__name__} that numpy cannot take ({str(error).rstrip('.')}). "
+            "Make the samples equal, such as by resizing, and give numpy arrays."
+        ) from None
+
+
+def _suffixes(source: str, content: Arrays) -> list[str]:
+    names = set(content)
+    if names == {"x", "y"}:
+        return [""]
+    required = {"x_train", "y_train", "x_test", "y_test"}
+    given_validation = {"x_val", "y_val"} & names
+    if not required <= names or len(given_validation) == 1 or names & {"x", "y"}:
+        raise InvalidDataError(
+            f"{source}: has the arrays {', '.join(sorted(names)) or 'none'}. Needed: {LAYOUTS}."
+        )
+    return ["_train", "_val", "_test"] if given_validation else ["_train", "_test"]
+
+
+def _pair(source: str, content: Arrays, suffix: str, numbers: bool) -> tuple[Any, NDArray[Any]]:
+    """Return samples, as they are, and labels of one part, checked."""
+    x_name, y_name = f"x{suffix}", f"y{suffix}"
+    x, y = content[x_name], content[y_name]
+    if y.ndim != 1 or y.dtype.kind not in ("iuUSbf" if numbers else "iuUSb"):
+        raise InvalidDataError(
+            f"{source}: {y_name} must be (n,) integers or strings, but is {y.shape} {y.dtype}. "
+            "Give one class label per sample."
+        )
+    if x.dtype.kind not in "iufb":
+        raise InvalidDataError(
+            f"{source}: {x_name} must hold numbers, but is {x.dtype}. Convert it to float32."
+        )
+    if 0 in x.shape:
+        raise InvalidDataError(f"{source}: {x_name} is empty {x.shape}. Every split needs samples.")
+    _channels_first(source, x_name, x[:1] if x.shape else np.asarray(x), x.shape)
+    if len(x) != len(y):
+        raise InvalidDataError(
+            f"{source}: {x_name} has {len(x)} samples, but {y_name} has {len(y)} labels. "
+            "They must be as many."
+        )
+    return x, y
+
+
+def _channels_first(
+    source: str, name: str, x: NDArray[Any], shape: tuple[int, ...]
+) -> NDArray[Any]:
+    """Return samples as (n, channels, height, width) or (n, features)."""
+    if x.ndim == 3:
+        return x[:, None]
+    if x.ndim == 4 and x.shape[1] not in CHANNELS and x.shape[3] in CHANNELS:
+        return x.transpose(0, 3, 1, 2)
+    if x.ndim not in (2, 4) or (x.ndim == 4 and x.shape[1] not in CHANNELS):
+        raise InvalidDataError(
+            f"{source}: {name} has shape {shape}. Needed: vectors (n, features), or images "
+            "(n, height, width), (n, height, width, channels), (n, channels, height, width) "
+            "with 1, 3 or 4 channels."
+        )
+    return x
+
+
+def _together(source: str, xs: Mapping[str, Any], storage: Storage) -> ArrayLike:
+    """Return the samples of all parts in one array, checked, as float32 where they fit."""
+    firsts = {
+        part: _channels_first(source, f"x{part}", x[:1], x.shape).shape[1:]
+        for part, x in xs.items()
+    }
+    if len(set(firsts.values())) > 1:
+        shapes = {f"x{part}": shape for part, shape in firsts.items()}
+        raise InvalidDataError(
+            f"{source}: samples have different shapes {shapes}. "
+            "Make them equal, such as by resizing."
+        )
+    count, shape = sum(map(len, xs.values())), next(iter(firsts.values()))
+    small = storage.fits((count, *shape))
+    kept = {np.dtype(x.dtype) for x in xs.values()}
+    dtype = np.dtype(np.uint8) if not small and kept == {np.dtype(np.uint8)} else np.float32
+    together = storage.allocate(source, (count, *shape), dtype)
+    step, start = max(1, 8_000_000 // math.prod(shape)), 0
+    for part, x in xs.items():
+        for begin in range(0, len(x), step):
+            block = _channels_first(source, f"x{part}", x[begin : begin + step], x.shape)
+            with np.errstate(over="ignore"):  # beyond float32 becomes infinite and is refused
+                together[start : start + len(block)] = block
+            _check_finite(source, f"x{part}", together[start : start + len(block)], begin)
+            start += len(block)
+        if isinstance(x, MappedArray):
+            x.path.unlink()  # its samples lie in the other file now
+    return storage.finish(together)
+
+
+def _check_finite(source: str, name: str, block: NDArray[Any], begin: int) -> None:
+    if not np.isfinite(block).all():
+        bad = np.argwhere(~np.isfinite(block))[0]
+        raise InvalidDataError(
+            f"{source}: {name} sample {begin + bad[0]} holds NaN or infinity. Remove or fill it."
+        )

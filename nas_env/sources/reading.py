@@ -1,0 +1,241 @@
+"""From whatever is given to a `DataSet`: problem, classes and splits are found out here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.errors import InvalidDataError
+from nas_env.sources.base import (
+    NOT_SAID,
+    SOURCES,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    DataSet,
+    ReadOptions,
+    Samples,
+    existing,
+    no_such_file,
+)
+from nas_env.sources.splitting import SPLITS, bins, stratified_split
+
+MIN_PER_CLASS = 5
+MOST_INTEGER_CLASSES = 20  # more different integers in a column of a table are numbers
+SHOWN = 12  # names in a message
+Rows = dict[str, NDArray[np.int64]]
+
+
+class _Problem(NamedTuple):
+    name: str
+    y: NDArray[Any]  # (n,) classes of all labels that there are, or numbers
+    labels: NDArray[Any]  # (classes,) sorted
+    note: str
+
+
+def read_data(data: Any, options: ReadOptions | None = None, kind: str | None = None) -> DataSet:
+    """Return the data that a path or an object stands for.
+
+    Args:
+        data: See `nas_env.tasks.own_data.own_data`.
+        options: What the user says about them.
+        kind: Name of the source; None: the first one that recognises the data.
+
+    Raises:
+        InvalidDataError: They break a rule; the message says which, where, and the remedy.
+        UnknownNameError: No such kind.
+    """
+    options = options or ReadOptions()
+    try:
+        return complete(samples_of(data, options, kind), options)
+    except MemoryError as error:
+        name = data if isinstance(data, str | Path) else f"The given {type(data).__name__}"
+        raise InvalidDataError(
+            f"{name}: there is not enough memory ({str(error).rstrip('.') or 'none is left'}). "
+            "Lower max_memory_mb, so that samples are read in parts, or give fewer of them."
+        ) from None
+
+
+def samples_of(data: Any, options: ReadOptions, kind: str | None = None) -> Samples:
+    """Return what the fitting source has found."""
+    if kind is not None:
+        return SOURCES.get(kind)().read(data, options)
+    for name in SOURCES:
+        source = SOURCES.get(name)()
+        if source.recognises(data):
+            return source.read(data, options)
+    if isinstance(data, str | Path) and existing(data) is None:
+        raise no_such_file(data)
+    raise InvalidDataError(
+        f"{data if isinstance(data, str | Path) else type(data).__name__}: no known kind of data. "
+        f"Known: {', '.join(SOURCES)}. Give an .npz, CSV or Parquet file, a folder of images by "
+        "class, an archive of one, or a data set of torch or Hugging Face."
+    )
+
+
+def complete(samples: Samples, options: ReadOptions) -> DataSet:
+    """Return samples with their problem, classes and splits."""
+    if not len(samples.targets):
+        raise InvalidDataError(f"{samples.source}: is empty. At least a few samples are needed.")
+    problem = _problem(samples, options.problem)
+    rows, how = _split(samples, problem)
+    if problem.name == "classification":
+        _check_classes(samples, problem, rows)
+    classes, y = _classes(samples, problem, rows["train"])
+    encoded = samples.encode(rows["train"])
+    notes = [*samples.notes, problem.note, how]
+    in_memory = isinstance(encoded.x, np.ndarray) and options.storage.fits(encoded.x.shape)
+    if not in_memory:
+        notes.append("The samples do not fit in memory and are read from a file, batch by batch.")
+    return DataSet(
+        samples.source,
+        samples.kind,
+        problem.name,
+        encoded.x,
+        y,
+        rows,
+        classes,
+        encoded.preprocessing,
+        encoded.ready,
+        tuple(note for note in notes if note),
+        in_memory,
+    )
+
+
+def _problem(samples: Samples, wanted: str | None) -> _Problem:
+    targets = samples.targets
+    name, note = (wanted, "") if wanted else _guessed(samples)
+    if name == "regression":
+        return _Problem(name, _numbers(samples), np.empty(0), note)
+    if targets.dtype.kind == "f":
+        fraction = np.flatnonzero(targets != np.rint(targets))
+        if len(fraction):
+            raise InvalidDataError(
+                f"{samples.source}: target {targets[fraction[0]]} ({samples.where(fraction[0])}) "
+                "is no class. Give integers or text, or problem='regression'."
+            )
+        targets = targets.astype(np.int64)
+    labels, y = np.unique(targets, return_inverse=True)
+    return _Problem(name, y.astype(np.int64), labels, note)
+
+
+def _guessed(samples: Samples) -> tuple[str, str]:
+    """Return the problem that the targets look like, and why where that is not plain."""
+    targets = samples.targets
+    different = len(np.unique(targets))
+    if targets.dtype.kind == "f":
+        return "regression", "The targets are numbers with fractions, so it is regression."
+    if samples.classes is not None:
+        return "classification", ""
+    many = samples.few_are_classes and different > MOST_INTEGER_CLASSES
+    if targets.dtype.kind in "iu" and many:
+        return "regression", (
+            f"The targets are {different} different integers, so it is regression; "
+            "problem='classification' would take them as classes."
+        )
+    return "classification", ""
+
+
+def _numbers(samples: Samples) -> NDArray[np.float64]:
+    targets = samples.targets
+    if targets.dtype.kind not in "iufb":
+        raise InvalidDataError(
+            f"{samples.source}: target {targets[0]!s} ({samples.where(0)}) is no number, as "
+            "regression needs. Give numbers, or problem='classification'."
+        )
+    y = targets.astype(np.float64)
+    bad = np.flatnonzero(~np.isfinite(y))
+    if len(bad):
+        raise InvalidDataError(
+            f"{samples.source}: target {y[bad[0]]} ({samples.where(bad[0])}) is no finite number. "
+            "Fill it, or remove the sample."
+        )
+    return y
+
+
+def _split(samples: Samples, problem: _Problem) -> tuple[Rows, str]:
+    """Return the rows of each split and a sentence on where they come from."""
+    given = samples.given
+    parts = {split: np.flatnonzero(given == split) for split in (TRAIN, VALIDATION, TEST)}
+    if (given == NOT_SAID).all() or len(parts[TRAIN]) == len(given):
+        cut = _cut(samples, problem, np.arange(len(given)), (0.6, 0.2, 0.2))
+        rows = dict(zip(SPLITS, cut, strict=True))
+        return rows, "No splits were given: 60/20/20, stratified, by a fixed seed."
+    if not len(parts[TRAIN]):
+        raise InvalidDataError(
+            f"{samples.source}: has no training split, only others. Name one 'train', or give no "
+            "splits."
+        )
+    made = [split for split in (VALIDATION, TEST) if not len(parts[split])]
+    if made:
+        parts[TRAIN], parts[made[0]] = _cut(samples, problem, parts[TRAIN], (0.8, 0.2))
+        how = f"The {SPLITS[made[0]]} split is a fifth of the training split that was given."
+    else:
+        how = "The splits are those that were given."
+    return {name: parts[number] for number, name in enumerate(SPLITS)}, how
+
+
+def _cut(
+    samples: Samples, problem: _Problem, rows: NDArray[np.intp], shares: tuple[float, ...]
+) -> list[NDArray[np.int64]]:
+    y = problem.y[rows]
+    if problem.name == "regression":
+        if len(rows) < MIN_PER_CLASS:
+            raise InvalidDataError(
+                f"{samples.source}: has {len(rows)} samples; a split needs at least "
+                f"{MIN_PER_CLASS}. Add samples, or give the splits."
+            )
+        return [rows[part] for part in stratified_split(bins(y), shares)]
+    present, counts = np.unique(y, return_counts=True)
+    rarest = int(counts.argmin())
+    if len(present) > 1 and counts[rarest] < MIN_PER_CLASS:
+        label = _name(samples, problem.labels[present[rarest]])
+        raise InvalidDataError(
+            f"{samples.source}: class {label} has {counts[rarest]} samples; a stratified split "
+            f"needs at least {MIN_PER_CLASS}. Add samples, drop the class, or give the splits."
+        )
+    return [rows[part] for part in stratified_split(y, shares)]
+
+
+def _check_classes(samples: Samples, problem: _Problem, rows: Rows) -> None:
+    known = np.unique(problem.y[rows["train"]])
+    names = [_name(samples, problem.labels[code]) for code in known]
+    if len(known) < 2:
+        raise InvalidDataError(
+            f"{samples.source}: all training labels are {names[0]}. "
+            "At least two classes are needed."
+        )
+    for split in ("validation", "test"):
+        strange = rows[split][~np.isin(problem.y[rows[split]], known)]
+        if len(strange):
+            first = int(strange[0])
+            label = _name(samples, problem.labels[problem.y[first]])
+            more = ", …" if len(names) > SHOWN else ""
+            raise InvalidDataError(
+                f"{samples.source}: label {label} of the {split} split is in no training sample "
+                f"(first: {samples.where(first)}). Training labels: {', '.join(names[:SHOWN])}"
+                f"{more}. Add training samples of it, or leave it out."
+            )
+
+
+def _classes(
+    samples: Samples, problem: _Problem, train: NDArray[np.int64]
+) -> tuple[tuple[str, ...], NDArray[Any]]:
+    """Return the names of the classes and (n,) their numbers; of regression, the targets."""
+    if problem.name == "regression":
+        if not np.ptp(problem.y[train]) > 0:
+            raise InvalidDataError(
+                f"{samples.source}: all training targets are {problem.y[train[0]]}, so there is "
+                "nothing to learn. Choose another target."
+            )
+        return (), problem.y
+    known = np.unique(problem.y[train])
+    names = tuple(_name(samples, problem.labels[code]) for code in known)
+    return names, np.searchsorted(known, problem.y).astype(np.int64)
+
+
+def _name(samples: Samples, label: Any) -> str:
+    return str(label) if samples.classes is None else samples.classes[int(label)]

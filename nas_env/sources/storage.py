@@ -1,0 +1,204 @@
+"""Where samples lie: in memory, or where they would not fit, in a file that is mapped."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from nas_env.errors import InvalidDataError, InvalidSettingError
+
+FREE_SHARE = 0.5  # of the memory that is free when data are read; the rest is for training
+UNKNOWN_FREE_MB = 2000.0  # where the system does not tell how much is free
+CHUNK_BYTES = 64_000_000  # read at a time of what does not fit in memory
+COPIES = 3  # of float32 samples, while they are standardised
+
+
+class ArrayLike(Protocol):
+    """What an array in memory and one in a file have in common."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape, samples first."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Number type."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: Any, /) -> NDArray[Any]: ...
+
+
+class MappedArray:
+    """An array in an `.npy` file, read through a memory map; it pickles as its path.
+
+    Args:
+        path: The file.
+        owner: Kept alive as long as this is: the folder that the file lies in.
+    """
+
+    def __init__(self, path: Path, owner: object = None) -> None:
+        self.path, self._owner = path, owner
+        self._array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape, samples first."""
+        return self._array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Number type."""
+        return self._array.dtype
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __getitem__(self, part: Any) -> NDArray[Any]:
+        return np.array(self._array[part])  # a copy: nothing of the map is held on to
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["path"])  # type: ignore[misc]
+
+
+class Storage:
+    """Gives room for samples: memory up to a limit, and files in a folder beyond it.
+
+    Args:
+        cache: Folder that is kept; None for one among the temporary files, which goes away with
+            the data.
+        max_memory_mb: Most memory for samples in 10^6 bytes; None: half of what is free now.
+
+    Raises:
+        InvalidSettingError: The limit is not positive.
+    """
+
+    def __init__(self, cache: Path | None = None, max_memory_mb: float | None = None) -> None:
+        if max_memory_mb is not None and not 0 < max_memory_mb < math.inf:
+            raise InvalidSettingError(
+                f"Data setting max_memory_mb must be > 0 and finite, but is {max_memory_mb}. Use "
+                "None for half of the memory that is free."
+            )
+        self.cache = cache
+        self.max_memory_mb = max_memory_mb or FREE_SHARE * free_memory_mb()
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Folder for files that are kept; made when it is first asked for."""
+        if self.cache is None:
+            return self.temporary
+        self.cache.mkdir(parents=True, exist_ok=True)
+        return self.cache
+
+    @property
+    def temporary(self) -> Path:
+        """Folder for files that go away with the data; made when it is first asked for."""
+        if self._temporary is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="nas-env-data-")
+        return Path(self._temporary.name)
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Return whether samples of a shape (n, ...) can be made ready in memory, as float32."""
+        return float32_mb(shape) * COPIES <= self.max_memory_mb
+
+    def check_disk(self, source: str, needed_bytes: int) -> None:
+        """Refuse what the disk has no room for.
+
+        Raises:
+            InvalidDataError: There is not enough.
+        """
+        free = shutil.disk_usage(self.folder).free
+        if needed_bytes > free:
+            raise InvalidDataError(
+                f"{source}: needs {needed_bytes / 1e6:,.0f} MB on the disk of {self.folder}, where "
+                f"{free / 1e6:,.0f} MB are free. Name another folder as cache, or use less data."
+            )
+
+    def require(self, source: str, shape: tuple[int, ...]) -> None:
+        """Refuse samples that can only be in memory and do not fit.
+
+        Raises:
+            InvalidDataError: There is not enough.
+        """
+        if not self.fits(shape):
+            raise InvalidDataError(
+                f"{source}: {shape[0]:,} samples of {math.prod(shape[1:]):,} numbers need "
+                f"{float32_mb(shape) * COPIES:,.0f} MB of memory, and the limit is "
+                f"{self.max_memory_mb:,.0f} MB. Use fewer rows or columns, or raise max_memory_mb; "
+                "an .npz of arrays and images are read in parts."
+            )
+
+    def allocate(
+        self, source: str, shape: tuple[int, ...], dtype: DTypeLike, name: str | None = None
+    ) -> Any:
+        """Return a writable array: in memory where it fits, else a map of a new file.
+
+        Args:
+            source: What the data are, for a message.
+            shape: (n, ...).
+            dtype: Number type.
+            name: Name of the file, different for different samples; what is written there is read
+                back by `kept`. None: it is not kept.
+        """
+        if self.fits(shape):
+            return np.zeros(shape, dtype)
+        self.check_disk(source, math.prod(shape) * np.dtype(dtype).itemsize)
+        folder = self.temporary if name is None else self.folder
+        part = folder / f"{name or 'samples'}-{uuid4().hex}.part"
+        return np.lib.format.open_memmap(part, "w+", np.dtype(dtype), shape)
+
+    def finish(self, array: Any, name: str | None = None) -> ArrayLike:
+        """Return what was written to an array from `allocate` as it is read from now on."""
+        if not isinstance(array, np.memmap):
+            return array  # type: ignore[no-any-return]
+        array.flush()
+        part = Path(str(array.filename))
+        path = part.with_suffix(".npy") if name is None else part.with_name(f"{name}.npy")
+        part.replace(path)  # as a whole or not at all
+        return MappedArray(path, self)
+
+    def kept(self, name: str) -> MappedArray | None:
+        """Return the samples that an earlier run left in the folder of that name, if any."""
+        if self.cache is None or not (path := self.cache / f"{name}.npy").is_file():
+            return None
+        return MappedArray(path, self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_temporary": None}
+
+
+def chunks(x: ArrayLike, rows: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+    """Yield the samples of some rows, in order, as many at a time as fit in `CHUNK_BYTES`."""
+    each = max(1, math.prod(x.shape[1:]) * 8)
+    step = max(1, CHUNK_BYTES // each)
+    for start in range(0, len(rows), step):
+        yield x[rows[start : start + step]]
+
+
+def float32_mb(shape: tuple[int, ...]) -> float:
+    """Return the size of float32 samples in 10^6 bytes."""
+    return 4 * math.prod(shape) / 1e6
+
+
+def free_memory_mb() -> float:
+    """Return the memory that can be had now, in 10^6 bytes."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        values = dict(line.split(":", 1) for line in lines if ":" in line)
+        return int(values["MemAvailable"].split()[0]) * 1024 / 1e6
+    except (OSError, KeyError, ValueError):
+        return UNKNOWN_FREE_MB

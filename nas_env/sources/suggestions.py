@@ -1,0 +1,126 @@
+"""A sensible search for data nobody has seen before: rules of thumb, each with its reason."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from nas_env.sources.summary import Summary
+
+UPDATES = 2_000  # of one training; fewer leave small networks untrained
+EPOCHS = (4, 50)  # least and most that are suggested
+BATCHES = (16, 256)
+SIDE = 64  # images of larger sides take minutes a network on two cores
+IMBALANCED = 3.0
+
+
+class Choice(NamedTuple):
+    """One suggestion: its value and why."""
+
+    value: str | int | float | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What to search with. Every value is a default that an option overrides.
+
+    Attributes:
+        space: Name of a search space.
+        metric: What is maximised, or, of an error, minimised.
+        batch_size: Samples per update.
+        epochs: Epochs each network is trained.
+        max_params: Most parameters a network may have.
+        hints: What the user may want to change, one sentence each.
+    """
+
+    space: Choice
+    metric: Choice
+    batch_size: Choice
+    epochs: Choice
+    max_params: Choice
+    hints: tuple[str, ...] = ()
+
+    def text(self, given: dict[str, object]) -> str:
+        """Return what is shown before a search begins.
+
+        Args:
+            given: What the user said instead, by name.
+        """
+        lines = ["chosen from the data (each is an option of its own):"]
+        for name in ("space", "metric", "batch_size", "epochs", "max_params"):
+            choice: Choice = getattr(self, name)
+            option = f"--{name.replace('_', '-')}"
+            if given.get(name) is not None:
+                lines.append(f"  {option} {given[name]}: as you say")
+            else:
+                lines.append(f"  {option} {choice.value}: {choice.reason}")
+        return "\n".join([*lines, *(f"  hint: {hint}" for hint in self.hints)])
+
+
+def suggest(summary: Summary, metric: str | None = None) -> Suggestion:
+    """Return what to search with, from what is known of the data alone.
+
+    Args:
+        summary: What the data are.
+        metric: What the user wants; None: it is suggested too.
+    """
+    train = summary.sizes[0]
+    batch = _batch(train)
+    updates = math.ceil(train / batch)
+    epochs = min(max(math.ceil(UPDATES / updates), EPOCHS[0]), EPOCHS[1])
+    return Suggestion(
+        _space(summary),
+        _metric(summary),
+        Choice(batch, f"a power of two near the square root of {train:,} training samples"),
+        Choice(epochs, f"about {epochs * updates:,} updates of {updates:,} an epoch"),
+        _max_params(summary),
+        tuple(_hints(summary)),
+    )
+
+
+def _batch(train: int) -> int:
+    near = int(2 ** round(math.log2(max(train, 1)) / 2))
+    return min(max(near, BATCHES[0]), BATCHES[1])
+
+
+def _space(summary: Summary) -> Choice:
+    if len(summary.shape) == 3:
+        return Choice("chain", "convolutional networks, for the samples are images")
+    return Choice("mlp", "fully connected networks, for the samples are vectors")
+
+
+def _metric(summary: Summary) -> Choice:
+    if summary.problem == "regression":
+        return Choice("mse", "mean squared error, for the targets are numbers")
+    if summary.imbalance > IMBALANCED:
+        reason = f"the commonest class has {summary.imbalance:.3g} times the samples of the rarest"
+        return Choice("balanced_accuracy", reason)
+    return Choice("accuracy", "the classes are about equally large")
+
+
+def _max_params(summary: Summary) -> Choice:
+    """Return ten parameters for each number in the training split, within bounds.
+
+    It is a generous limit, there to keep a search from networks that cannot be worth their time.
+    """
+    numbers = summary.sizes[0] * math.prod(summary.shape)
+    first = math.prod(summary.shape) * 128 if len(summary.shape) == 1 else 0
+    limit = int(min(max(10 * numbers, 100_000, 2 * first), 2_000_000))
+    return Choice(limit, f"generous for {numbers:,} numbers in the training split")
+
+
+def _hints(summary: Summary) -> list[str]:
+    hints = []
+    if len(summary.shape) == 3 and min(summary.shape[1:]) > SIDE:
+        hints.append(
+            f"images of {summary.shape[1]}x{summary.shape[2]} make training slow; "
+            f"--image-size {SIDE} is {min(summary.shape[1:]) ** 2 / SIDE**2:.0f} times cheaper"
+        )
+    smallest = min(summary.sizes[1:])
+    if smallest < 100:
+        hints.append(
+            f"a split of {smallest} samples says little: one sample is {100 / smallest:.1f} points"
+        )
+    return hints

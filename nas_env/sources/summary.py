@@ -1,0 +1,113 @@
+"""What was found in data, to be shown before a search begins."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from nas_env.architecture import Shape
+from nas_env.sources.base import DataSet
+from nas_env.sources.splitting import SPLITS
+
+SHOWN_CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a data set is, as plain data.
+
+    Attributes:
+        source: What it was read from.
+        kind: Name of the source.
+        problem: "classification" or "regression".
+        shape: Of one sample, (channels, height, width) or (features,).
+        sizes: Samples in the training, validation and test split.
+        counts: Of each class by name, its samples in the three splits; empty for regression.
+        targets: Mean, standard deviation, least and greatest training target, of regression.
+        in_memory: Whether the samples lie in memory.
+        notes: What else was found, one sentence each.
+    """
+
+    source: str
+    kind: str
+    problem: str
+    shape: Shape
+    sizes: tuple[int, int, int]
+    counts: dict[str, tuple[int, int, int]]
+    targets: tuple[float, float, float, float] | None
+    in_memory: bool
+    notes: tuple[str, ...]
+
+    @property
+    def imbalance(self) -> float:
+        """Training samples of the commonest class for one of the rarest; 1 for regression."""
+        counts = [count[0] for count in self.counts.values()]
+        return max(counts) / min(counts) if counts else 1.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {**asdict(self), "imbalance": self.imbalance}
+
+    def text(self) -> str:
+        """Return what is shown before a search begins."""
+        train, validation, test = self.sizes
+        lines = [
+            f"data: {self.source} ({self.kind}, {self.problem})",
+            f"  samples: {_shape(self.shape)}",
+            f"  splits: {train:,} training, {validation:,} validation, {test:,} test",
+        ]
+        if self.targets is not None:
+            mean, sd, least, most = self.targets
+            spread = f"sd {sd:.4g}, from {least:.4g} to {most:.4g}"
+            lines.append(f"  training targets: mean {mean:.4g}, {spread}")
+        if self.counts:
+            lines.append(self._classes())
+        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+
+    def _classes(self) -> str:
+        named = sorted(self.counts.items(), key=lambda x: -x[1][0])
+        total = self.sizes[0]
+        shown = [f"{name} {100 * count[0] / total:.1f} %" for name, count in named]
+        if len(shown) > SHOWN_CLASSES:
+            half = SHOWN_CLASSES // 2
+            shown = [*shown[:half], "…", *shown[-half:]]
+        how = f"the commonest has {self.imbalance:.3g} times the samples of the rarest"
+        equal = "all equally large" if self.imbalance == 1 else how
+        return f"  {len(named)} classes: {', '.join(shown)}; {equal}"
+
+
+def summarise(data: DataSet) -> Summary:
+    """Return what is in data."""
+    counts: dict[str, tuple[int, int, int]] = {}
+    targets = None
+    if data.problem == "classification":
+        classes = len(data.classes)
+        each = [np.bincount(data.y[data.rows[name]], minlength=classes) for name in SPLITS]
+        for number, name in enumerate(data.classes):
+            counts[name] = (int(each[0][number]), int(each[1][number]), int(each[2][number]))
+    else:
+        y = data.y[data.rows["train"]]
+        targets = (float(y.mean()), float(y.std()), float(y.min()), float(y.max()))
+    train, validation, test = (len(data.rows[name]) for name in SPLITS)
+    return Summary(
+        data.source,
+        data.kind,
+        data.problem,
+        tuple(data.x.shape[1:]),
+        (train, validation, test),
+        counts,
+        targets,
+        data.in_memory,
+        data.notes,
+    )
+
+
+def _shape(shape: Shape) -> str:
+    if len(shape) == 1:
+        return f"vectors of {shape[0]} numbers"
+    channels, height, width = shape
+    kinds = {1: "grey images", 3: "colour images"}
+    kind = kinds.get(channels, f"images of {channels} channels")
+    return f"{kind} of {height}x{width}"

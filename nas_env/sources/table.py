@@ -1,0 +1,205 @@
+"""`table`: a CSV or Parquet file with a column that is to be predicted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.errors import InvalidDataError
+from nas_env.sources._columns import Columns, choose_columns
+from nas_env.sources.base import (
+    NOT_SAID,
+    SOURCES,
+    SPLIT_NAMES,
+    Encoded,
+    ReadOptions,
+    Samples,
+    Source,
+    existing,
+    missing,
+    no_such_file,
+    refuse,
+)
+from nas_env.sources.storage import free_memory_mb
+
+SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
+TARGETS = ("target", "label", "class", "y")
+SPLIT_COLUMN = "split"
+GROWTH = 5  # memory of a table over the size of its file, roughly, while it is read
+
+
+@SOURCES.register("table")
+class Table(Source):
+    """Rows are samples. Columns of numbers and of text may have missing values.
+
+    The target is the column that is named, or the one called target, label, class or y. A column
+    `split` says which split a row belongs to: train, val or test.
+    """
+
+    def recognises(self, data: Any) -> bool:
+        """Return whether data are the path of a CSV or Parquet file, or a pandas table."""
+        if isinstance(data, str | Path):
+            return str(data).lower().endswith(SUFFIXES)
+        return type(data).__name__ == "DataFrame" and hasattr(data, "columns")
+
+    def read(self, data: Any, options: ReadOptions) -> Samples:
+        """Return targets and splits now; columns are fitted on the training rows later."""
+        if isinstance(data, str | Path):
+            path = existing(data)
+            if path is None:
+                raise no_such_file(data)
+            return samples_of_table(str(path), _read(path), options)
+        return samples_of_table("The given table", data, options)
+
+
+def samples_of_table(
+    source: str,
+    table: Any,
+    options: ReadOptions,
+    given: NDArray[np.int8] | None = None,
+    classes: tuple[str, ...] | None = None,
+    kind: str = "table",
+) -> Samples:
+    """Return the samples of a pandas table.
+
+    Args:
+        source: What it is, for messages.
+        table: The table.
+        options: Target, problem and limits.
+        given: (n,) split of each row, where they do not stand in the column `split`.
+        classes: Names of the classes, where targets are their numbers.
+        kind: Name of the source.
+
+    Raises:
+        InvalidDataError: A column breaks a rule.
+        MissingDependencyError: scikit-learn is not installed.
+    """
+    if options.image_size is not None:
+        raise refuse(source, "image_size", options.image_size, "tables")
+    _check_table(source, table)
+    target = _target(source, table, options.target)
+    targets = _targets(source, table[target], target)
+    features = table.drop(columns=[target])
+    if given is None:
+        given, features = _given(source, features)
+    columns = choose_columns(source, features)
+
+    def encode(train: NDArray[np.int64]) -> Encoded:
+        return _encode(source, columns, target, train, options)
+
+    return Samples(
+        source,
+        kind,
+        targets,
+        given,
+        encode,
+        lambda row: f"row {row + 1}",
+        classes,
+        few_are_classes=True,
+        notes=(f"The target is the column {target!r}.", *columns.notes),
+    )
+
+
+def _read(path: Path) -> Any:
+    try:
+        import pandas
+    except ImportError:
+        raise missing("pandas", "Tables") from None
+    megabytes = path.stat().st_size * GROWTH / 1e6
+    if megabytes > free_memory_mb():
+        raise InvalidDataError(
+            f"{path}: needs about {megabytes:,.0f} MB of memory, and {free_memory_mb():,.0f} MB "
+            "are free. Give fewer rows or columns, or write the columns as `x` of an .npz file, "
+            "which is read in parts."
+        )
+    name = path.name.lower()
+    try:
+        if name.endswith((".parquet", ".pq")):
+            return pandas.read_parquet(path)
+        separator = "\t" if ".tsv" in name else ","
+        return pandas.read_csv(path, sep=separator, low_memory=False)
+    except ImportError:
+        raise missing("pyarrow", "Parquet files") from None
+    except (MemoryError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # pandas and pyarrow raise many kinds
+        raise InvalidDataError(
+            f"{path}: not a readable table ({str(error).strip().rstrip('.')}). Needed: one line of "
+            "column names, then rows of as many values, in UTF-8."
+        ) from None
+
+
+def _check_table(source: str, table: Any) -> None:
+    names = [str(x) for x in table.columns]
+    double = next((x for x in names if names.count(x) > 1), None)
+    if double is not None:
+        raise InvalidDataError(
+            f"{source}: has two columns {double!r}. Give every column a name of its own."
+        )
+    if len(table) == 0:
+        raise InvalidDataError(
+            f"{source}: has column names but no rows. At least a few samples are needed."
+        )
+
+
+def _target(source: str, table: Any, wanted: str | None) -> str:
+    names = [str(x) for x in table.columns]
+    table.columns = names
+    if wanted is not None:
+        if wanted not in names:
+            raise InvalidDataError(
+                f"{source}: has no column {wanted!r} to be the target. Columns: {', '.join(names)}."
+            )
+        return wanted
+    found = [x for x in names if x.lower() in TARGETS]
+    if len(found) != 1:
+        which = f"several that could be ({', '.join(found)})" if found else "none of these names"
+        raise InvalidDataError(
+            f"{source}: which column is the target? It is taken for granted where one is called "
+            f"{', '.join(TARGETS)}, and there are {which}. Say target=NAME (--target NAME). "
+            f"Columns: {', '.join(names)}."
+        )
+    return found[0]
+
+
+def _targets(source: str, column: Any, name: str) -> NDArray[Any]:
+    """Return (n,) the targets as text or numbers; none may be missing."""
+    empty = np.flatnonzero(column.isna().to_numpy())
+    if len(empty):
+        raise InvalidDataError(
+            f"{source}: row {empty[0] + 1} has no value in the target column {name!r} "
+            f"({len(empty)} rows do not). Fill it, or remove the row."
+        )
+    if column.dtype.kind in "iufb":
+        return np.asarray(column.to_numpy())
+    return column.astype(str).to_numpy().astype(str)  # type: ignore[no-any-return]
+
+
+def _given(source: str, features: Any) -> tuple[NDArray[np.int8], Any]:
+    """Return the split of each row, and the table without the column that says so."""
+    name = next((x for x in features.columns if x.lower() == SPLIT_COLUMN), None)
+    if name is None:
+        return np.full(len(features), NOT_SAID, dtype=np.int8), features
+    words = features[name].astype(str).str.strip().str.lower()
+    codes = words.map(SPLIT_NAMES)
+    strange = np.flatnonzero(codes.isna().to_numpy())
+    if len(strange):
+        value = features[name].iloc[strange[0]]
+        raise InvalidDataError(
+            f"{source}: row {strange[0] + 1} has {value!s} in the column {name!r}. It must be "
+            f"{', '.join(SPLIT_NAMES)}. Correct it, or give a column that says something else "
+            "another name."
+        )
+    return codes.to_numpy().astype(np.int8), features.drop(columns=[name])
+
+
+def _encode(
+    source: str, columns: Columns, target: str, train: NDArray[np.int64], options: ReadOptions
+) -> Encoded:
+    fitted = columns.fit(train)
+    options.storage.require(source, (columns.count, fitted.width))
+    preprocessing = {"kind": "table", "target": target, "columns": fitted.described()}
+    return Encoded(fitted.transform(), preprocessing, ready=True)

@@ -1,0 +1,190 @@
+"""`torch-dataset`: a map-style data set of torch or torchvision, or one for each split."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.errors import InvalidDataError
+from nas_env.registry import unknown_name
+from nas_env.sources._images import decode
+from nas_env.sources.base import (
+    NOT_SAID,
+    SOURCES,
+    SPLIT_NAMES,
+    TEST,
+    TRAIN,
+    Encoded,
+    ReadOptions,
+    Samples,
+    Source,
+    missing,
+    refuse,
+)
+
+PREFIX = "torchvision:"
+
+
+@SOURCES.register("torch-dataset")
+class TorchDataset(Source):
+    """Whatever has `len` and answers `[i]` with (sample, target), or a mapping of such by split.
+
+    A sample is a tensor, an array or a PIL image; all have one shape, unless PIL images are resized
+    by `image_size`. `torchvision:NAME` makes the training and test split of a data set of
+    torchvision, downloaded to the cache folder.
+    """
+
+    def recognises(self, data: Any) -> bool:
+        """Return whether data are map-style, a mapping of such, or a name of torchvision."""
+        if isinstance(data, str):
+            return data.startswith(PREFIX)
+        if isinstance(data, Mapping):
+            return bool(data) and all(map(_map_style, data.values()))
+        return _map_style(data)
+
+    def read(self, data: Any, options: ReadOptions) -> Samples:
+        """Go through the data set once."""
+        source = data if isinstance(data, str) else f"The given {type(data).__name__}"
+        if options.target is not None:
+            raise refuse(source, "target", options.target, "data sets of torch")
+        if isinstance(data, str):
+            data = _torchvision(data.removeprefix(PREFIX), options)
+        parts = {str(k): v for k, v in data.items()} if isinstance(data, Mapping) else {"": data}
+        given = [np.full(len(part), _split(source, name)) for name, part in parts.items()]
+        lengths = np.cumsum([0, *map(len, parts.values())])
+        datasets = list(parts.values())
+        x, targets = _collect(source, datasets, options)
+        preprocessing = _described(x)
+
+        def where(row: int) -> str:
+            part = int(np.searchsorted(lengths, row, side="right")) - 1
+            name = list(parts)[part]
+            return f"sample {row - lengths[part]}" + (f" of {name}" if name else "")
+
+        def encode(train: NDArray[np.int64]) -> Encoded:
+            return Encoded(x, preprocessing)
+
+        names = getattr(datasets[0], "classes", None)
+        whole = targets.dtype.kind in "iu"
+        enough = whole and isinstance(names, Sequence) and len(names) > targets.max(initial=0)
+        classes = tuple(map(str, names)) if enough and names else None
+        split = np.concatenate(given).astype(np.int8)
+        return Samples(source, "torch-dataset", targets, split, encode, where, classes)
+
+
+def _map_style(data: Any) -> bool:
+    known = isinstance(data, str | bytes | Path | Mapping | np.ndarray | Sequence)
+    known = known or hasattr(data, "to_pandas") or hasattr(data, "iloc")
+    return not known and hasattr(data, "__getitem__") and hasattr(data, "__len__")
+
+
+def _split(source: str, name: str) -> int:
+    if not name:
+        return NOT_SAID
+    if name.lower() not in SPLIT_NAMES:
+        raise InvalidDataError(
+            f"{source}: split {name!r} is unknown. Call it one of {', '.join(SPLIT_NAMES)}."
+        )
+    return SPLIT_NAMES[name.lower()]
+
+
+def _torchvision(name: str, options: ReadOptions) -> dict[str, Any]:
+    try:
+        from torchvision import datasets
+    except ImportError:
+        raise missing("torchvision", "Data sets of torchvision") from None
+    factory = getattr(datasets, name, None)
+    if factory is None:
+        raise unknown_name("data set of torchvision", name, datasets.__all__)
+    root, settings = str(options.storage.folder), inspect.signature(factory).parameters
+    made: dict[int, dict[str, Any]]
+    if "train" in settings:
+        made = {TRAIN: {"train": True}, TEST: {"train": False}}
+    elif "split" in settings:
+        made = {TRAIN: {"split": "train"}, TEST: {"split": "test"}}
+    else:
+        return {"train": factory(root, download=True)}
+    both = {number: factory(root, download=True, **kwargs) for number, kwargs in made.items()}
+    return {"train": both[TRAIN], "test": both[TEST]}
+
+
+def _collect(
+    source: str, datasets: Sequence[Any], options: ReadOptions
+) -> tuple[Any, NDArray[Any]]:
+    """Return the samples (n, *shape) and targets (n,) of all data sets."""
+    count, number = sum(map(len, datasets)), 0
+    if not count:
+        raise InvalidDataError(f"{source}: is empty. At least a few samples are needed.")
+    x: Any = None
+    targets = []
+    for dataset in datasets:
+        for index in range(len(dataset)):
+            place = f"{source}: sample {index}"
+            sample, target = _pair(place, dataset, index)
+            sample = _array(place, sample, options)
+            if x is None:
+                dtype = np.uint8 if sample.dtype == np.uint8 else np.float32
+                shape = (count, *sample.shape)
+                x = options.storage.allocate(source, shape, dtype)
+            if sample.shape != x.shape[1:]:
+                raise InvalidDataError(
+                    f"{place} has shape {sample.shape}, the first one {x.shape[1:]}. Make them "
+                    "equal, such as by image_size or a transform."
+                )
+            x[number] = sample
+            if not np.isfinite(x[number]).all():
+                raise InvalidDataError(f"{place} holds NaN or infinity. Remove or fill it.")
+            targets.append(target)
+            number += 1
+    return options.storage.finish(x), np.array(targets)
+
+
+def _pair(place: str, dataset: Any, index: int) -> tuple[Any, Any]:
+    try:
+        found = dataset[index]
+        sample, target = found
+        target = target.item() if hasattr(target, "item") else target
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidDataError(
+            f"{place}: is no pair of a sample and one target ({error}). Return (x, y) from "
+            "__getitem__, y an integer, a text or a number."
+        ) from None
+    if not isinstance(target, str | int | float):
+        raise InvalidDataError(
+            f"{place}: its target is a {type(target).__name__}. Return one integer, text or number."
+        )
+    return sample, target
+
+
+def _array(place: str, sample: Any, options: ReadOptions) -> NDArray[Any]:
+    """Return one sample as (features,) or (channels, height, width)."""
+    if isinstance(getattr(sample, "mode", None), str):
+        colour = sample.mode not in ("1", "L", "LA") and not sample.mode.startswith("I;16")
+        return decode(sample, options.size or (sample.size[1], sample.size[0]), colour)
+    x = np.asarray(sample)
+    if options.size is not None and x.shape[-2:] != options.size:
+        raise InvalidDataError(
+            f"{place}: is an array of shape {x.shape}; image_size={options.size} resizes PIL "
+            "images only. Resize it by a transform."
+        )
+    if x.ndim == 2:
+        x = x[None]
+    if x.ndim not in (1, 3) or x.dtype.kind not in "iufb" or 0 in x.shape:
+        raise InvalidDataError(
+            f"{place}: has shape {x.shape} and type {x.dtype}. Needed: numbers (features,), "
+            "(height, width) or (channels, height, width), or a PIL image."
+        )
+    return x
+
+
+def _described(x: Any) -> dict[str, Any]:
+    if len(x.shape) != 4 or x.dtype != np.uint8:
+        return {"kind": "array"}
+    names = ("channels", "height", "width")
+    described = dict(zip(names, x.shape[1:], strict=True))
+    return {"kind": "image", **described, "resize": "bilinear", "values": "0 to 255"}

@@ -1,0 +1,69 @@
+"""Metrics of classification beside accuracy; the same numbers as scikit-learn's."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def balanced_accuracy(outputs: Tensor, y: Tensor) -> float:
+    """Return the mean over the classes that occur of the share of their samples named rightly.
+
+    Args:
+        outputs: (n, classes) logits.
+        y: (n,) classes.
+
+    Reference: `sklearn.metrics.balanced_accuracy_score`.
+    """
+    hits, actual, _ = _counts(outputs, y)
+    occurs = actual > 0
+    return (hits[occurs] / actual[occurs]).mean().item()
+
+
+def macro_f1(outputs: Tensor, y: Tensor) -> float:
+    """Return the mean over the classes that occur or are named of 2PR / (P + R).
+
+    Args:
+        outputs: (n, classes) logits.
+        y: (n,) classes.
+
+    Reference: `sklearn.metrics.f1_score(average="macro")`.
+    """
+    hits, actual, named = _counts(outputs, y)
+    seen = actual + named > 0
+    return (2 * hits[seen] / (actual + named)[seen]).mean().item()
+
+
+def roc_auc(outputs: Tensor, y: Tensor) -> float:
+    """Return the area under the ROC curve of the probabilities.
+
+    Of two classes it is that of the second one; of more, the mean over the classes that occur of
+    the class against the rest. A split of one class has none, which counts as chance, 0.5.
+
+    Args:
+        outputs: (n, classes) logits.
+        y: (n,) classes.
+
+    Reference: `sklearn.metrics.roc_auc_score(multi_class="ovr", average="macro")`.
+    """
+    probabilities = outputs.double().softmax(1)
+    classes = range(outputs.shape[1]) if outputs.shape[1] > 2 else (1,)
+    areas = [_area(probabilities[:, c], y == c) for c in classes if 0 < (y == c).sum() < len(y)]
+    return sum(areas) / len(areas) if areas else 0.5
+
+
+def _area(scores: Tensor, positive: Tensor) -> float:
+    """Return how often a positive sample has the higher score (Mann-Whitney); ties count half."""
+    _, place, counts = np.unique(scores.numpy(), return_inverse=True, return_counts=True)
+    ranks = (counts.cumsum() - (counts - 1) / 2)[place]  # from 1; equal scores share the mean
+    count = int(positive.sum())
+    above = float(ranks[positive.numpy()].sum()) - count * (count + 1) / 2
+    return above / (count * (len(positive) - count))
+
+
+def _counts(outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return per class the samples named rightly, those there are, and those named so."""
+    classes, named = outputs.shape[1], outputs.argmax(1)
+    counted = [torch.bincount(x, minlength=classes).double() for x in (y[named == y], y, named)]
+    return counted[0], counted[1], counted[2]

@@ -1,0 +1,105 @@
+"""What the training loop asks of a problem: its loss, and its metrics on a split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nas_env.tasks._metrics import balanced_accuracy, macro_f1, roc_auc
+
+Measured = Iterable[tuple[Tensor, Tensor]]  # outputs and targets of one batch after another
+FURTHER = {"balanced_accuracy": balanced_accuracy, "f1": macro_f1, "roc_auc": roc_auc}
+
+
+class Problem(Protocol):
+    """A loss to train with and metrics to judge by."""
+
+    def loss(self, outputs: Tensor, y: Tensor, label_smoothing: float) -> Tensor:
+        """Return the mean loss of a batch, a scalar."""
+        ...
+
+    def guess(self, y: Tensor) -> float:
+        """Return the loss of a network that has learnt nothing yet, on training targets."""
+        ...
+
+    def measure(self, parts: Measured) -> dict[str, float]:
+        """Return "loss" and the metrics of all parts of a split together."""
+        ...
+
+
+class Classification:
+    """Cross-entropy in nats; outputs are (batch, classes) logits, targets (batch,) int64.
+
+    Args:
+        reports: Metrics beside the loss: "accuracy", and those of `FURTHER`.
+    """
+
+    def __init__(self, reports: tuple[str, ...] = ("accuracy",)) -> None:
+        self.further = [name for name in reports if name != "accuracy"]
+
+    def loss(self, outputs: Tensor, y: Tensor, label_smoothing: float) -> Tensor:
+        """Return the mean cross-entropy."""
+        return functional.cross_entropy(outputs, y, label_smoothing=label_smoothing)
+
+    def guess(self, y: Tensor) -> float:
+        """Return the logarithm of the number of classes."""
+        return math.log(max(2, int(y.max()) + 1))
+
+    def measure(self, parts: Measured) -> dict[str, float]:
+        """Return "accuracy" (fraction), "loss" (mean, nats) and the further metrics."""
+        kept: list[tuple[Tensor, Tensor]] = []
+        loss, hits, count = 0.0, 0, 0
+        total: Tensor | None = None
+        right: Tensor | None = None
+        for outputs, y in parts:
+            summed = functional.cross_entropy(outputs, y, reduction="sum").double()
+            named = (outputs.argmax(1) == y).sum()
+            total = summed if total is None else total + summed
+            right = named if right is None else right + named
+            count += len(y)
+            if self.further:
+                kept.append((outputs, y))
+        if total is not None and right is not None:
+            loss, hits = total.item(), int(right.item())
+        found = {"accuracy": hits / count, "loss": loss / count}
+        if self.further:
+            outputs, y = (torch.cat(column).cpu() for column in zip(*kept, strict=True))
+            found |= {name: FURTHER[name](outputs, y) for name in self.further}
+        return found
+
+
+class Regression:
+    """Squared error; outputs are (batch, 1), targets (batch,) float32 with mean 0 and sd 1.
+
+    Args:
+        sd: Standard deviation of the training targets, in the targets' own unit.
+    """
+
+    def __init__(self, sd: float) -> None:
+        self.sd = sd
+
+    def loss(self, outputs: Tensor, y: Tensor, label_smoothing: float) -> Tensor:
+        """Return the mean squared error in units of the training targets' variance."""
+        return functional.mse_loss(outputs[:, 0], y)
+
+    def guess(self, y: Tensor) -> float:
+        """Return the loss of always guessing the mean."""
+        return 1.0
+
+    def measure(self, parts: Measured) -> dict[str, float]:
+        """Return "mse" and "mae" in the targets' own unit, "r2", and "loss" (standardised mse).
+
+        "r2" is 1 less the squared error over that of the split's own mean.
+        """
+        columns = ((outputs[:, 0].double(), y.double()) for outputs, y in parts)
+        predicted, y = (torch.cat(column) for column in zip(*columns, strict=True))
+        error = predicted - y
+        loss, spread = error.square().mean().item(), (y - y.mean()).square().mean().item()
+        r2 = 1 - loss / spread if spread > 0 else float(loss == 0)
+        mae = error.abs().mean().item() * self.sd
+        return {"mse": loss * self.sd**2, "mae": mae, "r2": r2, "loss": loss}

@@ -1,0 +1,270 @@
+"""`own-data`: a task from whatever data somebody has."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.architecture import Recipe
+from nas_env.errors import IncompatibleError
+from nas_env.evaluation import Budget
+from nas_env.registry import unknown_name
+from nas_env.sources import DataSet, ReadOptions, Summary, read_data, summarise
+from nas_env.sources.splitting import SPLITS
+from nas_env.sources.storage import ArrayLike, chunks
+from nas_env.tasks.base import TASKS, Metrics, TaskSpec
+from nas_env.tasks.supervised import Split, SupervisedTask
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nas_env.tasks._loop import Run
+    from nas_env.tasks._problems import Problem
+
+METRICS = {  # what a search may be about; the first one unless told otherwise
+    "classification": ("accuracy", "balanced_accuracy", "f1", "roc_auc"),
+    "regression": ("mse", "mae"),
+}
+REPORTS = {**METRICS, "regression": ("mse", "mae", "r2")}
+
+
+class DataTask(SupervisedTask):
+    """Classification or regression of a `DataSet`; streams what does not fit in memory.
+
+    Inputs are standardised with the training split's moments, targets of regression too; metrics
+    are in the targets' own unit. Evaluations have all metrics of the problem, whichever is chosen.
+
+    Args:
+        data: The data.
+        metric: "accuracy", "balanced_accuracy", "f1" (macro) or "roc_auc" of classification; "mse"
+            or "mae" of regression. None: the first of them.
+        name: Name of the task.
+        version: Version of the task.
+
+    Raises:
+        IncompatibleError: The metric is one of the other problem.
+        UnknownNameError: No such metric.
+    """
+
+    def __init__(
+        self, data: DataSet, metric: str | None = None, name: str = "own-data", version: int = 1
+    ) -> None:
+        self.data = data
+        self.mean, self.sd = _moments(data)
+        self.classes = data.classes
+        self.data_hash = _hash(data)
+        shape = tuple(data.x.shape[1:])
+        train, validation, test = (len(data.rows[split]) for split in SPLITS)
+        metric = _checked(metric, data.problem)
+        y = data.y[data.rows["train"]]
+        regression = data.problem == "regression"
+        self.target_mean = float(y.mean()) if regression else 0.0
+        self.target_sd = float(y.std()) if regression else 1.0
+        self._spec = TaskSpec(
+            name,
+            version,
+            "image" if len(shape) == 3 else "vector",
+            shape,
+            1 if regression else len(data.classes),
+            metric,
+            (train, validation, test),
+            data.problem,
+            REPORTS[data.problem],
+            not regression,
+            _guess(metric, y) if regression else 0.0,
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """Name, version, problem and hash of all three splits; every metric is in the numbers."""
+        problem = "" if self.data.problem == "classification" else "regression-"
+        return f"{self._spec.name}-v{self._spec.version}-{problem}{self.data_hash[:16]}"
+
+    @cached_property
+    def summary(self) -> Summary:
+        """What the data are."""
+        return summarise(self.data)
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """What is done to samples and targets, as plain data; see `sources.preprocessing`."""
+        found = dict(self.data.preprocessing)
+        if not self.data.ready:
+            found |= {"mean": self.mean.ravel().tolist(), "sd": self.sd.ravel().tolist()}
+        if self.data.problem == "regression":
+            return {**found, "target_mean": self.target_mean, "target_sd": self.target_sd}
+        return {**found, "classes": list(self.classes)}
+
+    @cached_property
+    def problem(self) -> Problem:
+        """Loss and metrics."""
+        from nas_env.tasks._problems import Classification, Regression
+
+        if self.data.problem == "regression":
+            return Regression(self.target_sd)
+        return Classification(self._spec.reports)
+
+    @property
+    def chance(self) -> float:
+        """Accuracy on the validation split of always naming the commonest training class.
+
+        Raises:
+            IncompatibleError: It is regression.
+        """
+        if self.data.problem == "regression":
+            raise IncompatibleError("Regression has no accuracy. Ask spec.guess for an error.")
+        commonest = np.bincount(self._targets("train")).argmax()
+        return float((self._targets("validation") == commonest).mean())
+
+    @property
+    def _splits(self) -> dict[str, Split]:  # type: ignore[override]
+        """Standardised samples and targets of all splits, in memory."""
+        return {name: self._split(name) for name in SPLITS}
+
+    def fit(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        budget: Budget,
+        *,
+        device: str = "cpu",
+        precision: str = "float32",
+        resume: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """Train in place and yield metrics epoch by epoch; see `Task.fit`. It can be continued."""
+        from nas_env.tasks._loop import Loop
+
+        loop = Loop(network, recipe, budget, device, precision, self.problem)
+        if resume is not None:
+            loop.go_on_from(resume)
+        return loop.run(self.tensors("train", device), self.tensors("validation", device))
+
+    def test(self, network: nn.Module, *, device: str = "cpu") -> Metrics:
+        """Return all metrics and the loss on the sealed test split. Only the report calls it."""
+        from nas_env.tasks._loop import measure
+
+        return measure(network, *self._tensors("test", device), self.problem)
+
+    def _targets(self, split: str) -> NDArray[Any]:
+        """Return (n,) int64 classes, or standardised float32 targets."""
+        y = self.data.y[self.data.rows[split]]
+        if self.data.problem == "classification":
+            return y
+        standard: NDArray[np.float32] = ((y - self.target_mean) / self.target_sd).astype(np.float32)
+        return standard
+
+    def _split(self, split: str) -> Split:
+        from nas_env.tasks._streaming import standardised
+
+        x = self.data.x[self.data.rows[split]]
+        return Split(standardised(x, self.mean, self.sd), self._targets(split))
+
+    def _tensors(self, split: str, device: str) -> tuple[Any, Any]:
+        """Return samples and targets of a split on a device, made once."""
+        import torch
+
+        from nas_env.tasks._streaming import Streamed
+
+        cache = self.__dict__.setdefault("_device_cache", {})
+        if (split, device) not in cache:
+            y = torch.from_numpy(self._targets(split)).to(device)
+            x: Any
+            if self.data.in_memory:
+                x = torch.from_numpy(self._split(split).x).to(device)
+                x = x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+            else:
+                rows = self.data.rows[split]
+                x = Streamed(self.data.x, rows, self.mean, self.sd, device)
+            cache[split, device] = (x, y)
+        return cache[split, device]  # type: ignore[no-any-return]
+
+    def __getstate__(self) -> dict[str, object]:
+        made = ("_device_cache", "problem")
+        return {key: value for key, value in self.__dict__.items() if key not in made}
+
+
+@TASKS.register("own-data")
+def own_data(
+    data: Any,
+    target: str | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    problem: str | None = None,
+    metric: str | None = None,
+    cache: Path | str | None = None,
+    max_memory_mb: float | None = None,
+) -> DataTask:
+    """Return the task of data in a file, a folder or an object.
+
+    Args:
+        data: One of: the path of an `.npz` of arrays or a mapping of them; of a folder of images by
+            class, or an archive of one; of a CSV or Parquet file; a pandas table; a map-style data
+            set of torch, or a mapping of such by split; a data set of Hugging Face or the folder
+            it was saved to; "torchvision:NAME" or "huggingface:NAME".
+        target: Column that is to be predicted, of a table.
+        image_size: Side of the square that images are resized to, or (height, width).
+        problem: "classification" or "regression"; None: what the targets look like.
+        metric: What a search is about, see `DataTask`.
+        cache: Folder for what does not fit in memory; None: a temporary one.
+        max_memory_mb: Most memory for samples in 10^6 bytes; None: half of what is free.
+
+    Raises:
+        InvalidDataError: The data break a rule; the message says which, where, and the remedy.
+        MissingDependencyError: A package of `nas-env[data]` is needed.
+    """
+    options = ReadOptions(target, image_size, problem, cache, max_memory_mb)
+    return DataTask(read_data(data, options), metric)
+
+
+def _checked(metric: str | None, problem: str) -> str:
+    own = METRICS[problem]
+    if metric is None or metric in own:
+        return metric or own[0]
+    if metric in (x for names in METRICS.values() for x in names):
+        raise IncompatibleError(
+            f"Metric {metric!r} is none of {problem}. Choose one of {', '.join(own)}, or say which "
+            "problem it is."
+        )
+    raise unknown_name("metric", metric, own)
+
+
+def _guess(metric: str, y: NDArray[np.float64]) -> float:
+    """Return the error of the best constant guess on the training targets."""
+    return float(y.var() if metric == "mse" else np.abs(y - np.median(y)).mean())
+
+
+def _moments(data: DataSet) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and standard deviation per channel or feature, of the training split."""
+    x: ArrayLike = data.x
+    trailing = (1,) * (len(x.shape) - 2)
+    shape = (x.shape[1], *trailing)
+    if data.ready:
+        return np.zeros(shape, np.float32), np.ones(shape, np.float32)
+    axes = (0, 2, 3) if len(x.shape) == 4 else (0,)
+    rows, count = data.rows["train"], 0
+    total, squares = np.zeros(shape), np.zeros(shape)
+    for part in chunks(x, rows):
+        total += part.sum(axes, dtype=np.float64, keepdims=True)[0]
+        count += part.size // x.shape[1]
+    mean = total / count
+    for part in chunks(x, rows):
+        squares += ((part - mean) ** 2).sum(axes, keepdims=True)[0]
+    sd = np.sqrt(squares / count)
+    return mean.astype(np.float32), np.where(sd > 0, sd, 1).astype(np.float32)
+
+
+def _hash(data: DataSet) -> str:
+    """Return the hash of all splits, wherever and as whatever type the samples lie."""
+    summary = hashlib.sha256()
+    for name in SPLITS:
+        rows = data.rows[name]
+        summary.update(f"{(len(rows), *data.x.shape[1:])}".encode())
+        for part in chunks(data.x, rows):
+            summary.update(np.ascontiguousarray(part, dtype=np.float32).tobytes())
+        summary.update(np.ascontiguousarray(data.y[rows]).tobytes())
+    return summary.hexdigest()

@@ -1,0 +1,45 @@
+"""The programs of docs/own-data.md run as they are written, one after the other."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from nas_env.sources.base import SPLIT_NAMES
+from nas_env.tasks.own_data import METRICS
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "own-data.md").read_text(encoding="utf-8")
+
+
+def test_the_programs_of_the_page_run(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=170,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "regression (5,) (240, 80, 80)",
+        "ok True",
+        "(3, 8, 8) (18, 6, 6)",
+        "(2, 5) ['columns', 'kind', 'target', 'target_mean', 'target_sd']",
+        "The given table: row 1 has old in the column 'age', of which 99.8 % are numbers. Correct "
+        "it, leave it empty, or make all of the column text.",
+    ]
+
+
+def test_the_page_names_what_there_is() -> None:
+    for name in (*SPLIT_NAMES, *(metric for names in METRICS.values() for metric in names)):
+        assert f"`{name}`" in PAGE, name
+    options = set(re.findall(r"(--[a-z][a-z-]+)", PAGE))
+    script = (ROOT / "scripts" / "search.py").read_text(encoding="utf-8")
+    for option in options:
+        assert f"    {option[2:].replace('-', '_')}:" in script, option
