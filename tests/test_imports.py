@@ -28,6 +28,7 @@ ORDER = (
     "objectives",
     "store",
     "network",
+    "export",
     "tables",
     "surrogates",
     "evaluators",

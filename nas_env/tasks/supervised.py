@@ -79,6 +79,12 @@ class SupervisedTask(Task):
         """Name, version and hash of all three splits."""
         return f"{self._spec.name}-v{self._spec.version}-{self.data_hash[:16]}"
 
+    @property
+    def preprocessing(self) -> list[dict[str, Any]]:
+        """What is done to a sample, as plain data; see `nas_env.export.preprocessing`."""
+        mean, sd = ([float(value) for value in x.ravel()] for x in (self.mean, self.sd))
+        return [{"step": "standardise", "mean": mean, "sd": sd, "dims": self.mean.ndim}]
+
     @cached_property
     def chance(self) -> float:
         """Accuracy on the validation split of always naming the commonest training class."""
