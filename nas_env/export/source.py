@@ -79,7 +79,7 @@ def write_source(
         *written.makers,
         _network(written, spec),
         _preprocess(prepared, spec),
-        LOAD.strip().splitlines(),
+        _load(spec),
         _predict(spec),
         _main(spec, bool(classes)),
     ]
@@ -143,13 +143,19 @@ def _preprocess(steps: StepSource, spec: TaskSpec) -> list[str]:
     ]
 
 
-LOAD = '''
-def load(weights: str | Path = WEIGHTS) -> Network:
-    """Return the network with its trained weights, ready to predict."""
-    network = Network()
-    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    return network.eval()
-'''
+def _load(spec: TaskSpec) -> list[str]:
+    lines = [
+        "def load(weights: str | Path = WEIGHTS) -> Network:",
+        '    """Return the network with its trained weights, ready to predict."""',
+        "    network = Network()",
+        '    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))',
+    ]
+    if len(spec.input_shape) == 3:
+        lines += [
+            "    # as in training; another order in memory may change the last bits",
+            "    network.to(memory_format=torch.channels_last)",
+        ]
+    return [*lines, "    return network.eval()"]
 
 
 def _predict(spec: TaskSpec) -> list[str]:
