@@ -20,6 +20,7 @@ import tyro
 import nas_env  # noqa: F401 - registers the environments
 from agents import AGENTS, observation_of
 from agents.search import SearchResult, run_search
+from agents.search.exporting import export_run, told
 from agents.search.folder import RunFolder
 from agents.search.progress import Progress
 from agents.search.provenance import versions
@@ -40,7 +41,13 @@ from nas_env.tasks import TASKS
 from nas_env.wrappers import Limits
 
 INTERRUPTED = 130
-FREE_ON_RESUME = ("output", "resume", "workers", "retry_failed")  # other ones must be the same
+FREE_ON_RESUME = (
+    "output",
+    "resume",
+    "workers",
+    "retry_failed",
+    "export",
+)  # other ones must be the same
 BASELINE = "random"
 BY_OTHERS = "If left out, what fits the environment, the other options or --data."
 MADE_UP = "The scores of synthetic are made up and free."
@@ -115,6 +122,8 @@ class Options:
     """Folder for the run; runs/DATE-TIME if left out."""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Continue the search in the folder of --output; give the same other options."""
+    export: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """At the end, write the best network as files to take away, as scripts/export.py does."""
 
 
 def main(options: Options) -> int:
@@ -159,6 +168,11 @@ def search(options: Options, path: Path) -> int:
     check(options)
     limits = Limits(options.evaluations, options.seconds, options.until_score)
     probe = make_env(options, options.agent, None)
+    if options.export and not isinstance(innermost(probe.evaluator), Training):
+        raise InvalidSettingError(
+            f"Option --export needs trained networks, but evaluator {options.evaluator!r} trains "
+            "none. Use --evaluator training, or scripts/export.py RUN --train afterwards."
+        )
     if options.store is not None and not options.resume:
         SQLStore(options.store).close()  # a wrong one is refused before anything is written
     folder = RunFolder(path, recorded(options), options.resume)
@@ -169,6 +183,7 @@ def search(options: Options, path: Path) -> int:
             print(
                 "Nothing was tried again: --retry-failed helps a new search over the same --store."
             )
+        take_away(options, path)
         return 0
     if options.resume:
         print("going on: what was evaluated before is answered by the store", file=sys.stderr)
@@ -184,7 +199,14 @@ def search(options: Options, path: Path) -> int:
     text = f"# Search with {options.agent} on {spec.name}\n\n{report.markdown()}"
     folder.write_report(report, text)
     print(f"\n{text}\nWritten to {path}")
+    take_away(options, path)
     return 0
+
+
+def take_away(options: Options, path: Path) -> None:
+    """Write the best network as files that need nothing of this repository, where asked for."""
+    if options.export:
+        print(told(*export_run(path)))
 
 
 def check(options: Options) -> None:
