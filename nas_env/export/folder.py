@@ -70,7 +70,8 @@ def export(
     writer.source()
     network = writer.checked()
     params = sum(x.numel() for x in network.parameters())
-    validation = _measure(network, task)
+    validate = getattr(task, "validate", None)
+    validation = {} if validate is None else validate(network)
     plain: Any = network
     network = plain.to(memory_format=torch.contiguous_format)
     writer.program(network)
@@ -180,15 +181,6 @@ class _Writer:
             return x.cpu() if len(x) > 1 else torch.cat([x, x]).cpu()
         generator = torch.Generator().manual_seed(0)
         return torch.randn(EXAMPLES, *self.task.spec.input_shape, generator=generator)
-
-
-def _measure(network: nn.Module, task: Task) -> Mapping[str, float]:
-    tensors = getattr(task, "tensors", None)
-    if tensors is None:
-        return {}
-    from nas_env.tasks._loop import measure
-
-    return measure(network, *tensors("validation"))
 
 
 def load_module(folder: Path) -> ModuleType:

@@ -115,6 +115,12 @@ class SupervisedTask(Task):
             loop.go_on_from(resume)
         return loop.run(self.tensors("train", device), self.tensors("validation", device))
 
+    def validate(self, network: nn.Module, *, device: str = "cpu") -> Metrics:
+        """Return accuracy and loss on the validation split."""
+        from nas_env.tasks._loop import measure
+
+        return measure(network, *self.tensors("validation", device))
+
     def test(self, network: nn.Module, *, device: str = "cpu") -> Metrics:
         """Return accuracy and loss on the sealed test split. Only the report calls it."""
         from nas_env.tasks._loop import measure
