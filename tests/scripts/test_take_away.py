@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from safetensors.torch import load_file
 from agents.search.best import Plan, best_of, retrain_best
 from agents.search.best_table import table
 from agents.search.ensemble import Ensemble
-from agents.search.exporting import export_run, told
+from agents.search.exporting import export_run
 from agents.search.finished import FinishedRun
 from nas_env.architecture import Architecture
 from nas_env.errors import IncompatibleError, InvalidSettingError, StoreError
@@ -105,10 +106,12 @@ def without_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_export_is_the_same_at_every_time(
-    without_onnx: None, made: Path, tmp_path: Path
+    without_onnx: None, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told_of, folder = export_run(made, tmp_path / "out")
-    assert "pip install onnx" in told(told_of, folder)
+    command = runpy.run_path(str(ROOT / "scripts" / "export.py"))
+    assert command["main"](command["Options"](made, output=tmp_path / "out")) == 0
+    shown = capsys.readouterr().out
+    assert f"Exported to {tmp_path / 'out'}" in shown and "pip install onnx" in shown
     for name in ("network.py", "network.json", "weights.safetensors"):
         first, again = (path / name for path in (made / "export", tmp_path / "out"))
         assert first.read_bytes() == again.read_bytes(), name
