@@ -190,6 +190,11 @@ class _Reader:
                 )
             return Step(node.name, reads, part, word=part.word)
         if node.op == "get_attr":
+            if node.target not in self.root.state_dict():
+                raise InvalidArchitectureError(
+                    f"Module {type(self.root.block).__name__} at {self.path!r} reads a tensor that "
+                    "is not in its state dict. Make it a parameter, or a buffer that is kept."
+                )
             value = operator.attrgetter(str(node.target))(self.root)
             trained = isinstance(value, nn.Parameter)
             part = tensor(value, self._path(node.target), trained)

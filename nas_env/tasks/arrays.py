@@ -49,9 +49,8 @@ def arrays(data: str | Path | Mapping[str, NDArray[Any]]) -> SupervisedTask:
             f"{source}: samples have different shapes {shapes}. "
             "Make them equal, such as by resizing."
         )
-    return SupervisedTask(
-        "arrays", splits["train"], splits["validation"], splits["test"], len(classes)
-    )
+    parts_in_order = splits["train"], splits["validation"], splits["test"]
+    return SupervisedTask("arrays", *parts_in_order, len(classes), classes=classes)
 
 
 def _read(data: str | Path | Mapping[str, NDArray[Any]]) -> tuple[str, Arrays]:

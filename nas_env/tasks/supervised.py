@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,7 @@ class SupervisedTask(Task):
         test: Sealed test split.
         num_outputs: Number of classes.
         version: Version of the task.
+        classes: Names of the classes, in the order of the labels; none: they are numbers.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class SupervisedTask(Task):
         test: Split,
         num_outputs: int,
         version: int = 1,
+        classes: Iterable[object] = (),
     ) -> None:
         mean, sd = _moments(train.x)
         splits = (train, validation, test)
@@ -67,6 +69,7 @@ class SupervisedTask(Task):
         modality = "image" if len(shape) == 3 else "vector"
         self._spec = TaskSpec(name, version, modality, shape, num_outputs, sizes=sizes)
         self.mean, self.sd = mean, sd
+        self.classes = tuple(map(str, classes))
         self.data_hash = _hash(splits)
 
     @property

@@ -156,6 +156,29 @@ def test_a_layer_that_depends_on_values_is_refused(own: Any) -> None:
         write_source(own(Undecided), IMAGE)
 
 
+class Constant(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.arange(6.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.table
+
+
+class Pair(nn.Module):
+    def forward(self, x: Tensor) -> Any:
+        return x, x
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [(Constant, "reads a tensor that is not in its state dict"), (Pair, "returns a tuple")],
+)
+def test_what_cannot_be_restored_is_refused(own: Any, module: Any, message: str) -> None:
+    with pytest.raises(InvalidArchitectureError, match=message):
+        write_source(own(module), IMAGE)
+
+
 def test_what_nothing_reads_is_left_out() -> None:
     convolutions = [Layer.of("conv", (0,), channels=3, kernel=k) for k in (1, 3, 5)]
     architecture = Architecture((*convolutions, Layer.of("add", (3, 1))))
