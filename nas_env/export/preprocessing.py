@@ -8,13 +8,13 @@ itself with `@STEPS.register(name)`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from nas_env.errors import InvalidSettingError
-from nas_env.export._layout import numbers
+from nas_env.export._layout import Call, lay_out, literal, numbers
 from nas_env.registry import Registry
 from nas_env.tasks.base import Task
 
@@ -29,10 +29,13 @@ class StepSource:
         constants: Lines that stand at the top of the file.
         statements: Lines of `preprocess`, which turn `x`, a float32 tensor (batch, *shape), into
             another `x`.
+        encode: Lines of a function `encode` that makes such tensors of what is none, such as rows
+            of a table; and of functions that it calls.
     """
 
-    constants: tuple[str, ...]
-    statements: tuple[str, ...]
+    constants: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()
+    encode: tuple[str, ...] = ()
 
 
 STEPS: Registry[Callable[[Mapping[str, Any]], StepSource]] = Registry("preprocessing step")
@@ -57,7 +60,7 @@ def standardise(step: Mapping[str, Any]) -> StepSource:
 @STEPS.register("scale")
 def scale(step: Mapping[str, Any]) -> StepSource:
     """Return the source of `x * factor`; "factor" is a number, such as 1 / 255."""
-    return StepSource((), (f"x = x * {float_text(step['factor'])}",))
+    return StepSource(statements=(f"x = x * {float_text(step['factor'])}",))
 
 
 @STEPS.register("resize")
@@ -65,7 +68,42 @@ def resize(step: Mapping[str, Any]) -> StepSource:
     """Return the source that makes images as large as "size", (height, width), bilinear."""
     height, width = step["size"]
     call = f"functional.interpolate(x, size=({height}, {width}), mode="
-    return StepSource((), (f'x = {call}"bilinear", antialias=True)',))
+    return StepSource(statements=(f'x = {call}"bilinear", antialias=True)',))
+
+
+ENCODE = '''
+def encode(rows: list[dict[str, float | str | None]]) -> Tensor:
+    """Return rows, each a value by the name of its column, as numbers (rows, features)."""
+    return torch.tensor([[x for name in COLUMNS for x in numbers(name, row)] for row in rows])
+
+
+def numbers(name: str, row: dict[str, float | str | None]) -> list[float]:
+    """Return a value, or what stands for a missing one; of a category, 1 at its place, else 0."""
+    column, value = COLUMNS[name], row.get(name)
+    if isinstance(column, list):
+        return [float(value == category) for category in column]
+    return [column if value is None else float(value)]
+'''
+
+
+@STEPS.register("columns")
+def columns(step: Mapping[str, Any]) -> StepSource:
+    """Return the source of `encode`, which turns rows of a table into vectors.
+
+    Args:
+        step: "columns": for each column in order its "name", and "values" (the categories, each a
+            feature that is 1 or 0; an unknown one is 0 everywhere) or "fill" (the number that
+            stands for a missing one).
+    """
+    lines = ["COLUMNS: dict[str, float | list[str]] = {"]
+    for column in step["columns"]:
+        before = f"{literal(column['name'])}: "
+        if "values" in column:
+            names = Call("", tuple(map(literal, column["values"])), brackets="[]")
+            lines += lay_out(names, before, ",", indent=4)
+        else:
+            lines.append(f"    {before}{float_text(column['fill'])},")
+    return StepSource((*lines, "}"), encode=tuple(ENCODE.strip().splitlines()))
 
 
 def float_text(value: float) -> str:
@@ -90,16 +128,18 @@ def write_steps(steps: Steps) -> StepSource:
         UnknownNameError: There is no such step.
         InvalidSettingError: A step lacks a setting.
     """
-    constants: list[str] = []
-    statements: list[str] = []
+    parts: list[StepSource] = []
     for step in steps:
         try:
-            found = STEPS.get(step.get("step", ""))(step)
+            parts.append(STEPS.get(step.get("step", ""))(step))
         except KeyError as error:
             raise InvalidSettingError(
                 f"Preprocessing step {step.get('step')!r} has no {error.args[0]!r}. It has: "
                 f"{', '.join(map(str, step))}."
             ) from None
-        constants += found.constants
-        statements += found.statements
-    return StepSource(tuple(constants), tuple(statements))
+    return StepSource(
+        *(
+            tuple(line for part in parts for line in getattr(part, x.name))
+            for x in fields(StepSource)
+        )
+    )

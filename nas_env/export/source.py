@@ -78,10 +78,11 @@ def write_source(
     parts = [
         *written.makers,
         _network(written, spec),
+        *([list(prepared.encode)] if prepared.encode else []),
         _preprocess(prepared, spec),
         _load(spec),
         _predict(spec),
-        _main(spec, bool(classes)),
+        _main(spec, bool(classes), bool(prepared.encode)),
     ]
     body = "\n\n\n".join("\n".join(part) for part in parts)
     constants = [f'WEIGHTS = Path(__file__).with_name("{WEIGHTS}")', *_classes(classes)]
@@ -167,13 +168,16 @@ def _predict(spec: TaskSpec) -> list[str]:
     ]
 
 
-def _main(spec: TaskSpec, named: bool) -> list[str]:
+def _main(spec: TaskSpec, named: bool, rows: bool) -> list[str]:
     shape = ", ".join(map(str, spec.input_shape))
+    samples = f"torch.rand(2, {shape})  # put yours here, as they come"
+    if rows:
+        samples = "encode([{}, {}])  # put your rows here; what is missing is filled in"
     label = "{CLASSES[best]}" if named else "class {best}"
     return [
         'if __name__ == "__main__":',
         "    network = load()",
-        f"    samples = torch.rand(2, {shape})  # put yours here, as they come",
+        f"    samples = {samples}",
         "    for probabilities in predict(network, samples):",
         "        best = int(probabilities.argmax())",
         f'        print(f"{label}: {{probabilities[best]:.3f}}")',

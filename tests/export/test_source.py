@@ -229,6 +229,27 @@ def test_other_steps_and_names_of_classes() -> None:
     assert complaints(text) == ""
 
 
+def test_rows_of_a_table_become_numbers() -> None:
+    long = [f"category number {number}" for number in range(12)]
+    columns = [
+        {"name": "age", "fill": 37.5},
+        {"name": "colour", "values": ["blue", 'dark "red"']},
+        {"name": "kind", "values": long},
+    ]
+    mean = {"step": "standardise", "mean": [1.0] * 15, "sd": [2.0] * 15, "dims": 1}
+    steps = [{"step": "columns", "columns": columns}, mean]
+    spec = TaskSpec("table", 1, "vector", (15,), 4)
+    names = run(write_source(Architecture((Layer.of("linear", units=3),)), spec, steps).text)
+    rows = names["encode"](
+        [{"age": 2, "colour": 'dark "red"', "kind": long[-1]}, {"colour": "green"}]
+    )
+    first, second = [2.0, 0.0, 1.0, *[0.0] * 11, 1.0], [37.5, *[0.0] * 14]
+    assert rows.tolist() == [first, second]
+    assert names["preprocess"](rows).tolist() == [[(x - 1) / 2 for x in y] for y in (first, second)]
+    text = write_source(Architecture((Layer.of("linear", units=3),)), spec, steps).text
+    assert "encode([{}, {}])" in text and complaints(text) == ""
+
+
 def test_wrong_steps_are_refused() -> None:
     architecture = Architecture((Layer.of("conv", channels=3, kernel=3),))
     with pytest.raises(UnknownNameError, match=r"Unknown preprocessing step 'scael'.*'scale'"):
