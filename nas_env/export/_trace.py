@@ -118,7 +118,7 @@ def trace(module: nn.Module, inputs: int, path: str, name: str) -> Block:
     root = _Root(module, inputs)
     try:
         graph = _Tracer().trace(root)
-    except (TypeError, ValueError, fx.proxy.TraceError) as error:
+    except (AttributeError, RuntimeError, TypeError, ValueError, fx.proxy.TraceError) as error:
         raise InvalidArchitectureError(
             f"Module {type(module).__name__} at {path!r} cannot be written as source ({error}). "
             "Let its forward do the same whatever the values are, as torch.fx asks."
@@ -158,17 +158,19 @@ class _Reader:
 
     def __init__(self, root: _Root, path: str) -> None:
         self.root, self.path = root, path
+        self.called: set[str] = set()
 
     def block(self, graph: fx.Graph, name: str) -> Block:
         inputs: dict[int, str] = {}
         steps: list[Step] = []
         output = ""
+        entry = next(iter(graph.nodes))  # the tuple of all inputs
         for node in graph.nodes:
             if node.op == "output":
                 output = self._output(node.args[0], name)
-            elif node.target is operator.getitem and node.args[0].op == "placeholder":
+            elif node.target is operator.getitem and node.args[0] is entry:
                 inputs[node.args[1]] = node.name
-            elif node.op != "placeholder":
+            elif node is not entry:
                 steps.append(self._step(node))
         named = tuple((inputs.get(i, f"unread{i}"), i in inputs) for i in range(self.root.inputs))
         return Block(name, named, tuple(steps), output)
@@ -182,6 +184,7 @@ class _Reader:
 
     def _step(self, node: fx.Node) -> Step:
         if node.op == "call_module":
+            self._check_call(node)
             part = self._part(str(node.target), len(node.args))
             reads = tuple(x.name for x in node.args if isinstance(x, fx.Node))
             if part.block is not None:
@@ -200,6 +203,18 @@ class _Reader:
             part = tensor(value, self._path(node.target), trained)
             return Step(node.name, (), part, word=part.word)
         return _call(node)
+
+    def _check_call(self, node: fx.Node) -> None:
+        """Refuse calls of modules that cannot be written, or would be written wrongly."""
+        plain = all(isinstance(x, fx.Node) for x in node.args)
+        weighs = bool(self.root.get_submodule(str(node.target)).state_dict())
+        if node.kwargs or not plain or (weighs and node.target in self.called):
+            raise InvalidArchitectureError(
+                f"Module {self._path(node.target)!r} cannot be written: it is called with "
+                "something else than tensors by position, or has weights and is called twice. Call "
+                "each module with weights once, with tensors."
+            )
+        self.called.add(str(node.target))
 
     def _part(self, target: str, inputs: int) -> Part:
         module, path = self.root.get_submodule(target), self._path(target)

@@ -170,9 +170,32 @@ class Pair(nn.Module):
         return x, x
 
 
+class Twice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu = nn.Conv2d(3, 3, 1), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(self.relu(self.conv(self.relu(x))))
+
+
+class Named(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(input=x)
+
+
 @pytest.mark.parametrize(
     ("module", "message"),
-    [(Constant, "reads a tensor that is not in its state dict"), (Pair, "returns a tuple")],
+    [
+        (Twice, r"'0\.conv' cannot be written.*called twice"),
+        (Named, r"'0\.conv' cannot be written.*by position"),
+        (Constant, "reads a tensor that is not in its state dict"),
+        (Pair, "returns a tuple"),
+    ],
 )
 def test_what_cannot_be_restored_is_refused(own: Any, module: Any, message: str) -> None:
     with pytest.raises(InvalidArchitectureError, match=message):
