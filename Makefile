@@ -73,5 +73,5 @@ $(SEARCH_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(DEV_STAMP): $(SEARCH_STAMP)
-	$(PIP) install -c constraints.txt -e '.[agents,benchmark,data,draw,export,hugging-face,tables,dev,integrations,postgresql,ray]'
+	$(PIP) install -c constraints.txt -e '.[agents,benchmark,data,draw,export,hugging-face,tables,dev,integrations,onnx,postgresql,ray]'
 	@touch $@

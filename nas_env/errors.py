@@ -41,3 +41,7 @@ class WorkerError(NASError, RuntimeError):
 
 class MissingDependencyError(NASError, ImportError):
     """An optional package is needed for what was asked."""
+
+
+class ExportMismatchError(NASError, RuntimeError):
+    """What was exported does not compute what the network computes."""

@@ -21,6 +21,7 @@ import nas_env  # noqa: F401 - registers the environments
 from agents import AGENTS, observation_of
 from agents.hyperparameters import preset
 from agents.search import SearchResult, run_search
+from agents.search.exporting import export_run, told
 from agents.search.folder import RunFolder
 from agents.search.own_data import CHOSEN, OwnData, own_data
 from agents.search.progress import Progress
@@ -52,6 +53,7 @@ FREE_ON_RESUME = (
     "retry_failed",
     "data_cache",
     "data_memory_mb",
+    "export",
 )  # other ones must be the same
 BASELINE = "random"
 BY_OTHERS = "If left out, what fits the environment, the other options or --data."
@@ -150,6 +152,8 @@ class Options:
     """Folder for the run; runs/DATE-TIME if left out."""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Continue the search in the folder of --output; give the same other options."""
+    export: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """At the end, write the best network as files to take away, as scripts/export.py does."""
 
 
 def main(options: Options) -> int:
@@ -195,6 +199,16 @@ def search(options: Options, path: Path) -> int:
     options, data = with_data(options)
     limits = Limits(options.evaluations, options.seconds, options.until_score)
     probe = make_env(options, options.agent, None, data.task if data else None)
+    if options.export and data:
+        raise InvalidSettingError(
+            "Option --export cannot write networks of own data yet. Leave it out, or give labelled "
+            "arrays (.npz) with --task arrays."
+        )
+    if options.export and not isinstance(innermost(probe.evaluator), Training):
+        raise InvalidSettingError(
+            f"Option --export needs trained networks, but evaluator {options.evaluator!r} trains "
+            "none. Use --evaluator training, or scripts/export.py RUN --train afterwards."
+        )
     if options.store is not None and not options.resume:
         SQLStore(options.store).close()  # a wrong one is refused before anything is written
     folder = RunFolder(path, recorded(options), options.resume)
@@ -207,6 +221,7 @@ def search(options: Options, path: Path) -> int:
             print(
                 "Nothing was tried again: --retry-failed helps a new search over the same --store."
             )
+        take_away(options, path)
         return 0
     if options.resume:
         print("going on: what was evaluated before is answered by the store", file=sys.stderr)
@@ -223,7 +238,14 @@ def search(options: Options, path: Path) -> int:
     text = f"# Search with {options.agent} on {spec.name}\n\n{report.markdown()}"
     folder.write_report(report, text)
     print(f"\n{text}\nWritten to {path}")
+    take_away(options, path)
     return 0
+
+
+def take_away(options: Options, path: Path) -> None:
+    """Write the best network as files that need nothing of this repository, where asked for."""
+    if options.export:
+        print(told(*export_run(path)))
 
 
 def check(options: Options) -> None:

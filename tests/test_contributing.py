@@ -57,7 +57,7 @@ USES = {
         "tests/spaces tests/network tests/env",
     ),
     "nas_env/tasks": ("SETTINGS = {'task': NAME}" + EPISODE, "tests/tasks"),
-    "nas_env/layers": (BUILD, "tests/network/test_graphs.py"),
+    "nas_env/layers": (BUILD, "tests/network/test_graphs.py tests/export/test_source.py"),
     "nas_env/evaluators": ("SETTINGS = {'evaluator': NAME}" + EPISODE, "tests/evaluators"),
     "nas_env/objectives": (
         "SETTINGS = {'objective': NAME}" + EPISODE.replace("<= 1", "<= 4"),

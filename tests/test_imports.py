@@ -30,6 +30,7 @@ ORDER = (
     "objectives",
     "store",
     "network",
+    "export",
     "tables",
     "surrogates",
     "evaluators",

@@ -35,7 +35,7 @@ class OwnData:
         """Return summary, preprocessing and what was chosen, as plain data."""
         return {
             "summary": self.task.summary.to_json(),
-            "preprocessing": self.task.preprocessing,
+            "preprocessing": self.task.preparation,
             "chosen": dict(self.settings),
         }
 

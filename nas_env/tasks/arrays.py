@@ -35,7 +35,9 @@ def arrays(data: str | Path | Mapping[str, NDArray[Any]]) -> SupervisedTask:
     read = read_data(data, options, "npz")
     x = np.asarray(read.x)
     splits = [Split(x[read.rows[name]], read.y[read.rows[name]]) for name in SPLITS]
-    return SupervisedTask("arrays", splits[0], splits[1], splits[2], len(read.classes))
+    train, validation, test = splits
+    classes = read.classes
+    return SupervisedTask("arrays", train, validation, test, len(classes), classes=classes)
 
 
 UNLIMITED_MB = 1e12  # as always; `own-data` is for what does not fit

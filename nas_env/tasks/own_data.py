@@ -92,7 +92,20 @@ class DataTask(SupervisedTask):
         return summarise(self.data)
 
     @property
-    def preprocessing(self) -> dict[str, Any]:
+    def preprocessing(self) -> list[dict[str, Any]]:
+        """Not known as steps yet, so a network of own data cannot be written as source.
+
+        Raises:
+            IncompatibleError: Always.
+        """
+        raise IncompatibleError(
+            f"Networks of task {self._spec.name!r} cannot be exported yet, for what is done to its "
+            "samples is no list of steps. Give labelled arrays to task 'arrays', or load "
+            "best.safetensors with nas_env."
+        )
+
+    @property
+    def preparation(self) -> dict[str, Any]:
         """What is done to samples and targets, as plain data; see `sources.preprocessing`."""
         found = dict(self.data.preprocessing)
         if not self.data.ready:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,7 @@ class SupervisedTask(Task):
         test: Sealed test split.
         num_outputs: Number of classes.
         version: Version of the task.
+        classes: Names of the classes, in the order of the labels; none: they are numbers.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class SupervisedTask(Task):
         test: Split,
         num_outputs: int,
         version: int = 1,
+        classes: Iterable[object] = (),
     ) -> None:
         mean, sd = moments(train.x)
         splits = (train, validation, test)
@@ -67,6 +69,7 @@ class SupervisedTask(Task):
         modality = "image" if len(shape) == 3 else "vector"
         self._spec = TaskSpec(name, version, modality, shape, num_outputs, sizes=sizes)
         self.mean, self.sd = mean, sd
+        self.classes = tuple(map(str, classes))
         self.data_hash = _hash(splits)
 
     @property
@@ -78,6 +81,12 @@ class SupervisedTask(Task):
     def fingerprint(self) -> str:
         """Name, version and hash of all three splits."""
         return f"{self._spec.name}-v{self._spec.version}-{self.data_hash[:16]}"
+
+    @property
+    def preprocessing(self) -> list[dict[str, Any]]:
+        """What is done to a sample, as plain data; see `nas_env.export.preprocessing`."""
+        mean, sd = ([float(value) for value in x.ravel()] for x in (self.mean, self.sd))
+        return [{"step": "standardise", "mean": mean, "sd": sd, "dims": self.mean.ndim}]
 
     @cached_property
     def chance(self) -> float:
@@ -108,6 +117,12 @@ class SupervisedTask(Task):
         if resume is not None:
             loop.go_on_from(resume)
         return loop.run(self.tensors("train", device), self.tensors("validation", device))
+
+    def validate(self, network: nn.Module, *, device: str = "cpu") -> Metrics:
+        """Return accuracy and loss on the validation split."""
+        from nas_env.tasks._loop import measure
+
+        return measure(network, *self.tensors("validation", device))
 
     def test(self, network: nn.Module, *, device: str = "cpu") -> Metrics:
         """Return accuracy and loss on the sealed test split. Only the report calls it."""

@@ -473,12 +473,14 @@ TRIES = {
 }
 TESTED_ELSEWHERE = {
     "scripts/benchmark.py": "tests/benchmark/test_benchmark.py",
+    "scripts/export.py": "tests/scripts/test_take_away.py",
     "scripts/leaderboard.py": "tests/benchmark/test_benchmark.py",
     "scripts/make_chain_table.py": "tests/scripts/test_chain_table.py",
     "scripts/make_tables.py": "tests/scripts/test_make_tables.py",
     "scripts/metaqnn.py": "tests/scripts/test_metaqnn_study.py",
     "scripts/nb201_protocol.py": "tests/benchmark/test_replay.py",
     "scripts/replay.py": "tests/benchmark/test_replay.py",
+    "scripts/retrain.py": "tests/scripts/test_take_away.py",
     "scripts/search.py": "tests/scripts/test_search.py",
     "scripts/integrations/cleanrl_ppo.py": "tests/integrations/test_cleanrl.py",
 }

@@ -1,0 +1,278 @@
+"""The best networks of a finished search, trained to convergence, alone and as an ensemble."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agents.search.finished import FinishedRun
+from agents.search.folder import token_of
+from agents.search.provenance import versions
+from agents.search.retraining import FAILURES
+from nas_env.architecture import Candidate
+from nas_env.errors import IncompatibleError, InvalidSettingError, NASError
+from nas_env.evaluation import Budget
+from nas_env.evaluators.training import Training, is_out_of_memory
+from nas_env.network import build, predict
+from nas_env.store import SQLStore
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained.
+
+    Attributes:
+        top: How many networks, the best of the run by score.
+        seeds: With how many training seeds each.
+        epochs: How long; the learning rate's schedule is laid out for as many.
+        device: Where.
+
+    Raises:
+        InvalidSettingError: A number is below 1.
+    """
+
+    top: int = 5
+    seeds: int = 3
+    epochs: int = 40
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("top", "seeds", "epochs"):
+            if getattr(self, name) < 1:
+                raise InvalidSettingError(
+                    f"Option --{name} must be >= 1, but is {getattr(self, name)}."
+                )
+
+
+@dataclass(frozen=True)
+class Found:
+    """A network of a run: what it is, who found it, and its score in the search."""
+
+    candidate: Candidate
+    agent: str
+    score: float
+
+
+def best_of(run: FinishedRun, top: int, store: str | None = None) -> list[Found]:
+    """Return the best different networks of a run's searches, by score; the earliest of equals.
+
+    Networks that differ in their training recipe only are one.
+
+    Args:
+        run: The run.
+        top: How many at most.
+        store: Its store; None: as it was told of.
+
+    Raises:
+        IncompatibleError: The store does not know the run.
+        StoreError: There is no such store.
+    """
+    where = store or run.options.get("store") or run.path / "store.sqlite"
+    tokens = {token_of(run.path, name): name for name in run.summary["searches"]}
+    opened = SQLStore(where)
+    try:
+        found = [
+            Found(entry.candidate, tokens[search.info.token], entry.score)
+            for search in opened.searches()
+            if search.info.token in tokens
+            for entry in opened.entries(search.id)
+            if entry.evaluation.ok
+        ]
+    finally:
+        opened.close()
+    if not found:
+        raise IncompatibleError(
+            f"The store {where} has no network of the run in {run.path}. Name the store of the "
+            "run with --store."
+        )
+    different: dict[str, Found] = {}
+    for x in sorted(found, key=lambda x: -x.score):
+        different.setdefault(x.candidate.function or x.candidate.architecture.key, x)
+    return list(different.values())[:top]
+
+
+class Trainings:
+    """Trainings of chosen networks; each that is finished is kept in a folder, and not repeated.
+
+    Args:
+        run: The run they come from.
+        plan: What is trained.
+        tell: Is told of each training that ends.
+
+    Raises:
+        IncompatibleError: The task gives no validation split to measure on.
+    """
+
+    def __init__(self, run: FinishedRun, plan: Plan, tell: Tell) -> None:
+        self.run, self.plan, self.tell = run, plan, tell
+        self.task: Any = run.task
+        self.folder = run.path / "retraining"
+        if not hasattr(self.task, "validate"):
+            raise IncompatibleError(
+                f"Task {self.task.spec.name!r} has no method `validate`, so an ensemble cannot be "
+                "measured on its validation split. Give it one, as SupervisedTask has."
+            )
+        self.evaluator = Training(self.task, plan.device)
+
+    @property
+    def seeds(self) -> list[int]:
+        """The training seeds; no two searches share one, and none has the search's own."""
+        first = 1 + int(self.run.options["seed"]) * self.plan.seeds
+        return list(range(first, first + self.plan.seeds))
+
+    def all(self, networks: Sequence[Found]) -> list[list[dict[str, Any]]]:
+        """Return what each seed left of each network; no weights where training failed."""
+        self.folder.mkdir(exist_ok=True)
+        count = len(networks) * self.plan.seeds
+        left = []
+        for place, found in enumerate(networks):
+            row = []
+            for number, seed in enumerate(self.seeds):
+                done = place * self.plan.seeds + number + 1
+                row.append(self._one(found.candidate, seed, f"{done}/{count} network {place + 1}"))
+            left.append(row)
+        return left
+
+    def network(self, candidate: Candidate, left: dict[str, Any]) -> nn.Module | None:
+        """Return a network with its weights, as training left it; None where it failed."""
+        import torch
+
+        if left["weights"] is None:
+            return None
+        network: Any = build(candidate.architecture, self.task.spec)
+        network.load_state_dict(left["weights"])
+        if len(self.task.spec.input_shape) == 3:
+            network = network.to(memory_format=torch.channels_last)
+        made: nn.Module = network.to(self.evaluator.device).eval()
+        return made
+
+    def _one(self, candidate: Candidate, seed: int, name: str) -> dict[str, Any]:
+        import torch
+
+        path = self.folder / f"{candidate.trained_key}-{self.plan.epochs}-{seed}.pt"
+        begun = time.monotonic()
+        left = torch.load(path, weights_only=True) if path.is_file() else {}
+        kept = left.get("fingerprint") == self.evaluator.fingerprint
+        if not kept:
+            left = self._train(candidate, seed)
+            part = path.with_suffix(".part")
+            torch.save(left, part)
+            part.replace(path)  # as a whole or not at all
+        found = f"validation {100 * left['curve'][-1]:.2f} %" if left["weights"] else "failed"
+        spent = "kept from before" if kept else f"{time.monotonic() - begun:.0f} s"
+        self.tell(f"{name}, seed {seed}: {found}, {spent}")
+        return left
+
+    def _train(self, candidate: Candidate, seed: int) -> dict[str, Any]:
+        """Return weights and validation accuracy of each epoch; no weights where it failed."""
+        budget = Budget(epochs=self.plan.epochs, training_seed=seed)
+        left: dict[str, Any] = {"fingerprint": self.evaluator.fingerprint}
+        try:
+            network, curve = self.evaluator.train(candidate, budget)
+        except Exception as error:
+            if not (isinstance(error, FAILURES) or is_out_of_memory(error)):
+                raise
+            return {**left, "weights": None, "curve": []}
+        weights = {key: x.detach().cpu() for key, x in network.state_dict().items()}
+        return {**left, "weights": weights, "curve": [epoch["accuracy"] for epoch in curve]}
+
+
+def retrain_best(
+    run: FinishedRun, plan: Plan, store: str | None = None, again: bool = False, tell: Tell = print
+) -> dict[str, Any]:
+    """Train the best networks of a run, open the test split once, and return what came out.
+
+    All trainings come first; then the test split is opened for all networks and ensembles together.
+    The result is kept as `retrained.json` in the run's folder and is returned as it is when asked
+    for again.
+
+    Raises:
+        InvalidSettingError: The test split was opened for another plan, and `again` is off.
+        NASError: As of `best_of` and `Trainings`.
+    """
+    file = run.path / "retrained.json"
+    before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    if before is not None and before["plan"] == asdict(plan):
+        return before  # type: ignore[no-any-return]
+    if before is not None and not again:
+        told = ", ".join(f"{key} {value}" for key, value in before["plan"].items())
+        raise InvalidSettingError(
+            f"The test split was opened for {file} already, with {told}. Give the same options to "
+            "see it, or --again to open it once more, which the table will say."
+        )
+    networks = best_of(run, plan.top, store)
+    trainings = Trainings(run, plan, tell)
+    left = trainings.all(networks)
+    if not any(x["weights"] for row in left for x in row):
+        raise NASError("All trainings failed. The run's recipe does not suit so many epochs.")
+    openings = 1 + (before["test_openings"] if before else 0)
+    data = {
+        "plan": asdict(plan),
+        "training_seeds": trainings.seeds,
+        "search_epochs": run.epochs,
+        "task": run.task.fingerprint,
+        "sizes": list(run.task.spec.sizes),
+        "test_openings": openings,
+        "versions": versions(),
+        **_measured(trainings, networks, left),
+    }
+    _write(file, json.dumps(data, indent=2))
+    return data
+
+
+def _write(file: Path, text: str) -> None:
+    part = file.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(file)
+
+
+def _measured(
+    trainings: Trainings, networks: Sequence[Found], left: Sequence[Sequence[Any]]
+) -> dict[str, Any]:
+    """Return what networks and ensembles do on both splits; this opens the test split."""
+    from agents.search.ensemble import Ensemble
+
+    task, device = trainings.task, trainings.evaluator.device
+    made = [
+        [trainings.network(found.candidate, x) for x in row]
+        for found, row in zip(networks, left, strict=True)
+    ]
+
+    def both(network: nn.Module | None) -> dict[str, float]:
+        if network is None:
+            return {"validation": 0.0, "test": 0.0}
+        splits = {"validation": task.validate, "test": task.test}
+        return {name: split(network, device=device)["accuracy"] for name, split in splits.items()}
+
+    by_seed = [[x for x in column if x is not None] for column in zip(*made, strict=True)]
+    every = [x for column in by_seed for x in column]
+    seeds = [both(Ensemble(column) if column else None) for column in by_seed]
+    rows = [
+        {**_described(found, task.spec, row), "accuracies": [both(x) for x in own]}
+        for found, row, own in zip(networks, left, made, strict=True)
+    ]
+    return {"networks": rows, "ensemble_by_seed": seeds, "ensemble_of_all": both(Ensemble(every))}
+
+
+def _described(found: Found, spec: Any, left: Sequence[Any]) -> dict[str, Any]:
+    cost = predict(found.candidate.architecture, spec)
+    curves = [x["curve"] for x in left if x["weights"]]
+    return {
+        "key": found.candidate.key,
+        "found_by": found.agent,
+        "search_score": found.score,
+        "params": cost.params,
+        "macs": cost.macs,
+        "candidate": found.candidate.to_json(),
+        "failed": len(left) - len(curves),
+        "validation_curves": curves,
+    }

@@ -1,0 +1,167 @@
+"""The model card of an exported network: what it is, how it came about, and what it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+from agents.search.finished import FinishedRun, Trained
+from agents.search.retraining import mean_sd
+from nas_env.export import Exported
+from nas_env.layers import layer_type
+from nas_env.network import predict
+from nas_env.tasks import Task
+
+LIMITS = """\
+- It is known to work on samples as those of {task} only. Samples that come about in another way
+  (another camera, another hospital, another year) have to be tested first.
+- It was chosen by its accuracy on the validation split, so that number is too good; the test split
+  was read for the report alone, and is not independent of a second look.
+- One split of the data was made. Another split of as many samples moves accuracy by about
+  {error:.2f} points (one standard error over {size} test samples) whatever the network.
+- It always names one of {outputs} classes. Its probabilities were not calibrated, and nothing was
+  done against samples that are meant to deceive it.
+- 8-bit accuracy was measured on the validation split by onnxruntime on a CPU; other hardware rounds
+  in other ways."""
+
+
+def write_card(run: FinishedRun, trained: Trained, exported: Exported, folder: Path) -> str:
+    """Return the card as Markdown.
+
+    Args:
+        run: The search.
+        trained: The weights that were exported.
+        exported: What was written.
+        folder: Where.
+    """
+    task = run.task
+    parts = [
+        f"# A network for {task.spec.name}",
+        _network(run, exported),
+        f"## Data\n\n{_bullets(_data(task))}",
+        f"## How it was found\n\n{_search(run)}",
+        f"## How it was trained\n\n{_bullets(_training(run, trained))}",
+        f"## How good it is\n\n{_quality(run, trained, exported)}",
+        f"## Files\n\n{_files(exported, folder)}",
+        f"## Limits\n\n{_limits(task)}",
+        f"## Versions\n\n{_bullets(_versions(run))}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _bullets(values: Mapping[str, Any]) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in values.items())
+
+
+def _network(run: FinishedRun, exported: Exported) -> str:
+    spec, architecture = run.task.spec, run.candidate.architecture
+    cost = predict(architecture, spec)
+    labels = [layer_type(layer).label(layer) for layer in architecture.layers]
+    left = cost.params - exported.params
+    unread = f" ({left:,} more in the search, which no output depends on)" if left else ""
+    return (
+        f"Input (batch, {', '.join(map(str, spec.input_shape))}), output (batch, "
+        f"{spec.num_outputs}) logits; {exported.params:,} parameters{unread}, {cost.macs:,} "
+        f"multiply-accumulates a sample.\n\nLayers: {'; '.join(labels)}; and a fully connected "
+        f"classifier. Key of the candidate: `{run.best['key']}`."
+    )
+
+
+def _data(task: Task) -> dict[str, Any]:
+    train, validation, test = task.spec.sizes
+    steps = [step["step"] for step in getattr(task, "preprocessing", [])]
+    return {
+        "task": f"{task.spec.name}, version {task.spec.version}",
+        "SHA-256 of all three splits": f"`{getattr(task, 'data_hash', '') or 'unknown'}`",
+        "split": f"{train:,} training, {validation:,} validation, {test:,} test samples, by a "
+        "fixed seed of the task's",
+        "preprocessing": ", ".join(steps) or "none that the task tells of",
+    }
+
+
+def _search(run: FinishedRun) -> str:
+    lines = [
+        f"Objective {run.options['objective']}, search seed {run.options['seed']}, "
+        f"{run.epochs} epochs a network; random search ran beside it.",
+        "",
+        "| search | new networks | epochs in all | seconds in all | best validation score |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name, x in run.summary["searches"].items():
+        lines.append(
+            f"| {name} | {x['evaluations']} | {x['charged_epochs']:,} "
+            f"| {x['charged_seconds']:,.0f} | {x['best']['score']:.4f} |"
+        )
+    verdicts = [f"- {line}" for line in run.summary["verdicts"]]
+    return "\n".join([*lines, "", *verdicts])
+
+
+def _training(run: FinishedRun, trained: Trained) -> dict[str, Any]:
+    recipe = run.candidate.recipe
+    return {
+        "recipe": ", ".join(f"{key} {value}" for key, value in recipe.to_json().items()),
+        "epochs": trained.epochs,
+        "training seed": trained.seed,
+        "weights": "of the search's report"
+        if trained.test_accuracy is not None
+        else "trained for this export; the test split was not opened for them",
+    }
+
+
+def _quality(run: FinishedRun, trained: Trained, exported: Exported) -> str:
+    rows = list(_measures(run, trained, exported))
+    lines = ["| what | value |", "| --- | ---: |", *(f"| {a} | {b} |" for a, b in rows)]
+    return "\n".join(lines)
+
+
+def _measures(
+    run: FinishedRun, trained: Trained, exported: Exported
+) -> Iterator[tuple[str, object]]:
+    found = exported.validation.get("accuracy")
+    if found is not None:
+        yield "validation accuracy, %", f"{100 * found:.2f}"
+        yield "validation loss, nats", f"{exported.validation['loss']:.4f}"
+    if trained.test_accuracy is not None:
+        yield "test accuracy, %", f"{100 * trained.test_accuracy:.2f}"
+        if found is not None:
+            gap = 100 * (found - trained.test_accuracy)
+            yield "validation minus test accuracy, points", f"{gap:+.2f}"
+    if run.retrained is not None:
+        accuracies: Sequence[float] = run.retrained["test_accuracies"]
+        mean, sd = mean_sd([100 * x for x in accuracies])
+        yield f"test accuracy over {len(accuracies)} training seeds, %", f"{mean:.2f} ± {sd:.2f}"
+    if exported.onnx_difference is not None:
+        yield "largest difference of an output as ONNX", f"{exported.onnx_difference:.1e}"
+    if exported.quantised is not None:
+        before, after = exported.quantised.accuracy
+        yield (
+            "validation accuracy in float32, in 8-bit integers, %",
+            f"{100 * before:.2f}, {100 * after:.2f}",
+        )
+        first, last = exported.quantised.size
+        yield "bytes in float32, in 8-bit integers (ONNX)", f"{first:,}, {last:,}"
+
+
+def _files(exported: Exported, folder: Path) -> str:
+    lines = ["| file | bytes | what |", "| --- | ---: | --- |"]
+    for name, what in exported.files.items():
+        lines.append(f"| `{name}` | {(folder / name).stat().st_size:,} | {what} |")
+    lines += [
+        "",
+        "Outputs of `network.py` were compared with those of the searched network and are the "
+        "same, bit for bit. The other formats take what its `preprocess` returns.",
+    ]
+    lines += [f"- `{name}` was left out: {why}." for name, why in exported.left_out.items()]
+    return "\n".join(lines)
+
+
+def _limits(task: Task) -> str:
+    size = max(1, task.spec.sizes[2])
+    most = 100 * sqrt(0.25 / size)  # of a share, at its largest
+    return LIMITS.format(task=task.spec.name, error=most, size=size, outputs=task.spec.num_outputs)
+
+
+def _versions(run: FinishedRun) -> dict[str, Any]:
+    return dict(run.summary["settings"].get("versions", {}))

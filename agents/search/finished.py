@@ -1,0 +1,151 @@
+"""A run folder whose search has come to its end, read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas_env.architecture import Candidate
+from nas_env.errors import IncompatibleError, InvalidSettingError
+from nas_env.evaluation import Budget
+from nas_env.evaluators.training import Training
+from nas_env.resolve import make_task
+from nas_env.tasks import Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WEIGHTS = "best.safetensors"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The best network's weights, and where they come from.
+
+    Attributes:
+        weights: By name, as `nas_env.network.build` names them.
+        seed: The training seed.
+        epochs: How long they were trained.
+        test_accuracy: Their accuracy on the test split, as the search's report has it; None where
+            they were trained since.
+    """
+
+    weights: Mapping[str, Tensor]
+    seed: int
+    epochs: int
+    test_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a finished search left in its folder.
+
+    Attributes:
+        path: The folder.
+        options: Options of the search.
+        summary: What `summary.json` holds.
+        best: What `best.json` holds.
+    """
+
+    path: Path
+    options: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    best: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> FinishedRun:
+        """Return the run in a folder.
+
+        Raises:
+            InvalidSettingError: There is none, or its search has not finished.
+        """
+        if not (path / "options.json").is_file():
+            raise InvalidSettingError(
+                f"There is no run in {path}. Give the folder that a search wrote: its --output, or "
+                "runs/DATE-TIME."
+            )
+        if not (path / "summary.json").is_file():
+            raise InvalidSettingError(
+                f"The search in {path} has not finished. Run scripts/search.py with its options, "
+                f"--output {path} and --resume."
+            )
+        names = ("options.json", "summary.json", "best.json")
+        found = [json.loads((path / name).read_text(encoding="utf-8")) for name in names]
+        return cls(path, *found)
+
+    @cached_property
+    def candidate(self) -> Candidate:
+        """The best network."""
+        return Candidate.from_json(self.best)
+
+    @cached_property
+    def task(self) -> Task:
+        """What it was searched on.
+
+        Raises:
+            IncompatibleError: The data are not those of the search, or of a kind whose networks
+                cannot be exported yet.
+        """
+        if self.best["task"] == "own-data":
+            raise IncompatibleError(
+                f"The search in {self.path} was one on own data, whose networks can neither be "
+                "exported nor trained again from the folder yet. Give labelled arrays and --task "
+                "arrays, or load best.safetensors with nas_env."
+            )
+        task = make_task(None, self.best["task"], self.options.get("data"))
+        hashes = getattr(task, "data_hash", ""), self.summary["settings"].get("data_hash", "")
+        if hashes[0] != hashes[1]:
+            raise IncompatibleError(
+                f"The data of task {task.spec.name!r} have the hash {hashes[0][:16]}, but those of "
+                f"the search in {self.path} had {hashes[1][:16]}. Bring the old data back, or "
+                "search anew."
+            )
+        return task
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of each training of the search."""
+        return int(self.options["epochs"])
+
+    @property
+    def agent(self) -> str:
+        """The agent that searched."""
+        return str(self.options["agent"])
+
+    @property
+    def seeds(self) -> list[int]:
+        """Training seeds of the search's report; at least one, also where nothing was trained."""
+        first = 1 + int(self.options["seed"]) * int(self.options["retrain_seeds"])
+        return list(self.summary.get("retraining_seeds", [first]))
+
+    @property
+    def retrained(self) -> Mapping[str, Any] | None:
+        """What the report says of the best network trained anew; None where nothing was trained."""
+        found: list[Mapping[str, Any]] = self.summary.get("retrained", [])
+        return found[0] if found else None
+
+    def trained(self) -> Trained | None:
+        """Return the weights that the report left; None where it left none."""
+        file = self.path / WEIGHTS
+        if self.retrained is None or not file.is_file():
+            return None
+        from safetensors.torch import load_file
+
+        tested = self.retrained["test_accuracies"][0]
+        return Trained(load_file(file), self.seeds[0], self.epochs, tested)
+
+    def train(self, device: str = "auto", epochs: int | None = None) -> Trained:
+        """Train the best network by its recipe; the test split stays sealed.
+
+        Args:
+            device: Where it is trained.
+            epochs: How long; None: as long as in the search.
+        """
+        budget = Budget(epochs=epochs or self.epochs, training_seed=self.seeds[0])
+        network, _ = Training(self.task, device).train(self.candidate, budget)
+        weights = {key: x.detach().cpu() for key, x in network.state_dict().items()}
+        return Trained(weights, self.seeds[0], budget.epochs, None)

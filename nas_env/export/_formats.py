@@ -1,0 +1,198 @@
+"""Formats of a network that other programs read; each is checked where it can be run."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nas_env.errors import ExportMismatchError
+
+ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+TOLERANCE = 1e-5  # of outputs in onnxruntime, relative to the largest output where that is over 1
+CALIBRATION = 512  # training samples from which the ranges of activations are taken
+BATCH = 64
+INPUT, OUTPUT = "x", "logits"  # what `preprocess` returns, and what `forward` does
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """A network in 8-bit integers beside itself in float32, both run by onnxruntime.
+
+    Attributes:
+        accuracy: On the validation split, (float32, int8), fractions.
+        size: Bytes of the files, (float32, int8).
+        calibration: Training samples from which the ranges of activations were taken.
+    """
+
+    accuracy: tuple[float, float]
+    size: tuple[int, int]
+    calibration: int
+
+
+def missing(packages: tuple[str, ...]) -> list[str]:
+    """Return which packages are not installed."""
+    return [name for name in packages if find_spec(name) is None]
+
+
+def write_program(network: nn.Module, example: Tensor, path: Path) -> None:
+    """Write the network as `torch.export.save` writes it, for any batch size.
+
+    Args:
+        network: In evaluation mode.
+        example: Two or more samples (batch, *shape).
+        path: The file.
+
+    Raises:
+        ExportMismatchError: What was written computes something else.
+    """
+    with _quietly():
+        shapes = ({0: torch.export.Dim("batch")},)
+        program = torch.export.export(network, (example,), dynamic_shapes=shapes)
+        torch.export.save(program, path)
+        loaded = torch.export.load(path).module()
+    for count in (1, len(example)):
+        with torch.no_grad():
+            _check(path, network(example[:count]).numpy(), loaded(example[:count]).numpy())
+
+
+def write_onnx(network: nn.Module, example: Tensor, path: Path) -> float:
+    """Write the network as ONNX, for any batch size, and run it in onnxruntime.
+
+    Args:
+        network: In evaluation mode.
+        example: Two or more samples (batch, *shape).
+        path: The file.
+
+    Returns:
+        The largest difference of an output from the network's own.
+
+    Raises:
+        ExportMismatchError: It is over `TOLERANCE`.
+    """
+    with _quietly():
+        torch.onnx.export(
+            network,
+            (example,),
+            path,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
+    run = runner(path)
+    differences = []
+    for count in (1, len(example)):
+        with torch.no_grad():
+            expected = network(example[:count]).numpy()
+        differences.append(_check(path, expected, run(example[:count].numpy())))
+    return max(differences)
+
+
+def _check(path: Path, expected: NDArray[Any], found: NDArray[Any]) -> float:
+    """Return the largest difference, or refuse it."""
+    difference = float(np.abs(found - expected).max())
+    most = TOLERANCE * max(1.0, float(np.abs(expected).max()))
+    if not difference <= most:
+        raise ExportMismatchError(
+            f"Outputs of {path.name} differ by {difference:.2g} from those of the network, but may "
+            f"by {most:.2g}. Report the network, with its best.json."
+        )
+    return difference
+
+
+def runner(path: Path) -> Any:
+    """Return a function that runs an ONNX file on the CPU: samples (batch, *shape) to logits."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return lambda x: session.run(None, {INPUT: np.ascontiguousarray(x)})[0]
+
+
+def write_int8(
+    float32: Path, path: Path, train: Tensor, validation: tuple[Tensor, Tensor]
+) -> Quantised:
+    """Write an ONNX network with 8-bit weights and activations, and measure both.
+
+    Static quantisation after training: ranges of activations are taken from training samples,
+    weights have a scale for each output channel.
+
+    Args:
+        float32: The network as ONNX.
+        path: The file.
+        train: Training samples (n, *shape), as the network takes them.
+        validation: x (n, *shape) and y (n,) that accuracy is measured on.
+    """
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    chosen = np.unique(np.linspace(0, len(train) - 1, CALIBRATION).astype(int))
+    with _quietly(), tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        quant_pre_process(float32, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            path,
+            _reader(train[torch.from_numpy(chosen)]),
+            quant_format=QuantFormat.QDQ,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+        )
+    accuracy = tuple(_accuracy(file, *validation) for file in (float32, path))
+    size = float32.stat().st_size, path.stat().st_size
+    return Quantised((accuracy[0], accuracy[1]), size, len(chosen))
+
+
+def _reader(samples: Tensor) -> Any:
+    """Return what gives onnxruntime its calibration samples, batch by batch."""
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        """Batches of training samples."""
+
+        def __init__(self) -> None:
+            self.batches = iter(torch.split(samples, BATCH))
+
+        def get_next(self) -> dict[str, NDArray[Any]] | None:
+            """Return the next batch by the input's name, or None after the last."""
+            batch = next(self.batches, None)
+            return None if batch is None else {INPUT: np.ascontiguousarray(batch.numpy())}
+
+    return Reader()
+
+
+def _accuracy(path: Path, x: Tensor, y: Tensor) -> float:
+    run, hits = runner(path), 0
+    for part, labels in zip(torch.split(x, BATCH), torch.split(y, BATCH), strict=True):
+        hits += int((run(part.numpy()).argmax(axis=1) == labels.numpy()).sum())
+    return hits / len(y)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep the exporters' notes for their developers from the screen."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,202 @@
+"""The folder of an exported network."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nas_env.architecture import Architecture
+from nas_env.errors import ExportMismatchError
+from nas_env.export import _formats as formats
+from nas_env.export._formats import Quantised
+from nas_env.export.preprocessing import steps_of
+from nas_env.export.source import WEIGHTS, write_source
+from nas_env.network import build
+from nas_env.tasks.base import Task
+
+EXAMPLES = 256  # samples that outputs are compared on
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and what was found while it was checked.
+
+    Attributes:
+        files: What each file is, by its name.
+        left_out: Why a file is not there, by its name.
+        params: Trainable parameters of the written network.
+        validation: "accuracy" and "loss" on the validation split; empty where there is none.
+        onnx_difference: Largest difference of an output in onnxruntime; None where it is not run.
+        quantised: Accuracy and size in 8-bit integers; None where they are not.
+    """
+
+    files: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    params: int = 0
+    validation: Mapping[str, float] = field(default_factory=dict)
+    onnx_difference: float | None = None
+    quantised: Quantised | None = None
+
+
+def export(
+    architecture: Architecture, weights: Mapping[str, Tensor], task: Task, folder: Path
+) -> Exported:
+    """Write a trained network to a folder; files of the same names are written over.
+
+    Always written: `network.py` (source that needs torch only), `weights.pt`, `network.json`
+    (shapes, preprocessing and classes as plain data) and `network.pt2` (torch.export). Where their
+    packages are installed: `weights.safetensors`, `network.onnx` and `network.int8.onnx`.
+
+    Args:
+        architecture: The network.
+        weights: Its state dict, as `nas_env.network.build` names it.
+        task: What it was trained on; its test split stays sealed.
+        folder: Where it is written; made if need be.
+
+    Raises:
+        InvalidArchitectureError: The network cannot be built or written.
+        ExportMismatchError: What was written computes something else than the network.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = _Writer(architecture, weights, task, folder)
+    writer.source()
+    network = writer.checked()
+    params = sum(x.numel() for x in network.parameters())
+    validate = getattr(task, "validate", None)
+    validation = {} if validate is None else validate(network)
+    plain: Any = network
+    network = plain.to(memory_format=torch.contiguous_format)
+    writer.program(network)
+    difference = writer.onnx(network)
+    quantised = writer.int8()
+    found = writer.files, writer.left_out
+    return Exported(*found, params, validation, difference, quantised)
+
+
+class _Writer:
+    def __init__(
+        self, architecture: Architecture, weights: Mapping[str, Tensor], task: Task, folder: Path
+    ) -> None:
+        self.architecture, self.weights, self.task = architecture, weights, task
+        self.folder = folder
+        self.files: dict[str, str] = {}
+        self.left_out: dict[str, str] = {}
+
+    def source(self) -> None:
+        """Write what needs torch only: source, weights, and the preprocessing as plain data."""
+        spec, classes = self.task.spec, list(getattr(self.task, "classes", ()))
+        steps = steps_of(self.task)
+        source = write_source(self.architecture, spec, steps, classes)
+        weights = source.weights(self.weights)
+        weights = {key: x.detach().cpu().contiguous() for key, x in weights.items()}
+        data = {"input_shape": spec.input_shape, "num_outputs": spec.num_outputs}
+        data |= {"preprocessing": steps, "classes": classes}
+        (self.folder / "network.py").write_text(source.text, encoding="utf-8")
+        (self.folder / "network.json").write_text(json.dumps(data, indent=2), encoding="utf-8")
+        torch.save(weights, self.folder / WEIGHTS)
+        self.files["network.py"] = "the network as plain PyTorch, with its preprocessing"
+        self.files["network.json"] = "shapes, preprocessing and classes as plain data"
+        self.files[WEIGHTS] = "its state dict, for `torch.load(..., weights_only=True)`"
+        if self._has("weights.safetensors", ("safetensors",)):
+            from safetensors.torch import save_file
+
+            save_file(weights, self.folder / "weights.safetensors")
+            self.files["weights.safetensors"] = "the same"
+
+    def checked(self) -> nn.Module:
+        """Return the network that was written, after a comparison with the searched one.
+
+        Raises:
+            ExportMismatchError: An output is not the same, bit for bit.
+        """
+        written = load(self.folder)
+        searched: Any = build(self.architecture, self.task.spec)
+        searched.load_state_dict(dict(self.weights))
+        if len(self.task.spec.input_shape) == 3:
+            searched = searched.to(memory_format=torch.channels_last)
+        x = self._examples()
+        with torch.inference_mode():
+            same = torch.equal(written(x), searched.eval()(x))
+        if not same:
+            raise ExportMismatchError(
+                "The network that was written does not put out what the searched one does. Report "
+                "the network, with its best.json."
+            )
+        return written
+
+    def program(self, network: nn.Module) -> None:
+        """Write the network as a program of torch's own."""
+        formats.write_program(network, self._examples().contiguous(), self.folder / "network.pt2")
+        self.files["network.pt2"] = "a program, for `torch.export.load`; any batch size"
+
+    def onnx(self, network: nn.Module) -> float | None:
+        """Write the network as ONNX, and return the largest difference in onnxruntime."""
+        if not self._has("network.onnx", formats.ONNX_PACKAGES):
+            return None
+        path = self.folder / "network.onnx"
+        difference = formats.write_onnx(network, self._examples().contiguous(), path)
+        self.files["network.onnx"] = "ONNX, float32; any batch size"
+        return difference
+
+    def int8(self) -> Quantised | None:
+        """Write the network in 8-bit integers, and return what that does to it."""
+        if not self._has("network.int8.onnx", formats.ONNX_PACKAGES):
+            return None
+        tensors: Callable[[str], tuple[Tensor, Tensor]] | None
+        tensors = getattr(self.task, "tensors", None)
+        if tensors is None:
+            self.left_out["network.int8.onnx"] = (
+                f"task {self.task.spec.name!r} gives no samples to take ranges from. Give it a "
+                "method `tensors`, as SupervisedTask has"
+            )
+            return None
+        paths = self.folder / "network.onnx", self.folder / "network.int8.onnx"
+        found = formats.write_int8(*paths, tensors("train")[0], tensors("validation"))
+        self.files["network.int8.onnx"] = "ONNX, 8-bit weights and activations"
+        return found
+
+    def _has(self, name: str, packages: tuple[str, ...]) -> bool:
+        """Return whether packages are installed; else say what is left out for want of them."""
+        absent = formats.missing(packages)
+        if absent:
+            self.left_out[name] = (
+                f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed. "
+                f"Run: pip install {' '.join(absent)}"
+            )
+            (self.folder / name).unlink(missing_ok=True)  # one of an earlier network
+        return not absent
+
+    def _examples(self) -> Tensor:
+        tensors = getattr(self.task, "tensors", None)
+        if tensors is not None:
+            x: Tensor = tensors("validation")[0][:EXAMPLES]
+            return x.cpu() if len(x) > 1 else torch.cat([x, x]).cpu()
+        generator = torch.Generator().manual_seed(0)
+        return torch.randn(EXAMPLES, *self.task.spec.input_shape, generator=generator)
+
+
+def load_module(folder: Path) -> ModuleType:
+    """Return the module that an export's `network.py` is.
+
+    It runs the file, so give a folder that you trust.
+    """
+    spec = importlib.util.spec_from_file_location("exported_network", folder / "network.py")
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(folder / "network.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def load(folder: Path) -> nn.Module:
+    """Return an exported network with its weights, as its own `load` returns it."""
+    network: nn.Module = load_module(folder).load()
+    return network

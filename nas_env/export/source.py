@@ -1,0 +1,184 @@
+"""A network as a file of plain PyTorch that needs nothing but torch.
+
+Every kind of layer is written from the module it builds: torch.fx reads what the module computes,
+and the settings of torch's own modules stand in their attributes. So a new kind of layer has no
+line here. What a network repeats is written once, as a function or a class with the numbers that
+differ as its parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nas_env.architecture import Architecture
+from nas_env.export._layout import Call, lay_out, literal, statement
+from nas_env.export._network import Written, units_of, write_network
+from nas_env.export.preprocessing import Steps, StepSource, write_steps
+from nas_env.network import build
+from nas_env.tasks.base import TaskSpec
+
+WEIGHTS = "weights.pt"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network as source.
+
+    Attributes:
+        text: The file.
+        names: For each module of the written network the name that it has in the searched one.
+    """
+
+    text: str
+    names: Mapping[str, str]
+
+    def weights(self, searched: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the state dict of the written network from that of the searched one.
+
+        Weights that the output does not depend on are left out.
+        """
+        old = {name: new for new, name in self.names.items()}
+        found = {}
+        for key, value in searched.items():
+            module, _, last = key.rpartition(".")
+            if key in old:
+                found[old[key]] = value
+            elif module in old:
+                found[f"{old[module]}.{last}"] = value
+        return found
+
+
+def write_source(
+    architecture: Architecture, spec: TaskSpec, steps: Steps = (), classes: Sequence[str] = ()
+) -> Source:
+    """Return a network as source; the same for the same arguments.
+
+    Its outputs are those of `nas_env.network.build`, bit for bit, for numbers that are finite. Left
+    out is what does not change them: layers that nothing reads, and zeros in a sum.
+
+    Args:
+        architecture: The network.
+        spec: Shapes of the task.
+        steps: What is done to a sample before, see `nas_env.export.preprocessing`.
+        classes: Names of the classes, in the order of the outputs; none: they are numbers.
+
+    Raises:
+        InvalidArchitectureError: It cannot be built, or a module cannot be written.
+        UnknownNameError: There is no such preprocessing step.
+        InvalidSettingError: A preprocessing step lacks a setting.
+    """
+    with torch.device("meta"):
+        network = build(architecture, spec)
+    written = write_network(units_of(architecture, spec, network))
+    prepared = write_steps(steps)
+    parts = [
+        *written.makers,
+        _network(written, spec),
+        *([list(prepared.encode)] if prepared.encode else []),
+        _preprocess(prepared, spec),
+        _load(spec),
+        _predict(spec),
+        _main(spec, bool(classes), bool(prepared.encode)),
+    ]
+    body = "\n\n\n".join("\n".join(part) for part in parts)
+    constants = [f'WEIGHTS = Path(__file__).with_name("{WEIGHTS}")', *_classes(classes)]
+    constants += prepared.constants
+    top = [*_heading(spec), "", *_imports(body), "", *constants]
+    text = "\n".join(top) + f"\n\n\n{body}\n"
+    return Source(text, written.names)
+
+
+def _heading(spec: TaskSpec) -> list[str]:
+    shape = ", ".join(map(str, spec.input_shape))
+    axes = {3: ", that is (batch, channels, height, width)", 1: ", that is (batch, features)"}
+    return [
+        f'"""A network found by architecture search on {spec.name}.',
+        "",
+        f"It needs torch only and takes (batch, {shape}){axes.get(len(spec.input_shape), '')}.",
+        f"`load` returns it with its weights, which lie in {WEIGHTS} beside this file; `predict`",
+        "returns the probability of each class for samples as they come.",
+        '"""',
+    ]
+
+
+def _imports(body: str) -> list[str]:
+    lines = ["from pathlib import Path", "", "import torch", "from torch import Tensor, nn"]
+    return [*lines, *(["from torch.nn import functional"] if "functional." in body else [])]
+
+
+def _classes(classes: Sequence[str]) -> list[str]:
+    if not classes:
+        return []
+    names = Call("", tuple(literal(str(name)) for name in classes), brackets="()")
+    return lay_out(names, "CLASSES = ")
+
+
+def _network(written: Written, spec: TaskSpec) -> list[str]:
+    return [
+        "class Network(nn.Module):",
+        '    """The whole network."""',
+        "",
+        "    def __init__(self) -> None:",
+        "        super().__init__()",
+        *written.init,
+        "",
+        f"    def forward(self, {written.entry}: Tensor) -> Tensor:",
+        f'        """Return logits (batch, {spec.num_outputs}) of what `preprocess` returned."""',
+        *(x for line in written.forward for x in statement(line, 8)),
+    ]
+
+
+def _preprocess(steps: StepSource, spec: TaskSpec) -> list[str]:
+    shape = ", ".join(map(str, spec.input_shape))
+    body = ["x = samples.float()", *steps.statements, "return x"]
+    if not steps.statements:
+        body = ["return samples.float()"]
+    return [
+        "def preprocess(samples: Tensor) -> Tensor:",
+        f'    """Return samples as the network takes them: (batch, {shape}), float32."""',
+        *(f"    {line}" for line in body),
+    ]
+
+
+def _load(spec: TaskSpec) -> list[str]:
+    lines = [
+        "def load(weights: str | Path = WEIGHTS) -> Network:",
+        '    """Return the network with its trained weights, ready to predict."""',
+        "    network = Network()",
+        '    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))',
+    ]
+    if len(spec.input_shape) == 3:
+        lines += [
+            "    # as in training; another order in memory may change the last bits",
+            "    network.to(memory_format=torch.channels_last)",
+        ]
+    return [*lines, "    return network.eval()"]
+
+
+def _predict(spec: TaskSpec) -> list[str]:
+    return [
+        "@torch.inference_mode()",
+        "def predict(network: Network, samples: Tensor) -> Tensor:",
+        f'    """Return the probability of each class, (batch, {spec.num_outputs})."""',
+        "    return network(preprocess(samples)).softmax(dim=1)",
+    ]
+
+
+def _main(spec: TaskSpec, named: bool, rows: bool) -> list[str]:
+    shape = ", ".join(map(str, spec.input_shape))
+    samples = f"torch.rand(2, {shape})  # put yours here, as they come"
+    if rows:
+        samples = "encode([{}, {}])  # put your rows here; what is missing is filled in"
+    label = "{CLASSES[best]}" if named else "class {best}"
+    return [
+        'if __name__ == "__main__":',
+        "    network = load()",
+        f"    samples = {samples}",
+        "    for probabilities in predict(network, samples):",
+        "        best = int(probabilities.argmax())",
+        f'        print(f"{label}: {{probabilities[best]:.3f}}")',
+    ]

@@ -1,0 +1,49 @@
+"""Write the best network of a finished search as files that need nothing of this repository."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+
+from agents.search.exporting import export_run, told
+from nas_env.errors import NASError
+
+
+@dataclass(frozen=True)
+class Options:
+    """Write the best network of a finished search as files that need nothing of this repository.
+
+    Source in plain PyTorch with weights and preprocessing, ONNX, a torch program, 8-bit integers,
+    and a model card. The test split stays sealed.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of the run, as scripts/search.py wrote it."""
+    output: Path | None = None
+    """Folder to write to; export in the folder of the run if left out."""
+    train: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Where the run has no trained weights, train the network now by its recipe."""
+    device: str = "auto"
+    """Where it is trained: auto, cpu, cuda."""
+
+
+def main(options: Options) -> int:
+    """Export and return the exit code."""
+    torch.set_num_threads(1)  # small networks run fastest on one
+    try:
+        exported, folder = export_run(options.run, options.output, options.train, options.device)
+    except NASError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(told(exported, folder))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Options, description=inspect.cleandoc(Options.__doc__ or ""))))

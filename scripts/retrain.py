@@ -1,0 +1,70 @@
+"""Train the best networks of a finished search to convergence, alone and as an ensemble."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+
+from agents.search.best import Plan, retrain_best
+from agents.search.best_table import table
+from agents.search.finished import FinishedRun
+from nas_env.errors import NASError
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train the best networks of a finished search to convergence, alone and as an ensemble.
+
+    The test split is opened once, after all trainings. An interrupted command goes on where it is
+    given again. Writes retrained.json and retrained.md to the folder of the run.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of the run, as scripts/search.py wrote it."""
+    top: int = 5
+    """Networks: the best different ones by score."""
+    seeds: int = 3
+    """Training seeds of each."""
+    epochs: int = 40
+    """Epochs of each training; the learning rate's schedule is laid out for them."""
+    store: str | None = None
+    """Store of the run, where it is not where the search had it."""
+    device: str = "auto"
+    """Where networks are trained: auto, cpu, cuda."""
+    again: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Open the test split once more, for other options; the table says so."""
+
+
+def tell(text: str) -> None:
+    """Show what has been done."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(options: Options) -> int:
+    """Train, report and return the exit code."""
+    torch.set_num_threads(1)  # small networks train fastest on one
+    try:
+        plan = Plan(options.top, options.seeds, options.epochs, options.device)
+        run = FinishedRun.read(options.run)
+        text = table(retrain_best(run, plan, options.store, options.again, tell))
+    except NASError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        tell("\nInterrupted. Finished trainings are kept; the same command goes on.")
+        return INTERRUPTED
+    (options.run / "retrained.md").write_text(text, encoding="utf-8")
+    print(f"{text}\nWritten to {options.run}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Options, description=inspect.cleandoc(Options.__doc__ or ""))))

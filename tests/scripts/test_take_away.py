@@ -1,0 +1,283 @@
+"""What comes out of a finished search: scripts/export.py and scripts/retrain.py."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from agents.search.best import Plan, best_of, retrain_best
+from agents.search.best_table import table
+from agents.search.ensemble import Ensemble
+from agents.search.exporting import export_run
+from agents.search.finished import FinishedRun
+from nas_env.architecture import Architecture
+from nas_env.errors import IncompatibleError, InvalidSettingError, StoreError
+from nas_env.evaluators.training import Training
+from nas_env.export import _formats
+from nas_env.export import folder as export_folder
+from nas_env.network import build
+from nas_env.tasks import TASKS
+from nas_env.tasks.base import TrainingDiverged
+from nas_env.tasks.supervised import SupervisedTask
+
+ROOT = Path(__file__).parents[2]
+TINY = ("--agent", "q-learning", "--evaluations", "4", "--retrain-seeds", "2", "--seed", "3")
+PLAN = Plan(top=2, seeds=2, epochs=2, device="cpu")
+
+
+def script(name: str, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, f"scripts/{name}.py", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run whose network was exported at its end."""
+    path = tmp_path_factory.mktemp("runs") / "run"
+    script("search", *TINY, "--epochs", 1, "--output", path, "--export")
+    return path
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("runs") / "untrained"
+    script("search", *TINY, "--evaluator", "synthetic", "--output", path)
+    return path
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> Path:
+    """Return a copy of the run that a test may change."""
+    return Path(shutil.copytree(made, tmp_path / "run"))
+
+
+def test_the_search_exports_where_it_is_asked_to(made: Path) -> None:
+    names = {path.name for path in (made / "export").glob("*.*")}
+    assert {"network.py", "weights.pt", "network.onnx", "network.int8.onnx", "card.md"} <= names
+    task = TASKS.get("digits")()
+    best = json.loads((made / "best.json").read_text())
+    searched: Any = build(Architecture.from_json(best["architecture"]), task.spec)
+    searched.load_state_dict(load_file(made / "best.safetensors"))
+    searched = searched.to(memory_format=torch.channels_last).eval()
+    x, _ = task.tensors("validation")  # type: ignore[attr-defined]
+    with torch.inference_mode():
+        assert torch.equal(export_folder.load(made / "export")(x), searched(x))
+
+
+def test_the_card_says_what_is_known(made: Path) -> None:
+    card = (made / "export" / "card.md").read_text(encoding="utf-8")
+    summary = json.loads((made / "summary.json").read_text())
+    tested, settings = summary["retrained"][0]["test_accuracies"], summary["settings"]
+    assert settings["data_hash"] in card
+    assert "1,078 training, 360 validation, 359 test samples" in card
+    assert f"| test accuracy, % | {100 * tested[0]:.2f} |" in card
+    assert "| test accuracy over 2 training seeds, % |" in card
+    assert f"- training seed: {summary['retraining_seeds'][0]}" in card
+    assert all(f"- {name}: {value}" in card for name, value in settings["versions"].items())
+    assert all(f"- {line}" in card for line in summary["verdicts"])
+    for name in ("q-learning", "random"):
+        found = summary["searches"][name]
+        assert f"| {name} | 4 | {found['charged_epochs']} |" in card
+    sizes = re.findall(r"^\| `([\w.]+)` \| ([\d,]+) \|", card, re.MULTILINE)
+    assert len(sizes) == 7
+    for name, size in sizes:
+        assert (made / "export" / name).stat().st_size == int(size.replace(",", ""))
+    assert "2.64 points" in card  # the largest standard error of a share over 359 samples
+
+
+@pytest.fixture
+def without_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test write ONNX that need not, for it takes long."""
+    found = _formats.find_spec
+    monkeypatch.setattr(_formats, "find_spec", lambda x: None if x == "onnx" else found(x))
+
+
+def test_an_export_is_the_same_at_every_time(
+    without_onnx: None, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = runpy.run_path(str(ROOT / "scripts" / "export.py"))
+    assert command["main"](command["Options"](made, output=tmp_path / "out")) == 0
+    shown = capsys.readouterr().out
+    assert f"Exported to {tmp_path / 'out'}" in shown and "pip install onnx" in shown
+    for name in ("network.py", "network.json", "weights.safetensors"):
+        first, again = (path / name for path in (made / "export", tmp_path / "out"))
+        assert first.read_bytes() == again.read_bytes(), name
+
+
+def test_a_run_without_weights_says_how_to_get_them(without_onnx: None, untrained: Path) -> None:
+    refused = script("export", untrained, code=2).stderr
+    assert "'synthetic' trains nothing" in refused and "--train" in refused
+    export_run(untrained, train=True, device="cpu")
+    card = (untrained / "export" / "card.md").read_text(encoding="utf-8")
+    assert "the test split was not opened for them" in card
+    assert "test accuracy" not in card
+    assert "`network.onnx` was left out: onnx is not installed" in card
+
+
+def test_what_cannot_be_exported_is_refused(run: Path, tmp_path: Path) -> None:
+    refused = script("export", tmp_path / "nothing", code=2).stderr
+    assert "There is no run in" in refused and "--output" in refused
+    refused = script("search", *TINY, "--evaluator", "synthetic", "--export", code=2).stderr
+    assert "--export needs trained networks" in refused
+    summary = json.loads((run / "summary.json").read_text())
+    summary["settings"]["data_hash"] = "0" * 64
+    (run / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(IncompatibleError, match=r"had 0000000000000000\. Bring the old data back"):
+        FinishedRun.read(run).task  # noqa: B018
+    (run / "summary.json").unlink()
+    with pytest.raises(InvalidSettingError, match=r"has not finished.*--resume"):
+        FinishedRun.read(run)
+
+
+def test_the_best_networks_are_different_and_of_this_run(run: Path) -> None:
+    found = best_of(FinishedRun.read(run), 100)
+    scores = [x.score for x in found]
+    assert scores == sorted(scores, reverse=True)
+    assert len({x.candidate.architecture.key for x in found}) == len(found) > 3
+    best = json.loads((run / "summary.json").read_text())["searches"]
+    assert scores[0] == max(x["best"]["score"] for x in best.values())
+    assert {x.agent for x in found} == set(best)
+    (run / "token").write_text("0" * 32)
+    with pytest.raises(IncompatibleError, match=r"has no network of the run in.*--store"):
+        best_of(FinishedRun.read(run), 1)
+    with pytest.raises(StoreError):
+        best_of(FinishedRun.read(run), 1, store=str(run / "token"))
+
+
+def test_an_ensemble_answers_with_the_mean_of_the_probabilities() -> None:
+    torch.manual_seed(0)
+    networks = [torch.nn.Linear(3, 4) for _ in range(3)]
+    x = torch.randn(5, 3)
+    with torch.no_grad():
+        mean = torch.stack([network(x).softmax(1) for network in networks]).mean(0)
+        torch.testing.assert_close(Ensemble(networks)(x).softmax(1), mean)
+        torch.testing.assert_close(Ensemble(networks)(x).exp(), mean)
+
+
+class Watch:
+    """Counts trainings and readings of the test split, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.told: list[str] = []
+        train, test = Training.train, SupervisedTask.test
+
+        def trained(*arguments: Any, **named: Any) -> Any:
+            self.told.append("train")
+            return train(*arguments, **named)
+
+        def tested(*arguments: Any, **named: Any) -> Any:
+            self.told.append("test")
+            return test(*arguments, **named)
+
+        monkeypatch.setattr(Training, "train", trained)
+        monkeypatch.setattr(SupervisedTask, "test", tested)
+
+
+def test_the_best_are_trained_and_the_test_split_is_opened_after_all(
+    monkeypatch: pytest.MonkeyPatch, run: Path
+) -> None:
+    watch, finished = Watch(monkeypatch), FinishedRun.read(run)
+    data = retrain_best(finished, PLAN, tell=lambda text: None)
+    assert watch.told == ["train"] * 4 + ["test"] * 7  # 2 x 2 networks, 2 ensembles, one of all
+    assert len(data["networks"]) == len(data["ensemble_by_seed"]) == 2
+    assert data["training_seeds"] == [7, 8] and data["test_openings"] == 1
+    assert retrain_best(finished, PLAN) == data == json.loads((run / "retrained.json").read_text())
+    assert len(watch.told) == 11
+
+
+def test_the_numbers_are_those_of_the_kept_weights(run: Path) -> None:
+    finished = FinishedRun.read(run)
+    data = retrain_best(finished, PLAN, tell=lambda text: None)
+    networks = []
+    for row in data["networks"]:
+        (path,) = (run / "retraining").glob(f"{row['key']}-2-8.pt")
+        left = torch.load(path, weights_only=True)
+        assert left["curve"] == row["validation_curves"][1]
+        network: Any = build(
+            Architecture.from_json(row["candidate"]["architecture"]), finished.task.spec
+        )
+        network.load_state_dict(left["weights"])
+        networks.append(network.to(memory_format=torch.channels_last).eval())
+        found = finished.task.test(networks[-1])["accuracy"]
+        assert found == row["accuracies"][1]["test"]
+        assert row["accuracies"][1]["validation"] == left["curve"][-1]
+    task: Any = finished.task
+    x, y = task.tensors("validation")
+    with torch.inference_mode():
+        mean = torch.stack([network(x).softmax(1) for network in networks]).mean(0)
+    accuracy = (mean.argmax(1) == y).double().mean().item()
+    assert data["ensemble_by_seed"][1]["validation"] == pytest.approx(accuracy)
+
+
+def test_finished_trainings_are_kept(monkeypatch: pytest.MonkeyPatch, run: Path) -> None:
+    watch, lines = Watch(monkeypatch), list[str]()
+
+    def interrupt(text: str) -> None:
+        lines.append(text)
+        if len(lines) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        retrain_best(FinishedRun.read(run), PLAN, tell=interrupt)
+    assert watch.told == ["train"] * 3
+    assert not (run / "retrained.json").exists()
+    retrain_best(FinishedRun.read(run), PLAN, tell=lines.append)
+    assert watch.told == ["train"] * 4 + ["test"] * 7
+    assert [text.endswith("kept from before") for text in lines] == [False] * 3 + [True] * 3 + [
+        False
+    ]
+
+
+def test_the_test_split_is_opened_again_only_on_demand(run: Path) -> None:
+    finished, other = FinishedRun.read(run), Plan(top=1, seeds=2, epochs=2, device="cpu")
+    retrain_best(finished, PLAN, tell=lambda text: None)
+    with pytest.raises(InvalidSettingError, match=r"opened for .* already, with top 2.*--again"):
+        retrain_best(finished, other)
+    data = retrain_best(finished, other, again=True, tell=lambda text: None)
+    assert data["test_openings"] == 2
+    assert "was opened for the 2. time" in table(data)
+
+
+def test_a_failed_training_counts_as_zero_and_is_in_no_ensemble(
+    monkeypatch: pytest.MonkeyPatch, run: Path
+) -> None:
+    train = Training.train
+
+    def fails(self: Training, candidate: Any, budget: Any, *rest: Any) -> Any:
+        if budget.training_seed == 7:
+            raise TrainingDiverged("as told")
+        return train(self, candidate, budget, *rest)
+
+    monkeypatch.setattr(Training, "train", fails)
+    data = retrain_best(FinishedRun.read(run), PLAN, tell=lambda text: None)
+    assert [row["accuracies"][0]["test"] for row in data["networks"]] == [0, 0]
+    assert data["ensemble_by_seed"][0] == {"validation": 0.0, "test": 0.0}
+    assert data["ensemble_of_all"] == data["ensemble_by_seed"][1]
+    assert "2 trainings failed" in table(data)
+
+
+def test_the_command_writes_the_table(run: Path) -> None:
+    done = script("retrain", run, "--top", 2, "--seeds", 2, "--epochs", 2, "--device", "cpu")
+    text = (run / "retrained.md").read_text(encoding="utf-8")
+    assert text in done.stdout and "4/4 network 2, seed 8" in done.stderr
+    data = json.loads((run / "retrained.json").read_text())
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")][1:]
+    for row, x in zip(rows[1:], data["networks"], strict=False):
+        tests = [100 * a["test"] for a in x["accuracies"]]
+        assert row[6].startswith(f"{sum(tests) / 2:.2f} ± ")
+    gaps = [x["validation"] - x["test"] for x in data["ensemble_by_seed"]]
+    assert rows[3][7].startswith(f"{100 * sum(gaps) / 2:+.2f}")
+    assert script("retrain", run, "--top", 0, code=2).stderr.startswith("error: Option --top must")
