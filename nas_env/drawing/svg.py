@@ -52,7 +52,7 @@ def draw_svg(
     width = sum(x.width for x in arranged) + BETWEEN * (len(arranged) - 1)
     width = max(width, *(text_width(line, SIZE + 1) for line in (*lines, ""))) + 2 * MARGIN
     height = top + max(x.height for x in arranged) + MARGIN
-    parts, left = [_heading(lines)], MARGIN
+    parts, left = _heading(lines), MARGIN
     for panel in arranged:
         parts.append(_panel(panel, left, top, f"arrow{name}"))
         left += panel.width + BETWEEN
