@@ -58,7 +58,7 @@ class RunFolder:
 
     def token(self, name: str) -> str:
         """Return what names the search of an agent in the store."""
-        return uuid5(UUID((self.path / "token").read_text(encoding="utf-8")), name).hex
+        return token_of(self.path, name)
 
     @property
     def store(self) -> Path:
@@ -133,3 +133,8 @@ class RunFolder:
         part = self.path / f"{name}.part"
         part.write_text(text, encoding="utf-8")
         part.replace(self.path / name)
+
+
+def token_of(path: Path, name: str) -> str:
+    """Return what names the search of an agent, from the run folder at `path`, in its store."""
+    return uuid5(UUID((path / "token").read_text(encoding="utf-8")), name).hex
