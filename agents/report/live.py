@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from agents.report.data import open_store, read_options, searches_of
+from agents.report.data import BASELINE, open_store, read_options, searches_of
 from nas_env.store import Entry, Search
 
 RECENT = 20
@@ -36,10 +36,10 @@ def read_live(run: Path) -> Found:
 
 
 def is_over(run: Path, found: Found) -> bool:
-    """Return whether the search and the random search beside it have ended."""
-    expected = {read_options(run)["agent"], "random"}
-    ended = {search.info.agent for search, _ in found if search.ended is not None}
-    return ended >= expected
+    """Return whether the search and the random search beside it have ended, or were interrupted."""
+    expected = {read_options(run)["agent"], BASELINE}
+    ended = {search.info.agent: search.reason for search, _ in found if search.ended is not None}
+    return ended.keys() >= expected or "interrupted" in ended.values()
 
 
 def view(run: Path, found: Found) -> RenderableType:

@@ -37,7 +37,10 @@
     if (mark) show(mark, event.clientX, event.clientY); else hide();
   });
   document.addEventListener("focusin", (event) => { const mark = marked(event); if (mark) show(mark); else hide(); });
-  document.addEventListener("scroll", hide, true);
+  document.addEventListener("scroll", () => {  // a mark that was reached by key keeps what it tells
+    const mark = document.activeElement ? document.activeElement.closest("[data-tip]") : null;
+    if (mark && !tip.hidden && tip.textContent === mark.dataset.tip) show(mark); else hide();
+  }, true);
 
   const open = (origin) => {
     const found = document.getElementById("drawing-" + origin.dataset.drawing);

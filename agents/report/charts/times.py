@@ -12,6 +12,7 @@ from nas_env.markup import Content, Markup, element
 TITLE = "Where the time went"
 NAME = "times"
 LEFT, WIDTH, ROW = 16.0, 380.0, 52.0
+NARROWEST = 4.0  # of a part that took hardly any time: it can still be pointed at
 PARTS = {
     "evaluations": "training and measuring networks",
     "environment": "building them, store, waiting",
@@ -38,10 +39,10 @@ def times(searches: Sequence[tuple[Series, SearchData]]) -> Markup:
         )
         at = LEFT
         for place, (key, words) in enumerate(PARTS.items()):
-            wide = max(0.0, scale(told[key]) - LEFT)
+            wide = max(NARROWEST, scale(told[key]) - LEFT)
             share = told[key] / (told["total"] or 1.0)
             tip = f"{series.name}\n{words}\n{told[key]:.2f} s, {100 * share:.1f} %"
-            box = area(at, top + 22, max(1.0, wide - 1), 18)
+            box = area(at, top + 22, wide - 1, 18)
             content.append(mark("rect", tip, class_=f"bar time{place}", **box))
             at += wide
     left_out = [series.name for series, x in searches if x["wall_seconds"] is None]
