@@ -34,11 +34,7 @@ class ReportOptions:
 def main(options: ReportOptions) -> int:
     """Write the page and return the exit code."""
     try:
-        if not options.runs:
-            raise InvalidSettingError("No run is given. Name the --output folder of a search.")
-        text = page(
-            [read(run, name) for run, name in zip(options.runs, names(options.runs), strict=True)]
-        )
+        text = page(read_all(options.runs))
     except NASError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -47,6 +43,17 @@ def main(options: ReportOptions) -> int:
     output.write_text(text, encoding="utf-8")
     print(f"Written: {output}")
     return 0
+
+
+def read_all(runs: tuple[Path, ...]) -> list[Run]:
+    """Return runs as the page needs them.
+
+    Raises:
+        InvalidSettingError: There are none, or one of the folders holds no search with a network.
+    """
+    if not runs:
+        raise InvalidSettingError("No run is given. Name the --output folder of a search.")
+    return [read(run, name) for run, name in zip(runs, names(runs), strict=True)]
 
 
 def names(runs: tuple[Path, ...]) -> list[str]:

@@ -18,6 +18,8 @@ SIZE, SMALL = 13.0, 11.0  # of the letters
 PAD, ROUND = 12.0, 26.0  # beside a label; width and height of a plus
 ACROSS, DOWN, LANE = 20.0, 32.0, 14.0  # space between boxes, rows, and arrows that pass
 SWEEPS = 8
+HEAD = 5.0  # of an arrow
+Point = tuple[float, float]
 NARROW, WIDE = "fijlt.,:;|! '()", "mwMW"
 
 
@@ -38,7 +40,7 @@ class Arranged:
 
     title: str
     boxes: tuple[Box, ...]
-    arrows: tuple[tuple[tuple[float, float], ...], ...]
+    arrows: tuple[tuple[Point, ...], ...]
     width: float
     height: float
 
@@ -71,6 +73,8 @@ def box_size(node: Node) -> tuple[float, float]:
 
 def arrange(panel: Panel) -> Arranged:
     """Return the places of a panel's boxes and arrows; the corner is (0, 0)."""
+    if not panel.nodes:
+        return Arranged(panel.title, (), (), ROUND, 0.0)
     places, chains = _with_dummies(panel.nodes)
     rows = _rows(places)
     _order(places, rows)
@@ -96,6 +100,24 @@ def arrange(panel: Panel) -> Arranged:
         through = [(a, b + side) for (a, b), half_row in passed for side in (-half_row, half_row)]
         arrows.append(((x, y + half), *through, (u, v - end)))
     return Arranged(panel.title, boxes, tuple(arrows), right - left, tops[-1] + heights[-1])
+
+
+def segments(points: Sequence[Point]) -> list[tuple[Point, ...]]:
+    """Return an arrow piece by piece: its end, of a curve after two control points.
+
+    It leaves and enters each point straight down, and ends where its head begins.
+    """
+    (x, y), *rest = points
+    found: list[tuple[Point, ...]] = []
+    for number, (u, v) in enumerate(rest):
+        v = v - HEAD if number == len(rest) - 1 else v
+        if abs(u - x) < 0.5:
+            found.append(((u, v),))
+        else:
+            bend = max(10.0, (v - y) * 0.55)
+            found.append(((x, y + bend), (u, v - bend), (u, v)))
+        x, y = u, v
+    return found
 
 
 def _with_dummies(nodes: Sequence[Node]) -> tuple[list[_Place], list[list[int]]]:

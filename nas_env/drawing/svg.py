@@ -6,24 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nas_env.architecture import Architecture, Scalar
-from nas_env.drawing.graphs import panels
-from nas_env.drawing.layout import ROUND, SIZE, SMALL, Arranged, Box, arrange, text_width
+from nas_env.drawing.layout import ROUND, SIZE, SMALL, Arranged, Box, Point, segments
+from nas_env.drawing.sheet import FAINT, FILLS, INK, LINE, LINE_HEIGHT, MARGIN, lay_out
 from nas_env.markup import Markup, element
 from nas_env.tasks.base import TaskSpec
 
-FILLS = {  # light enough for black letters, and told apart by eyes that do not tell red from green
-    "input": "#eceff1",
-    "convolution": "#cfe3f5",
-    "pooling": "#fbdcb5",
-    "linear": "#cdebd6",
-    "cell": "#dcd6f2",
-    "merge": "#ffffff",
-    "other": "#f6efc6",
-    "head": "#f3cdd6",
-}
-INK, FAINT, LINE = "#16202a", "#45525e", "#5b6873"
 FACE = "Helvetica, Arial, 'Liberation Sans', sans-serif"
-MARGIN, BETWEEN, TITLE, LINE_HEIGHT = 16.0, 48.0, 24.0, 20.0
 
 
 def draw_svg(
@@ -44,18 +32,10 @@ def draw_svg(
         training: Settings of the recipe, for a line under the title.
         name: Makes the ids of the drawing its own, where several stand on one page.
     """
-    arranged = [arrange(panel) for panel in panels(architecture, spec, complete)]
-    lines = [title] if title else []
-    settings = (f"{key.replace('_', ' ')} {value}" for key, value in (training or {}).items())
-    lines += [", ".join(settings)] if training else []
-    top = MARGIN + LINE_HEIGHT * len(lines) + (TITLE if any(x.title for x in arranged) else 0)
-    width = sum(x.width for x in arranged) + BETWEEN * (len(arranged) - 1)
-    width = max(width, *(text_width(line, SIZE + 1) for line in (*lines, ""))) + 2 * MARGIN
-    height = top + max(x.height for x in arranged) + MARGIN
-    parts, left = _heading(lines), MARGIN
-    for panel in arranged:
-        parts.append(_panel(panel, left, top, f"arrow{name}"))
-        left += panel.width + BETWEEN
+    sheet = lay_out(architecture, spec, title, complete, training)
+    parts = _heading(sheet.lines)
+    parts += [_panel(panel, left, sheet.top, f"arrow{name}") for panel, left in sheet.panels]
+    width, height = sheet.width, sheet.height
     return element(
         "svg",
         element("title", title or "network"),
@@ -111,18 +91,11 @@ def _panel(panel: Arranged, left: float, top: float, arrow: str) -> Markup:
     return element("g", title if panel.title else None, arrows, boxes, transform=shift)
 
 
-def _arrow(points: Sequence[tuple[float, float]], head: str) -> Markup:
-    """Return a line through the points that leaves and enters each of them straight down."""
-    (x, y), *rest = points
-    words = [f"M{x:.1f} {y:.1f}"]
-    for number, (u, v) in enumerate(rest):
-        v = v - 5 if number == len(rest) - 1 else v  # room for the head
-        if abs(u - x) < 0.5:
-            words.append(f"L{u:.1f} {v:.1f}")
-        else:
-            bend = max(10.0, (v - y) * 0.55)
-            words.append(f"C{x:.1f} {y + bend:.1f} {u:.1f} {v - bend:.1f} {u:.1f} {v:.1f}")
-        x, y = u, v
+def _arrow(points: Sequence[Point], head: str) -> Markup:
+    words = [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]
+    for piece in segments(points):
+        letter = "L" if len(piece) == 1 else "C"
+        words.append(letter + " ".join(f"{x:.1f} {y:.1f}" for x, y in piece))
     return element(
         "path",
         class_="d-line",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from report_runs import make_run, read
 from test_report_page import CHARTS, NASTY
 
@@ -14,6 +18,7 @@ from agents.report.palette import DARK, LIGHT, channels
 
 pytestmark = pytest.mark.usefixtures("browser")
 PHONE = 375
+ROOT = Path(__file__).parents[2]
 OpenPage = Callable[..., Any]
 FRONT = "#pareto [data-drawing]"
 
@@ -156,3 +161,24 @@ def test_the_policy_forbids_the_network(open_page: OpenPage, html: str) -> None:
         })"""
     )
     assert refused == "connect-src"
+
+
+def test_pictures_for_the_docs_are_made(tmp_path: Path) -> None:
+    command = "scripts/search.py --agent random --evaluator synthetic --evaluations 5"
+    script = "scripts/report_pictures.py"
+    for words in (
+        [*command.split(), "--output", str(tmp_path / "run")],
+        [script, str(tmp_path / "run"), "--output", str(tmp_path / "made"), "--spaces", "mlp"],
+    ):
+        done = subprocess.run(
+            [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=170
+        )
+        assert done.returncode == 0, done.stderr
+    made = {x.name for x in (tmp_path / "made").iterdir()}
+    names = {
+        f"{t}-{w}{b}.png" for t in ("light", "dark") for w in (1280, 375) for b in ("", "-below")
+    }
+    assert made == names | {"mlp.svg"}
+    with Image.open(tmp_path / "made" / "dark-375.png") as dark:
+        assert dark.size[0] == PHONE
+        assert dark.convert("RGB").getpixel((2, 2)) == channels(DARK["page"])
