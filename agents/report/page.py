@@ -29,6 +29,7 @@ from nas_env.markup import Markup, element, join
 from nas_env.tasks.base import TaskSpec
 
 FOLDER = Path(__file__).parent
+NUMERIC = ("best score", "accuracy", "parameters", "networks", "failed", "seed")
 Drawings = Mapping[str, Markup]
 
 
@@ -108,7 +109,8 @@ def _series(runs: Sequence[Run]) -> list[list[tuple[Series, SearchData]]]:
         pairs = []
         for search in run.data["searches"]:
             name = "random search" if search["reference"] else search["name"]
-            name = f"{run.data['name']}: {name}" if len(runs) > 1 else name
+            if len(runs) > 1 and name != run.data["name"]:
+                name = f"{run.data['name']}: {name}"
             number = references if search["reference"] else agents
             pairs.append((Series(name, number, search["reference"]), search))
             references += search["reference"]
@@ -134,18 +136,8 @@ def _drawings(run: Run) -> dict[str, Markup]:
 
 
 def _overview(runs: Sequence[Run], series: Sequence[Sequence[tuple[Series, SearchData]]]) -> Markup:
-    heads = (
-        "search",
-        "networks",
-        "failed",
-        "best score",
-        "accuracy",
-        "parameters",
-        "ended by",
-        "seed",
-    )
-    numeric = {"networks", "failed", "best score", "accuracy", "parameters", "seed"}
-    row = [element("th", x, class_="number" if x in numeric else None, scope="col") for x in heads]
+    heads = ("search", *NUMERIC, "ended by")
+    row = [element("th", x, class_="number" if x in NUMERIC else None, scope="col") for x in heads]
     rows = [_row(one, search) for pairs in series for one, search in pairs]
     table = element("table", element("thead", element("tr", row)), element("tbody", rows))
     label = "Table of the searches (scrolls sideways)"
@@ -162,18 +154,18 @@ def _row(series: Series, search: SearchData) -> Markup:
     metrics = top[0]["metrics"] if top else {}
     new = new_trials(search)
     cells = [
-        f"{len(new):,}",
-        f"{sum(not x['ok'] for x in new):,}",
         f"{top[0]['score']:.4f}" if top else "none",
         f"{100 * metrics['accuracy']:.2f} %" if "accuracy" in metrics else "not told",
         f"{metrics['params']:,.0f}" if "params" in metrics else "not told",
+        f"{len(new):,}",
+        f"{sum(not x['ok'] for x in new):,}",
+        str(search["seed"]),
     ]
     return element(
         "tr",
         element("th", series.name, scope="row"),
         [element("td", x, class_="number") for x in cells],
         element("td", search["reason"] or "running, or killed"),
-        element("td", str(search["seed"]), class_="number"),
     )
 
 
@@ -191,7 +183,8 @@ def _retrained(run: RunData) -> list[str]:
     parts = []
     for x in run["retrained"]:
         mean, sd = mean_sd(x["test_accuracies"])
-        parts.append(f"{x['name']} {100 * mean:.2f} \u00b1 {100 * sd:.2f} %")
+        spread = f" \u00b1 {100 * sd:.2f}" if len(x["test_accuracies"]) > 1 else ""
+        parts.append(f"{x['name']} {100 * mean:.2f}{spread} %")
     if not parts:
         return []
     seeds = len(run["retrained"][0]["test_accuracies"])
