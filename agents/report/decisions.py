@@ -12,7 +12,7 @@ from agents.q_learning import QLearning
 from agents.search.q_table import picture_of
 from nas_env.spaces import SearchSpace
 
-COLUMNS = 20  # words in one chart, from which types of layers stand for them
+COLUMNS = 32  # words in one chart, from which types of layers stand for them
 
 
 class Labels:
@@ -61,8 +61,8 @@ def columns_of(labels: Sequence[Sequence[str]]) -> dict[str, str]:
 
 def _natural(label: str) -> list[Any]:
     """Return a key that sorts 8 before 16, and "stop" last."""
-    parts = re.split(r"(\d+)", label)
-    return [label == "stop", [(x.isdigit(), int(x) if x.isdigit() else x) for x in parts]]
+    parts = re.split(r"(\d+(?:\.\d+)?)", label)
+    return [label == "stop", [(i % 2, float(x) if i % 2 else x) for i, x in enumerate(parts)]]
 
 
 @dataclass
@@ -116,8 +116,13 @@ def q_heat(agent: QLearning) -> Heat:
         values.append(line)
         words.append(told)
     path = [(row, columns.index(kinds[action])) for row, action in picture.path]
-    rows = list(map(str, picture.rows))
-    return Heat("Q-value", rows, columns, values, words, picture.rows_title, path)
+    seen = [number for number, row in enumerate(values) if any(x is not None for x in row)]
+    first, end = (seen[0], seen[-1] + 1) if seen else (0, len(values))  # no bins that nobody saw
+    rows = list(map(str, picture.rows))[first:end]
+    path = [(row - first, column) for row, column in path]
+    return Heat(
+        "Q-value", rows, columns, values[first:end], words[first:end], picture.rows_title, path
+    )
 
 
 @dataclass

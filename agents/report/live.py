@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -46,15 +47,18 @@ def view(run: Path, found: Found) -> RenderableType:
     """Return the table of the searches, and the latest networks of the one that runs."""
     running = [pair for pair in found if pair[0].ended is None] or found[-1:]
     parts: list[RenderableType] = [_searches(run, found)]
+    parts += [Text(f"  {_state(search, entries)}") for search, entries in found]
     parts += [_latest(search, entries) for search, entries in running if entries]
     return Group(*parts)
 
 
 def _searches(run: Path, found: Found) -> Table:
-    table = Table(title=Text(f"Search in {run}"), title_justify="left", expand=False)
-    for name in ("search", "networks", "", "best", "last 20", "repeats", "failed", "seconds"):
-        table.add_column(name, justify="left" if name in ("search", "") else "right")
-    table.add_column("state")
+    table = Table(title=Text(f"Search in {run}"), title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("search", overflow="fold")
+    table.add_column("networks", justify="right", no_wrap=True)
+    table.add_column("")
+    for name in ("best", "last 20", "failed", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
     for search, entries in found:
         table.add_row(*_row(search, entries))
     if not found:
@@ -67,32 +71,32 @@ def _row(search: Search, entries: Sequence[Entry]) -> list[RenderableType]:
     limit = (search.info.environment.get("limits") or {}).get("evaluations")
     failed = sum(not entry.evaluation.ok for entry in new)
     recent = [entry.score for entry in entries[-RECENT:]]
-    bar: Any = ProgressBar(total=limit, completed=len(new), width=16) if limit else ""
+    bar: Any = ProgressBar(total=limit, completed=len(new), width=8) if limit else ""
     return [
         Text(search.info.agent),
         f"{len(new)}/{limit}" if limit else str(len(new)),
         bar,
         f"{max(x.score for x in new):.4f}" if new else "-",
         f"{np.mean(recent):.4f}" if recent else "-",
-        str(len(entries) - len(new)),
         str(failed),
         f"{entries[-1].seconds:.0f}" if entries else "-",
-        Text(_state(search, entries)),
     ]
 
 
 def _state(search: Search, entries: Sequence[Entry]) -> str:
     """Return why a search ended, or how long ago it was heard of."""
+    repeats = sum(not entry.new for entry in entries)
+    name = f"{search.info.agent}: {repeats} repeats"
     if search.ended is not None:
-        return f"ended: {search.reason}"
+        return f"{name}, ended ({search.reason})"
     last = entries[-1].created if entries else search.info.started
     silent = (datetime.now(UTC) - datetime.fromisoformat(last)).total_seconds()
-    return f"running, last network {max(0.0, silent):.0f} s ago"
+    return f"{name}, running, last network {max(0.0, silent):.0f} s ago"
 
 
 def _latest(search: Search, entries: Sequence[Entry]) -> Table:
     title = Text(f"Latest networks of {search.info.agent}")
-    table = Table(title=title, title_justify="left", expand=False)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     for name in ("number", "score", "accuracy", "parameters", "seconds", "outcome"):
         table.add_column(name, justify="left" if name == "outcome" else "right")
     best = max(entry.score for entry in entries)

@@ -124,6 +124,20 @@ def test_every_decision_has_its_word(name: str) -> None:
     assert set(shown) == set(words)
 
 
+def test_labels_are_sorted_by_their_numbers_and_stop_is_last() -> None:
+    labels = ["stop", "conv 16", "rate 0.1", "rate 0.03", "conv 8", "zero"]
+    assert list(columns_of([labels])) == [
+        "conv 8",
+        "conv 16",
+        "rate 0.03",
+        "rate 0.1",
+        "zero",
+        "stop",
+    ]
+    many = [f"conv {number}, 3x3" for number in range(40)]
+    assert set(columns_of([many]).values()) == {"conv"}
+
+
 def test_shares_count_only_walks_that_are_long_enough() -> None:
     heat = shares_of([["a", "b"], ["a"], ["c", "b"]])
     assert heat.columns == ["a", "b", "c"]

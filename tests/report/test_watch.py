@@ -21,7 +21,7 @@ def watch(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [sys.executable, SCRIPT, *arguments],
         cwd=ROOT,
-        env={**os.environ, "COLUMNS": "140"},
+        env={**os.environ, "COLUMNS": "80"},
         capture_output=True,
         text=True,
         timeout=100,
@@ -42,8 +42,11 @@ def test_a_finished_search_is_shown_and_left(tmp_path: Path) -> None:
     (search, entries), _ = read_live(run)
     assert is_over(run, read_live(run))
     assert f"{max(x.score for x in entries):.4f}" in text
-    assert "12/12" in text and f"ended: {search.reason}" in text
+    assert "12/12" in text and f"ended ({search.reason})" in text
+    repeats = sum(not x.new for x in entries)
+    assert f"q-learning: {repeats} repeats" in text
     assert "Latest networks of random" in text
+    assert "\u2026" not in text, "a terminal of 80 columns is wide enough"
 
 
 def test_a_search_without_its_random_search_is_not_over(tmp_path: Path) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from agents.report.decisions import Heat
 from agents.report.frame import area, card, label, mark, picture
 from agents.report.palette import opacity
 from nas_env.markup import Content, Markup, element
 
-CELL, DOWN, LEFT, TOP = 40.0, 26.0, 64.0, 12.0
+CELL, DOWN, TOP, LETTER = 40.0, 26.0, 12.0, 7.0
+WIDEST = 1040.0
 LONGEST = 22  # letters of a label
 ROWS = 60
 
@@ -19,31 +23,41 @@ def heat(name: str, table: Heat) -> Markup:
     low, high = min(known, default=0.0), max(known, default=1.0)
     is_share = not table.what.startswith("Q")
     low = 0.0 if is_share else low
-    cells: list[Content] = []
+    wide = min(CELL, (WIDEST - 100) / len(table.columns))
+    slanted = [4.9 * len(_short(x)) - wide * (c + 0.5) for c, x in enumerate(table.columns)]
+    left = max(34 + LETTER * max(map(len, rows)), *slanted)
+    bottom = TOP + DOWN * len(rows)
+    parts = _labels(table, rows, left, wide)
+    for r in range(len(rows)):
+        for c in range(len(table.columns)):
+            box = area(left + wide * c, TOP + DOWN * r, wide - 2, DOWN - 2)
+            parts.append(_cell(table, r, c, (low, high), box))
+    longest = max(len(_short(x)) for x in table.columns)
+    title, about = _words(table, low, high, len(rows))
+    size = {"width": left + wide * len(table.columns) + 16, "height": bottom + 34 + longest * 4.6}
+    body = picture(title, about, parts, **size)
+    return card(name, title, body, about, _key(low, high, is_share), wide=True)
+
+
+def _labels(table: Heat, rows: Sequence[str], left: float, wide: float) -> list[Content]:
+    """Return the words of rows and columns, and what the rows are."""
+    parts: list[Content] = []
     for r, row in enumerate(rows):
-        every = -(-len(rows) // 20)
-        if r % every == 0:
-            cells.append(label(LEFT - 8, TOP + DOWN * r + DOWN / 2 + 4, row, "end"))
-        cells += [_cell(table, r, c, low, high) for c in range(len(table.columns))]
+        if r % -(-len(rows) // 20) == 0:
+            parts.append(label(left - 8, TOP + DOWN * r + DOWN / 2 + 4, row, "end"))
     bottom = TOP + DOWN * len(rows)
     for c, column in enumerate(table.columns):
-        x = LEFT + CELL * (c + 0.5)
-        turned = f"rotate(-45 {x + 4:.0f} {bottom + 14:.0f})"
-        cells.append(label(x + 4, bottom + 14, _short(column), "end", transform=turned))
+        x = left + wide * (c + 0.5) + 4
+        turned = f"rotate(-45 {x:.0f} {bottom + 14:.0f})"
+        parts.append(label(x, bottom + 14, _short(column), "end", transform=turned))
     middle = (TOP + bottom) / 2
     turned = f"rotate(-90 14 {middle:.0f})"
-    cells.append(label(14, middle, table.rows_title, strong=True, transform=turned))
-    longest = max(len(_short(x)) for x in table.columns)
-    height = bottom + 34 + longest * 4.6
-    width = LEFT + CELL * len(table.columns) + 16
-    title, about = _words(table, low, high, len(rows))
-    body = picture(title, about, cells, width=width, height=height)
-    return card(name, title, body, about, _key(low, high, is_share), wide=True)
+    return [*parts, label(14, middle, table.rows_title, strong=True, transform=turned)]
 
 
 def _words(table: Heat, low: float, high: float, shown: int) -> tuple[str, str]:
     if table.what.startswith("Q"):
-        title = "Q-table by depth"
+        title = "Q-table by depth" if table.rows_title.startswith("decisions") else "Q-table"
         about = f"The stronger, the higher: from {low:.4f} to {high:.4f}; empty: never visited."
         about += " Framed: the greedy path, as far as it was seen." if table.path else ""
     else:
@@ -57,15 +71,14 @@ def _words(table: Heat, low: float, high: float, shown: int) -> tuple[str, str]:
     return title, about
 
 
-def _cell(table: Heat, r: int, c: int, low: float, high: float) -> Markup:
+def _cell(table: Heat, r: int, c: int, span: tuple[float, float], box: dict[str, Any]) -> Markup:
     value = table.values[r][c]
-    share = None if value is None else (value - low) / ((high - low) or 1.0)
-    place = area(LEFT + CELL * c, TOP + DOWN * r, CELL - 2, DOWN - 2)
+    share = None if value is None else (value - span[0]) / ((span[1] - span[0]) or 1.0)
     tip = f"{table.rows_title} {table.rows[r]}: {table.columns[c]}\n{table.words[r][c]}"
     on_path = " path" if (r, c) in table.path else ""
     kind = "cell empty" if share is None else "cell heat"
     shade = None if share is None else opacity(share)
-    return mark("rect", tip, class_=kind + on_path, rx=3, fill_opacity=shade, **place)
+    return mark("rect", tip, class_=kind + on_path, rx=3, fill_opacity=shade, **box)
 
 
 def _key(low: float, high: float, is_share: bool) -> Markup:

@@ -13,7 +13,7 @@ from nas_env.markup import Content, Markup
 
 TITLE = "Decisions against score"
 AXES, MOST = 10, 300  # decisions and networks that are shown
-LEFT, TOP, ACROSS, DOWN, BAND = 178.0, 26.0, 84.0, 25.0, 13.0
+LEFT, TOP, ACROSS, DOWN, BAND = 178.0, 26.0, 84.0, 22.0, 12.0
 END = "(end)"
 
 
