@@ -42,7 +42,9 @@ class Agent(Protocol):
         """Take a Stable-Baselines3 logger."""
 
 
-AGENTS: Registry[type[Agent]] = Registry("agent", package="agents", besides=("benchmark", "search"))
+AGENTS: Registry[type[Agent]] = Registry(
+    "agent", package="agents", besides=("benchmark", "search", "report")
+)
 
 
 def observation_of(name: str, env_id: str = "default") -> str:

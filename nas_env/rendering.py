@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_env.architecture import Architecture, Scalar, Shape
+from nas_env.drawing.layout import HEAD, SIZE, SMALL, Arranged, Box, Point, segments
+from nas_env.drawing.sheet import FAINT, FILLS, INK, LINE, LINE_HEIGHT, MARGIN, lay_out
 from nas_env.errors import MissingDependencyError
 from nas_env.layers import layer_type
 from nas_env.network import PlacedLayer, place
@@ -19,24 +21,8 @@ from nas_env.tasks.base import TaskSpec
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = {
-    "input": "#e8e8e8",
-    "conv": "#8fb8de",
-    "mb-conv": "#8fb8de",
-    "residual-block": "#8fb8de",
-    "nasbench201-cell": "#c5dcf0",
-    "nasnet-cell": "#c5dcf0",
-    "nsc-block": "#c5dcf0",
-    "max-pool": "#f2b880",
-    "local-average-pool": "#f2b880",
-    "local-max-pool": "#f2b880",
-    "global-average-pool": "#f2b880",
-    "linear": "#a8d5a2",
-    "dropout": "#d9c8e8",
-    "classifier": "#e39695",
-}
-OTHER_COLOUR = "#f5e6a3"
-REACH = 1.9  # rows times bend of an arrow that just stays inside
+DPI = 100
+POINTS = 72 / DPI  # of a pixel
 
 
 @dataclass(frozen=True)
@@ -132,19 +118,18 @@ def draw(
             "-c constraints.txt -e '.[draw]'."
         ) from None
 
-    rows = table_rows(architecture, spec, complete)
-    figure = Figure(figsize=(4.8, 0.6 * len(rows) + 0.7), dpi=100)
+    sheet = lay_out(architecture, spec, title, complete, training)
+    figure = Figure(figsize=(sheet.width / DPI, sheet.height / DPI), dpi=DPI)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.set_xlim(0, 1)
-    axes.set_ylim(len(rows) + 0.1, -0.9)
+    axes.set_xlim(0, sheet.width)
+    axes.set_ylim(sheet.height, 0)
     axes.axis("off")
-    axes.text(0.5, -0.6, title, ha="center", va="center", fontsize=10, weight="bold")
-    under = training_text(training or {})
-    axes.text(0.5, -0.37, under, ha="center", va="center", fontsize=7, wrap=True)
-    for index, row in enumerate(rows):
-        _draw_row(axes, index, row)
-        for node in row.reads:
-            _draw_arrow(axes, node, index)
+    for number, line in enumerate(sheet.lines):
+        style: dict[str, Any] = {"color": FAINT} if number else {"color": INK, "weight": "bold"}
+        size = POINTS * (SMALL if number else SIZE + 1)
+        axes.text(MARGIN, MARGIN + LINE_HEIGHT * number + 10, line, fontsize=size, **style)
+    for panel, left in sheet.panels:
+        _draw_panel(axes, panel, left, sheet.top)
     return figure
 
 
@@ -174,38 +159,49 @@ def _shape(shape: Shape) -> str:
     return "x".join(map(str, shape))
 
 
-def _draw_row(axes: Any, index: int, row: Row) -> None:
+def _draw_panel(axes: Any, panel: Arranged, left: float, top: float) -> None:
+    if panel.title:
+        middle = left + panel.width / 2
+        style: dict[str, Any] = {"ha": "center", "color": FAINT, "style": "italic"}
+        axes.text(middle, top - 11, panel.title, fontsize=POINTS * SIZE, **style)
+    for arrow in panel.arrows:
+        _draw_arrow(axes, [(x + left, y + top) for x, y in arrow])
+    for box in panel.boxes:
+        _draw_box(axes, box, box.x + left, box.y + top)
+
+
+def _draw_box(axes: Any, box: Box, x: float, y: float) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    box = FancyBboxPatch(
-        (0.14, index - 0.24),
-        0.72,
-        0.48,
-        boxstyle="round,pad=0,rounding_size=0.06",
-        mutation_aspect=4,
-        facecolor=COLOURS.get(row.kind, OTHER_COLOUR),
-        edgecolor="#444444",
-        linewidth=0.8,
-    )
-    axes.add_patch(box)
-    axes.text(0.17, index, row.label, ha="left", va="center", fontsize=9)
-    size = f"{row.shape}" + (f"   {row.params:,} p" if row.params else "")
-    axes.text(0.84, index, size, ha="right", va="center", fontsize=8, color="#333333")
+    node, top = box.node, y - box.height / 2
+    bend = box.height / 2 if node.label == "+" else 7.0
+    corner = x - box.width / 2, top
+    shape = f"round,pad=0,rounding_size={bend}"
+    colours: dict[str, Any] = {
+        "facecolor": FILLS[node.kind],
+        "edgecolor": LINE,
+        "linewidth": POINTS,
+    }
+    axes.add_patch(FancyBboxPatch(corner, box.width, box.height, boxstyle=shape, **colours))
+    middle = {"ha": "center", "va": "center"}
+    first = y if not node.detail and len(node.lines) == 1 else top + 14.5
+    for number, line in enumerate(node.lines):
+        size = POINTS * SIZE
+        axes.text(x, first + 18.0 * number, line, fontsize=size, color=INK, **middle)
+    under = top + 13 + 18.0 * len(node.lines)
+    axes.text(x, under, node.detail, fontsize=POINTS * SMALL, color=FAINT, **middle)
 
 
-def _draw_arrow(axes: Any, start: int, end: int) -> None:
-    straight = end == start + 1
-    bow = min(0.5, REACH / (end - start))  # a long way round bends less, to stay in the picture
-    axes.annotate(
-        "",
-        xy=(0.5 if straight else 0.86, end - (0.24 if straight else 0.0)),
-        xytext=(0.5 if straight else 0.86, start + (0.24 if straight else 0.0)),
-        arrowprops={
-            "arrowstyle": "-|>",
-            "color": "#444444",
-            "linewidth": 0.9,
-            "shrinkA": 0,
-            "shrinkB": 0,
-            "connectionstyle": "arc3" if straight else f"arc3,rad={-bow}",
-        },
-    )
+def _draw_arrow(axes: Any, points: Sequence[Point]) -> None:
+    from matplotlib.patches import PathPatch, Polygon
+    from matplotlib.path import Path as Curve
+
+    corners, codes = [points[0]], [Curve.MOVETO]
+    for piece in segments(points):
+        corners += piece
+        codes += [Curve.LINETO] if len(piece) == 1 else [Curve.CURVE4] * 3
+    line = Curve(corners, codes)
+    axes.add_patch(PathPatch(line, facecolor="none", edgecolor=LINE, linewidth=1.3 * POINTS))
+    x, y = points[-1]
+    head = [(x - 3.5, y - HEAD - 2), (x + 3.5, y - HEAD - 2), (x, y)]
+    axes.add_patch(Polygon(head, closed=True, color=LINE, linewidth=0))

@@ -138,6 +138,11 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         limits: When the search ends.
         clock: Seconds from any start; replaced in tests.
 
+    Attributes:
+        environment_seconds: Wall-clock seconds in the environment: resets, steps, deferred scoring.
+        evaluation_seconds: Those of them in which networks were evaluated, not found in the store;
+            of several at once, each counts by its share.
+
     Raises:
         IncompatibleError: Simulated seconds are limited, but nothing tells them.
     """
@@ -166,6 +171,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.waiting = 0  # pending evaluations
         self._only_begun = False
         self._over = False  # a limit was reached before the present step
+        self.environment_seconds = self.evaluation_seconds = 0.0
 
     @property
     def seconds(self) -> float:
@@ -222,6 +228,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.episodes += self._only_begun  # the one before ended with the network it began with
         self._only_begun = "evaluation" in info
         self._enter(info, started, self.episodes + 1)
+        self.environment_seconds += self._clock() - started
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -234,6 +241,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.illegal_actions += bool(info.get("illegal_action", False))
         self.episodes += bool(terminated or truncated)
         self._enter(info, started, self.episodes + (not (terminated or truncated)))
+        self.environment_seconds += self._clock() - started
         return result
 
     def action_masks(self) -> Any:
@@ -260,6 +268,9 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         if entry.new:
             self._entered_seconds += evaluation.seconds / inner.evaluator.slots
         behind = self._entered_seconds - self.seconds
+        if behind <= 0:
+            self.environment_seconds += evaluation.seconds / inner.evaluator.slots
+            self.evaluation_seconds += evaluation.seconds / inner.evaluator.slots
         score = float(inner.objective.score(evaluation))
         self._finish(entry, evaluation, score, max(0.0, behind))
         return score
@@ -286,6 +297,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
             inner.evaluator.then(partial(self._settle, entry))
             return
         found = evaluation.seconds - (self._clock() - started)
+        self.evaluation_seconds += evaluation.seconds if found <= 0 else 0.0
         self._finish(entry, evaluation, float(info["evaluation"]["score"]), found)
         if "simulated_seconds" in evaluation.metrics:
             info["simulated_clock"] = self.simulated_seconds
@@ -295,6 +307,8 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         inner: Any = self.unwrapped
         self.waiting -= 1
         found = evaluation.seconds / inner.evaluator.slots - seconds
+        self.environment_seconds += seconds
+        self.evaluation_seconds += seconds if found <= 0 else 0.0
         self._finish(entry, evaluation, float(inner.objective.score(evaluation)), found)
 
     def _begin(self, candidate: Candidate, episode: int, fidelity: int) -> _Entry:

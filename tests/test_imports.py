@@ -34,6 +34,8 @@ ORDER = (
     "tables",
     "surrogates",
     "evaluators",
+    "markup",
+    "drawing",
     "rendering",
     "observations",
     "mdp",

@@ -11,8 +11,9 @@ from agents.base import Agent
 from agents.search.report import Report
 from agents.search.retraining import Retrained
 from nas_env.architecture import Candidate
+from nas_env.drawing import draw_svg, save_svg
 from nas_env.errors import InvalidSettingError
-from nas_env.rendering import draw, save_drawing
+from nas_env.rendering import draw
 from nas_env.tasks.base import TaskSpec
 
 
@@ -88,8 +89,12 @@ class RunFolder:
         data = {"key": candidate.key, **candidate.to_json(), "score": score, "task": spec.name}
         self._write("best.json", json.dumps(data, indent=2))
         title, training = f"score {score:.4f}", candidate.recipe.changes()
-        drawing = draw(candidate.architecture, spec, title, training=training)
-        save_drawing(drawing, self.path / "best")
+        save_svg(
+            draw_svg(candidate.architecture, spec, title, training=training),
+            self.path / "best.svg",
+        )
+        figure = draw(candidate.architecture, spec, title, training=training)
+        figure.savefig(self.path / "best.png", dpi=150)
 
     def agent(self, name: str) -> Path:
         """Path of a saved agent, as `save` and `load` take it."""
@@ -135,5 +140,5 @@ class RunFolder:
 
 
 def token_of(path: Path, name: str) -> str:
-    """Return what names the search of an agent in the store of a run."""
+    """Return what names the search of an agent, from the run folder at `path`, in its store."""
     return uuid5(UUID((path / "token").read_text(encoding="utf-8")), name).hex

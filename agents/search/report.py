@@ -217,6 +217,7 @@ def _search_json(result: SearchResult) -> dict[str, Any]:
         "illegal_share": tracker.illegal_share,
         "charged_seconds": round(tracker.seconds, 3),
         "charged_epochs": tracker.epochs,
+        "wall_seconds": _wall_seconds(result),
         "best": {
             **_candidate_json(result.best.candidate),
             "score": result.best.score,
@@ -227,6 +228,17 @@ def _search_json(result: SearchResult) -> dict[str, Any]:
         "mean_score_last_quarter": last,
         "scores": [trial.score for trial in result.trials if trial.new],
     }
+
+
+def _wall_seconds(result: SearchResult) -> dict[str, float]:
+    """Return how long the search took, and what of it was spent where."""
+    tracker, total = result.tracker, result.wall_seconds
+    parts = {
+        "evaluations": tracker.evaluation_seconds,
+        "environment": tracker.environment_seconds - tracker.evaluation_seconds,
+        "agent": total - tracker.environment_seconds,
+    }
+    return {"total": round(total, 3), **{key: round(max(x, 0.0), 3) for key, x in parts.items()}}
 
 
 def _retrained_json(x: Retrained) -> dict[str, Any]:

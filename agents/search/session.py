@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,11 +38,13 @@ class SearchResult:
         agent: The agent as it is now.
         tracker: The books of the search.
         reason: Why it ended: the name of a limit, "score" or "stagnation".
+        wall_seconds: How long it took, from making the agent to the end.
     """
 
     agent: Agent
     tracker: TrackSearch
     reason: str
+    wall_seconds: float = 0.0
 
     @property
     def trials(self) -> list[Trial]:
@@ -113,6 +116,7 @@ def run_search(
     Raises:
         UnknownNameError: No such agent.
     """
+    started = time.perf_counter()
     tracker = TrackSearch(env, limits)
     agent = make_agent(agent_name, tracker, seed, **settings)
     if tensorboard is None:
@@ -133,7 +137,7 @@ def run_search(
     reason = tracker.finished or "steps"
     record.end(reason)
     _tell_of_overshoot(tracker)
-    return SearchResult(agent, tracker, reason)
+    return SearchResult(agent, tracker, reason, time.perf_counter() - started)
 
 
 def _tell_of_overshoot(tracker: TrackSearch) -> None:

@@ -91,6 +91,19 @@ def test_the_best_is_kept(make_env: MakeEnv) -> None:
     assert env.best.candidate.walk == (0, 0, 0, STOP)
 
 
+def test_evaluations_and_the_rest_of_the_environment_are_told_apart(make_env: MakeEnv) -> None:
+    store = MemoryStore()
+    cold, clock = search(make_env, Limits(evaluations=9), store)
+    for walk in ((0,), (0, 0)):
+        build(cold, *walk)
+        clock.now += 7  # the agent learns
+    assert cold.evaluation_seconds == cold.environment_seconds == 10
+    warm, _ = search(make_env, Limits(evaluations=9), store)
+    build(warm, 0)
+    assert warm.seconds == 5, "found in the store: charged"
+    assert warm.evaluation_seconds == warm.environment_seconds == 0, "but nothing was evaluated"
+
+
 def test_seconds_end_a_search(make_env: MakeEnv) -> None:
     env, clock = search(make_env, Limits(seconds=20))
     build(env, 0)

@@ -218,6 +218,16 @@ def check_q_table(out: Path) -> None:
     assert "holds no search" in run("scripts/plot_q.py {out}/absent", out, code=2).stderr
 
 
+def check_report(out: Path) -> None:
+    summary = json.loads((out / "run" / "summary.json").read_text())
+    page = (out / "page.html").read_text(encoding="utf-8")
+    for search in summary["searches"].values():
+        assert f"{search['best']['score']:.4f}" in page
+    assert "Q-table by depth" in page and 'id="best-0"' in page
+    assert "holds no search" in run("scripts/report.py {out}/absent", out, code=2).stderr
+    assert "No run is given" in run("scripts/report.py", out, code=2).stderr
+
+
 def check_compression(out: Path) -> None:
     rows = table(out / "compression.md")
     assert [row[0].split(",")[0] for row in rows] == ["before", "after"]
@@ -447,6 +457,11 @@ TRIES = {
     ),
     "scripts/make_embedded_data.py": Try("--output {out}/made", check_embedded_data),
     "scripts/pareto.py": Try(PARETO, check_pareto),
+    "scripts/report.py": Try(
+        "{out}/run --output {out}/page.html",
+        check_report,
+        (f"{Q_LEARNING} --evaluator synthetic --evaluations 20 --output {{out}}/run",),
+    ),
     "scripts/plot_q.py": Try(
         "{out}/run --output {out}/q",
         check_q_table,
@@ -480,8 +495,10 @@ TESTED_ELSEWHERE = {
     "scripts/metaqnn.py": "tests/scripts/test_metaqnn_study.py",
     "scripts/nb201_protocol.py": "tests/benchmark/test_replay.py",
     "scripts/replay.py": "tests/benchmark/test_replay.py",
+    "scripts/report_pictures.py": "tests/report/test_report_in_browser.py",
     "scripts/retrain.py": "tests/scripts/test_take_away.py",
     "scripts/search.py": "tests/scripts/test_search.py",
+    "scripts/watch.py": "tests/report/test_watch.py",
     "scripts/integrations/cleanrl_ppo.py": "tests/integrations/test_cleanrl.py",
 }
 

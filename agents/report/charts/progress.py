@@ -1,0 +1,95 @@
+"""Best score so far, against networks and against seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from agents.report.data import SearchData, Trial, new_trials
+from agents.report.frame import Series, X, Y, axes, card, dot, legend, missing, picture, polyline
+from agents.report.scales import Scale, linear
+from nas_env.markup import Content, Markup
+
+Searches = Sequence[tuple[Series, SearchData]]
+MARKS = 40  # improvements that have a mark each
+
+
+def progress(searches: Searches, drawings: set[str]) -> list[Markup]:
+    """Return both charts.
+
+    Args:
+        searches: All of the page.
+        drawings: Keys of the networks that have a drawing.
+    """
+    about = "Each mark is a network better than all before it."
+    if not any(series.reference for series, _ in searches):
+        about += " There is no random search to compare with."
+    return [
+        _chart("progress-networks", "Best so far, by networks", about, searches, drawings, _place),
+        _chart("progress-seconds", "Best so far, by seconds", about, searches, drawings, _seconds),
+    ]
+
+
+def improvements(search: SearchData) -> list[Trial]:
+    """Return the trials that are better than all before them."""
+    found: list[Trial] = []
+    for trial in new_trials(search):
+        if trial["ok"] and (not found or trial["score"] > found[-1]["score"]):
+            found.append(trial)
+    return found
+
+
+def _place(trial: Trial) -> float:
+    return float(trial["place"])
+
+
+def _seconds(trial: Trial) -> float:
+    return trial["seconds"]
+
+
+def _chart(
+    name: str,
+    title: str,
+    about: str,
+    searches: Searches,
+    drawings: set[str],
+    along: Callable[[Trial], float],
+) -> Markup:
+    lines = [(series, improvements(search), search) for series, search in searches]
+    lines = [entry for entry in lines if entry[1]]
+    if not lines:
+        return missing(name, title, "No network was evaluated without failing.")
+    ends = [max(map(along, search["trials"])) for _, _, search in lines]
+    x = Scale(0.0, max(ends) or 1.0, *X)
+    y = linear([trial["score"] for _, found, _ in lines for trial in found], *Y)
+    parts: list[Content] = []
+    for (series, found, _), end in zip(lines, ends, strict=True):
+        parts.append(polyline(_steps(found, along, end, x, y), series.style))
+        parts += [
+            dot(x(along(t)), y(t["score"]), series, _tip(series, t), _known(t, drawings))
+            for t in found[-MARKS:]
+        ]
+    words = "networks new to the search" if along is _place else "seconds of the search"
+    drawn = picture(title, about, axes(x, y, words, "best score so far"), parts)
+    return card(name, title, drawn, about, legend([series for series, _, _ in lines]))
+
+
+def _steps(
+    found: Sequence[Trial], along: Callable[[Trial], float], end: float, x: Scale, y: Scale
+) -> list[tuple[float, float]]:
+    points: list[tuple[float, float]] = []
+    for trial in found:
+        if points:
+            points.append((x(along(trial)), points[-1][1]))
+        points.append((x(along(trial)), y(trial["score"])))
+    return [*points, (x(end), points[-1][1])]
+
+
+def _known(trial: Trial, drawings: set[str]) -> str:
+    return trial["key"] if trial["key"] in drawings else ""
+
+
+def _tip(series: Series, trial: Trial) -> str:
+    return (
+        f"{series.name}, network {trial['place']}\nscore {trial['score']:.4f}\n"
+        f"after {trial['seconds']:.1f} s"
+    )

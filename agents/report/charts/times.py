@@ -1,0 +1,70 @@
+"""Where the time of each search went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agents.report.data import SearchData
+from agents.report.frame import Series, area, card, label, mark, missing, picture
+from agents.report.scales import Scale
+from nas_env.markup import Content, Markup, element
+
+TITLE = "Where the time went"
+NAME = "times"
+LEFT, WIDTH, ROW = 16.0, 380.0, 52.0
+NARROWEST = 4.0  # of a part that took hardly any time: it can still be pointed at
+PARTS = {
+    "evaluations": "training and measuring networks",
+    "environment": "building them, store, waiting",
+    "agent": "agent: deciding and learning",
+}
+
+
+def times(searches: Sequence[tuple[Series, SearchData]]) -> Markup:
+    """Return the chart of all searches whose summary tells it."""
+    known = [(series, told) for series, x in searches if (told := x["wall_seconds"]) is not None]
+    if not known:
+        spent = ", ".join(
+            f"{series.name} {sum(t['evaluation_seconds'] for t in x['trials'] if t['new']):.1f} s"
+            for series, x in searches
+        )
+        why = "It is recorded when a search ends, since version 0.1.0. Evaluations alone took: "
+        return missing(NAME, TITLE, f"{why}{spent}.")
+    scale = Scale(0.0, max(told["total"] for _, told in known) or 1.0, LEFT, WIDTH - LEFT)
+    content: list[Content] = []
+    for number, (series, told) in enumerate(known):
+        top = ROW * number
+        content.append(
+            label(LEFT, top + 14, f"{series.name}: {told['total']:.1f} s", "start", True)
+        )
+        at = LEFT
+        for place, (key, words) in enumerate(PARTS.items()):
+            wide = max(NARROWEST, scale(told[key]) - LEFT)
+            share = told[key] / (told["total"] or 1.0)
+            tip = f"{series.name}\n{words}\n{told[key]:.2f} s, {100 * share:.1f} %"
+            box = area(at, top + 22, wide - 1, 18)
+            content.append(mark("rect", tip, class_=f"bar time{place}", **box))
+            at += wide
+    left_out = [series.name for series, x in searches if x["wall_seconds"] is None]
+    about = "Wall-clock seconds of each search; its evaluations found in the store took none."
+    about += f" Not recorded: {', '.join(left_out)}." if left_out else ""
+    drawn = picture(TITLE, about, content, width=WIDTH, height=ROW * len(known))
+    return card(NAME, TITLE, drawn, about, _legend())
+
+
+def _legend() -> Markup:
+    items = [
+        element(
+            "li",
+            element(
+                "svg",
+                element("rect", class_=f"bar time{place}", width="14", height="12"),
+                width="14",
+                height="12",
+                aria_hidden="true",
+            ),
+            words,
+        )
+        for place, words in enumerate(PARTS.values())
+    ]
+    return element("ul", items, class_="legend")

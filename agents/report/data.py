@@ -1,0 +1,208 @@
+"""What a report shows of a run folder and its store, as plain values; what is missing is None."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+from agents.report.decisions import Labels
+from agents.report.phases import Phase, phases_of
+from agents.search.folder import token_of
+from nas_env.env import NASEnv
+from nas_env.errors import InvalidSettingError
+from nas_env.store import Entry, Search, SQLStore
+
+BASELINE = "random"
+
+
+class Trial(TypedDict):
+    """One evaluated network of a search, in its order."""
+
+    number: int
+    new: bool
+    score: float
+    seconds: float
+    ok: bool
+    outcome: str
+    message: str
+    metrics: dict[str, float]
+    labels: list[str]
+    key: str
+    evaluation_seconds: float
+    place: int  # networks new to the search so far, this one included
+
+
+class SearchData(TypedDict):
+    """One search: who, how it went, and what a summary adds to that."""
+
+    name: str
+    agent: str
+    reference: bool
+    seed: int
+    started: str
+    ended: str | None
+    reason: str | None
+    commit: str
+    limits: dict[str, Any]
+    objective: str
+    trials: list[Trial]
+    phases: list[Phase]
+    illegal_share: float | None
+    wall_seconds: dict[str, float] | None
+
+
+class RunData(TypedDict):
+    """One run folder: its searches, the agent's first, and what was said at its end."""
+
+    name: str
+    agent: str
+    task: str
+    space: str
+    finished: bool
+    searches: list[SearchData]
+    verdicts: list[str]
+    retrained: list[dict[str, Any]]
+    candidates: dict[str, dict[str, Any]]  # the networks by key, as JSON
+
+
+def read_options(run: Path) -> dict[str, Any]:
+    """Return the options of the search in a run folder.
+
+    Raises:
+        InvalidSettingError: The folder holds no search.
+    """
+    file = run / "options.json"
+    if not file.is_file():
+        raise InvalidSettingError(f"{run} holds no search. Give the --output folder of a search.")
+    return json.loads(file.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def open_store(run: Path) -> SQLStore:
+    """Return the store of a run folder.
+
+    Raises:
+        InvalidSettingError: There is none, because the search has not begun.
+        StoreError: It cannot be opened.
+    """
+    elsewhere = read_options(run)["store"]
+    if elsewhere is None and not (run / "store.sqlite").is_file():
+        raise InvalidSettingError(
+            f"{run} has no store yet: its search has evaluated nothing. Try again later."
+        )
+    return SQLStore(elsewhere or run / "store.sqlite")
+
+
+def searches_of(run: Path, store: SQLStore) -> list[Search]:
+    """Return the searches of a run folder among those of its store, the agent's first."""
+    agent = read_options(run)["agent"]
+    known = {search.info.token: search for search in store.searches()}
+    tokens = [token_of(run, name) for name in dict.fromkeys((agent, BASELINE))]
+    return [known[token] for token in tokens if token in known]
+
+
+def read_run(run: Path, env: NASEnv, name: str | None = None) -> RunData:
+    """Return what a report shows of a run.
+
+    Args:
+        run: The folder of a search, which may still run.
+        env: An environment with its space and task.
+        name: What the report calls it; the folder's name if left out.
+
+    Raises:
+        InvalidSettingError: The folder holds no search, or nothing was evaluated yet.
+    """
+    store = open_store(run)
+    try:
+        found = [(search, store.entries(search.id)) for search in searches_of(run, store)]
+    finally:
+        store.close()
+    if not any(entries for _, entries in found):
+        raise InvalidSettingError(
+            f"No network was evaluated yet in {run}. Try again when its search has begun."
+        )
+    agent, labels = read_options(run)["agent"], Labels(env.space)
+    summary = _summary(run)
+    return RunData(
+        name=name or run.resolve().name,
+        agent=agent,
+        task=env.task.spec.name,
+        space=env.space.name,
+        finished=bool(summary),
+        searches=[
+            _search(search, entries, agent, labels, summary) for search, entries in found if entries
+        ],
+        verdicts=list(summary.get("verdicts", ())),
+        retrained=list(summary.get("retrained", ())),
+        candidates={x.candidate.key: x.candidate.to_json() for _, xs in found for x in xs},
+    )
+
+
+def _summary(run: Path) -> dict[str, Any]:
+    """Return `summary.json`, empty while the search runs."""
+    file = run / "summary.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _search(
+    search: Search, entries: Sequence[Entry], agent: str, labels: Labels, summary: dict[str, Any]
+) -> SearchData:
+    info, told = search.info, summary.get("searches", {}).get(search.info.agent, {})
+    trials = _trials(entries, labels)
+    limits = dict(info.environment.get("limits", {}))
+    return SearchData(
+        name=info.agent,
+        agent=info.agent,
+        reference=info.agent == BASELINE and info.agent != agent,
+        seed=info.seed,
+        started=info.started,
+        ended=search.ended,
+        reason=search.reason,
+        commit=info.git_commit,
+        limits=limits,
+        objective=str(info.environment.get("objective", "")),
+        trials=trials,
+        phases=phases_of([(x["place"], x["seconds"]) for x in trials], limits, info.settings),
+        illegal_share=told.get("illegal_share"),
+        wall_seconds=told.get("wall_seconds"),
+    )
+
+
+def _trials(entries: Sequence[Entry], labels: Labels) -> list[Trial]:
+    found: list[Trial] = []
+    place = 0
+    for entry in entries:
+        place += entry.new
+        evaluation = entry.evaluation
+        found.append(
+            Trial(
+                number=entry.number,
+                new=entry.new,
+                score=entry.score,
+                seconds=entry.seconds,
+                ok=evaluation.ok,
+                outcome=str(evaluation.outcome),
+                message=evaluation.message,
+                metrics=dict(evaluation.metrics),
+                labels=labels.of(entry.candidate.walk),
+                key=entry.candidate.key,
+                evaluation_seconds=evaluation.seconds,
+                place=place,
+            )
+        )
+    return found
+
+
+def best_trials(search: SearchData, count: int) -> list[Trial]:
+    """Return the best different networks of a search, the best first, the earliest of equals."""
+    found: dict[str, Trial] = {}
+    for trial in sorted(search["trials"], key=lambda x: (-x["score"], x["number"])):
+        if trial["ok"]:
+            found.setdefault(trial["key"], trial)
+    return list(found.values())[:count]
+
+
+def new_trials(search: SearchData) -> list[Trial]:
+    """Return the trials of networks that were new to the search."""
+    return [trial for trial in search["trials"] if trial["new"]]

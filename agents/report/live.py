@@ -1,0 +1,117 @@
+"""A running search as a table for the terminal, read from its store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from agents.report.data import BASELINE, open_store, read_options, searches_of
+from nas_env.store import Entry, Search
+
+RECENT = 20
+LATEST = 8
+Found = list[tuple[Search, list[Entry]]]
+
+
+def read_live(run: Path) -> Found:
+    """Return the searches of a run and what they entered so far.
+
+    Raises:
+        InvalidSettingError: The folder holds no search, or its search has no store yet.
+        StoreError: The store cannot be opened.
+    """
+    store = open_store(run)
+    try:
+        return [(search, store.entries(search.id)) for search in searches_of(run, store)]
+    finally:
+        store.close()
+
+
+def is_over(run: Path, found: Found) -> bool:
+    """Return whether the search and the random search beside it have ended, or were interrupted."""
+    expected = {read_options(run)["agent"], BASELINE}
+    ended = {search.info.agent: search.reason for search, _ in found if search.ended is not None}
+    return ended.keys() >= expected or "interrupted" in ended.values()
+
+
+def view(run: Path, found: Found) -> RenderableType:
+    """Return the table of the searches, and the latest networks of the one that runs."""
+    running = [pair for pair in found if pair[0].ended is None] or found[-1:]
+    parts: list[RenderableType] = [_searches(run, found)]
+    parts += [Text(f"  {_state(search, entries)}") for search, entries in found]
+    parts += [_latest(search, entries) for search, entries in running if entries]
+    return Group(*parts)
+
+
+def _searches(run: Path, found: Found) -> Table:
+    table = Table(title=Text(f"Search in {run}"), title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("search", overflow="fold")
+    table.add_column("networks", justify="right", no_wrap=True)
+    table.add_column("")
+    for name in ("best", "last 20", "failed", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for search, entries in found:
+        table.add_row(*_row(search, entries))
+    if not found:
+        table.add_row("none has begun yet")
+    return table
+
+
+def _row(search: Search, entries: Sequence[Entry]) -> list[RenderableType]:
+    new = [entry for entry in entries if entry.new]
+    limit = (search.info.environment.get("limits") or {}).get("evaluations")
+    failed = sum(not entry.evaluation.ok for entry in new)
+    recent = [entry.score for entry in entries[-RECENT:]]
+    bar: Any = ProgressBar(total=limit, completed=len(new), width=8) if limit else ""
+    return [
+        Text(search.info.agent),
+        f"{len(new)}/{limit}" if limit else str(len(new)),
+        bar,
+        f"{max(x.score for x in new):.4f}" if new else "-",
+        f"{np.mean(recent):.4f}" if recent else "-",
+        str(failed),
+        f"{entries[-1].seconds:.0f}" if entries else "-",
+    ]
+
+
+def _state(search: Search, entries: Sequence[Entry]) -> str:
+    """Return why a search ended, or how long ago it was heard of."""
+    repeats = sum(not entry.new for entry in entries)
+    name = f"{search.info.agent}: {repeats} repeats"
+    if search.ended is not None:
+        return f"{name}, ended ({search.reason})"
+    last = entries[-1].created if entries else search.info.started
+    silent = (datetime.now(UTC) - datetime.fromisoformat(last)).total_seconds()
+    return f"{name}, running, last network {max(0.0, silent):.0f} s ago"
+
+
+def _latest(search: Search, entries: Sequence[Entry]) -> Table:
+    title = Text(f"Latest networks of {search.info.agent}")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for name in ("number", "score", "accuracy", "parameters", "seconds", "outcome"):
+        table.add_column(name, justify="left" if name == "outcome" else "right")
+    best = max(entry.score for entry in entries)
+    for entry in reversed(entries[-LATEST:]):
+        metrics = entry.evaluation.metrics
+        style = "bold" if entry.score == best else "" if entry.evaluation.ok else "yellow"
+        outcome = str(entry.evaluation.outcome) + ("" if entry.new else ", repeat")
+        outcome += ", best so far" if entry.score == best else ""
+        table.add_row(
+            str(entry.number),
+            f"{entry.score:.4f}",
+            f"{100 * metrics['accuracy']:.2f} %" if "accuracy" in metrics else "-",
+            f"{metrics['params']:,.0f}" if "params" in metrics else "-",
+            f"{entry.evaluation.seconds:.1f}",
+            Text(outcome),
+            style=style,
+        )
+    return table

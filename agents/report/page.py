@@ -1,0 +1,215 @@
+"""The page: everything of one or several runs in one file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from agents.report.charts.best import COUNT, best
+from agents.report.charts.front import comparable, front, front_of
+from agents.report.charts.heat import heat
+from agents.report.charts.parallel import parallel
+from agents.report.charts.phases import phases
+from agents.report.charts.progress import MARKS, improvements, progress
+from agents.report.charts.shares import shares
+from agents.report.charts.times import times
+from agents.report.charts.tree import tree
+from agents.report.data import RunData, SearchData, best_trials, new_trials
+from agents.report.decisions import Heat, shares_of
+from agents.report.frame import Series
+from agents.report.palette import DARK, LIGHT, variables
+from agents.search.retraining import mean_sd
+from nas_env.architecture import Candidate
+from nas_env.drawing import draw_svg
+from nas_env.markup import Markup, element, join
+from nas_env.tasks.base import TaskSpec
+
+FOLDER = Path(__file__).parent
+NUMERIC = ("best score", "accuracy", "parameters", "networks", "failed", "seed")
+Drawings = Mapping[str, Markup]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as the page needs it: what was read, the task, and the Q-table where there is one."""
+
+    data: RunData
+    spec: TaskSpec
+    q_table: Heat | None = None
+
+
+def page(runs: Sequence[Run], title: str = "") -> str:
+    """Return the page as HTML, complete in itself."""
+    series = _series(runs)
+    drawings = {key: drawn for run in runs for key, drawn in _drawings(run).items()}
+    everything = [pair for run in series for pair in run]
+    names = ", ".join(run.data["name"] for run in runs)
+    parts = [
+        _overview(runs, series),
+        element("h2", "Side by side" if len(everything) > 1 else "The search"),
+        element(
+            "div",
+            progress(everything, set(drawings)),
+            front(everything, set(drawings)),
+            shares(everything),
+            times(everything),
+            [_phases(number, pairs) for number, pairs in enumerate(series)],
+            class_="grid",
+        ),
+        [
+            _run(number, run, pairs, drawings)
+            for number, (run, pairs) in enumerate(zip(runs, series, strict=True))
+        ],
+    ]
+    templates = [element("template", x, id=f"drawing-{key}") for key, x in drawings.items()]
+    style, script = _style(), (FOLDER / "page.js").read_text(encoding="utf-8")
+    return Template((FOLDER / "page.html").read_text(encoding="utf-8")).substitute(
+        title=join(title or f"Search report: {names}"),
+        subtitle=join(_subtitle(runs)),
+        body=join(parts),
+        templates=join(templates),
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+def _style() -> str:
+    """Return the style with the colours of both themes."""
+    light, dark = variables(LIGHT), variables(DARK)
+    system = f":root:not([data-theme=light]){{color-scheme:dark;{dark}}}"
+    return (
+        f":root{{color-scheme:light;{light}}}"
+        f"@media (prefers-color-scheme:dark){{{system}}}"
+        f":root[data-theme=dark]{{color-scheme:dark;{dark}}}"
+    ) + (FOLDER / "page.css").read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _subtitle(runs: Sequence[Run]) -> str:
+    told = {f"task {x.data['task']}, space {x.data['space']}" for x in runs}
+    running = [x.data["name"] for x in runs if not x.data["finished"]]
+    text = "; ".join(sorted(told))
+    return f"{text}. Not finished yet: {', '.join(running)}." if running else f"{text}."
+
+
+def _series(runs: Sequence[Run]) -> list[list[tuple[Series, SearchData]]]:
+    """Return the searches of each run with how they are drawn; random search is the reference."""
+    agents, references, found = 0, 0, []
+    for run in runs:
+        pairs = []
+        for search in run.data["searches"]:
+            name = "random search" if search["reference"] else search["name"]
+            if len(runs) > 1 and name != run.data["name"]:
+                name = f"{run.data['name']}: {name}"
+            number = references if search["reference"] else agents
+            pairs.append((Series(name, number, search["reference"]), search))
+            references += search["reference"]
+            agents += not search["reference"]
+        found.append(pairs)
+    return found
+
+
+def _drawings(run: Run) -> dict[str, Markup]:
+    """Return a drawing of the best networks, of those on a front, and of those that were best."""
+    scores: dict[str, float] = {}
+    for search in run.data["searches"]:
+        chosen = [*front_of(comparable(search)), *improvements(search)[-MARKS:]]
+        for trial in [*best_trials(search, COUNT), *chosen]:
+            scores.setdefault(trial["key"], trial["score"])
+    drawn = {}
+    for key, score in scores.items():
+        candidate = Candidate.from_json(run.data["candidates"][key])
+        training = candidate.recipe.changes()
+        title = f"score {score:.4f}"
+        drawn[key] = draw_svg(candidate.architecture, run.spec, title, training=training, name=key)
+    return drawn
+
+
+def _overview(runs: Sequence[Run], series: Sequence[Sequence[tuple[Series, SearchData]]]) -> Markup:
+    heads = ("search", *NUMERIC, "ended by")
+    row = [element("th", x, class_="number" if x in NUMERIC else None, scope="col") for x in heads]
+    rows = [_row(one, search) for pairs in series for one, search in pairs]
+    table = element("table", element("thead", element("tr", row)), element("tbody", rows))
+    label = "Table of the searches (scrolls sideways)"
+    body = element("div", table, class_="scroll", tabindex="0", role="group", aria_label=label)
+    told = [_verdicts(run.data, len(runs) > 1) for run in runs]
+    card = element(
+        "section", element("h3", "What came out"), body, told, class_="card wide", id="overview"
+    )
+    return element("div", card, class_="grid")
+
+
+def _row(series: Series, search: SearchData) -> Markup:
+    top = best_trials(search, 1)
+    metrics = top[0]["metrics"] if top else {}
+    new = new_trials(search)
+    cells = [
+        f"{top[0]['score']:.4f}" if top else "none",
+        f"{100 * metrics['accuracy']:.2f} %" if "accuracy" in metrics else "not told",
+        f"{metrics['params']:,.0f}" if "params" in metrics else "not told",
+        f"{len(new):,}",
+        f"{sum(not x['ok'] for x in new):,}",
+        str(search["seed"]),
+    ]
+    return element(
+        "tr",
+        element("th", series.name, scope="row"),
+        [element("td", x, class_="number") for x in cells],
+        element("td", search["reason"] or "running, or killed"),
+    )
+
+
+def _verdicts(run: RunData, named: bool) -> list[Markup]:
+    """Return what the summary of a run says, with the accuracies on the test split."""
+    lines = [*run["verdicts"], *_retrained(run)]
+    if not lines:
+        return []
+    heading = [element("h4", run["name"])] if named else []
+    return [*heading, element("ul", [element("li", x) for x in lines], class_="verdicts")]
+
+
+def _retrained(run: RunData) -> list[str]:
+    """Return one sentence on the accuracies of the networks that were trained anew."""
+    parts = []
+    for x in run["retrained"]:
+        mean, sd = mean_sd(x["test_accuracies"])
+        spread = f" \u00b1 {100 * sd:.2f}" if len(x["test_accuracies"]) > 1 else ""
+        parts.append(f"{x['name']} {100 * mean:.2f}{spread} %")
+    if not parts:
+        return []
+    seeds = len(run["retrained"][0]["test_accuracies"])
+    words = f"Test accuracy, trained anew with {seeds} seed{'s' * (seeds > 1)}"
+    return [f"{words}: {', '.join(parts)}."]
+
+
+def _phases(number: int, pairs: Sequence[tuple[Series, SearchData]]) -> Markup:
+    """Return the chart of the agent's phases beside the random search of its run."""
+    reference = next((x for series, x in pairs if series.reference), None)
+    return phases(f"phases-{number}", *pairs[0], reference)
+
+
+def _run(
+    number: int, run: Run, pairs: Sequence[tuple[Series, SearchData]], drawings: Drawings
+) -> Markup:
+    """Return the charts of the agent of one run."""
+    series, search = pairs[0]
+    walks = [x["labels"] for x in search["trials"]]
+    last = walks[-max(1, len(walks) // 4) :]
+    table = run.q_table or shares_of(last)
+    cards = [
+        heat(f"heat-{number}", table),
+        parallel(f"parallel-{number}", search),
+        tree(f"tree-{number}", search),
+        best(f"best-{number}", best_trials(search, COUNT), drawings),
+    ]
+    return element("div", element("h2", series.name), element("div", cards, class_="grid"))

@@ -1,0 +1,65 @@
+"""One drawing as a whole: its heading, and its panels beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nas_env.architecture import Architecture, Scalar
+from nas_env.drawing.graphs import panels
+from nas_env.drawing.layout import SIZE, Arranged, arrange, text_width
+from nas_env.tasks.base import TaskSpec
+
+MARGIN, BETWEEN, TITLE, LINE_HEIGHT = 16.0, 48.0, 24.0, 20.0
+FILLS = {  # light enough for black letters, and told apart by eyes that do not tell red from green
+    "input": "#eceff1",
+    "convolution": "#cfe3f5",
+    "pooling": "#fbdcb5",
+    "linear": "#cdebd6",
+    "cell": "#dcd6f2",
+    "merge": "#ffffff",
+    "other": "#f6efc6",
+    "head": "#f3cdd6",
+}
+INK, FAINT, LINE = "#16202a", "#45525e", "#5b6873"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A drawing with places: lines of text, and each panel with how far right it begins.
+
+    Attributes:
+        lines: The title, and the settings of the recipe.
+        panels: The panels.
+        top: Where the panels begin.
+        width: Of all.
+        height: Of all.
+    """
+
+    lines: list[str]
+    panels: list[tuple[Arranged, float]]
+    top: float
+    width: float
+    height: float
+
+
+def lay_out(
+    architecture: Architecture,
+    spec: TaskSpec,
+    title: str = "",
+    complete: bool = True,
+    training: Mapping[str, Scalar] | None = None,
+) -> Sheet:
+    """Return the drawing of a network, see `nas_env.drawing.draw_svg`."""
+    arranged = [arrange(panel) for panel in panels(architecture, spec, complete)]
+    settings = (f"{key.replace('_', ' ')} {value}" for key, value in (training or {}).items())
+    lines = [x for x in (title, ", ".join(settings)) if x]
+    named = any(panel.title for panel in arranged)
+    top = MARGIN + LINE_HEIGHT * len(lines) + (TITLE if named else 0.0)
+    placed, left = [], MARGIN
+    for panel in arranged:
+        placed.append((panel, left))
+        left += panel.width + BETWEEN
+    width = max(left - BETWEEN, *(text_width(x, SIZE + 1) + MARGIN for x in (*lines, "")))
+    height = top + max(panel.height for panel in arranged)
+    return Sheet(lines, placed, top, width + MARGIN, height + MARGIN)

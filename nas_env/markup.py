@@ -1,0 +1,55 @@
+"""HTML and SVG as text; the one place where what comes from data is escaped."""
+
+from __future__ import annotations
+
+from html import escape
+
+Content = object  # Markup, text, a number, None (left out), or a list of these
+
+
+class Markup(str):
+    """Text that is markup already; everything else is escaped where it becomes part of markup."""
+
+    __slots__ = ()
+
+
+def element(name: str, *content: Content, **attributes: object) -> Markup:
+    """Return an element with its attributes and content, both escaped.
+
+    Args:
+        name: Its name.
+        content: What it holds: `Markup` stays as it is, other values are escaped as text, None is
+            left out, lists are taken apart.
+        attributes: By name; a trailing underscore is dropped, other ones become hyphens. None and
+            False are left out, True is an attribute without a value, numbers are rounded.
+
+    Example:
+        >>> element("text", "<script>", class_="label", x=1.23456)
+        '<text class="label" x="1.23">&lt;script&gt;</text>'
+    """
+    words = [name]
+    for key, value in attributes.items():
+        key = key.rstrip("_").replace("_", "-")
+        if value is True:
+            words.append(key)
+        elif value is not None and value is not False:
+            words.append(f'{key}="{escape(_text(value))}"')
+    return Markup(f"<{' '.join(words)}>{join(content)}</{name}>")
+
+
+def join(content: Content) -> Markup:
+    """Return content as markup, see `element`."""
+    if isinstance(content, Markup):
+        return content
+    if content is None:
+        return Markup("")
+    if isinstance(content, list | tuple):
+        return Markup("".join(join(part) for part in content))
+    return Markup(escape(_text(content)))
+
+
+def _text(value: object) -> str:
+    """Return a value as XML can hold it: numbers short, control characters replaced."""
+    if isinstance(value, float):
+        return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) < 1e15 else f"{value:g}"
+    return "".join(x if x >= " " or x in "\n\t" else "\ufffd" for x in str(value))

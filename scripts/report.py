@@ -1,0 +1,88 @@
+"""Write one HTML page about one or several searches, finished or running.
+
+Example: python scripts/report.py runs/mine runs/other --output report.html
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from search import Options, make_env
+
+from agents import AGENTS
+from agents.q_learning import QLearning
+from agents.report.data import read_options, read_run
+from agents.report.decisions import Heat, q_heat
+from agents.report.page import Run, page
+from nas_env.errors import InvalidSettingError, NASError
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Write one HTML page about one or several searches, finished or running."""
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Folders of searches, which stand side by side."""
+    output: Path | None = None
+    """The file; report.html in the first folder if left out."""
+
+
+def main(options: ReportOptions) -> int:
+    """Write the page and return the exit code."""
+    try:
+        text = page(read_all(options.runs))
+    except NASError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    output = options.output or options.runs[0] / "report.html"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text, encoding="utf-8")
+    print(f"Written: {output}")
+    return 0
+
+
+def read_all(runs: tuple[Path, ...]) -> list[Run]:
+    """Return runs as the page needs them.
+
+    Raises:
+        InvalidSettingError: There are none, or one of the folders holds no search with a network.
+    """
+    if not runs:
+        raise InvalidSettingError("No run is given. Name the --output folder of a search.")
+    return [read(run, name) for run, name in zip(runs, names(runs), strict=True)]
+
+
+def names(runs: tuple[Path, ...]) -> list[str]:
+    """Return what the runs are called: their folders' names, or their paths where those agree."""
+    short = [run.resolve().name for run in runs]
+    return short if len(set(short)) == len(short) else [str(run) for run in runs]
+
+
+def read(run: Path, name: str) -> Run:
+    """Return a run as the page needs it.
+
+    Raises:
+        InvalidSettingError: The folder holds no search, or nothing was evaluated yet.
+    """
+    data = read_options(run)
+    data["data"] = Path(data["data"]) if data["data"] else None
+    search = Options(**data)
+    env = make_env(search, search.agent, None)
+    return Run(read_run(run, env, name), env.task.spec, q_table(run, search, env))
+
+
+def q_table(run: Path, search: Options, env: Any) -> Heat | None:
+    """Return the Q-table that a tabular agent saved at its end, None where there is none."""
+    kind = AGENTS.get(search.agent)
+    saved = run / "agents" / search.agent
+    if not issubclass(kind, QLearning) or not list(saved.parent.glob(f"{saved.name}*")):
+        return None
+    return q_heat(kind.load(saved, env))
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(ReportOptions, description=ReportOptions.__doc__)))

@@ -1,0 +1,125 @@
+"""Make the pictures of docs/report.md: the report in both themes and two widths, and drawings.
+
+Needs Chromium (apt-get install chromium) and playwright.
+Example: python scripts/report_pictures.py runs/mine --output docs/report
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import gymnasium
+import numpy as np
+import tyro
+from PIL import Image
+from report import read_all
+
+import nas_env  # noqa: F401 - registers the environments
+from agents.report.page import page
+from nas_env.drawing import draw_svg, save_svg
+from nas_env.errors import MissingDependencyError, NASError
+
+DRAWN = (
+    "chain",
+    "skip-chain",
+    "nasnet-cell",
+    "enas-macro",
+    "block-qnn",
+    "nasbench201",
+    "mobile",
+    "mlp",
+    "chain-joint",
+)
+WIDTHS = {1280: 1500, 375: 1500}  # pixels across and down
+COLOURS = 256
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    """Make the pictures of docs/report.md."""
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Folders of finished searches."""
+    output: Path = Path("docs/report")
+    """Folder of the pictures."""
+    seed: int = 1
+    """Of the random networks that are drawn, one for each of some spaces."""
+    spaces: tuple[str, ...] = DRAWN
+    """Spaces of which a network is drawn."""
+
+
+def main(options: PictureOptions) -> int:
+    """Write the pictures and return the exit code."""
+    try:
+        program = chromium()
+        html = page(read_all(options.runs))
+        options.output.mkdir(parents=True, exist_ok=True)
+        photograph(html, program, options.output)
+        for name in options.spaces:
+            draw_space(name, options.seed, options.output / f"{name}.svg")
+    except NASError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"Written to {options.output}")
+    return 0
+
+
+def chromium() -> str:
+    """Return the path of Chromium.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        raise MissingDependencyError(
+            "Pictures need Chromium, which is not installed. Run: apt-get install chromium."
+        )
+    return found
+
+
+def photograph(html: str, program: str, output: Path) -> None:
+    """Write the top of the page, and in the wide one what is below, in both themes."""
+    from playwright.sync_api import sync_playwright
+
+    with TemporaryDirectory() as folder, sync_playwright() as driver:
+        file = Path(folder) / "report.html"
+        file.write_text(html, encoding="utf-8")
+        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        try:
+            for theme in ("light", "dark"):
+                for width, height in WIDTHS.items():
+                    shown = browser.new_page(
+                        viewport={"width": width, "height": height}, color_scheme=theme
+                    )
+                    shown.goto(file.as_uri())
+                    keep(shown.screenshot(), output / f"{theme}-{width}.png")
+                    shown.locator("#heat-0").evaluate("x => x.scrollIntoView()")
+                    keep(shown.screenshot(), output / f"{theme}-{width}-below.png")
+                    shown.close()
+        finally:
+            browser.close()
+
+
+def keep(picture: bytes, path: Path) -> None:
+    """Write a PNG with few colours, which is small."""
+    image: Any = Image.open(io.BytesIO(picture)).convert("RGB")
+    image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def draw_space(name: str, seed: int, path: Path) -> None:
+    """Write the drawing of a random network of a space."""
+    env: Any = gymnasium.make("NAS-v0", space=name, evaluator="synthetic").unwrapped
+    candidate = env.space.decode(env.space.sample(np.random.default_rng(seed)))
+    training = candidate.recipe.changes()
+    save_svg(draw_svg(candidate.architecture, env.task.spec, name, training=training), path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(PictureOptions, description=PictureOptions.__doc__)))

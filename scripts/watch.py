@@ -1,0 +1,78 @@
+"""Watch a running search from another terminal: its table, from its store, until it ends.
+
+Example: python scripts/watch.py runs/mine
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from agents.report.data import read_options
+from agents.report.live import is_over, read_live, view
+from nas_env.errors import InvalidSettingError, NASError
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """Watch a running search from another terminal: its table, from its store, until it ends."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of the search."""
+    interval: float = 1.0
+    """Seconds between two looks into the store."""
+    once: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print the table as it is now, and leave."""
+
+
+def main(options: WatchOptions) -> int:
+    """Show the table until the searches have ended, and return the exit code."""
+    console = Console()
+    try:
+        if not options.interval > 0:
+            raise InvalidSettingError(
+                f"Option --interval must be > 0, but is {options.interval}. Give seconds."
+            )
+        read_options(options.run)
+        if options.once:
+            console.print(view(options.run, read_live(options.run)))
+        else:
+            watch(options.run, options.interval, console)
+    except NASError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        pass  # the search goes on
+    return 0
+
+
+def watch(run: Path, interval: float, console: Console) -> None:
+    """Show the table until the searches have ended."""
+    with Live(Text("waiting for the first network"), console=console, auto_refresh=False) as live:
+        while True:
+            shown, over = look(run)
+            live.update(shown, refresh=True)
+            if over:
+                return
+            time.sleep(interval)
+
+
+def look(run: Path) -> tuple[RenderableType, bool]:
+    """Return what is to be seen now, and whether the searches have ended."""
+    try:
+        found = read_live(run)
+    except InvalidSettingError as error:  # the store comes with the first evaluation
+        return Text(str(error)), False
+    return view(run, found), is_over(run, found)
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(WatchOptions, description=WatchOptions.__doc__)))

@@ -1,0 +1,59 @@
+"""Small finished runs, as `scripts/search.py` leaves them, without the script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from agents import observation_of
+from agents.q_learning import QLearning
+from agents.report.data import read_run
+from agents.report.decisions import q_heat
+from agents.report.page import Run
+from agents.search import run_search
+from agents.search.folder import RunFolder
+from agents.search.report import Report
+from nas_env.wrappers import Limits
+
+
+def environment(agent: str, store: Any = None, space: str = "chain") -> Any:
+    """Return an environment with made-up scores and the observation of an agent."""
+    return gym.make(
+        "NAS-v0",
+        space=space,
+        evaluator="synthetic",
+        observation=observation_of(agent, "NAS-v0"),
+        store=store,
+    )
+
+
+def make_run(
+    path: Path,
+    agent: str = "q-learning",
+    evaluations: int = 24,
+    reference: bool = True,
+    finished: bool = True,
+    space: str = "chain",
+) -> Path:
+    """Run a search, and random search beside it where told, and leave their folder."""
+    folder = RunFolder(path, {"agent": agent, "store": None}, resume=False)
+    searches = {}
+    for name in dict.fromkeys((agent, "random") if reference else (agent,)):
+        env = environment(name, folder.store, space)
+        searches[name] = run_search(name, env, Limits(evaluations), 0, token=folder.token(name))
+        folder.write_agent(name, searches[name].agent)
+    if finished:
+        folder.write_report(Report({}, searches, [], 359, []), "# Summary\n")
+    return path
+
+
+def read(path: Path, agent: str = "q-learning", space: str = "chain", name: str = "") -> Run:
+    """Return a run as the page needs it, with the Q-table of a tabular agent."""
+    env = environment(agent, space=space)
+    table = None
+    if agent == "q-learning":
+        table = q_heat(QLearning.load(path / "agents" / agent, env))
+    inner = env.unwrapped
+    return Run(read_run(path, inner, name or None), inner.task.spec, table)

@@ -1,0 +1,184 @@
+"""The report in headless Chromium: nothing to complain about, hover, click, keys, themes, phone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from report_runs import make_run, read
+from test_report_page import CHARTS, NASTY
+
+from agents.report.page import page
+from agents.report.palette import DARK, LIGHT, channels
+
+pytestmark = pytest.mark.usefixtures("browser")
+PHONE = 375
+ROOT = Path(__file__).parents[2]
+OpenPage = Callable[..., Any]
+FRONT = "#pareto [data-drawing]"
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("runs")
+    runs = [read(make_run(folder / "mine"))]
+    runs.append(read(make_run(folder / "other", "random", 12, reference=False), "random"))
+    return page(runs)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, PHONE])
+def test_all_is_there_and_nothing_is_wrong(
+    open_page: OpenPage, html: str, theme: str, width: int
+) -> None:
+    opened = open_page(html, theme, width)
+    for name in CHARTS:
+        box = opened.page.locator(f"#{name}").bounding_box()
+        assert box["width"] > 250 and box["height"] > 50
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width
+    charts = opened.value("document.querySelectorAll('svg.chart [data-tip]').length")
+    assert charts > 100
+    assert opened.value("document.documentElement.scrollWidth") == width, "no sideways scrolling"
+    assert opened.complaints == []
+    assert [x for x in opened.requests if x != opened.page.url] == []
+    paper = opened.value("getComputedStyle(document.body).backgroundColor")
+    expected = {"light": LIGHT, "dark": DARK}[theme]["page"]
+    assert paper == f"rgb({', '.join(map(str, channels(expected)))})"
+
+
+def test_letters_of_charts_can_be_read_on_a_phone(open_page: OpenPage, html: str) -> None:
+    opened = open_page(html, width=PHONE)
+    sizes = opened.value(
+        "[...document.querySelectorAll('svg.chart text')].map(x =>"
+        " parseFloat(getComputedStyle(x).fontSize) *"
+        " Math.hypot(x.getScreenCTM().a, x.getScreenCTM().b))"
+    )
+    assert len(sizes) > 50
+    assert min(sizes) >= 10
+
+
+def test_hovering_tells_what_a_mark_is(open_page: OpenPage, html: str) -> None:
+    opened = open_page(html)
+    for chart in ("progress-networks", "pareto", "heat-0", "tree-0", "times", "phases-0"):
+        mark = opened.page.locator(f"#{chart} [data-tip]").first
+        mark.scroll_into_view_if_needed()
+        opened.page.wait_for_timeout(100)  # scrolling hides what was told before
+        mark.hover()
+        tip = opened.page.locator("#tip")
+        assert tip.is_visible()
+        assert tip.text_content() == mark.get_attribute("data-tip")
+        box = tip.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 1280
+    opened.page.mouse.move(2, 2)
+    assert tip.is_hidden()
+
+
+def test_a_click_on_the_front_opens_the_drawing(open_page: OpenPage, html: str) -> None:
+    opened = open_page(html)
+    mark = opened.page.locator(FRONT).last
+    mark.click()
+    drawing = opened.page.locator("#dialog svg.drawing")
+    assert drawing.is_visible()
+    told = mark.get_attribute("data-tip").split("score ")[1].split()[0]
+    assert f"score {told}" in drawing.text_content()
+    assert "classifier 10" in drawing.text_content()
+    opened.page.locator("#close").click()
+    assert drawing.count() == 0
+    assert opened.complaints == []
+
+
+def test_everything_can_be_reached_with_keys(open_page: OpenPage, html: str) -> None:
+    opened = open_page(html)
+    keys, tip = opened.page.keyboard, opened.page.locator("#tip")
+    opened.page.locator("#pareto svg.chart").focus()
+    marks = opened.page.locator("#pareto [data-tip]")
+    keys.press("ArrowRight")
+    assert tip.text_content() == marks.first.get_attribute("data-tip")
+    keys.press("ArrowRight")
+    assert tip.text_content() == marks.nth(1).get_attribute("data-tip")
+    keys.press("End")
+    last = marks.last
+    assert tip.text_content() == last.get_attribute("data-tip")
+    keys.press("Escape")
+    assert tip.is_hidden()
+    keys.press("Enter")
+    assert opened.page.locator("#dialog svg.drawing").is_visible()
+    keys.press("Escape")
+    assert opened.page.locator("#dialog").is_hidden()
+    assert last.evaluate("x => x === document.activeElement"), "the focus comes back"
+    opened.page.locator(".thumb").first.focus()
+    keys.press("Enter")
+    assert opened.page.locator("#dialog svg.drawing").is_visible()
+
+
+def test_what_a_mark_tells_stays_where_its_focus_scrolls(open_page: OpenPage, html: str) -> None:
+    opened = open_page(html, width=PHONE)
+    opened.page.locator("#parallel-0 svg.chart").focus()
+    opened.page.keyboard.press("End")
+    opened.page.wait_for_timeout(200)
+    tip = opened.page.locator("#tip")
+    assert tip.is_visible()
+    box = tip.bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE
+
+
+def test_the_button_changes_the_theme(open_page: OpenPage, html: str) -> None:
+    opened = open_page(html)
+    button = opened.page.locator("#theme")
+    colour = "getComputedStyle(document.querySelector('.card')).backgroundColor"
+    light = opened.value(colour)
+    assert button.text_content() == "Dark colours"
+    button.click()
+    assert opened.value(colour) != light
+    assert button.text_content() == "Light colours"
+    assert button.get_attribute("aria-pressed") == "true"
+    boxes = "getComputedStyle(document.querySelector('.thumb rect.d-convolution')).fill"
+    assert opened.value(boxes) == f"rgb({', '.join(map(str, channels(DARK['d-convolution'])))})"
+    button.click()
+    assert opened.value(colour) == light
+
+
+def test_names_from_data_are_text(open_page: OpenPage, tmp_path: Any) -> None:
+    run = read(make_run(tmp_path / "run", "random", 8, reference=False), "random", name=NASTY)
+    opened = open_page(page([run]))
+    assert NASTY in opened.page.locator("h1").text_content()
+    assert NASTY in opened.page.title()
+    assert opened.complaints == []
+
+
+def test_the_policy_forbids_the_network(open_page: OpenPage, html: str) -> None:
+    opened = open_page(html)
+    refused = opened.value(
+        """new Promise(done => {
+            document.addEventListener("securitypolicyviolation", x => done(x.violatedDirective));
+            fetch("http://127.0.0.1:9/").then(() => done("fetched"), () => {});
+            setTimeout(() => done("nothing happened"), 5000);
+        })"""
+    )
+    assert refused == "connect-src"
+
+
+def test_pictures_for_the_docs_are_made(tmp_path: Path) -> None:
+    command = "scripts/search.py --agent random --evaluator synthetic --evaluations 5"
+    script = "scripts/report_pictures.py"
+    for words in (
+        [*command.split(), "--output", str(tmp_path / "run")],
+        [script, str(tmp_path / "run"), "--output", str(tmp_path / "made"), "--spaces", "mlp"],
+    ):
+        done = subprocess.run(
+            [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=170
+        )
+        assert done.returncode == 0, done.stderr
+    made = {x.name for x in (tmp_path / "made").iterdir()}
+    names = {
+        f"{t}-{w}{b}.png" for t in ("light", "dark") for w in (1280, 375) for b in ("", "-below")
+    }
+    assert made == names | {"mlp.svg"}
+    with Image.open(tmp_path / "made" / "dark-375.png") as dark:
+        assert dark.size[0] == PHONE
+        assert dark.convert("RGB").getpixel((2, 2)) == channels(DARK["page"])

@@ -1,0 +1,64 @@
+"""scripts/watch.py shows what the store holds, while a search runs and at its end."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from report_runs import make_run
+from rich.console import Console
+
+from agents.report.live import is_over, read_live, view
+
+SCRIPT = "scripts/watch.py"
+ROOT = Path(__file__).parents[2]
+
+
+def watch(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, SCRIPT, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def shown(run: Path) -> str:
+    console = Console(width=140, record=True, file=io.StringIO())
+    console.print(view(run, read_live(run)))
+    return console.export_text()
+
+
+def test_a_finished_search_is_shown_and_left(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", evaluations=12)
+    text = watch(str(run)).stdout
+    (search, entries), _ = read_live(run)
+    assert is_over(run, read_live(run))
+    assert f"{max(x.score for x in entries):.4f}" in text
+    assert "12/12" in text and f"ended ({search.reason})" in text
+    repeats = sum(not x.new for x in entries)
+    assert f"q-learning: {repeats} repeats" in text
+    assert "Latest networks of random" in text
+    assert "\u2026" not in text, "a terminal of 80 columns is wide enough"
+
+
+def test_a_search_without_its_random_search_is_not_over(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "[bold]run", evaluations=12, reference=False, finished=False)
+    assert not is_over(run, read_live(run))
+    text = shown(run)
+    assert "[bold]run" in "".join(text.split()), "names are text, not markup of the terminal"
+    assert "Latest networks of q-learning" in text and "best so far" in text
+
+
+def test_mistakes_name_their_remedy(tmp_path: Path) -> None:
+    error = watch(str(tmp_path), "--once", code=2).stderr
+    assert "holds no search. Give the --output folder" in error
+    error = watch(str(tmp_path), "--interval", "0", code=2).stderr
+    assert "must be > 0, but is 0.0" in error
