@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import listen
 
 from agents.q_learning import METAQNN_SCHEDULE
 
@@ -54,7 +55,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         arrays |= {f"x_{part}": images.astype(np.uint8), f"y_{part}": labels}
     np.savez(folder / "mnist_15k.npz", **arrays)
     begun = subprocess.Popen(
-        command(folder), cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command(folder),
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=listen,
     )
     assert begun.stderr is not None
     first = begun.stderr.readline()  # of a search that is under way
