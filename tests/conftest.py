@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -211,8 +210,3 @@ def faults() -> Iterator[ModuleType]:
     del sys.modules["faults"]
     del LAYERS._entries["fault"]
     LAYERS._modules.discard("faults")
-
-
-def listen() -> None:
-    """Let a process be interrupted, also where the tests run in the background and are deaf."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import listen
+from interrupts import listen
 
 HEADER = """
 import os, sys, time

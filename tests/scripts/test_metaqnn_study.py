@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import listen
+from interrupts import listen
 
 from agents.q_learning import METAQNN_SCHEDULE
 

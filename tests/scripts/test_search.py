@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from conftest import listen
+from interrupts import listen
 
 from nas_env.store import SQLStore
 
