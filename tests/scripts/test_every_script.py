@@ -335,7 +335,7 @@ def check_pareto(out: Path) -> None:
 
 def check_spaces(out: Path) -> None:
     assert [row[0] for row in table(out / "spaces.md")] == [f"`{name}`" for name in SPACES]
-    assert [row[0] for row in table(out / "spaces.md", 2)] == [f"`{name}`" for name in OBJECTIVES]
+    assert [row[0] for row in table(out / "spaces.md", 3)] == [f"`{name}`" for name in OBJECTIVES]
     assert "of 3 random networks" in (out / "spaces.md").read_text()
 
 
