@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tyro
+from experiment.command import finish, prepare
 from experiment.results import Results
 from experiment.search import best_trial
 from experiment.statistics import difference, least_chance, with_sd
@@ -23,7 +24,6 @@ from experiment.statistics import difference, least_chance, with_sd
 from agents.benchmark.command import exit_code
 from agents.benchmark.specs import AgentSpec
 from agents.search.retraining import retrain
-from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES
@@ -100,11 +100,7 @@ def main(settings: Settings) -> int:
 
 def run(settings: Settings) -> int:
     """Run what is missing and write the page."""
-    for name in ("seeds", "networks", "epochs", "retrain_seeds"):
-        if getattr(settings, name) < 1:
-            raise InvalidSettingError(f"Option --{name.replace('_', '-')} must be >= 1.")
-    settings.store.parent.mkdir(parents=True, exist_ok=True)
-    results = Results(settings.page.with_suffix("") / "results.jsonl", settings.shared())
+    results = prepare(settings, "seeds", "networks", "epochs", "retrain_seeds")
     done = {(line["kind"], line["agent"], line["seed"]) for line in results.read()}
     jobs = [
         Job(kind, agent, seed)
@@ -113,11 +109,8 @@ def run(settings: Settings) -> int:
         for kind in SPACES
         if (kind, AgentSpec.parse(agent).label, seed) not in done
     ]
-    command = " ".join(["python scripts/joint.py", *sys.argv[1:]])
-    results.run(jobs, partial(search, settings), settings.processes, command)
-    settings.page.write_text(page(results), encoding="utf-8")
-    print(f"Written: {settings.page}")
-    return 0
+    play = partial(search, settings)
+    return finish(results, jobs, play, settings.processes, settings.page, page)
 
 
 def search(settings: Settings, job: Job) -> dict[str, Any]:

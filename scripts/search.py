@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
-import shlex
 import signal
 import sys
 from dataclasses import asdict, dataclass, replace
@@ -21,8 +19,9 @@ import nas_env  # noqa: F401 - registers the environments
 from agents import AGENTS, observation_of
 from agents.hyperparameters import preset
 from agents.search import SearchResult, run_search
-from agents.search.exporting import export_run, told
+from agents.search.exporting import check_export, export_run, told
 from agents.search.folder import RunFolder
+from agents.search.interrupt import INTERRUPTED, how_to_go_on, leave_at_the_second_interrupt
 from agents.search.own_data import CHOSEN, OwnData, own_data
 from agents.search.progress import Progress
 from agents.search.provenance import versions
@@ -45,7 +44,6 @@ from nas_env.store.database import shown
 from nas_env.tasks import TASKS, Task
 from nas_env.wrappers import Limits
 
-INTERRUPTED = 130
 FREE_ON_RESUME = (
     "output",
     "resume",
@@ -172,43 +170,14 @@ def main(options: Options) -> int:
         return 2
 
 
-def how_to_go_on(path: Path) -> str:
-    """Return the command that goes on with the search in a folder."""
-    given = [word for word in sys.argv if word != "--resume"]
-    folder = [] if "--output" in " ".join(given) else ["--output", str(path)]
-    return f"To go on: {shlex.join(['python', *given, *folder, '--resume'])}"
-
-
-def leave_at_the_second_interrupt() -> None:
-    """Let the first Ctrl-C end the search in order, and the second one end the process at once.
-
-    What was evaluated is in the store by then, and worker processes end with their parent.
-    """
-
-    def interrupt(*_: Any) -> None:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-        raise KeyboardInterrupt
-
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, interrupt)
-
-
 def search(options: Options, path: Path) -> int:
     """Run agent and random search, train the best networks anew, write and print the report."""
     check(options)
     options, data = with_data(options)
     limits = Limits(options.evaluations, options.seconds, options.until_score)
     probe = make_env(options, options.agent, None, data.task if data else None)
-    if options.export and data:
-        raise InvalidSettingError(
-            "Option --export cannot write networks of own data yet. Leave it out, or give labelled "
-            "arrays (.npz) with --task arrays."
-        )
-    if options.export and not isinstance(innermost(probe.evaluator), Training):
-        raise InvalidSettingError(
-            f"Option --export needs trained networks, but evaluator {options.evaluator!r} trains "
-            "none. Use --evaluator training, or scripts/export.py RUN --train afterwards."
-        )
+    if options.export:
+        check_export(options.evaluator, innermost(probe.evaluator), data is not None)
     if options.store is not None and not options.resume:
         SQLStore(options.store).close()  # a wrong one is refused before anything is written
     folder = RunFolder(path, recorded(options), options.resume)

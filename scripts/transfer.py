@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tyro
+from experiment.command import finish, prepare
 from experiment.results import Results
 from experiment.search import best_trial
 from experiment.statistics import difference, least_chance, with_sd
@@ -25,7 +26,7 @@ from agents.benchmark.command import exit_code
 from agents.benchmark.specs import AgentSpec
 from agents.search.retraining import retrain
 from nas_env.architecture import Candidate
-from nas_env.errors import InvalidDataError, InvalidSettingError
+from nas_env.errors import InvalidDataError
 from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES
@@ -114,11 +115,8 @@ def main(settings: Settings) -> int:
 
 def run(settings: Settings) -> int:
     """Run what is missing and write the page."""
-    for name in ("seeds", "networks", "images", "epochs", "large_images", "large_epochs"):
-        if getattr(settings, name) < 1:
-            raise InvalidSettingError(f"Option --{name.replace('_', '-')} must be >= 1.")
-    settings.store.parent.mkdir(parents=True, exist_ok=True)
-    results = Results(settings.page.with_suffix("") / "results.jsonl", settings.shared())
+    counts = ("seeds", "networks", "images", "epochs", "large_images", "large_epochs")
+    results = prepare(settings, *counts)
     done = {(line["agent"], line["seed"]) for line in results.read()}
     texts = {AgentSpec.parse(text).label: text for text in settings.agents}
     jobs = [
@@ -127,11 +125,8 @@ def run(settings: Settings) -> int:
         for label, text in {**texts, RANDOM_CELLS: RANDOM_CELLS}.items()
         if (label, seed) not in done
     ]
-    command = " ".join(["python scripts/transfer.py", *sys.argv[1:]])
-    results.run(jobs, partial(transfer, settings), settings.processes, command)
-    settings.page.write_text(page(results), encoding="utf-8")
-    print(f"Written: {settings.page}")
-    return 0
+    play = partial(transfer, settings)
+    return finish(results, jobs, play, settings.processes, settings.page, page)
 
 
 def transfer(settings: Settings, job: Job) -> dict[str, Any]:

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from page_programs import ROOT, printed, programs
+
 PAGE = (ROOT / "docs" / "engine.md").read_text(encoding="utf-8")
 
 
 def test_the_programs_of_the_page_run(tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join(blocks)],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=170,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
+    blocks = programs(PAGE)
+    assert printed("\n".join(blocks), tmp_path) == [
         "ok",
         "MedianStopping",
         "640",

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
+
+from page_programs import ROOT, printed, programs
 
 from nas_env.sources.base import SPLIT_NAMES
 from nas_env.tasks.own_data import METRICS
 
-ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "own-data.md").read_text(encoding="utf-8")
 
 
 def test_the_programs_of_the_page_run(tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join(blocks)],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=170,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
+    blocks = programs(PAGE)
+    assert printed("\n".join(blocks), tmp_path) == [
         "regression (5,) (240, 80, 80)",
         "ok True",
         "(3, 8, 8) (18, 6, 6)",

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from page_programs import ROOT, printed, programs
+
 PAGE = ROOT / "docs" / "spaces.md"
 
 
@@ -18,14 +19,8 @@ def test_the_page_is_what_the_registry_makes(tmp_path: Path) -> None:
 
 
 def test_the_programs_of_the_page_run() -> None:
-    joint, stacked = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    lines = output_of(joint)
+    joint, stacked = programs(PAGE.read_text("utf-8"))
+    lines = printed(joint, ROOT)
     assert re.match(r"optimizer (adamw|sgd), learning rate 0\.\d+$", lines[0])
     assert lines[-1].startswith("Recipe(optimizer=")
-    assert output_of(stacked) == ["11 19"]  # stem, two ends; 8 cells, or 12 + 2 and 2 at first
-
-
-def output_of(program: str) -> list[str]:
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    assert printed(stacked, ROOT) == ["11 19"]  # stem, two ends; 8 cells, or 12 + 2 and 2 at first

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from agents.search.card import write_card
 from agents.search.finished import FinishedRun
-from nas_env.errors import IncompatibleError
+from nas_env.errors import IncompatibleError, InvalidSettingError
+from nas_env.evaluators import Evaluator
+from nas_env.evaluators.training import Training
 from nas_env.export import Exported, export
 
 
@@ -38,6 +40,30 @@ def export_run(
     text = write_card(run, trained, exported, folder)
     (folder / "card.md").write_text(text, encoding="utf-8")
     return exported, folder
+
+
+def check_export(name: str, evaluator: Evaluator, own_data: bool) -> None:
+    """Refuse a search whose network cannot be written at its end.
+
+    Args:
+        name: The evaluator as the user named it.
+        evaluator: The innermost one.
+        own_data: Whether the search is one on own data.
+
+    Raises:
+        InvalidSettingError: The evaluator trains nothing, or the data are of a kind whose networks
+            cannot be written yet.
+    """
+    if own_data:
+        raise InvalidSettingError(
+            "Option --export cannot write networks of own data yet. Leave it out, or give labelled "
+            "arrays (.npz) with --task arrays."
+        )
+    if not isinstance(evaluator, Training):
+        raise InvalidSettingError(
+            f"Option --export needs trained networks, but evaluator {name!r} trains none. Use "
+            "--evaluator training, or scripts/export.py RUN --train afterwards."
+        )
 
 
 def told(exported: Exported, folder: Path) -> str:

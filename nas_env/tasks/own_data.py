@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,20 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_env.architecture import Recipe
 from nas_env.errors import IncompatibleError
-from nas_env.evaluation import Budget
 from nas_env.registry import unknown_name
 from nas_env.sources import DataSet, ReadOptions, Summary, read_data, summarise
 from nas_env.sources.splitting import SPLITS
 from nas_env.sources.storage import ArrayLike, chunks
-from nas_env.tasks.base import TASKS, Metrics, TaskSpec
+from nas_env.tasks.base import TASKS, TaskSpec
 from nas_env.tasks.supervised import Split, SupervisedTask
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from nas_env.tasks._loop import Run
     from nas_env.tasks._problems import Problem
 
 METRICS = {  # what a search may be about; the first one unless told otherwise
@@ -140,30 +134,6 @@ class DataTask(SupervisedTask):
         """Standardised samples and targets of all splits, in memory."""
         return {name: self._split(name) for name in SPLITS}
 
-    def fit(
-        self,
-        network: nn.Module,
-        recipe: Recipe,
-        budget: Budget,
-        *,
-        device: str = "cpu",
-        precision: str = "float32",
-        resume: Mapping[str, Any] | None = None,
-    ) -> Run:
-        """Train in place and yield metrics epoch by epoch; see `Task.fit`. It can be continued."""
-        from nas_env.tasks._loop import Loop
-
-        loop = Loop(network, recipe, budget, device, precision, self.problem)
-        if resume is not None:
-            loop.go_on_from(resume)
-        return loop.run(self.tensors("train", device), self.tensors("validation", device))
-
-    def test(self, network: nn.Module, *, device: str = "cpu") -> Metrics:
-        """Return all metrics and the loss on the sealed test split. Only the report calls it."""
-        from nas_env.tasks._loop import measure
-
-        return measure(network, *self._tensors("test", device), self.problem)
-
     def _targets(self, split: str) -> NDArray[Any]:
         """Return (n,) int64 classes, or standardised float32 targets."""
         y = self.data.y[self.data.rows[split]]
@@ -196,10 +166,6 @@ class DataTask(SupervisedTask):
                 x = Streamed(self.data.x, rows, self.mean, self.sd, device)
             cache[split, device] = (x, y)
         return cache[split, device]  # type: ignore[no-any-return]
-
-    def __getstate__(self) -> dict[str, object]:
-        made = ("_device_cache", "problem")
-        return {key: value for key, value in self.__dict__.items() if key not in made}
 
 
 @TASKS.register("own-data")

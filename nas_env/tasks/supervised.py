@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from nas_env.tasks._loop import Run
+    from nas_env.tasks._problems import Problem
 
 __all__ = ["SPLITS", "SPLIT_SEED", "Split", "SupervisedTask", "stratified_split"]
 
@@ -94,6 +95,13 @@ class SupervisedTask(Task):
         commonest = np.bincount(self._splits["train"].y).argmax()
         return float((self._splits["validation"].y == commonest).mean())
 
+    @cached_property
+    def problem(self) -> Problem:
+        """Loss and metrics."""
+        from nas_env.tasks._problems import Classification
+
+        return Classification(self._spec.reports)
+
     def tensors(self, split: str, device: str = "cpu") -> tuple[Tensor, Tensor]:
         """Return x (n, *shape) and y (n,) of "train" or "validation" on a device, made once."""
         if split not in ("train", "validation"):
@@ -113,22 +121,22 @@ class SupervisedTask(Task):
         """Train in place and yield metrics epoch by epoch; see `Task.fit`. It can be continued."""
         from nas_env.tasks._loop import Loop
 
-        loop = Loop(network, recipe, budget, device, precision)
+        loop = Loop(network, recipe, budget, device, precision, self.problem)
         if resume is not None:
             loop.go_on_from(resume)
         return loop.run(self.tensors("train", device), self.tensors("validation", device))
 
     def validate(self, network: nn.Module, *, device: str = "cpu") -> Metrics:
-        """Return accuracy and loss on the validation split."""
+        """Return the metrics of the problem and the loss on the validation split."""
         from nas_env.tasks._loop import measure
 
-        return measure(network, *self.tensors("validation", device))
+        return measure(network, *self.tensors("validation", device), self.problem)
 
     def test(self, network: nn.Module, *, device: str = "cpu") -> Metrics:
-        """Return accuracy and loss on the sealed test split. Only the report calls it."""
+        """Return those of the sealed test split. Only the report calls it."""
         from nas_env.tasks._loop import measure
 
-        return measure(network, *self._tensors("test", device))
+        return measure(network, *self._tensors("test", device), self.problem)
 
     def _tensors(self, split: str, device: str) -> tuple[Tensor, Tensor]:
         import torch
@@ -143,7 +151,8 @@ class SupervisedTask(Task):
         return cache[split, device]  # type: ignore[no-any-return]
 
     def __getstate__(self) -> dict[str, object]:
-        return {key: value for key, value in self.__dict__.items() if key != "_device_cache"}
+        made = ("_device_cache", "problem")
+        return {key: value for key, value in self.__dict__.items() if key not in made}
 
 
 def moments(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

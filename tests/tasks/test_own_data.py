@@ -57,6 +57,8 @@ def test_regression_learns_and_tests_in_the_targets_own_unit() -> None:
     assert set(curve[-1]) == {"mse", "mae", "r2", "loss", "train_loss"}
     assert noise < curve[-1]["mse"] < 0.1 * spread
     assert curve[-1]["mse"] < curve[0]["mse"]
+    validated = {name: curve[-1][name] for name in ("mse", "mae", "r2", "loss")}
+    assert task.validate(network) == pytest.approx(validated)
     tested = task.test(network)
     rows = task.data.rows["test"]
     with torch.inference_mode():

@@ -1,0 +1,30 @@
+"""Programs of a page of the docs, run as a reader runs them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def programs(page: str) -> list[str]:
+    """Return the blocks of Python of a page, in order."""
+    return re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+
+
+def printed(program: str, folder: Path) -> list[str]:
+    """Return the lines that a program prints, run in a process of its own in a folder."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=170,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
