@@ -114,6 +114,8 @@ class Report:
     def _settings(self) -> str:
         lines = ["How it was made:", ""]
         for name, value in self.settings.items():
+            if value is None:
+                continue  # left out; summary.json has all
             if isinstance(value, dict):
                 value = ", ".join(f"{key} {x}" for key, x in value.items())
             lines.append(f"- {name}: {value}")
