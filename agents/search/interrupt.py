@@ -7,9 +7,10 @@ import shlex
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
 INTERRUPTED = 130
+LATER = 0.01  # seconds until the search is asked again whether it may end
 
 
 def how_to_go_on(path: Path) -> str:
@@ -22,12 +23,38 @@ def how_to_go_on(path: Path) -> str:
 def leave_at_the_second_interrupt() -> None:
     """Let the first Ctrl-C end the search in order, and the second one end the process at once.
 
-    What was evaluated is in the store by then, and worker processes end with their parent.
+    What was evaluated is in the store by then, and worker processes end with their parent. The
+    store ends what it began first: an exception amid its cleaning up would be swallowed or logged.
     """
-
-    def interrupt(*_: Any) -> None:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-        raise KeyboardInterrupt
-
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, interrupt)
+        signal.signal(signal.SIGINT, _first)
+
+
+def _first(_: int, frame: FrameType | None) -> None:
+    """Have the search end as soon as it may."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    if not hasattr(signal, "SIGALRM"):  # Windows cannot look again
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGALRM, _as_soon_as_it_may)
+    _as_soon_as_it_may(_, frame)
+
+
+def _as_soon_as_it_may(_: int, frame: FrameType | None) -> None:
+    """End the search, or look again in a moment.
+
+    Raises:
+        KeyboardInterrupt: The search may end here.
+    """
+    if not _unbreakable(frame):
+        raise KeyboardInterrupt
+    signal.setitimer(signal.ITIMER_REAL, LATER)
+
+
+def _unbreakable(frame: FrameType | None) -> bool:
+    """Return whether a frame stands in the store's work, or where objects are cleaned up."""
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.split(".")[0] == "sqlalchemy" or frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False

@@ -1,0 +1,61 @@
+"""Where Ctrl-C may end a search, and where it waits for a moment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+BEFORE = """
+import signal, time
+from agents.search.interrupt import leave_at_the_second_interrupt
+
+def busy(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+def interrupted(times=1):
+    for _ in range(times):
+        signal.raise_signal(signal.SIGINT)
+    busy(0.1)
+    print("went on", flush=True)
+
+class Cleaned:
+    def __del__(self):
+        interrupted()
+
+store = {"__name__": "sqlalchemy.pool.base", "interrupted": interrupted}
+exec("def finalise(times=1): interrupted(times)", store)
+leave_at_the_second_interrupt()
+try:
+"""
+AFTER = """
+    busy(30)
+except KeyboardInterrupt:
+    print("ended in order", flush=True)
+"""
+
+
+def run(line: str) -> subprocess.CompletedProcess[str]:
+    program = f"{BEFORE}    {line}{AFTER}"
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_elsewhere_it_ends_the_search_at_once():
+    done = run("interrupted()")
+    assert done.stdout.split("\n") == ["ended in order", ""], done.stderr
+
+
+@pytest.mark.parametrize("where", ["store['finalise']()", "Cleaned()"])
+def test_the_store_and_what_cleans_up_end_first(where):
+    done = run(where)
+    assert done.stdout.split("\n") == ["went on", "ended in order", ""], done.stderr
+    assert done.stderr == ""
+
+
+def test_the_second_one_ends_the_process_also_there():
+    done = run("store['finalise'](times=2)")
+    assert (done.returncode, done.stdout) == (130, "")
