@@ -19,6 +19,7 @@ from nas_env.evaluators import Evaluator, Latency
 from nas_env.mdp import BaseState, Move
 from nas_env.objectives import Objective
 from nas_env.resolve import (
+    check_budget,
     checked_action,
     checked_options,
     checked_render_mode,
@@ -127,6 +128,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         self.store = open_store(store)
         given = (evaluator, self.task, self.store, self.objective, device, precision)
         self.evaluator = make_evaluator(*given, latency, retry_failed, workers)
+        check_budget(self.budget, self.evaluator)
         self.mdp = make_mdp(mdp, self.space, observation, illegal, self.objective, mdp_settings)
         self.start = checked_start(start, self.mdp)
         self.action_space = self.mdp.action_space

@@ -20,10 +20,13 @@ class Outcome(StrEnum):
     OK = "ok"
     DIVERGED = "diverged"  # the loss became NaN, infinite or very large
     OUT_OF_MEMORY = "out_of_memory"
-    TOO_LARGE = "too_large"  # predicted memory over the limit; nothing was built
+    TOO_LARGE = "too_large"  # over a limit of memory, operations or latency; nothing was trained
     TIMEOUT = "timeout"
     CRASHED = "crashed"
     PENDING = "pending"  # not evaluated yet, see `nas_env.evaluators.deferred`; never in a store
+
+
+LATER = ("max_macs", "max_latency_ms")  # limits that budgets in stores may be without
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,10 @@ class Budget:
         max_macs: Limit on the predicted multiply-accumulates for one sample; over it the outcome is
             "too_large" and nothing is built. None means no limit, and is not part of the text, so
             that budgets from before there was this limit keep their keys.
+        max_latency_ms: Limit on the latency of one batch, as it is measured before training; over
+            it the outcome is "too_large" and nothing is trained. None means no limit, and is no
+            part of the text either. Needs an evaluator that measures, such as
+            `Training(task, latency=True)`.
 
     Raises:
         InvalidSettingError: A value is not positive and finite, or the horizon is below the epochs.
@@ -51,6 +58,7 @@ class Budget:
     max_seconds: float | None = None
     max_memory_mb: float | None = None
     max_macs: float | None = None
+    max_latency_ms: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "horizon"):
@@ -61,7 +69,7 @@ class Budget:
                 raise InvalidSettingError(
                     f"Budget setting {name} must be an integer >= 1, but is {value!r}."
                 )
-        for name in ("max_seconds", "max_memory_mb", "max_macs"):
+        for name in ("max_seconds", "max_memory_mb", *LATER):
             value = getattr(self, name)
             if value is None:
                 continue
@@ -107,9 +115,7 @@ class Budget:
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `Budget(**data)` makes an equal budget."""
         data = asdict(self)
-        if self.max_macs is None:
-            del data["max_macs"]
-        return data
+        return {key: x for key, x in data.items() if key not in LATER or x is not None}
 
 
 @dataclass(frozen=True)

@@ -236,6 +236,20 @@ def _check_latency(objective: Objective, evaluator: Evaluator) -> None:
         )
 
 
+def check_budget(budget: Budget, evaluator: Evaluator) -> None:
+    """Refuse a limit of a latency that nothing measures.
+
+    Raises:
+        IncompatibleError: The evaluator does not measure before it trains.
+    """
+    if budget.max_latency_ms is not None and getattr(innermost(evaluator), "latency", None) is None:
+        raise IncompatibleError(
+            f"The budget has max_latency_ms={budget.max_latency_ms}, which evaluator "
+            f"{type(innermost(evaluator)).__name__} does not measure here. Give latency=True with "
+            "evaluator='training', or to Training itself."
+        )
+
+
 def _with_workers(evaluator: Evaluator, workers: int | None) -> Evaluator:
     """Return the evaluator with so many worker processes around its innermost part."""
     if workers is None:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from search import Options, make_env
+from search import make_env
 
 from agents import AGENTS
 from agents.q_learning import QLearning
+from agents.search.options import Options
 from agents.search.q_table import draw_q, picture_of
 from nas_env.errors import InvalidSettingError, NASError
 from nas_env.rendering import save_drawing

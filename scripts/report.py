@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from search import Options, make_env
+from search import make_env
 
 from agents import AGENTS
 from agents.q_learning import QLearning
 from agents.report.data import read_options, read_run
 from agents.report.decisions import Heat, q_heat
 from agents.report.page import Run, page
+from agents.search.options import Options
 from nas_env.errors import InvalidSettingError, NASError
 
 

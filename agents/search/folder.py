@@ -126,7 +126,8 @@ class RunFolder:
             )
         begun = json.loads(file.read_text(encoding="utf-8"))
         for name, value in options.items():
-            if begun.get(name) != value:
+            unknown = False if value is False else None  # to the version that began it
+            if begun.get(name, unknown) != value:
                 raise InvalidSettingError(
                     f"The search in {self.path} was begun with {name}={begun.get(name)!r}, not "
                     f"{value!r}. Give the same options, or another output folder."

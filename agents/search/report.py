@@ -78,19 +78,22 @@ class Report:
 
     def _retrained_table(self) -> str:
         seeds = ", ".join(map(str, self.seeds))
+        measured = any(x.latency_ms is not None for x in self.retrained)
         lines = [
             f"Each network trained anew with {len(self.seeds)} seeds ({seeds}); test split of "
             f"{self.test_size} samples, opened once. Score: the objective with test "
             f"{self.shown.words}.",
             "",
-            f"| network | test {self.shown.title} | test score | params | MACs |",
-            "| --- | --- | --- | ---: | ---: |",
+            f"| network | test {self.shown.title} | test score | params | MACs |"
+            + " latency, ms |" * measured,
+            "| --- | --- | --- | ---: | ---: |" + " ---: |" * measured,
         ]
         for x in self.retrained:
             accuracy, score = x.accuracy, x.score
             lines.append(
                 f"| {x.name} | {self.shown.number(accuracy[0])} ± {self.shown.number(accuracy[1])} "
                 f"| {score[0]:.4f} ± {score[1]:.4f} | {x.params:,} | {x.macs:,} |"
+                + (f" {x.latency_ms:.3g} |" if x.latency_ms is not None else "")
             )
         failed = [f"{x.name}: {x.failed} of {len(x.scores)}" for x in self.retrained if x.failed]
         if failed:
@@ -250,6 +253,7 @@ def _retrained_json(x: Retrained) -> dict[str, Any]:
         **_candidate_json(x.candidate),
         "params": x.params,
         "macs": x.macs,
+        **({} if x.latency_ms is None else {"latency_ms": x.latency_ms}),
         f"test_{plural}": list(x.accuracies),
         "test_scores": list(x.scores),
         "test_metrics": [dict(metrics) for metrics in x.tested],

@@ -12,7 +12,6 @@ from nas_env.architecture import Candidate
 from nas_env.errors import InvalidArchitectureError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators.training import Training, is_out_of_memory
-from nas_env.network import predict
 from nas_env.objectives import Objective
 from nas_env.tasks.base import TrainingDiverged, TrainingTimeout
 
@@ -38,6 +37,7 @@ class Retrained:
         failed: Seeds whose training failed.
         metric: The task's metric.
         tested: All test metrics of each seed; nothing where training failed.
+        latency_ms: Milliseconds of a forward pass, where the search measures it.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Retrained:
     failed: int = 0
     metric: str = "accuracy"
     tested: tuple[Mapping[str, float], ...] = ()
+    latency_ms: float | None = None
 
     @property
     def accuracy(self) -> tuple[float, float]:
@@ -81,7 +82,7 @@ def retrain(
         seeds: Training seeds, none of them the search's.
     """
     task = evaluator.task
-    cost = predict(candidate.architecture, task.spec)
+    costs = evaluator.costs(candidate, Budget())[0]
     accuracies, scores, weights, failed = [], [], None, 0
     all_tested: list[Mapping[str, float]] = []
     spec = task.spec
@@ -96,7 +97,7 @@ def retrain(
             all_tested.append({})
             scores.append(objective.failure)
             continue
-        tested = {**task.test(network, device=evaluator.device), **cost.to_json()}
+        tested = {**task.test(network, device=evaluator.device), **costs}
         evaluation = Evaluation(Outcome.OK, tested, tuple(curve), len(curve))
         accuracies.append(tested[spec.metric])
         all_tested.append(tested)
@@ -104,8 +105,10 @@ def retrain(
         if number == 0:
             weights = {key: x.detach().cpu() for key, x in network.state_dict().items()}
     measured = tuple(accuracies), tuple(scores)
+    size = int(costs["params"]), int(costs["macs"])
     told = spec.metric, tuple(all_tested)
-    return Retrained(name, candidate, cost.params, cost.macs, *measured, weights, failed, *told)
+    latency = costs.get("latency_ms")
+    return Retrained(name, candidate, *size, *measured, weights, failed, *told, latency)
 
 
 def mean_sd(values: Sequence[float]) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_env.architecture import Candidate
-from nas_env.errors import InvalidArchitectureError, InvalidSettingError
+from nas_env.errors import IncompatibleError, InvalidArchitectureError, InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators._checkpoints import Checkpoints, Progress, State, name_of
 from nas_env.evaluators.base import EVALUATORS, Evaluator, failed
@@ -56,7 +56,8 @@ class Training(Evaluator):
             it changes nothing about what is spent on training, but of the fingerprint, with its
             settings and the name of the processor: what was stored without it, or on another
             processor, is evaluated anew. Unlike everything else it differs between repeats; a store
-            keeps the first. Its seconds are not among those of an evaluation.
+            keeps the first. It is measured before training, so that the budget's `max_latency_ms`
+            saves it, and its seconds are not among those of an evaluation.
 
     Raises:
         UnknownNameError: No such precision, or no such setting of latency.
@@ -93,7 +94,16 @@ class Training(Evaluator):
             self.fingerprint += f"/{self.latency.fingerprint(self.device)}"
 
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
-        """Return one evaluation per candidate, in order; they are trained one after the other."""
+        """Return one evaluation per candidate, in order; they are trained one after the other.
+
+        Raises:
+            IncompatibleError: The budget limits a latency that is not measured.
+        """
+        if budget.max_latency_ms is not None and self.latency is None:
+            raise IncompatibleError(
+                f"The budget has max_latency_ms={budget.max_latency_ms}, but no latency is "
+                "measured. Give latency=True with it, or Training(task, latency=True)."
+            )
         return [self._with_retry(candidate, budget) for candidate in candidates]
 
     def continues(self, candidate: Candidate) -> bool:
@@ -206,24 +216,42 @@ class Training(Evaluator):
     def _evaluate(self, candidate: Candidate, budget: Budget) -> Evaluation:
         progress = Progress()
         try:
-            cost = predict(candidate.architecture, self.task.spec)
-            if excess := over_limit(cost, candidate.recipe.batch_size, budget):
+            costs, excess = self.costs(candidate, budget)
+            if excess:
                 return failed(Outcome.TOO_LARGE, excess)
-            network, curve = self.train(candidate, budget, progress)
-            measured = self._measured(network)
+            curve = self.train(candidate, budget, progress)[1]
         except Exception as error:
             curve = progress.curve
             ended = failed(*self._outcome(error), progress.seconds)
             return replace(ended, curve=tuple(curve), epochs=len(curve))
-        metrics = {**curve[-1], **cost.to_json(), **measured}
+        metrics = {**curve[-1], **costs}
         return Evaluation(Outcome.OK, metrics, tuple(curve), len(curve), progress.seconds)
 
-    def _measured(self, network: nn.Module) -> dict[str, float]:
-        """Return the latency of a network where it is asked for."""
-        if self.latency is None:
-            return {}
-        shape = self.task.spec.input_shape
-        return {"latency_ms": self.latency.measure(network, shape, self.device, self.precision)}
+    def costs(self, candidate: Candidate, budget: Budget) -> tuple[dict[str, float], str]:
+        """Return what a network costs, and which limit of a budget it is over, or nothing.
+
+        Costs are those of `NetworkCost`, and "latency_ms" where it is asked for and no other limit
+        is in the way.
+        """
+        cost = predict(candidate.architecture, self.task.spec)
+        found: dict[str, float] = dict(cost.to_json())
+        excess = over_limit(cost, candidate.recipe.batch_size, budget)
+        if self.latency is None or excess:
+            return found, excess
+        latency = self._measured(candidate, self.latency)
+        if budget.max_latency_ms is not None and latency > budget.max_latency_ms:
+            excess = f"Measured {latency:.3g} ms, limit {budget.max_latency_ms:g} ms."
+        return {**found, "latency_ms": latency}, excess
+
+    def _measured(self, candidate: Candidate, how: Latency) -> float:
+        """Return the latency of a network in milliseconds; the first measurement is kept."""
+        known: dict[str, float] = self.__dict__.setdefault("_latencies", {})
+        if (key := candidate.architecture.key) not in known:
+            with seeded(0, self.device):
+                network = build(candidate.architecture, self.task.spec).to(self.device)
+            shape = self.task.spec.input_shape
+            known[key] = how.measure(network, shape, self.device, self.precision)
+        return known[key]
 
     def _outcome(self, error: Exception) -> tuple[Outcome, str]:
         """Return the name and message of what a network did."""

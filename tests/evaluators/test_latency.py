@@ -183,3 +183,61 @@ def test_worker_processes_measure_too() -> None:
             _, reward, done, _, info = env.step(int(mask.nonzero()[0][-1]))
     assert info["evaluation"]["outcome"] == "ok", info
     assert 0 < reward < info["evaluation"]["accuracy"]
+
+
+def first_network(env: gym.Env[Any, Any]) -> dict[str, Any]:
+    """Return the evaluation of the network that the last legal decisions make."""
+    env.reset(seed=0)
+    done = False
+    while not done:
+        mask = env.unwrapped.action_masks()  # type: ignore[attr-defined]
+        _, _, done, _, info = env.step(int(mask.nonzero()[0][-1]))
+    return dict(info["evaluation"])
+
+
+@pytest.mark.parametrize("evaluator", ["training", "halving", "median-stopping"])
+def test_a_network_over_the_limit_is_not_trained(
+    evaluator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Latency, "measure", lambda *_: 2.5)
+    settings: dict[str, Any] = {"task": "wine", "evaluator": evaluator, "device": "cpu"}
+    for limit, outcome, epochs in ((2.5, "ok", 1), (2.4, "too_large", 0)):
+        budget, store = {"epochs": 1, "max_latency_ms": limit}, MemoryStore()
+        env: Any = gym.make("NAS-v0", budget=budget, store=store, latency=QUICK, **settings)
+        told = first_network(env)
+        assert told["outcome"] == outcome
+        assert env.unwrapped.evaluation.epochs == epochs
+        if outcome == "ok":
+            assert told["latency_ms"] == 2.5 and "max_latency_ms" in env.unwrapped.budget.text
+        else:
+            assert told["score"] == env.unwrapped.objective.failure
+            assert env.unwrapped.evaluation.message == "Measured 2.5 ms, limit 2.4 ms."
+
+
+def test_a_network_is_measured_once_and_other_limits_come_first(
+    make_task: Callable[[str], Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[float] = []
+    monkeypatch.setattr(Latency, "measure", lambda *_: measured.append(1.0) or 1.0)
+    training = Training(make_task("wine"), "cpu", latency=QUICK)
+    env: Any = gym.make("NAS-v0", task="wine", evaluator="synthetic").unwrapped
+    candidate = env.space.decode(env.space.sample(env.np_random))
+    for limit in ({"max_latency_ms": 0.5}, {"max_latency_ms": 2.0}, {}):
+        training.evaluate([candidate], Budget(epochs=1, **limit))
+    assert len(measured) == 1
+    small = Budget(epochs=1, max_macs=1, max_latency_ms=0.5)
+    (found,) = Training(make_task("wine"), "cpu", latency=QUICK).evaluate([candidate], small)
+    assert "MACs, limit 1" in found.message and len(measured) == 1
+
+
+def test_a_limit_that_nothing_measures_is_refused(make_task: Callable[[str], Task]) -> None:
+    budget = {"epochs": 1, "max_latency_ms": 1.0}
+    for evaluator in ("training", "synthetic", Training(make_task("wine"), "cpu")):
+        with pytest.raises(IncompatibleError, match=r"max_latency_ms=1.0, which .* latency=True"):
+            gym.make("NAS-v0", task="wine", evaluator=evaluator, budget=budget)
+    with pytest.raises(IncompatibleError, match=r"max_latency_ms=1.0, which evaluator Surrogate"):
+        gym.make("NASMobile-v0", hardware="zcu102", budget={"max_latency_ms": 1.0})
+    with pytest.raises(IncompatibleError, match="but no latency is measured"):
+        Training(make_task("wine"), "cpu").evaluate([], Budget(**budget))
+    with pytest.raises(InvalidSettingError, match="max_latency_ms must be > 0 and finite"):
+        Budget(max_latency_ms=0.0)

@@ -53,6 +53,19 @@ def test_the_folder_holds_everything(run):
     assert "<svg" in (run / "best.svg").read_text()
 
 
+def test_a_limit_on_latency_is_measured_kept_and_told(tmp_path):
+    arguments = ("--agent", "random", "--task", "wine", *SMALL)
+    search(*arguments, "--max-latency-ms", "1000", "--output", tmp_path / "all")
+    summary = json.loads((tmp_path / "all/summary.json").read_text())
+    assert all(0 < x["latency_ms"] < 1000 for x in summary["retrained"])
+    assert "| MACs | latency, ms |" in (tmp_path / "all/summary.md").read_text()
+    none = search(
+        *arguments, "--max-latency-ms", "1e-6", "--output", tmp_path / "none", check=False
+    )
+    assert {row["outcome"] for row in rows(tmp_path / "none")} == {"too_large"}
+    assert "Traceback" not in none.stderr
+
+
 def test_the_store_has_the_promised_columns(run):
     columns = {"candidate_key", "fingerprint", "budget", "training_seed", "outcome", "score"}
     stored = rows(run)

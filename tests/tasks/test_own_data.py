@@ -193,6 +193,8 @@ def test_a_limit_on_macs_changes_the_key_and_its_absence_does_not() -> None:
     assert Budget().text == plain  # as in stores that were written before there was this limit
     assert Budget(max_macs=5).text != plain
     assert Budget(**Budget(max_macs=5).to_json()) == Budget(max_macs=5)
+    assert Budget(max_latency_ms=5).text not in (plain, Budget(max_macs=5).text)
+    assert Budget(**Budget(max_latency_ms=5).to_json()) == Budget(max_latency_ms=5)
 
 
 def test_recipes_are_changed_where_asked_for() -> None:
