@@ -29,6 +29,6 @@ def test_the_page_names_what_there_is() -> None:
     for name in (*SPLIT_NAMES, *(metric for names in METRICS.values() for metric in names)):
         assert f"`{name}`" in PAGE, name
     options = set(re.findall(r"(--[a-z][a-z-]+)", PAGE))
-    script = (ROOT / "scripts" / "search.py").read_text(encoding="utf-8")
+    script = (ROOT / "agents/search/options.py").read_text(encoding="utf-8")
     for option in options:
         assert f"    {option[2:].replace('-', '_')}:" in script, option

@@ -10,6 +10,7 @@ from nas_env.sources.summary import Summary
 
 UPDATES = 2_000  # of one training; fewer leave small networks untrained
 EPOCHS = (4, 50)  # least and most that are suggested
+PIXELS = 5_000_000  # of one training; `chain` networks then take about half a minute in the mean
 BATCHES = (16, 256)
 SIDE = 64  # images of larger sides take minutes a network on two cores
 IMBALANCED = 3.0
@@ -68,13 +69,11 @@ def suggest(summary: Summary, metric: str | None = None) -> Suggestion:
     """
     train = summary.sizes[0]
     batch = _batch(train)
-    updates = math.ceil(train / batch)
-    epochs = min(max(math.ceil(UPDATES / updates), EPOCHS[0]), EPOCHS[1])
     return Suggestion(
         _space(summary),
         _metric(summary),
         Choice(batch, f"a power of two near the square root of {train:,} training samples"),
-        Choice(epochs, f"about {epochs * updates:,} updates of {updates:,} an epoch"),
+        _epochs(summary, math.ceil(train / batch)),
         _max_params(summary),
         tuple(_hints(summary)),
     )
@@ -83,6 +82,17 @@ def suggest(summary: Summary, metric: str | None = None) -> Suggestion:
 def _batch(train: int) -> int:
     near = int(2 ** round(math.log2(max(train, 1)) / 2))
     return min(max(near, BATCHES[0]), BATCHES[1])
+
+
+def _epochs(summary: Summary, updates: int) -> Choice:
+    """Return what suits so many updates an epoch; of images no more than there is time for."""
+    enough = min(max(math.ceil(UPDATES / updates), EPOCHS[0]), EPOCHS[1])
+    pixels = summary.sizes[0] * math.prod(summary.shape[1:])
+    epochs = min(enough, max(round(PIXELS / pixels), EPOCHS[0])) if summary.shape[1:] else enough
+    reason = f"about {epochs * updates:,} updates of {updates:,} an epoch"
+    if epochs < enough:
+        reason += "; more take long for so many pixels, scripts/retrain.py gives them to the best"
+    return Choice(epochs, reason)
 
 
 def _space(summary: Summary) -> Choice:

@@ -60,6 +60,13 @@ def test_more_data_mean_larger_batches_and_fewer_epochs() -> None:
     assert epochs == sorted(epochs, reverse=True) and epochs[0] > epochs[-1]
 
 
+def test_many_pixels_mean_fewer_epochs_and_it_is_said() -> None:
+    shapes = ((784,), (1, 8, 8), (1, 28, 28), (3, 64, 64))
+    found = [suggest(summary(2_400, shape)).epochs for shape in shapes]
+    assert [int(x.value or 0) for x in found] == [50, 33, 4, 4]
+    assert ["retrain.py" in x.reason for x in found] == [False, True, True, True]
+
+
 def test_unequal_classes_are_judged_by_balanced_accuracy() -> None:
     counts = {"a": (900, 100, 100), "b": (100, 10, 10)}
     found = suggest(summary(counts=counts))
