@@ -1,0 +1,148 @@
+"""From data to a network one can take away, three times: docs/cases.md.
+
+Example: python scripts/cases.py digits
+"""
+
+from __future__ import annotations
+
+import json
+import string
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from practice.steps import ROOT, Steps
+from practice.table import Rows, lines, numbers
+
+from agents.benchmark.command import exit_code
+
+TEMPLATE = Path(__file__).with_name("cases_template.md")
+DATA, RUNS = "data", "runs"
+SPLITS = range(5)
+TORCH_ONLY = f"{RUNS}/torch-only"
+ALONE = (
+    "import torch, sys; sys.path.insert(0, sys.argv[1]); from network import load, predict; "
+    "print(predict(load(), torch.randint(0, 256, (3, 1, 28, 28))))"
+)
+CASES = {
+    "digits": (
+        f"python scripts/example_data.py digits {DATA}/digits",
+        f"python scripts/search.py --data {DATA}/digits --evaluations 25 --output {RUNS}/digits",
+        f"python scripts/retrain.py {RUNS}/digits --top 3 --seeds 3 --epochs 20",
+        f"python scripts/export.py {RUNS}/digits",
+        f"python scripts/report.py {RUNS}/digits",
+        f"python -m venv {TORCH_ONLY}",
+        f"{TORCH_ONLY}/bin/pip install --quiet -c constraints.txt torch",
+        f'{TORCH_ONLY}/bin/python -c "{ALONE}" {RUNS}/digits/export',
+    ),
+    "passengers": tuple(
+        command
+        for seed in SPLITS
+        for table, run in [(f"{DATA}/passengers-{seed}.csv", f"{RUNS}/passengers-{seed}")]
+        for command in (
+            f"python scripts/example_data.py passengers {table} --seed {seed}",
+            f"python scripts/search.py --data {table} --target survived --max-params 2000 "
+            f"--evaluations 60 --seed {seed} --output {run}",
+            f"python scripts/retrain.py {run} --top 5 --seeds 3 --epochs 50",
+            f"python scripts/export.py {run}",
+            f"python scripts/rivals.py {table} --target survived --settings 120 --output {run}/rivals.json",
+        )
+    ),
+    "objects": (
+        f"python scripts/example_data.py objects {DATA}/objects",
+        f"python scripts/search.py --data {DATA}/objects --max-latency-ms 1 --evaluations 60 "
+        f"--output {RUNS}/objects",
+        f"python scripts/retrain.py {RUNS}/objects --top 3 --seeds 2 --epochs 20",
+        f"python scripts/export.py {RUNS}/objects",
+        f"python scripts/report.py {RUNS}/objects",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """From data to a network one can take away; the same command goes on where it stopped."""
+
+    names: Annotated[
+        tuple[Literal["digits", "passengers", "objects"], ...], tyro.conf.Positional
+    ] = field(default_factory=tuple)
+    """Cases to run; none: only write the page from what is there."""
+    page: Path = ROOT / "docs" / "cases.md"
+    """The page; times and outputs go into the folder of its name."""
+
+
+def main(options: Options) -> int:
+    """Run the cases and return the exit code."""
+    return exit_code(partial(run, options))
+
+
+def run(options: Options) -> int:
+    """Run the cases, keep what they left, and write the page."""
+    folder = options.page.with_suffix("")
+    steps = {name: Steps(folder / f"{name}.json", CASES[name]) for name in CASES}
+    for name in options.names:
+        steps[name].run()
+    table = folder / "table.json"
+    if "passengers" in options.names:
+        found = [numbers(ROOT / RUNS / f"passengers-{seed}") for seed in SPLITS]
+        table.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    splits = json.loads(table.read_text("utf-8")) if table.is_file() else []
+    done = {name: x.done() for name, x in steps.items()}
+    options.page.write_text(page(done, splits), encoding="utf-8")
+    print(f"Written: {options.page}")
+    return 0
+
+
+def page(done: Mapping[str, Sequence[Mapping[str, Any]]], splits: Sequence[Rows]) -> str:
+    """Return the page.
+
+    Args:
+        done: What is known of the commands of each case.
+        splits: The table of the passengers, one for each split.
+    """
+    values = {}
+    for name, steps in done.items():
+        whole = len(steps) == len(CASES[name])
+        values[name] = case(steps) if whole else f"Not run yet: `python scripts/cases.py {name}`."
+    table = "\n".join(lines(splits)) if splits else ""
+    how = [step["versions"] for steps in done.values() for step in steps]
+    versions = ", ".join(f"{key} {x}" for key, x in how[-1].items()) if how else "-"
+    text = TEMPLATE.read_text("utf-8")
+    return string.Template(text).substitute(values, table=table, versions=versions)
+
+
+def case(steps: Sequence[Mapping[str, Any]]) -> str:
+    """Return the commands of a case with their times, and what they said."""
+    parts = ["```bash", *map(timed, steps), "```"]
+    for step in steps:
+        if text := excerpt(step):
+            parts += ["", text]
+    return "\n".join(parts)
+
+
+def timed(step: Mapping[str, Any]) -> str:
+    """Return a command with its time."""
+    seconds = step["seconds"]
+    time = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    return f"{step['command']}  # {time}"
+
+
+def excerpt(step: Mapping[str, Any]) -> str:
+    """Return what a page shows of what a command said."""
+    command, output = step["command"], step["output"].strip()
+    if "scripts/search.py" in command:
+        found: str = output[output.index("# Search with") :].partition("\n")[2]
+        return found.partition("How it was made:")[0].strip()
+    if "scripts/retrain.py" in command:
+        return str(output.partition("\nWritten to")[0].strip())
+    if "scripts/export.py" in command or " -c " in command:
+        return f"```text\n{output}\n```"
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Options, description=Options.__doc__)))

@@ -1,0 +1,64 @@
+"""Commands as a user types them, run one after the other; each that has ended is not run again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agents.search.provenance import versions
+from nas_env.errors import NASError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The commands of a case, and the file in which their times and outputs are kept.
+
+    Attributes:
+        file: Path of the file.
+        commands: As a user types them in the root of the repository.
+    """
+
+    file: Path
+    commands: Sequence[str]
+
+    def run(self) -> None:
+        """Run what is missing.
+
+        Raises:
+            NASError: A command failed.
+        """
+        done = self.done()
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        for number, command in enumerate(self.commands[len(done) :], start=len(done) + 1):
+            print(f"{number}/{len(self.commands)}: {command}", file=sys.stderr, flush=True)
+            done.append({"command": command, **_run(command), "versions": versions()})
+            part = self.file.with_suffix(".part")
+            part.write_text(json.dumps(done, indent=1), encoding="utf-8")
+            part.replace(self.file)  # as a whole or not at all
+
+    def done(self) -> list[dict[str, Any]]:
+        """Return what is known of the commands that have ended, up to the first that changed."""
+        found = json.loads(self.file.read_text("utf-8")) if self.file.is_file() else []
+        same = [x["command"] == y for x, y in zip(found, self.commands, strict=False)]
+        count = (*same, False).index(False)
+        return list(found[:count])
+
+
+def _run(command: str) -> dict[str, Any]:
+    words = shlex.split(command)
+    if words[0] == "python":
+        words[0] = sys.executable
+    begun = time.monotonic()
+    ended = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if ended.returncode:
+        raise NASError(f"It ended with {ended.returncode}: {command}\n{ended.stdout}")
+    return {"seconds": round(time.monotonic() - begun, 1), "output": ended.stdout}

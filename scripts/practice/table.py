@@ -1,0 +1,61 @@
+"""The passengers: networks against gradient boosting and logistic regression."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from experiment.statistics import with_sd
+
+from agents.search.retraining import mean_sd
+
+NETWORK, ENSEMBLE = "best network of the search", "ensemble of the best five"
+RIVAL = "gradient boosting, best of 120"
+Rows = dict[str, dict[str, float]]  # by name: validation and test accuracy, parameters
+
+
+def numbers(run: Path) -> Rows:
+    """Return what the models of one split do, from the files that the commands left."""
+    retrained = json.loads((run / "retrained.json").read_text("utf-8"))
+    networks, together = retrained["networks"], retrained["ensemble_by_seed"]
+    rows: Rows = {
+        NETWORK: {**_both(networks[0]["measured"]), "params": networks[0]["params"]},
+        ENSEMBLE: {**_both(together), "params": sum(x["params"] for x in networks)},
+    }
+    for rival in json.loads((run / "rivals.json").read_text("utf-8")):
+        rows[rival["name"]] = {x: rival[x]["accuracy"] for x in ("validation", "test")}
+    return rows
+
+
+def _both(measured: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {split: mean(x[split] for x in measured) for split in ("validation", "test")}
+
+
+def lines(splits: Sequence[Rows]) -> Iterator[str]:
+    """Yield the table, and what it says."""
+    yield "| model | validation accuracy, % | test accuracy, % | parameters |"
+    yield "| --- | ---: | ---: | ---: |"
+    for name in splits[0]:
+        accuracies = [
+            with_sd([100 * x[name][split] for x in splits]) for split in ("validation", "test")
+        ]
+        params = [x[name]["params"] for x in splits if "params" in x[name]]
+        size = with_sd(params, 0) if params else "-"
+        yield f"| {name} | {accuracies[0]} | {accuracies[1]} | {size} |"
+    yield ""
+    for name in splits[0]:
+        if name != RIVAL:
+            yield f"- {_against(name, splits)}"
+
+
+def _against(name: str, splits: Sequence[dict[str, Any]]) -> str:
+    gaps = [100 * (x[name]["test"] - x[RIVAL]["test"]) for x in splits]
+    middle, sd = mean_sd(gaps)
+    better = sum(gap > 0 for gap in gaps)
+    return (
+        f"{name} against {RIVAL}: {middle:+.2f} ± {sd / len(gaps) ** 0.5:.2f} points (mean and "
+        f"standard error of the differences), better on {better} of {len(gaps)} splits."
+    )
