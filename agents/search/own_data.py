@@ -35,7 +35,8 @@ class OwnData:
         """Return summary, preprocessing and what was chosen, as plain data."""
         return {
             "summary": self.task.summary.to_json(),
-            "preprocessing": self.task.preparation,
+            "preprocessing": self.task.preprocessing,
+            "target": {"mean": self.task.target_mean, "sd": self.task.target_sd},
             "chosen": dict(self.settings),
         }
 
