@@ -170,7 +170,7 @@ class Trainings:
         shown = self.run.shown
         found = "failed"
         if left["weights"]:
-            found = f"validation {shown.words} {shown.number(left['curve'][-1])}{shown.unit}"
+            found = f"validation {shown.sentence(left['curve'][-1])}"
         spent = "kept from before" if kept else f"{time.monotonic() - begun:.0f} s"
         self.tell(f"{name}, seed {seed}: {found}, {spent}")
         return left

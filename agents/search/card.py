@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from html import escape
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from nas_env.export import Exported
 from nas_env.layers import layer_type
 from nas_env.network import predict
 from nas_env.tasks import Task
+from nas_env.tasks.own_data import DataTask
 
 LIMITS = """\
 - It is known to work on samples as those of {task} only. Samples that come about in another way
@@ -83,12 +85,14 @@ def _network(run: FinishedRun, exported: Exported) -> str:
 def _data(task: Task) -> dict[str, Any]:
     train, validation, test = task.spec.sizes
     steps = [step["step"] for step in getattr(task, "preprocessing", [])]
+    how = "By a fixed seed of the task's."
+    if isinstance(task, DataTask):
+        how = escape(" ".join(task.data.notes))  # with names of columns
     return {
         "task": f"{task.spec.name}, version {task.spec.version}",
         "SHA-256 of all three splits": f"`{getattr(task, 'data_hash', '') or 'unknown'}`",
         "metric": _metric(task),
-        "split": f"{train:,} training, {validation:,} validation, {test:,} test samples, by a "
-        "fixed seed of the task's",
+        "split": f"{train:,} training, {validation:,} validation, {test:,} test samples. {how}",
         "preprocessing": ", ".join(steps) or "none that the task tells of",
     }
 
@@ -143,9 +147,8 @@ def _measures(
 ) -> Iterator[tuple[str, object]]:
     shown, found = run.shown, exported.validation.get(run.shown.metric)
     if found is not None:
-        unit = (
-            "nats" if run.task.spec.problem == "classification" else "squared standard deviations"
-        )
+        nats = run.task.spec.problem == "classification"
+        unit = "nats" if nats else "squared standard deviations of the target"
         yield f"validation {shown.title}", shown.number(found)
         yield f"validation loss, {unit}", f"{exported.validation['loss']:.4f}"
     if trained.tested is not None:

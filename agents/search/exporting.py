@@ -76,7 +76,7 @@ def _told(exported: Exported, folder: Path, shown: Shown) -> str:
     if exported.quantised is not None:
         (before, after), (first, last) = exported.quantised.quality, exported.quantised.size
         lines.append(
-            f"In 8-bit integers: validation {shown.words} {shown.number(before)} -> "
+            f"In 8-bit integers: validation {shown.sentence(before)} -> "
             f"{shown.number(after)}{shown.unit}, {first:,} -> {last:,} bytes."
         )
     return "\n".join(lines)

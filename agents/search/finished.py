@@ -9,14 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agents.search.own_data import task_of
 from agents.search.shown import Shown
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
-from nas_env.resolve import make_task
 from nas_env.tasks import Task
-from nas_env.tasks.own_data import own_data
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,7 +99,7 @@ class FinishedRun:
             InvalidDataError: The data cannot be read any more.
             IncompatibleError: They are not those of the search.
         """
-        task = self.made or self._task()
+        task = self.made or task_of(self.options, self.best["task"])
         hashes = getattr(task, "data_hash", ""), self.summary["settings"].get("data_hash", "")
         if hashes[0] != hashes[1]:
             raise IncompatibleError(
@@ -109,13 +108,6 @@ class FinishedRun:
                 "search anew."
             )
         return task
-
-    def _task(self) -> Task:
-        name, data = self.best["task"], self.options.get("data")
-        if name != "own-data":
-            return make_task(None, name, data)
-        names = ("target", "image_size", "problem", "metric")
-        return own_data(data, **{name: self.options.get(name) for name in names})
 
     @property
     def shown(self) -> Shown:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from nas_env.errors import InvalidSettingError
-from nas_env.resolve import make_space
+from nas_env.resolve import make_space, make_task
 from nas_env.sources import ReadOptions, Suggestion, read_data, suggest, summarise
 from nas_env.spaces import Joint, SearchSpace
+from nas_env.tasks import TASKS, Task
 from nas_env.tasks.own_data import DataTask
 
 CHOSEN = ("space", "objective", "batch_size", "epochs", "max_params")
@@ -66,6 +67,22 @@ def own_data(
     if settings["batch_size"] is None:
         said["batch_size"] = "as the space decides"
     return OwnData(task, settings, f"{summary.text()}\n{suggestion.text(said)}")
+
+
+def task_of(options: Mapping[str, Any], name: str) -> Task:
+    """Return the task of a search again; own data are read as the search was told to.
+
+    Args:
+        options: Options of the search.
+        name: Name of its task.
+
+    Raises:
+        NASError: The data cannot be read any more.
+    """
+    if name != "own-data":
+        return make_task(None, name, options.get("data"))
+    names = ("target", "image_size", "problem", "metric")
+    return TASKS.get(name)(options["data"], **{x: options.get(x) for x in names})
 
 
 def _settings(suggestion: Suggestion, given: Mapping[str, Any], task: DataTask) -> dict[str, Any]:

@@ -54,6 +54,10 @@ class Shown:
         """Return a difference of values as text."""
         return f"{self.number(value)} points" if self.fraction else self.number(value)
 
+    def sentence(self, value: float) -> str:
+        """Return a value as text, with its name and unit."""
+        return f"{self.words} {self.number(value)}{self.unit}"
+
     def signed(self, value: float) -> str:
         """Return a difference of values as text, with its sign and without its unit."""
         return f"{'-' if value < 0 else '+'}{self.number(abs(value))}"

@@ -35,6 +35,7 @@ def houses(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run on a table with numbers, text and missing values, with its network exported."""
     folder = tmp_path_factory.mktemp("houses")
     made = table(80).rename(columns={"label": 'is "it"\n<b>'})
+    made["<i>"] = 1  # a column of one value is left out, and the card says so
     made.assign(price=1000 + 5 * made["size"]).to_csv(folder / "houses.csv", index=False)
     data = ("--data", folder / "houses.csv", "--target", "price", "--metric", "mae")
     script("search", *SEARCH, *data, "--problem", "regression", "--output", folder / "run")
@@ -87,6 +88,8 @@ def test_a_network_for_a_table_predicts_from_its_rows(houses: Path) -> None:
     )
     assert f"| validation mae in float32, in 8-bit integers | {mae:.5g}, " in card
     assert "accuracy" not in card and "classes" not in card
+    assert "The target is the column &#x27;price&#x27;. Column &#x27;&lt;i&gt;&#x27; is" in card
+    assert "60/20/20, stratified" in card and "<i>" not in card
 
 
 def test_images_are_exported_as_they_were_searched(without_onnx: None, pets: Path) -> None:
