@@ -18,7 +18,7 @@ from agents.q_learning import QLearning
 from agents.report.data import read_options, read_run
 from agents.report.decisions import Heat, q_heat
 from agents.report.page import Run, page
-from agents.search.own_data import task_of
+from agents.search.own_data import own_task
 from nas_env.errors import InvalidSettingError, NASError
 
 
@@ -72,8 +72,7 @@ def read(run: Path, name: str) -> Run:
     data = read_options(run)
     data["data"] = Path(data["data"]) if data["data"] else None
     search = Options(**data)
-    own = search.data is not None and search.task is None
-    env = make_env(search, search.agent, None, task_of(data, "own-data") if own else None)
+    env = make_env(search, search.agent, None, own_task(data))
     return Run(read_run(run, env, name), env.task.spec, q_table(run, search, env))
 
 

@@ -9,12 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.search.own_data import task_of
+from agents.search.own_data import own_task
 from agents.search.shown import Shown
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
+from nas_env.resolve import make_task
 from nas_env.tasks import Task
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ class FinishedRun:
             InvalidDataError: The data cannot be read any more.
             IncompatibleError: They are not those of the search.
         """
-        task = self.made or task_of(self.options, self.best["task"])
+        task = self.made or own_task(self.options)
+        task = task or make_task(None, self.best["task"], self.options.get("data"))
         hashes = getattr(task, "data_hash", ""), self.summary["settings"].get("data_hash", "")
         if hashes[0] != hashes[1]:
             raise IncompatibleError(

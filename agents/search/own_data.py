@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from nas_env.errors import InvalidSettingError
-from nas_env.resolve import make_space, make_task
+from nas_env.resolve import make_space
 from nas_env.sources import ReadOptions, Suggestion, read_data, suggest, summarise
 from nas_env.spaces import Joint, SearchSpace
-from nas_env.tasks import TASKS, Task
 from nas_env.tasks.own_data import DataTask
 
 CHOSEN = ("space", "objective", "batch_size", "epochs", "max_params")
@@ -69,20 +68,20 @@ def own_data(
     return OwnData(task, settings, f"{summary.text()}\n{suggestion.text(said)}")
 
 
-def task_of(options: Mapping[str, Any], name: str) -> Task:
-    """Return the task of a search again; own data are read as the search was told to.
+def own_task(options: Mapping[str, Any]) -> DataTask | None:
+    """Return the task of a search on own data again, read as it was then; of another search, None.
 
     Args:
-        options: Options of the search.
-        name: Name of its task.
+        options: Options of the search, as its folder keeps them.
 
     Raises:
         NASError: The data cannot be read any more.
     """
-    if name != "own-data":
-        return make_task(None, name, options.get("data"))
-    names = ("target", "image_size", "problem", "metric")
-    return TASKS.get(name)(options["data"], **{x: options.get(x) for x in names})
+    if options.get("data") is None or options["task"] is not None:
+        return None
+    names = ("target", "image_size", "problem")
+    data = read_data(options["data"], ReadOptions(**{name: options[name] for name in names}))
+    return DataTask(data, options["metric"])
 
 
 def _settings(suggestion: Suggestion, given: Mapping[str, Any], task: DataTask) -> dict[str, Any]:

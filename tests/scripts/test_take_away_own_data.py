@@ -92,6 +92,15 @@ def test_a_network_for_a_table_predicts_from_its_rows(houses: Path) -> None:
     assert "60/20/20, stratified" in card and "<i>" not in card
 
 
+def test_the_report_of_a_search_says_its_metric(houses: Path, tmp_path: Path) -> None:
+    script("report", houses / "run", "--output", tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    (best, *_) = json.loads((houses / "run" / "summary.json").read_text())["retrained"]
+    mean = np.mean(best["test_mae"])
+    assert f"Test mae, trained anew with 2 seeds: best of q-learning {mean:.5g} ± " in text
+    assert "Test accuracy" not in text
+
+
 def test_images_are_exported_as_they_were_searched(without_onnx: None, pets: Path) -> None:
     told = export_run(pets / "run")
     assert f"Exported to {pets / 'run' / 'export'}" in told
