@@ -82,7 +82,7 @@ def encode(rows: list[dict]) -> Tensor:
 
 
 def numbers(name: str, value: object) -> list[float]:
-    """Return a number, standardised; of a category, 1 at its place, else 0; the last are others."""
+    """Return a number, standardised; of a category, 1 at its place, else 0. Rare ones share one."""
     column = COLUMNS[name]
     if value is None or value != value:
         value = column["fill"]
