@@ -130,7 +130,11 @@ class Trainings:
         return list(range(first, first + self.plan.seeds))
 
     def all(self, networks: Sequence[Found]) -> list[list[dict[str, Any]]]:
-        """Return what each seed left of each network; no weights where training failed."""
+        """Return what each seed left of each network; no weights where training failed.
+
+        Raises:
+            NASError: All trainings failed.
+        """
         self.folder.mkdir(exist_ok=True)
         count = len(networks) * self.plan.seeds
         left = []
@@ -140,6 +144,8 @@ class Trainings:
                 done = place * self.plan.seeds + number + 1
                 row.append(self._one(found.candidate, seed, f"{done}/{count} network {place + 1}"))
             left.append(row)
+        if not any(x["weights"] for row in left for x in row):
+            raise NASError("All trainings failed. The run's recipe does not suit so many epochs.")
         return left
 
     def network(self, candidate: Candidate, left: dict[str, Any]) -> nn.Module | None:
@@ -216,17 +222,14 @@ def retrain_best(
     networks = best_of(run, plan.top, store)
     trainings = Trainings(run, plan, tell)
     left = trainings.all(networks)
-    if not any(x["weights"] for row in left for x in row):
-        raise NASError("All trainings failed. The run's recipe does not suit so many epochs.")
-    openings = 1 + (before["test_openings"] if before else 0)
     data = {
         "plan": asdict(plan),
         "training_seeds": trainings.seeds,
         "search_epochs": run.epochs,
         "task": run.task.fingerprint,
-        **asdict(run.shown),
         "sizes": list(run.task.spec.sizes),
-        "test_openings": openings,
+        **asdict(run.shown),
+        "test_openings": 1 + (before["test_openings"] if before else 0),
         "versions": versions(),
         **_measured(trainings, networks, left),
     }

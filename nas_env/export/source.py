@@ -81,22 +81,26 @@ def write_source(
         network = build(architecture, spec)
     written = write_network(units_of(architecture, spec, network))
     prepared = write_steps(steps)
+    body = _body(written, prepared, spec, bool(classes))
+    constants = [f'WEIGHTS = Path(__file__).with_name("{WEIGHTS}")']
+    constants += [*answers.constants(spec, classes, target), *prepared.constants]
+    top = [*_heading(spec), "", *_imports(body), "", *constants]
+    text = "\n".join(top) + f"\n\n\n{body}\n"
+    return Source(text, written.names)
+
+
+def _body(written: Written, prepared: StepSource, spec: TaskSpec, named: bool) -> str:
+    """Return the functions and classes of the file."""
     parts = [
         *written.makers,
         _network(written, spec),
         *([list(prepared.encode)] if prepared.encode else []),
         _preprocess(prepared, spec),
         _load(spec),
-        *answers.functions(spec, bool(classes)),
-        answers.main(spec, bool(classes), prepared.example),
+        *answers.functions(spec, named),
+        answers.main(spec, named, prepared.example),
     ]
-    body = "\n\n\n".join("\n".join(part) for part in parts)
-    constants = [f'WEIGHTS = Path(__file__).with_name("{WEIGHTS}")']
-    constants += answers.constants(spec, classes, target)
-    constants += prepared.constants
-    top = [*_heading(spec), "", *_imports(body), "", *constants]
-    text = "\n".join(top) + f"\n\n\n{body}\n"
-    return Source(text, written.names)
+    return "\n\n\n".join("\n".join(part) for part in parts)
 
 
 def _heading(spec: TaskSpec) -> list[str]:
