@@ -49,7 +49,8 @@ CASES = {
             f"--evaluations 60 --seed {seed} --output {run}",
             f"python scripts/retrain.py {run} --top 5 --seeds 3 --epochs 50",
             f"python scripts/export.py {run}",
-            f"python scripts/rivals.py {table} --target survived --settings 120 --output {run}/rivals.json",
+            f"python scripts/rivals.py {table} --target survived --settings 120 "
+            f"--output {run}/rivals.json",
         )
     ),
     "objects": (

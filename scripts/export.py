@@ -11,7 +11,7 @@ from typing import Annotated
 import torch
 import tyro
 
-from agents.search.exporting import export_run, told
+from agents.search.exporting import export_run
 from nas_env.errors import NASError
 
 
@@ -37,11 +37,11 @@ def main(options: Options) -> int:
     """Export and return the exit code."""
     torch.set_num_threads(1)  # small networks run fastest on one
     try:
-        exported, folder = export_run(options.run, options.output, options.train, options.device)
+        told = export_run(options.run, options.output, options.train, options.device)
     except NASError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(told(exported, folder))
+    print(told)
     return 0
 
 

@@ -17,6 +17,7 @@ from search import make_env
 from agents import AGENTS
 from agents.q_learning import QLearning
 from agents.search.options import Options
+from agents.search.own_data import own_task
 from agents.search.q_table import draw_q, picture_of
 from nas_env.errors import InvalidSettingError, NASError
 from nas_env.rendering import save_drawing
@@ -62,7 +63,8 @@ def load(run: Path) -> QLearning:
         raise InvalidSettingError(
             f"Agent {search.agent!r} of {run} has no Q-table. Search with --agent q-learning."
         )
-    return kind.load(run / "agents" / search.agent, make_env(search, search.agent, None))
+    env = make_env(search, search.agent, None, own_task(data))
+    return kind.load(run / "agents" / search.agent, env)
 
 
 if __name__ == "__main__":

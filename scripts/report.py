@@ -19,6 +19,7 @@ from agents.report.data import read_options, read_run
 from agents.report.decisions import Heat, q_heat
 from agents.report.page import Run, page
 from agents.search.options import Options
+from agents.search.own_data import own_task
 from nas_env.errors import InvalidSettingError, NASError
 
 
@@ -72,7 +73,7 @@ def read(run: Path, name: str) -> Run:
     data = read_options(run)
     data["data"] = Path(data["data"]) if data["data"] else None
     search = Options(**data)
-    env = make_env(search, search.agent, None)
+    env = make_env(search, search.agent, None, own_task(data))
     return Run(read_run(run, env, name), env.task.spec, q_table(run, search, env))
 
 

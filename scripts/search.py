@@ -17,7 +17,7 @@ import tyro
 import nas_env  # noqa: F401 - registers the environments
 from agents import observation_of
 from agents.search import SearchResult, run_search
-from agents.search.exporting import check_export, export_run, told
+from agents.search.exporting import check_export, export_run
 from agents.search.folder import RunFolder
 from agents.search.interrupt import INTERRUPTED, how_to_go_on, leave_at_the_second_interrupt
 from agents.search.options import Options, check, recorded
@@ -64,7 +64,7 @@ def search(options: Options, path: Path) -> int:
     limits = Limits(options.evaluations, options.seconds, options.until_score)
     probe = make_env(options, options.agent, None, data.task if data else None)
     if options.export:
-        check_export(options.evaluator, innermost(probe.evaluator), data is not None)
+        check_export(options.evaluator, innermost(probe.evaluator))
     if options.store is not None and not options.resume:
         SQLStore(options.store).close()  # a wrong one is refused before anything is written
     folder = RunFolder(path, recorded(options), options.resume)
@@ -77,7 +77,7 @@ def search(options: Options, path: Path) -> int:
             print(
                 "Nothing was tried again: --retry-failed helps a new search over the same --store."
             )
-        take_away(options, path)
+        take_away(options, path, probe.task)
         return 0
     if options.resume:
         print("going on: what was evaluated before is answered by the store", file=sys.stderr)
@@ -94,14 +94,14 @@ def search(options: Options, path: Path) -> int:
     text = f"# Search with {options.agent} on {spec.name}\n\n{report.markdown()}"
     folder.write_report(report, text)
     print(f"\n{text}\nWritten to {path}")
-    take_away(options, path)
+    take_away(options, path, probe.task)
     return 0
 
 
-def take_away(options: Options, path: Path) -> None:
+def take_away(options: Options, path: Path, task: Task) -> None:
     """Write the best network as files that need nothing of this repository, where asked for."""
     if options.export:
-        print(told(*export_run(path)))
+        print(export_run(path, task=task))
 
 
 def with_data(options: Options) -> tuple[Options, OwnData | None]:

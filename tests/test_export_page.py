@@ -12,8 +12,14 @@ PAGE = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
 
 def test_the_programs_of_the_page_run(tmp_path: Path) -> None:
     blocks = programs(PAGE)
-    assert len(blocks) == 4
-    assert printed("\n".join(blocks), tmp_path) == ["True True", "(2, 10)", "(2, 10)", "True"]
+    assert len(blocks) == 5
+    assert printed("\n".join(blocks), tmp_path) == [
+        "True True",
+        "(2, 10)",
+        "(2, 10)",
+        "tensor([True, True])",
+        "True",
+    ]
     (quoted,) = re.findall(r"```py\n(.*?)```", PAGE, re.DOTALL)
     assert quoted in (tmp_path / "mine" / "network.py").read_text(encoding="utf-8")
     named = set(re.findall(r"`(network\.[\w.]+|weights\.\w+)`", PAGE))

@@ -22,14 +22,14 @@ from agents.report.data import RunData, SearchData, best_trials, new_trials
 from agents.report.decisions import Heat, shares_of
 from agents.report.frame import Series
 from agents.report.palette import DARK, LIGHT, variables
-from agents.search.retraining import mean_sd
+from agents.search.shown import Shown
 from nas_env.architecture import Candidate
 from nas_env.drawing import draw_svg
 from nas_env.markup import Markup, element, join
 from nas_env.tasks.base import TaskSpec
 
 FOLDER = Path(__file__).parent
-NUMERIC = ("best score", "accuracy", "parameters", "networks", "failed", "seed")
+NUMERIC = ("best score", "quality", "parameters", "networks", "failed", "seed")
 Drawings = Mapping[str, Markup]
 
 
@@ -138,24 +138,25 @@ def _drawings(run: Run) -> dict[str, Markup]:
 def _overview(runs: Sequence[Run], series: Sequence[Sequence[tuple[Series, SearchData]]]) -> Markup:
     heads = ("search", *NUMERIC, "ended by")
     row = [element("th", x, class_="number" if x in NUMERIC else None, scope="col") for x in heads]
-    rows = [_row(one, search) for pairs in series for one, search in pairs]
+    together = zip(runs, series, strict=True)
+    rows = [_row(*pair, Shown.of(run.spec)) for run, pairs in together for pair in pairs]
     table = element("table", element("thead", element("tr", row)), element("tbody", rows))
     label = "Table of the searches (scrolls sideways)"
     body = element("div", table, class_="scroll", tabindex="0", role="group", aria_label=label)
-    told = [_verdicts(run.data, len(runs) > 1) for run in runs]
+    told = [_verdicts(run, len(runs) > 1) for run in runs]
     card = element(
         "section", element("h3", "What came out"), body, told, class_="card wide", id="overview"
     )
     return element("div", card, class_="grid")
 
 
-def _row(series: Series, search: SearchData) -> Markup:
+def _row(series: Series, search: SearchData, shown: Shown) -> Markup:
     top = best_trials(search, 1)
     metrics = top[0]["metrics"] if top else {}
     new = new_trials(search)
     cells = [
         f"{top[0]['score']:.4f}" if top else "none",
-        f"{100 * metrics['accuracy']:.2f} %" if "accuracy" in metrics else "not told",
+        shown.sentence(metrics[shown.metric]) if shown.metric in metrics else "not told",
         f"{metrics['params']:,.0f}" if "params" in metrics else "not told",
         f"{len(new):,}",
         f"{sum(not x['ok'] for x in new):,}",
@@ -169,26 +170,23 @@ def _row(series: Series, search: SearchData) -> Markup:
     )
 
 
-def _verdicts(run: RunData, named: bool) -> list[Markup]:
-    """Return what the summary of a run says, with the accuracies on the test split."""
-    lines = [*run["verdicts"], *_retrained(run)]
+def _verdicts(run: Run, named: bool) -> list[Markup]:
+    """Return what the summary of a run says, with the task's metric on the test split."""
+    lines = [*run.data["verdicts"], *_retrained(run)]
     if not lines:
         return []
-    heading = [element("h4", run["name"])] if named else []
+    heading = [element("h4", run.data["name"])] if named else []
     return [*heading, element("ul", [element("li", x) for x in lines], class_="verdicts")]
 
 
-def _retrained(run: RunData) -> list[str]:
-    """Return one sentence on the accuracies of the networks that were trained anew."""
-    parts = []
-    for x in run["retrained"]:
-        mean, sd = mean_sd(x["test_accuracies"])
-        spread = f" \u00b1 {100 * sd:.2f}" if len(x["test_accuracies"]) > 1 else ""
-        parts.append(f"{x['name']} {100 * mean:.2f}{spread} %")
-    if not parts:
+def _retrained(run: Run) -> list[str]:
+    """Return one sentence on how good the networks are that were trained anew."""
+    shown, found = Shown.of(run.spec), run.data["retrained"]
+    if not found:
         return []
-    seeds = len(run["retrained"][0]["test_accuracies"])
-    words = f"Test accuracy, trained anew with {seeds} seed{'s' * (seeds > 1)}"
+    parts = [f"{x['name']} {shown.spread(x[shown.key])}{shown.unit}" for x in found]
+    seeds = len(found[0][shown.key])
+    words = f"Test {shown.words}, trained anew with {seeds} seed{'s' * (seeds > 1)}"
     return [f"{words}: {', '.join(parts)}."]
 
 

@@ -130,7 +130,11 @@ class Trainings:
         return list(range(first, first + self.plan.seeds))
 
     def all(self, networks: Sequence[Found]) -> list[list[dict[str, Any]]]:
-        """Return what each seed left of each network; no weights where training failed."""
+        """Return what each seed left of each network; no weights where training failed.
+
+        Raises:
+            NASError: All trainings failed.
+        """
         self.folder.mkdir(exist_ok=True)
         count = len(networks) * self.plan.seeds
         left = []
@@ -140,6 +144,8 @@ class Trainings:
                 done = place * self.plan.seeds + number + 1
                 row.append(self._one(found.candidate, seed, f"{done}/{count} network {place + 1}"))
             left.append(row)
+        if not any(x["weights"] for row in left for x in row):
+            raise NASError("All trainings failed. The run's recipe does not suit so many epochs.")
         return left
 
     def network(self, candidate: Candidate, left: dict[str, Any]) -> nn.Module | None:
@@ -167,13 +173,16 @@ class Trainings:
             part = path.with_suffix(".part")
             torch.save(left, part)
             part.replace(path)  # as a whole or not at all
-        found = f"validation {100 * left['curve'][-1]:.2f} %" if left["weights"] else "failed"
+        shown = self.run.shown
+        found = "failed"
+        if left["weights"]:
+            found = f"validation {shown.sentence(left['curve'][-1])}"
         spent = "kept from before" if kept else f"{time.monotonic() - begun:.0f} s"
         self.tell(f"{name}, seed {seed}: {found}, {spent}")
         return left
 
     def _train(self, candidate: Candidate, seed: int) -> dict[str, Any]:
-        """Return weights and validation accuracy of each epoch; no weights where it failed."""
+        """Return weights and validation metric of each epoch; no weights where it failed."""
         budget = Budget(epochs=self.plan.epochs, training_seed=seed)
         left: dict[str, Any] = {"fingerprint": self.evaluator.fingerprint}
         try:
@@ -183,7 +192,8 @@ class Trainings:
                 raise
             return {**left, "weights": None, "curve": []}
         weights = {key: x.detach().cpu() for key, x in network.state_dict().items()}
-        return {**left, "weights": weights, "curve": [epoch["accuracy"] for epoch in curve]}
+        metric = self.task.spec.metric
+        return {**left, "weights": weights, "curve": [epoch[metric] for epoch in curve]}
 
 
 def retrain_best(
@@ -212,16 +222,14 @@ def retrain_best(
     networks = best_of(run, plan.top, store)
     trainings = Trainings(run, plan, tell)
     left = trainings.all(networks)
-    if not any(x["weights"] for row in left for x in row):
-        raise NASError("All trainings failed. The run's recipe does not suit so many epochs.")
-    openings = 1 + (before["test_openings"] if before else 0)
     data = {
         "plan": asdict(plan),
         "training_seeds": trainings.seeds,
         "search_epochs": run.epochs,
         "task": run.task.fingerprint,
         "sizes": list(run.task.spec.sizes),
-        "test_openings": openings,
+        **asdict(run.shown),
+        "test_openings": 1 + (before["test_openings"] if before else 0),
         "versions": versions(),
         **_measured(trainings, networks, left),
     }
@@ -247,20 +255,26 @@ def _measured(
         for found, row in zip(networks, left, strict=True)
     ]
 
+    spec = task.spec
+    worst = 0.0 if spec.higher_is_better else spec.guess
+
     def both(network: nn.Module | None) -> dict[str, float]:
         if network is None:
-            return {"validation": 0.0, "test": 0.0}
+            return {"validation": worst, "test": worst}
         splits = {"validation": task.validate, "test": task.test}
-        return {name: split(network, device=device)["accuracy"] for name, split in splits.items()}
+        return {name: split(network, device=device)[spec.metric] for name, split in splits.items()}
+
+    def together(networks: Sequence[nn.Module]) -> dict[str, float]:
+        return both(Ensemble(networks, spec.problem) if networks else None)
 
     by_seed = [[x for x in column if x is not None] for column in zip(*made, strict=True)]
     every = [x for column in by_seed for x in column]
-    seeds = [both(Ensemble(column) if column else None) for column in by_seed]
+    seeds = [together(column) for column in by_seed]
     rows = [
-        {**_described(found, task.spec, row), "accuracies": [both(x) for x in own]}
+        {**_described(found, spec, row), "measured": [both(x) for x in own]}
         for found, row, own in zip(networks, left, made, strict=True)
     ]
-    return {"networks": rows, "ensemble_by_seed": seeds, "ensemble_of_all": both(Ensemble(every))}
+    return {"networks": rows, "ensemble_by_seed": seeds, "ensemble_of_all": together(every)}
 
 
 def _described(found: Found, spec: Any, left: Sequence[Any]) -> dict[str, Any]:

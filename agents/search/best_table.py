@@ -7,12 +7,7 @@ from math import sqrt
 from typing import Any
 
 from agents.search.retraining import mean_sd
-
-HEADING = (
-    "| network | found by | score in the search | params | last tenth | validation, % | test, % "
-    "| validation - test |",
-    "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-)
+from agents.search.shown import Shown
 
 
 def table(data: Mapping[str, Any]) -> str:
@@ -21,84 +16,93 @@ def table(data: Mapping[str, Any]) -> str:
 
 
 def _lines(data: Mapping[str, Any]) -> Iterator[str]:
-    plan, seeds, size = data["plan"], data["training_seeds"], data["sizes"][2]
-    yield (
-        f"The best {_count(len(data['networks']), 'network')} of the search, each trained for "
-        f"{_count(plan['epochs'], 'epoch')} ({data['search_epochs']} in the search) with "
-        f"{_count(len(seeds), 'seed')} ({', '.join(map(str, seeds))}); mean ± standard deviation "
-        "over the seeds. Last tenth: points of validation accuracy that the last tenth of the "
-        f"epochs brought. The test split of {size} samples was opened "
-        f"{_times(data['test_openings'])} for this table, after all trainings, besides the report "
-        "of the search."
-    )
-    yield ""
-    yield from HEADING
+    shown = Shown(data["metric"], data["fraction"])
+    yield from (_introduction(data, shown), "", *_heading(shown))
     for place, x in enumerate(data["networks"], start=1):
         yield (
             f"| {place} | {x['found_by']} | {x['search_score']:.4f} | {x['params']:,} "
-            f"| {_last_tenth(x['validation_curves'])} | {_splits(x['accuracies'])} |"
+            f"| {_last_tenth(x['validation_curves'], shown)} | {_splits(x['measured'], shown)} |"
         )
-    params = sum(x["params"] for x in data["networks"])
-    count = len(data["networks"])
-    together = _splits(data["ensemble_by_seed"])
-    yield f"| ensemble of the {count}, each seed | - | - | {params:,} | - | {together} |"
-    every, number = data["ensemble_of_all"], count * len(seeds)
-    yield (
-        f"| ensemble of all {number} | - | - | {params * len(seeds):,} | - | {_splits([every])} |"
-    )
+    params, count = sum(x["params"] for x in data["networks"]), len(data["networks"])
+    seeds, each = len(data["training_seeds"]), _splits(data["ensemble_by_seed"], shown)
+    yield f"| ensemble of the {count}, each seed | - | - | {params:,} | - | {each} |"
+    every = _splits([data["ensemble_of_all"]], shown)
+    yield f"| ensemble of all {count * seeds} | - | - | {params * seeds:,} | - | {every} |"
     yield ""
-    yield from (f"- {line}" for line in _notes(data))
+    yield from (f"- {line}" for line in _notes(data, shown))
+
+
+def _introduction(data: Mapping[str, Any], shown: Shown) -> str:
+    plan, seeds = data["plan"], data["training_seeds"]
+    change = "points of validation" if shown.fraction else "change of validation"
+    return (
+        f"The best {_count(len(data['networks']), 'network')} of the search, each trained for "
+        f"{_count(plan['epochs'], 'epoch')} ({data['search_epochs']} in the search) with "
+        f"{_count(len(seeds), 'seed')} ({', '.join(map(str, seeds))}); mean ± standard deviation "
+        f"over the seeds. Last tenth: {change} {shown.words} that the last tenth of the "
+        f"epochs brought. The test split of {data['sizes'][2]} samples was opened "
+        f"{_times(data['test_openings'])} for this table, after all trainings, besides the report "
+        "of the search."
+    )
+
+
+def _heading(shown: Shown) -> tuple[str, str]:
+    return (
+        f"| network | found by | score in the search | params | last tenth "
+        f"| validation {shown.title} | test {shown.title} | validation - test |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    )
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _last_tenth(curves: Sequence[Sequence[float]]) -> str:
-    """Return by how many points accuracy rose in the last tenth of the epochs, on average."""
+def _last_tenth(curves: Sequence[Sequence[float]], shown: Shown) -> str:
+    """Return by how much the metric rose in the last tenth of the epochs, on average."""
     steps = [max(1, len(curve) // 10) for curve in curves]
     rises = [x[-1] - x[-1 - n] for x, n in zip(curves, steps, strict=True) if len(x) > n]
-    return f"{100 * mean_sd(rises)[0]:+.2f}" if rises else "-"
+    return shown.signed(mean_sd(rises)[0]) if rises else "-"
 
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"for the {count}. time"
 
 
-def _spread(values: Sequence[float]) -> str:
-    """Return mean ± standard deviation in percent; of a single value, the value."""
-    if not values:
-        return "-"
-    mean, sd = mean_sd([100 * x for x in values])
-    return f"{mean:.2f} ± {sd:.2f}" if len(values) > 1 else f"{mean:.2f}"
+def _splits(measured: Sequence[Mapping[str, float]], shown: Shown) -> str:
+    validation, test = ([x[name] for x in measured] for name in ("validation", "test"))
+    gap = mean_sd(validation)[0] - mean_sd(test)[0]
+    return f"{shown.spread(validation)} | {shown.spread(test)} | {shown.signed(gap)}"
 
 
-def _splits(accuracies: Sequence[Mapping[str, float]]) -> str:
-    validation, test = ([x[name] for x in accuracies] for name in ("validation", "test"))
-    gap = 100 * (mean_sd(validation)[0] - mean_sd(test)[0])
-    return f"{_spread(validation)} | {_spread(test)} | {gap:+.2f}"
-
-
-def _notes(data: Mapping[str, Any]) -> Iterator[str]:
-    size = data["sizes"][2]
-    tests = [[x["test"] for x in row["accuracies"]] for row in data["networks"]]
-    first, together = mean_sd(tests[0])[0], [x["test"] for x in data["ensemble_by_seed"]]
-    gain = 100 * (mean_sd(together)[0] - first)
-    share = min(max(mean_sd(together)[0], 0.5 / size), 1 - 0.5 / size)
-    error = 100 * sqrt(share * (1 - share) / size)
+def _notes(data: Mapping[str, Any], shown: Shown) -> Iterator[str]:
+    tests = [[x["test"] for x in row["measured"]] for row in data["networks"]]
+    together = mean_sd([x["test"] for x in data["ensemble_by_seed"]])[0]
+    gain = (together - mean_sd(tests[0])[0]) * (1 if shown.fraction else -1)
     yield (
-        f"The ensemble of each seed is {abs(gain):.2f} points {'above' if gain >= 0 else 'below'} "
-        f"the network that the search scored best; one standard error of such a test accuracy is "
-        f"{error:.2f} points."
+        f"The ensemble of each seed is {shown.amount(abs(gain))} "
+        f"{'better' if gain >= 0 else 'worse'} than the network that the search scored best"
+        f"{_error(together, data['sizes'][2], shown)}."
     )
-    every = [x for row in data["networks"] for x in row["accuracies"]]
-    gap = 100 * mean_sd([x["validation"] - x["test"] for x in every])[0]
+    every = [x for row in data["networks"] for x in row["measured"]]
+    gap = mean_sd([x["validation"] - x["test"] for x in every])[0]
+    points = " points" if shown.fraction else ""
     yield (
-        f"Validation minus test accuracy is {gap:+.2f} points on average. The networks were chosen "
-        "by the validation split, which makes it look too good."
+        f"Validation minus test {shown.words} is {shown.signed(gap)}{points} on average. The "
+        "networks were chosen by the validation split, which makes it look too good."
     )
     failed = sum(row["failed"] for row in data["networks"])
     if failed:
-        yield f"{failed} trainings failed; they count as 0 and are in no ensemble."
+        worst = "0" if shown.fraction else "the best constant guess"
+        yield f"{failed} trainings failed; they count as {worst} and are in no ensemble."
     if len(data["training_seeds"]) == 1:
         yield "There is one seed, so nothing is known of the spread."
+
+
+def _error(accuracy: float, size: int, shown: Shown) -> str:
+    """Return what one standard error of an accuracy is; of another metric it is not known."""
+    if shown.metric != "accuracy":
+        return ""
+    share = min(max(accuracy, 0.5 / size), 1 - 0.5 / size)
+    error = shown.amount(sqrt(share * (1 - share) / size))
+    return f"; one standard error of such a test accuracy is {error}"

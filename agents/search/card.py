@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from html import escape
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
 from agents.search.finished import FinishedRun, Trained
-from agents.search.retraining import mean_sd
+from agents.search.shown import Shown
 from nas_env.export import Exported
 from nas_env.layers import layer_type
 from nas_env.network import predict
 from nas_env.tasks import Task
+from nas_env.tasks.own_data import DataTask
 
 LIMITS = """\
 - It is known to work on samples as those of {task} only. Samples that come about in another way
   (another camera, another hospital, another year) have to be tested first.
-- It was chosen by its accuracy on the validation split, so that number is too good; the test split
+- It was chosen by its {metric} on the validation split, so that number is too good; the test split
   was read for the report alone, and is not independent of a second look.
-- One split of the data was made. Another split of as many samples moves accuracy by about
-  {error:.2f} points (one standard error over {size} test samples) whatever the network.
-- It always names one of {outputs} classes. Its probabilities were not calibrated, and nothing was
-  done against samples that are meant to deceive it.
-- 8-bit accuracy was measured on the validation split by onnxruntime on a CPU; other hardware rounds
+- {split}
+- {answer}
+- 8-bit {metric} was measured on the validation split by onnxruntime on a CPU; other hardware rounds
   in other ways."""
+SHARE = """\
+One split of the data was made. Another split of as many samples moves accuracy by about
+  {error:.2f} points (one standard error over {size} test samples) whatever the network."""
+SPLIT = """\
+One split of the data was made, with {size} test samples. How much {metric} would differ on another
+  one was not measured."""
+CLASSES = """\
+It always names one of {outputs} classes. Its probabilities were not calibrated, and nothing was
+  done against samples that are meant to deceive it."""
+NUMBERS = """\
+It always predicts a number, also for samples far from those of its training, and does not say how
+  sure it is. Nothing was done against samples that are meant to deceive it."""
 
 
 def write_card(run: FinishedRun, trained: Trained, exported: Exported, folder: Path) -> str:
@@ -60,25 +72,39 @@ def _network(run: FinishedRun, exported: Exported) -> str:
     cost = predict(architecture, spec)
     labels = [layer_type(layer).label(layer) for layer in architecture.layers]
     left = cost.params - exported.params
+    outputs = "standardised target" if spec.problem == "regression" else "logits"
     unread = f" ({left:,} more in the search, which no output depends on)" if left else ""
     return (
         f"Input (batch, {', '.join(map(str, spec.input_shape))}), output (batch, "
-        f"{spec.num_outputs}) logits; {exported.params:,} parameters{unread}, {cost.macs:,} "
+        f"{spec.num_outputs}) {outputs}; {exported.params:,} parameters{unread}, {cost.macs:,} "
         f"multiply-accumulates a sample.\n\nLayers: {'; '.join(labels)}; and a fully connected "
-        f"classifier. Key of the candidate: `{run.best['key']}`."
+        f"output layer. Key of the candidate: `{run.best['key']}`."
     )
 
 
 def _data(task: Task) -> dict[str, Any]:
     train, validation, test = task.spec.sizes
     steps = [step["step"] for step in getattr(task, "preprocessing", [])]
+    how = "By a fixed seed of the task's."
+    if isinstance(task, DataTask):
+        how = escape(" ".join(task.data.notes))  # with names of columns
     return {
         "task": f"{task.spec.name}, version {task.spec.version}",
         "SHA-256 of all three splits": f"`{getattr(task, 'data_hash', '') or 'unknown'}`",
-        "split": f"{train:,} training, {validation:,} validation, {test:,} test samples, by a "
-        "fixed seed of the task's",
+        "metric": _metric(task),
+        "split": f"{train:,} training, {validation:,} validation, {test:,} test samples. {how}",
         "preprocessing": ", ".join(steps) or "none that the task tells of",
     }
+
+
+def _metric(task: Task) -> str:
+    spec, words = task.spec, Shown.of(task.spec).words
+    if spec.higher_is_better:
+        return words
+    return (
+        f"{words}, in the target's own unit; the best constant guess has {spec.guess:.5g} on the "
+        "training split"
+    )
 
 
 def _search(run: FinishedRun) -> str:
@@ -105,7 +131,7 @@ def _training(run: FinishedRun, trained: Trained) -> dict[str, Any]:
         "epochs": trained.epochs,
         "training seed": trained.seed,
         "weights": "of the search's report"
-        if trained.test_accuracy is not None
+        if trained.tested is not None
         else "trained for this export; the test split was not opened for them",
     }
 
@@ -119,26 +145,28 @@ def _quality(run: FinishedRun, trained: Trained, exported: Exported) -> str:
 def _measures(
     run: FinishedRun, trained: Trained, exported: Exported
 ) -> Iterator[tuple[str, object]]:
-    found = exported.validation.get("accuracy")
+    shown, found = run.shown, exported.validation.get(run.shown.metric)
     if found is not None:
-        yield "validation accuracy, %", f"{100 * found:.2f}"
-        yield "validation loss, nats", f"{exported.validation['loss']:.4f}"
-    if trained.test_accuracy is not None:
-        yield "test accuracy, %", f"{100 * trained.test_accuracy:.2f}"
+        nats = run.task.spec.problem == "classification"
+        unit = "nats" if nats else "squared standard deviations of the target"
+        yield f"validation {shown.title}", shown.number(found)
+        yield f"validation loss, {unit}", f"{exported.validation['loss']:.4f}"
+    if trained.tested is not None:
+        yield f"test {shown.title}", shown.number(trained.tested)
         if found is not None:
-            gap = 100 * (found - trained.test_accuracy)
-            yield "validation minus test accuracy, points", f"{gap:+.2f}"
-    if run.retrained is not None:
-        accuracies: Sequence[float] = run.retrained["test_accuracies"]
-        mean, sd = mean_sd([100 * x for x in accuracies])
-        yield f"test accuracy over {len(accuracies)} training seeds, %", f"{mean:.2f} ± {sd:.2f}"
+            points = ", points" if shown.fraction else ""
+            gap = shown.signed(found - trained.tested)
+            yield f"validation minus test {shown.words}{points}", gap
+    if run.tested:
+        seeds = f"over {len(run.tested)} training seeds"
+        percent = ", %" if shown.fraction else ""
+        yield f"test {shown.words} {seeds}{percent}", shown.spread(run.tested)
     if exported.onnx_difference is not None:
         yield "largest difference of an output as ONNX", f"{exported.onnx_difference:.1e}"
     if exported.quantised is not None:
-        before, after = exported.quantised.accuracy
         yield (
-            "validation accuracy in float32, in 8-bit integers, %",
-            f"{100 * before:.2f}, {100 * after:.2f}",
+            f"validation {shown.words} in float32, in 8-bit integers{', %' * shown.fraction}",
+            ", ".join(map(shown.number, exported.quantised.quality)),
         )
         first, last = exported.quantised.size
         yield "bytes in float32, in 8-bit integers (ONNX)", f"{first:,}, {last:,}"
@@ -160,7 +188,14 @@ def _files(exported: Exported, folder: Path) -> str:
 def _limits(task: Task) -> str:
     size = max(1, task.spec.sizes[2])
     most = 100 * sqrt(0.25 / size)  # of a share, at its largest
-    return LIMITS.format(task=task.spec.name, error=most, size=size, outputs=task.spec.num_outputs)
+    metric = Shown.of(task.spec).words
+    split = SHARE.format(error=most, size=size)
+    if metric != "accuracy":
+        split = SPLIT.format(size=size, metric=metric)
+    answer = CLASSES.format(outputs=task.spec.num_outputs)
+    if task.spec.problem == "regression":
+        answer = NUMBERS
+    return LIMITS.format(task=task.spec.name, metric=metric, split=split, answer=answer)
 
 
 def _versions(run: FinishedRun) -> dict[str, Any]:

@@ -9,17 +9,28 @@ from torch import Tensor, nn
 
 
 class Ensemble(nn.Module):
-    """Networks whose answer is the mean of their probabilities.
+    """Networks whose answer is the mean of their probabilities, or of the numbers they predict.
+
+    Args:
+        networks: The networks.
+        problem: "classification" or "regression".
 
     Reference: Baker et al., "Designing Neural Network Architectures using Reinforcement Learning",
     ICLR 2017, section 5: the best networks of a search are trained on and answer together.
     """
 
-    def __init__(self, networks: Sequence[nn.Module]) -> None:
+    def __init__(self, networks: Sequence[nn.Module], problem: str = "classification") -> None:
         super().__init__()
+        self.problem = problem
         self.networks = nn.ModuleList(networks)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the logarithms of the mean probabilities, (batch, classes): logits as well."""
-        logs = torch.stack([network(x).float().log_softmax(dim=1) for network in self.networks])
+        """Return the logarithms of the mean probabilities, (batch, classes): logits as well.
+
+        Of regression, (batch, 1) mean predictions.
+        """
+        outputs = torch.stack([network(x).float() for network in self.networks])
+        if self.problem == "regression":
+            return outputs.mean(dim=0)
+        logs = outputs.log_softmax(dim=2)
         return logs.logsumexp(dim=0) - torch.tensor(float(len(self.networks))).log()

@@ -6,28 +6,36 @@ from pathlib import Path
 
 from agents.search.card import write_card
 from agents.search.finished import FinishedRun
+from agents.search.shown import Shown
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluators import Evaluator
 from nas_env.evaluators.training import Training
 from nas_env.export import Exported, export
+from nas_env.tasks import Task
 
 
 def export_run(
-    path: Path, output: Path | None = None, train: bool = False, device: str = "auto"
-) -> tuple[Exported, Path]:
-    """Write the best network of a run, with its model card; return what was written, and where.
+    path: Path,
+    output: Path | None = None,
+    train: bool = False,
+    device: str = "auto",
+    task: Task | None = None,
+) -> str:
+    """Write the best network of a run, with its model card; say what was written, and where.
 
     Args:
         path: Folder of the run.
         output: Folder to write to; `export` in that of the run if None.
         train: Whether the network is trained now, where the run has no weights.
         device: Where it is trained.
+        task: What was searched on, where it is at hand; else it is made again.
 
     Raises:
         InvalidSettingError: There is no run, or it has not finished.
+        InvalidDataError: Its data cannot be read any more.
         IncompatibleError: It has no weights and `train` is off, or its data have changed.
     """
-    run, folder = FinishedRun.read(path), output or path / "export"
+    run, folder = FinishedRun.read(path, task), output or path / "export"
     trained = run.trained()
     if trained is None and not train:
         raise IncompatibleError(
@@ -39,26 +47,19 @@ def export_run(
     exported = export(run.candidate.architecture, trained.weights, run.task, folder)
     text = write_card(run, trained, exported, folder)
     (folder / "card.md").write_text(text, encoding="utf-8")
-    return exported, folder
+    return _told(exported, folder, run.shown)
 
 
-def check_export(name: str, evaluator: Evaluator, own_data: bool) -> None:
+def check_export(name: str, evaluator: Evaluator) -> None:
     """Refuse a search whose network cannot be written at its end.
 
     Args:
         name: The evaluator as the user named it.
         evaluator: The innermost one.
-        own_data: Whether the search is one on own data.
 
     Raises:
-        InvalidSettingError: The evaluator trains nothing, or the data are of a kind whose networks
-            cannot be written yet.
+        InvalidSettingError: The evaluator trains nothing.
     """
-    if own_data:
-        raise InvalidSettingError(
-            "Option --export cannot write networks of own data yet. Leave it out, or give labelled "
-            "arrays (.npz) with --task arrays."
-        )
     if not isinstance(evaluator, Training):
         raise InvalidSettingError(
             f"Option --export needs trained networks, but evaluator {name!r} trains none. Use "
@@ -66,16 +67,16 @@ def check_export(name: str, evaluator: Evaluator, own_data: bool) -> None:
         )
 
 
-def told(exported: Exported, folder: Path) -> str:
+def _told(exported: Exported, folder: Path, shown: Shown) -> str:
     """Return what was written and what was left out, for the screen."""
     lines = [f"Exported to {folder}:"]
     lines += [f"  {name:22} {what}" for name, what in exported.files.items()]
     lines += [f"  {'card.md':22} where it comes from, how good it is, and its limits"]
     lines += [f"  left out: {name}: {why}" for name, why in exported.left_out.items()]
     if exported.quantised is not None:
-        (before, after), (first, last) = exported.quantised.accuracy, exported.quantised.size
+        (before, after), (first, last) = exported.quantised.quality, exported.quantised.size
         lines.append(
-            f"In 8-bit integers: validation accuracy {100 * before:.2f} -> {100 * after:.2f} %, "
-            f"{first:,} -> {last:,} bytes."
+            f"In 8-bit integers: validation {shown.sentence(before)} -> "
+            f"{shown.number(after)}{shown.unit}, {first:,} -> {last:,} bytes."
         )
     return "\n".join(lines)

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agents.search.own_data import own_task
+from agents.search.shown import Shown
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget
@@ -30,14 +32,14 @@ class Trained:
         weights: By name, as `nas_env.network.build` names them.
         seed: The training seed.
         epochs: How long they were trained.
-        test_accuracy: Their accuracy on the test split, as the search's report has it; None where
-            they were trained since.
+        tested: Value of the task's metric on the test split, as the search's report has it; None
+            where they were trained since.
     """
 
     weights: Mapping[str, Tensor]
     seed: int
     epochs: int
-    test_accuracy: float | None
+    tested: float | None
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,22 @@ class FinishedRun:
         options: Options of the search.
         summary: What `summary.json` holds.
         best: What `best.json` holds.
+        made: The task, where it is at hand; None: it is made again when it is asked for.
     """
 
     path: Path
     options: Mapping[str, Any]
     summary: Mapping[str, Any]
     best: Mapping[str, Any]
+    made: Task | None = None
 
     @classmethod
-    def read(cls, path: Path) -> FinishedRun:
+    def read(cls, path: Path, task: Task | None = None) -> FinishedRun:
         """Return the run in a folder.
+
+        Args:
+            path: The folder.
+            task: What was searched on, where it is at hand.
 
         Raises:
             InvalidSettingError: There is none, or its search has not finished.
@@ -74,8 +82,10 @@ class FinishedRun:
                 f"--output {path} and --resume."
             )
         names = ("options.json", "summary.json", "best.json")
-        found = [json.loads((path / name).read_text(encoding="utf-8")) for name in names]
-        return cls(path, *found)
+        options, summary, best = (
+            json.loads((path / name).read_text(encoding="utf-8")) for name in names
+        )
+        return cls(path, options, summary, best, task)
 
     @cached_property
     def candidate(self) -> Candidate:
@@ -84,19 +94,14 @@ class FinishedRun:
 
     @cached_property
     def task(self) -> Task:
-        """What it was searched on.
+        """What it was searched on; own data are read again as the search was told to.
 
         Raises:
-            IncompatibleError: The data are not those of the search, or of a kind whose networks
-                cannot be exported yet.
+            InvalidDataError: The data cannot be read any more.
+            IncompatibleError: They are not those of the search.
         """
-        if self.best["task"] == "own-data":
-            raise IncompatibleError(
-                f"The search in {self.path} was one on own data, whose networks can neither be "
-                "exported nor trained again from the folder yet. Give labelled arrays and --task "
-                "arrays, or load best.safetensors with nas_env."
-            )
-        task = make_task(None, self.best["task"], self.options.get("data"))
+        task = self.made or own_task(self.options)
+        task = task or make_task(None, self.best["task"], self.options.get("data"))
         hashes = getattr(task, "data_hash", ""), self.summary["settings"].get("data_hash", "")
         if hashes[0] != hashes[1]:
             raise IncompatibleError(
@@ -105,6 +110,11 @@ class FinishedRun:
                 "search anew."
             )
         return task
+
+    @property
+    def shown(self) -> Shown:
+        """How the task's metric is shown."""
+        return Shown.of(self.task.spec)
 
     @property
     def epochs(self) -> int:
@@ -128,6 +138,11 @@ class FinishedRun:
         found: list[Mapping[str, Any]] = self.summary.get("retrained", [])
         return found[0] if found else None
 
+    @property
+    def tested(self) -> list[float]:
+        """Test values of the task's metric that the report has of it, one for each seed."""
+        return list((self.retrained or {}).get(self.shown.key, []))
+
     def trained(self) -> Trained | None:
         """Return the weights that the report left; None where it left none."""
         file = self.path / WEIGHTS
@@ -135,8 +150,7 @@ class FinishedRun:
             return None
         from safetensors.torch import load_file
 
-        tested = self.retrained["test_accuracies"][0]
-        return Trained(load_file(file), self.seeds[0], self.epochs, tested)
+        return Trained(load_file(file), self.seeds[0], self.epochs, self.tested[0])
 
     def train(self, device: str = "auto", epochs: int | None = None) -> Trained:
         """Train the best network by its recipe; the test split stays sealed.

@@ -35,7 +35,8 @@ class OwnData:
         """Return summary, preprocessing and what was chosen, as plain data."""
         return {
             "summary": self.task.summary.to_json(),
-            "preprocessing": self.task.preparation,
+            "preprocessing": self.task.preprocessing,
+            "target": {"mean": self.task.target_mean, "sd": self.task.target_sd},
             "chosen": dict(self.settings),
         }
 
@@ -65,6 +66,22 @@ def own_data(
     if settings["batch_size"] is None:
         said["batch_size"] = "as the space decides"
     return OwnData(task, settings, f"{summary.text()}\n{suggestion.text(said)}")
+
+
+def own_task(options: Mapping[str, Any]) -> DataTask | None:
+    """Return the task of a search on own data again, read as it was then; of another search, None.
+
+    Args:
+        options: Options of the search, as its folder keeps them.
+
+    Raises:
+        NASError: The data cannot be read any more.
+    """
+    if options.get("data") is None or options["task"] is not None:
+        return None
+    names = ("target", "image_size", "problem")
+    data = read_data(options["data"], ReadOptions(**{name: options[name] for name in names}))
+    return DataTask(data, options["metric"])
 
 
 def _settings(suggestion: Suggestion, given: Mapping[str, Any], task: DataTask) -> dict[str, Any]:

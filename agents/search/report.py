@@ -247,14 +247,13 @@ def _wall_seconds(result: SearchResult) -> dict[str, float]:
 
 
 def _retrained_json(x: Retrained) -> dict[str, Any]:
-    plural = "accuracies" if x.metric == "accuracy" else x.metric
     return {
         "name": x.name,
         **_candidate_json(x.candidate),
         "params": x.params,
         "macs": x.macs,
         **({} if x.latency_ms is None else {"latency_ms": x.latency_ms}),
-        f"test_{plural}": list(x.accuracies),
+        Shown(x.metric).key: list(x.accuracies),
         "test_scores": list(x.scores),
         "test_metrics": [dict(metrics) for metrics in x.tested],
     }

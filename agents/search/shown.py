@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agents.search.retraining import mean_sd
 from nas_env.tasks import TaskSpec
 
 
@@ -34,6 +36,16 @@ class Shown:
         """Head of a column."""
         return f"{self.words}, %" if self.fraction else self.words
 
+    @property
+    def unit(self) -> str:
+        """What stands behind a number in a sentence."""
+        return " %" if self.fraction else ""
+
+    @property
+    def key(self) -> str:
+        """Name of the test values of all seeds in `summary.json`."""
+        return f"test_{'accuracies' if self.metric == 'accuracy' else self.metric}"
+
     def number(self, value: float) -> str:
         """Return a value as text, without its unit."""
         return f"{100 * value:.2f}" if self.fraction else f"{value:.5g}"
@@ -41,3 +53,16 @@ class Shown:
     def amount(self, value: float) -> str:
         """Return a difference of values as text."""
         return f"{self.number(value)} points" if self.fraction else self.number(value)
+
+    def sentence(self, value: float) -> str:
+        """Return a value as text, with its name and unit."""
+        return f"{self.words} {self.number(value)}{self.unit}"
+
+    def signed(self, value: float) -> str:
+        """Return a difference of values as text, with its sign and without its unit."""
+        return f"{'-' if value < 0 else '+'}{self.number(abs(value))}"
+
+    def spread(self, values: Sequence[float]) -> str:
+        """Return mean ± standard deviation as text; of a single value, the value."""
+        mean, sd = mean_sd(values)
+        return " ± ".join(map(self.number, (mean, sd)[: len(values)]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -23,7 +23,7 @@ ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 TOLERANCE = 1e-5  # of outputs in onnxruntime, relative to the largest output where that is over 1
 CALIBRATION = 512  # training samples from which the ranges of activations are taken
 BATCH = 64
-INPUT, OUTPUT = "x", "logits"  # what `preprocess` returns, and what `forward` does
+INPUT = "x"  # what `preprocess` returns
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Quantised:
     """A network in 8-bit integers beside itself in float32, both run by onnxruntime.
 
     Attributes:
-        accuracy: On the validation split, (float32, int8), fractions.
+        quality: The task's metric on the validation split, (float32, int8).
         size: Bytes of the files, (float32, int8).
         calibration: Training samples from which the ranges of activations were taken.
     """
 
-    accuracy: tuple[float, float]
+    quality: tuple[float, float]
     size: tuple[int, int]
     calibration: int
 
@@ -67,13 +67,14 @@ def write_program(network: nn.Module, example: Tensor, path: Path) -> None:
             _check(path, network(example[:count]).numpy(), loaded(example[:count]).numpy())
 
 
-def write_onnx(network: nn.Module, example: Tensor, path: Path) -> float:
+def write_onnx(network: nn.Module, example: Tensor, path: Path, output: str = "logits") -> float:
     """Write the network as ONNX, for any batch size, and run it in onnxruntime.
 
     Args:
         network: In evaluation mode.
         example: Two or more samples (batch, *shape).
         path: The file.
+        output: Name of what the network puts out.
 
     Returns:
         The largest difference of an output from the network's own.
@@ -87,7 +88,7 @@ def write_onnx(network: nn.Module, example: Tensor, path: Path) -> float:
             (example,),
             path,
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=[output],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             external_data=False,
             dynamo=True,
@@ -115,7 +116,7 @@ def _check(path: Path, expected: NDArray[Any], found: NDArray[Any]) -> float:
 
 
 def runner(path: Path) -> Any:
-    """Return a function that runs an ONNX file on the CPU: samples (batch, *shape) to logits."""
+    """Return a function that runs an ONNX file on the CPU: samples (batch, *shape) to outputs."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -126,7 +127,7 @@ def runner(path: Path) -> Any:
 
 
 def write_int8(
-    float32: Path, path: Path, train: Tensor, validation: tuple[Tensor, Tensor]
+    float32: Path, path: Path, train: Tensor, measure: Callable[[nn.Module], float]
 ) -> Quantised:
     """Write an ONNX network with 8-bit weights and activations, and measure both.
 
@@ -136,8 +137,9 @@ def write_int8(
     Args:
         float32: The network as ONNX.
         path: The file.
-        train: Training samples (n, *shape), as the network takes them.
-        validation: x (n, *shape) and y (n,) that accuracy is measured on.
+        train: Training samples (n, *shape), as the network takes them; a tensor, or what is
+            indexed like one.
+        measure: Returns the quality of a network.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -155,9 +157,21 @@ def write_int8(
             weight_type=QuantType.QInt8,
             per_channel=True,
         )
-    accuracy = tuple(_accuracy(file, *validation) for file in (float32, path))
+    quality = measure(_Runner(float32)), measure(_Runner(path))
     size = float32.stat().st_size, path.stat().st_size
-    return Quantised((accuracy[0], accuracy[1]), size, len(chosen))
+    return Quantised(quality, size, len(chosen))
+
+
+class _Runner(nn.Module):
+    """An ONNX file in onnxruntime as a module: samples (batch, *shape) to outputs."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.run = runner(path)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs of a batch."""
+        return torch.from_numpy(self.run(x.numpy()))
 
 
 def _reader(samples: Tensor) -> Any:
@@ -176,13 +190,6 @@ def _reader(samples: Tensor) -> Any:
             return None if batch is None else {INPUT: np.ascontiguousarray(batch.numpy())}
 
     return Reader()
-
-
-def _accuracy(path: Path, x: Tensor, y: Tensor) -> float:
-    run, hits = runner(path), 0
-    for part, labels in zip(torch.split(x, BATCH), torch.split(y, BATCH), strict=True):
-        hits += int((run(part.numpy()).argmax(axis=1) == labels.numpy()).sum())
-    return hits / len(y)
 
 
 @contextmanager

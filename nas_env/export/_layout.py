@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -136,7 +135,18 @@ def numbers(name: str, values: Sequence[str], before: str, after: str) -> list[s
 
 
 def literal(value: Any) -> str:
-    """Return a value as source."""
-    if isinstance(value, str) and ("'" in value or '"' not in value):
-        return json.dumps(value, ensure_ascii=False)
-    return repr(value)
+    r"""Return a value as source.
+
+    Text has the quotes that need fewer escapes; what cannot be printed, or breaks a line, has one.
+
+    Example:
+        >>> print(literal('a "b"'), literal("it's"), literal("two\nlines"), literal("Käse"))
+        'a "b"' "it's" "two\nlines" "Käse"
+    """
+    if not isinstance(value, str):
+        return repr(value)
+    text = value.encode("unicode_escape").decode("ascii")
+    if value.isprintable():
+        text = value.replace("\\", "\\\\")
+    quote = "'" if text.count('"') > text.count("'") else '"'
+    return quote + text.replace(quote, f"\\{quote}") + quote

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from nas_env.architecture import Architecture
 from nas_env.errors import ExportMismatchError
 from nas_env.export import _formats as formats
+from nas_env.export._answers import REGRESSION, target_of
 from nas_env.export._formats import Quantised
 from nas_env.export.preprocessing import steps_of
 from nas_env.export.source import WEIGHTS, write_source
@@ -33,9 +34,9 @@ class Exported:
         files: What each file is, by its name.
         left_out: Why a file is not there, by its name.
         params: Trainable parameters of the written network.
-        validation: "accuracy" and "loss" on the validation split; empty where there is none.
+        validation: Metrics and loss on the validation split; empty where there is none.
         onnx_difference: Largest difference of an output in onnxruntime; None where it is not run.
-        quantised: Accuracy and size in 8-bit integers; None where they are not.
+        quantised: Quality and size in 8-bit integers; None where they are not.
     """
 
     files: dict[str, str] = field(default_factory=dict)
@@ -52,8 +53,9 @@ def export(
     """Write a trained network to a folder; files of the same names are written over.
 
     Always written: `network.py` (source that needs torch only), `weights.pt`, `network.json`
-    (shapes, preprocessing and classes as plain data) and `network.pt2` (torch.export). Where their
-    packages are installed: `weights.safetensors`, `network.onnx` and `network.int8.onnx`.
+    (shapes, preprocessing, and classes or the target's moments, as plain data) and `network.pt2`
+    (torch.export). Where their packages are installed: `weights.safetensors`, `network.onnx` and
+    `network.int8.onnx`.
 
     Args:
         architecture: The network.
@@ -93,17 +95,21 @@ class _Writer:
     def source(self) -> None:
         """Write what needs torch only: source, weights, and the preprocessing as plain data."""
         spec, classes = self.task.spec, list(getattr(self.task, "classes", ()))
-        steps = steps_of(self.task)
-        source = write_source(self.architecture, spec, steps, classes)
+        steps, (mean, sd) = steps_of(self.task), target_of(self.task)
+        source = write_source(self.architecture, spec, steps, classes, (mean, sd))
         weights = source.weights(self.weights)
         weights = {key: x.detach().cpu().contiguous() for key, x in weights.items()}
         data = {"input_shape": spec.input_shape, "num_outputs": spec.num_outputs}
-        data |= {"preprocessing": steps, "classes": classes}
+        data |= {"problem": spec.problem, "preprocessing": steps}
+        if spec.problem == REGRESSION:
+            data |= {"target": {"mean": mean, "sd": sd}}
+        else:
+            data |= {"classes": classes}
         (self.folder / "network.py").write_text(source.text, encoding="utf-8")
         (self.folder / "network.json").write_text(json.dumps(data, indent=2), encoding="utf-8")
         torch.save(weights, self.folder / WEIGHTS)
         self.files["network.py"] = "the network as plain PyTorch, with its preprocessing"
-        self.files["network.json"] = "shapes, preprocessing and classes as plain data"
+        self.files["network.json"] = "shapes, preprocessing and what outputs mean, as plain data"
         self.files[WEIGHTS] = "its state dict, for `torch.load(..., weights_only=True)`"
         if self._has("weights.safetensors", ("safetensors",)):
             from safetensors.torch import save_file
@@ -142,7 +148,8 @@ class _Writer:
         if not self._has("network.onnx", formats.ONNX_PACKAGES):
             return None
         path = self.folder / "network.onnx"
-        difference = formats.write_onnx(network, self._examples().contiguous(), path)
+        output = "standardised" if self.task.spec.problem == REGRESSION else "logits"
+        difference = formats.write_onnx(network, self._examples().contiguous(), path, output)
         self.files["network.onnx"] = "ONNX, float32; any batch size"
         return difference
 
@@ -150,16 +157,17 @@ class _Writer:
         """Write the network in 8-bit integers, and return what that does to it."""
         if not self._has("network.int8.onnx", formats.ONNX_PACKAGES):
             return None
-        tensors: Callable[[str], tuple[Tensor, Tensor]] | None
-        tensors = getattr(self.task, "tensors", None)
-        if tensors is None:
+        task: Any = self.task
+        if not (hasattr(task, "tensors") and hasattr(task, "validate")):
             self.left_out["network.int8.onnx"] = (
-                f"task {self.task.spec.name!r} gives no samples to take ranges from. Give it a "
-                "method `tensors`, as SupervisedTask has"
+                f"task {task.spec.name!r} gives no samples to take ranges from. Give it the "
+                "methods `tensors` and `validate`, as SupervisedTask has"
             )
             return None
         paths = self.folder / "network.onnx", self.folder / "network.int8.onnx"
-        found = formats.write_int8(*paths, tensors("train")[0], tensors("validation"))
+        found = formats.write_int8(
+            *paths, task.tensors("train")[0], lambda x: task.validate(x)[task.spec.metric]
+        )
         self.files["network.int8.onnx"] = "ONNX, 8-bit weights and activations"
         return found
 

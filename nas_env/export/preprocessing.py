@@ -1,8 +1,7 @@
-"""What is done to a sample before the network sees it, as plain data and as source.
+"""What is done to a sample before the network sees it, from steps of plain data to source.
 
-A task says it as a list of steps, each a mapping of plain data that JSON can hold, with the name of
-the step under "step". A step's writer turns it into source; a new one is a function that registers
-itself with `@STEPS.register(name)`.
+A task says it as a list of steps, see `nas_env.sources.preprocessing`. A step's writer turns it
+into source; a new one is a function that registers itself with `@STEPS.register(name)`.
 """
 
 from __future__ import annotations
@@ -31,11 +30,13 @@ class StepSource:
             another `x`.
         encode: Lines of a function `encode` that makes such tensors of what is none, such as rows
             of a table; and of functions that it calls.
+        example: An expression for samples to begin with, where random numbers are none.
     """
 
     constants: tuple[str, ...] = ()
     statements: tuple[str, ...] = ()
     encode: tuple[str, ...] = ()
+    example: tuple[str, ...] = ()
 
 
 STEPS: Registry[Callable[[Mapping[str, Any]], StepSource]] = Registry("preprocessing step")
@@ -71,18 +72,24 @@ def resize(step: Mapping[str, Any]) -> StepSource:
     return StepSource(statements=(f'x = {call}"bilinear", antialias=True)',))
 
 
-ENCODE = '''
-def encode(rows: list[dict[str, float | str | None]]) -> Tensor:
-    """Return rows, each a value by the name of its column, as numbers (rows, features)."""
-    return torch.tensor([[x for name in COLUMNS for x in numbers(name, row)] for row in rows])
+ENCODE_ROWS = '''
+def encode(rows: list[dict]) -> Tensor:
+    """Return rows as numbers (rows, features).
+
+    A row has the value of each of COLUMNS by its name; None, or not a number, is a missing one.
+    """
+    return torch.tensor([[x for name in COLUMNS for x in numbers(name, row[name])] for row in rows])
 
 
-def numbers(name: str, row: dict[str, float | str | None]) -> list[float]:
-    """Return a value, or what stands for a missing one; of a category, 1 at its place, else 0."""
-    column, value = COLUMNS[name], row.get(name)
-    if isinstance(column, list):
-        return [float(value == category) for category in column]
-    return [column if value is None else float(value)]
+def numbers(name: str, value: object) -> list[float]:
+    """Return a number, standardised; of a category, 1 at its place, else 0. Rare ones share one."""
+    column = COLUMNS[name]
+    if value is None or value != value:
+        value = column["fill"]
+    if "mean" in column:
+        return [(float(value) - column["mean"]) / column["sd"]]
+    places = [float(str(value) == category) for category in column["categories"]]
+    return [*places, 1 - max(places)] if column["rare"] else places
 '''
 
 
@@ -91,19 +98,68 @@ def columns(step: Mapping[str, Any]) -> StepSource:
     """Return the source of `encode`, which turns rows of a table into vectors.
 
     Args:
-        step: "columns": for each column in order its "name", and "values" (the categories, each a
-            feature that is 1 or 0; an unknown one is 0 everywhere) or "fill" (the number that
-            stands for a missing one).
+        step: "columns": for each column in order its "name", "kind", and what stands in for a
+            missing value, "fill"; of a "numeric" one also "mean" and "sd", of a "categorical" one
+            "categories" and, whether all others are one more, "rare".
     """
-    lines = ["COLUMNS: dict[str, float | list[str]] = {"]
+    lines = ["COLUMNS = {"]
     for column in step["columns"]:
-        before = f"{literal(column['name'])}: "
-        if "values" in column:
-            names = Call("", tuple(map(literal, column["values"])), brackets="[]")
-            lines += lay_out(names, before, ",", indent=4)
-        else:
-            lines.append(f"    {before}{float_text(column['fill'])},")
-    return StepSource((*lines, "}"), encode=tuple(ENCODE.strip().splitlines()))
+        numeric = column["kind"] == "numeric"
+        names = ("fill", "mean", "sd") if numeric else ("fill", "categories", "rare")
+        pairs = Call("", tuple(_pair(x, column[x]) for x in names), brackets="{}")
+        lines += lay_out(pairs, f"{literal(column['name'])}: ", ",", indent=4)
+    example = "encode([dict.fromkeys(COLUMNS)])  # put your rows here; None is filled in"
+    return StepSource((*lines, "}"), encode=_lines(ENCODE_ROWS), example=(example,))
+
+
+def _pair(key: str, value: Any) -> str | Call:
+    before = f"{literal(key)}: "
+    if isinstance(value, list):
+        return Call(before, tuple(map(literal, value)), brackets="[]")
+    return before + literal(value)
+
+
+ENCODE_IMAGES = '''
+def encode(images: list) -> Tensor:
+    """Return image files or PIL images as (n, {channels}, {height}, {width}); needs Pillow."""
+    return torch.stack([pixels(image) for image in images])
+
+
+def pixels(image: object) -> Tensor:
+    """Return an image, turned as its camera says and resized, in 8 bits, 0 to 255."""
+    from PIL import Image, ImageOps
+
+    image = image if isinstance(image, Image.Image) else Image.open(image)
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("I", "F"):
+        raise ValueError(f"An image has mode {{image.mode}}. Save it with 8 bits a channel.")
+    if image.mode.startswith("I;16"):  # the upper 8 bits are kept
+        upper = image.tobytes()[0 if image.mode == "I;16B" else 1 :: 2]
+        image = Image.frombytes("L", image.size, upper)
+    image = image.convert("{mode}")
+    if image.size != ({width}, {height}):
+        image = image.resize(({width}, {height}), Image.Resampling.BILINEAR)
+    values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return values.view({height}, {width}, {channels}).permute(2, 0, 1)
+'''
+
+
+@STEPS.register("image")
+def image(step: Mapping[str, Any]) -> StepSource:
+    """Return the source of `encode`, which turns image files and PIL images into pixels, 0 to 255.
+
+    Args:
+        step: "channels", 1 (grey) or 3 (colour), and "size", (height, width).
+    """
+    channels, (height, width) = step["channels"], step["size"]
+    settings = {"channels": channels, "height": height, "width": width}
+    text = ENCODE_IMAGES.format(mode="RGB" if channels == 3 else "L", **settings)
+    example = f'255 * torch.rand(2, {channels}, {height}, {width})  # or encode(["mine.png"])'
+    return StepSource(encode=_lines(text), example=(example,))
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(text.strip().splitlines())
 
 
 def float_text(value: float) -> str:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from nas_env.architecture import Architecture
-from nas_env.export._layout import Call, lay_out, literal, statement
+from nas_env.export import _answers as answers
+from nas_env.export._layout import literal, statement
 from nas_env.export._network import Written, units_of, write_network
 from nas_env.export.preprocessing import Steps, StepSource, write_steps
 from nas_env.network import build
@@ -53,7 +54,11 @@ class Source:
 
 
 def write_source(
-    architecture: Architecture, spec: TaskSpec, steps: Steps = (), classes: Sequence[str] = ()
+    architecture: Architecture,
+    spec: TaskSpec,
+    steps: Steps = (),
+    classes: Sequence[str] = (),
+    target: tuple[float, float] = (0.0, 1.0),
 ) -> Source:
     """Return a network as source; the same for the same arguments.
 
@@ -65,6 +70,7 @@ def write_source(
         spec: Shapes of the task.
         steps: What is done to a sample before, see `nas_env.export.preprocessing`.
         classes: Names of the classes, in the order of the outputs; none: they are numbers.
+        target: Of regression: what its standardised targets had as mean and standard deviation.
 
     Raises:
         InvalidArchitectureError: It cannot be built, or a module cannot be written.
@@ -75,32 +81,38 @@ def write_source(
         network = build(architecture, spec)
     written = write_network(units_of(architecture, spec, network))
     prepared = write_steps(steps)
+    body = _body(written, prepared, spec, bool(classes))
+    constants = [f'WEIGHTS = Path(__file__).with_name("{WEIGHTS}")']
+    constants += [*answers.constants(spec, classes, target), *prepared.constants]
+    top = [*_heading(spec), "", *_imports(body), "", *constants]
+    text = "\n".join(top) + f"\n\n\n{body}\n"
+    return Source(text, written.names)
+
+
+def _body(written: Written, prepared: StepSource, spec: TaskSpec, named: bool) -> str:
+    """Return the functions and classes of the file."""
     parts = [
         *written.makers,
         _network(written, spec),
         *([list(prepared.encode)] if prepared.encode else []),
         _preprocess(prepared, spec),
         _load(spec),
-        _predict(spec),
-        _main(spec, bool(classes), bool(prepared.encode)),
+        *answers.functions(spec, named),
+        answers.main(spec, named, prepared.example),
     ]
-    body = "\n\n\n".join("\n".join(part) for part in parts)
-    constants = [f'WEIGHTS = Path(__file__).with_name("{WEIGHTS}")', *_classes(classes)]
-    constants += prepared.constants
-    top = [*_heading(spec), "", *_imports(body), "", *constants]
-    text = "\n".join(top) + f"\n\n\n{body}\n"
-    return Source(text, written.names)
+    return "\n\n\n".join("\n".join(part) for part in parts)
 
 
 def _heading(spec: TaskSpec) -> list[str]:
     shape = ", ".join(map(str, spec.input_shape))
+    name = literal(spec.name.replace('"', "'"))[1:-1]
     axes = {3: ", that is (batch, channels, height, width)", 1: ", that is (batch, features)"}
     return [
-        f'"""A network found by architecture search on {spec.name}.',
+        f'"""A network found by architecture search on {name}.',
         "",
         f"It needs torch only and takes (batch, {shape}){axes.get(len(spec.input_shape), '')}.",
         f"`load` returns it with its weights, which lie in {WEIGHTS} beside this file; `predict`",
-        "returns the probability of each class for samples as they come.",
+        answers.heading(spec),
         '"""',
     ]
 
@@ -108,13 +120,6 @@ def _heading(spec: TaskSpec) -> list[str]:
 def _imports(body: str) -> list[str]:
     lines = ["from pathlib import Path", "", "import torch", "from torch import Tensor, nn"]
     return [*lines, *(["from torch.nn import functional"] if "functional." in body else [])]
-
-
-def _classes(classes: Sequence[str]) -> list[str]:
-    if not classes:
-        return []
-    names = Call("", tuple(literal(str(name)) for name in classes), brackets="()")
-    return lay_out(names, "CLASSES = ")
 
 
 def _network(written: Written, spec: TaskSpec) -> list[str]:
@@ -127,7 +132,7 @@ def _network(written: Written, spec: TaskSpec) -> list[str]:
         *written.init,
         "",
         f"    def forward(self, {written.entry}: Tensor) -> Tensor:",
-        f'        """Return logits (batch, {spec.num_outputs}) of what `preprocess` returned."""',
+        f'        """Return {answers.outputs(spec)} of what `preprocess` returned."""',
         *(x for line in written.forward for x in statement(line, 8)),
     ]
 
@@ -157,28 +162,3 @@ def _load(spec: TaskSpec) -> list[str]:
             "    network.to(memory_format=torch.channels_last)",
         ]
     return [*lines, "    return network.eval()"]
-
-
-def _predict(spec: TaskSpec) -> list[str]:
-    return [
-        "@torch.inference_mode()",
-        "def predict(network: Network, samples: Tensor) -> Tensor:",
-        f'    """Return the probability of each class, (batch, {spec.num_outputs})."""',
-        "    return network(preprocess(samples)).softmax(dim=1)",
-    ]
-
-
-def _main(spec: TaskSpec, named: bool, rows: bool) -> list[str]:
-    shape = ", ".join(map(str, spec.input_shape))
-    samples = f"torch.rand(2, {shape})  # put yours here, as they come"
-    if rows:
-        samples = "encode([{}, {}])  # put your rows here; what is missing is filled in"
-    label = "{CLASSES[best]}" if named else "class {best}"
-    return [
-        'if __name__ == "__main__":',
-        "    network = load()",
-        f"    samples = {samples}",
-        "    for probabilities in predict(network, samples):",
-        "        best = int(probabilities.argmax())",
-        f'        print(f"{label}: {{probabilities[best]:.3f}}")',
-    ]

@@ -67,18 +67,10 @@ def encode_images(
     colour = any(look.colour for look in looks)
     channels = 3 if colour else 1
     shape = (count, channels, *size)
-    resized = any(look.size != size for look in looks)
-    preprocessing = {
-        "kind": "image",
-        "channels": channels,
-        "height": size[0],
-        "width": size[1],
-        "resize": "bilinear" if resized else None,
-        "values": "0 to 255",
-    }
+    steps = (image_step(channels, size),)
     kept = options.storage.kept(cached_as)
     if kept is not None and kept.shape == shape:
-        return Encoded(kept, preprocessing)
+        return Encoded(kept, steps)
 
     def decoded(image: Any, number: int) -> NDArray[np.uint8]:
         return decode(image, size, colour)
@@ -87,7 +79,12 @@ def encode_images(
     for number in range(count):
         x[number] = _guarded(decoded, opened, number, name)
     made: ArrayLike = options.storage.finish(x, cached_as)
-    return Encoded(made, preprocessing)
+    return Encoded(made, steps)
+
+
+def image_step(channels: int, size: tuple[int, int]) -> dict[str, Any]:
+    """Return what `decode` does, as a step of plain data."""
+    return {"step": "image", "channels": channels, "size": list(size)}
 
 
 def decode(image: Any, size: tuple[int, int], colour: bool) -> NDArray[np.uint8]:

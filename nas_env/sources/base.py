@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,12 +82,12 @@ class Encoded(NamedTuple):
 
     Attributes:
         x: (n, *shape), any number type, in memory or mapped.
-        preprocessing: How they came about, as plain data; see `nas_env.sources.preprocessing`.
+        steps: How they came about, as plain data; see `nas_env.sources.preprocessing`.
         ready: Whether they are standardised already.
     """
 
     x: ArrayLike
-    preprocessing: dict[str, Any]
+    steps: tuple[dict[str, Any], ...] = ()
     ready: bool = False
 
 
@@ -130,7 +130,7 @@ class DataSet:
         y: (n,) int64 classes, or float64 targets in their own unit.
         rows: (m,) those of "train", "validation" and "test".
         classes: Names of the classes, in the order of their numbers; empty for regression.
-        preprocessing: What was done to the samples, as plain data, standardising apart.
+        steps: What was done to the samples, as plain data; see `nas_env.sources.preprocessing`.
         ready: Whether samples are standardised already.
         notes: What a user should know, one sentence each.
         in_memory: Whether the samples may be made ready in memory as a whole.
@@ -143,7 +143,7 @@ class DataSet:
     y: NDArray[Any]
     rows: Mapping[str, NDArray[np.int64]]
     classes: tuple[str, ...] = ()
-    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    steps: tuple[dict[str, Any], ...] = ()
     ready: bool = False
     notes: tuple[str, ...] = ()
     in_memory: bool = True

@@ -73,7 +73,7 @@ class Npz(Source):
             return f"sample {row}"
 
         def encode(train: NDArray[np.int64]) -> Encoded:
-            return Encoded(_together(source, xs, options.storage), {"kind": "array"})
+            return Encoded(_together(source, xs, options.storage))
 
         return Samples(source, "npz", np.concatenate(labels), given, encode, where)
 

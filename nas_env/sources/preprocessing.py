@@ -1,69 +1,75 @@
-"""What was done to samples, as plain data, and how to do it again with numpy alone.
+"""What is done to a sample, as steps of plain data, and how to do it again with numpy alone.
 
-An export writes these data into its own source; `apply` is that source, and what tests compare with
-scikit-learn. Kinds:
+A list of steps, each a mapping that JSON can hold, says how samples as they come become what a
+network takes; `nas_env.export.preprocessing` writes the same steps as source. Those of sources:
 
-- `{"kind": "image", "channels": c, "height": h, "width": w, "resize": "bilinear" | None, "values":
-  "0 to 255"}`: decoded and resized images are (n, c, h, w).
-- `{"kind": "array"}`: arrays as they are, images with channels first.
-- `{"kind": "table", "target": name, "columns": [...]}`: columns in the order of the numbers they
-  become. `{"name", "kind": "numeric", "fill", "mean", "sd"}` is one number, the missing filled
-  first; `{"name", "kind": "categorical", "categories": [...], "rare": bool, "fill": text}` one for
-  each category and, where there are rare ones, one for all others.
-
-"mean" and "sd", lists, stand beside "kind" unless it is a table: one number a channel of images, a
-feature of vectors.
+- `{"step": "image", "channels": 1 | 3, "size": [height, width]}`: an image is turned as its camera
+  says, made grey or coloured, and resized (bilinear) to 8 bits, 0 to 255, channels first.
+- `{"step": "columns", "columns": [...]}`: a row becomes numbers, column by column.
+  `{"name", "kind": "numeric", "fill", "mean", "sd"}` is one, (value - mean) / sd, the missing
+  filled first; `{"name", "kind": "categorical", "categories": [...], "rare": bool, "fill": text}`
+  one for each category and, where there are rare ones, one for all others.
+- `{"step": "standardise", "mean": [...], "sd": [...], "dims": 1 | 3}`: (x - mean) / sd for each
+  channel of an image (3) or each feature of a vector (1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nas_env.errors import InvalidDataError
+from nas_env.registry import unknown_name
+from nas_env.sources._images import decode, pil
+
+Step = Mapping[str, Any]
 
 
-def apply(preprocessing: Mapping[str, Any], samples: Any) -> NDArray[np.float32]:
+def apply(steps: Sequence[Step], samples: Any) -> NDArray[np.float32]:
     """Return (n, *shape) what a network takes, from raw samples.
 
     Args:
-        preprocessing: See above.
-        samples: Images (n, channels, height, width), vectors (n, features), or, of a table, a
-            mapping from the name of each column to its n values (None or NaN: missing).
+        steps: See above.
+        samples: Vectors (n, features); images (n, channels, height, width), or a list of files or
+            PIL images where the first step is "image"; of a table, a mapping from the name of each
+            column to its n values (None or NaN: missing).
 
     Raises:
         InvalidDataError: A column of the table is not among the samples.
+        MissingDependencyError: Images are given and Pillow is not installed.
+        UnknownNameError: A step is none of those above.
 
     Example:
         >>> columns = [{"name": "age", "kind": "numeric", "fill": 30.0, "mean": 40.0, "sd": 5.0}]
-        >>> apply({"kind": "table", "columns": columns}, {"age": [50, None]}).tolist()
+        >>> apply([{"step": "columns", "columns": columns}], {"age": [50, None]}).tolist()
         [[2.0], [-2.0]]
     """
-    if preprocessing["kind"] == "table":
-        return _table(preprocessing["columns"], samples)
-    x = np.asarray(samples, dtype=np.float32)
-    trailing = (1,) * (x.ndim - 2)
-    mean, sd = (np.asarray(preprocessing[k], np.float32).reshape(-1, *trailing) for k in MOMENTS)
-    made: NDArray[np.float32] = ((x - mean) / sd).astype(np.float32)
-    return made
+    for step in steps:
+        if step["step"] not in DONE:
+            raise unknown_name("step of a source", step["step"], DONE)
+        samples = DONE[step["step"]](step, samples)
+    return np.asarray(samples, dtype=np.float32)
 
 
-MOMENTS = ("mean", "sd")
+def _image(step: Step, samples: Any) -> NDArray[np.uint8]:
+    if hasattr(samples, "shape"):  # decoded already
+        return np.asarray(samples)
+    size, colour, image = tuple(step["size"]), step["channels"] == 3, pil()
+    opened = (image.open(x) if isinstance(x, str | Path) else x for x in samples)
+    return np.stack([decode(x, size, colour) for x in opened])
 
 
-def _table(
-    columns: Sequence[Mapping[str, Any]], samples: Mapping[str, ArrayLike]
-) -> NDArray[np.float32]:
+def _columns(step: Step, samples: Mapping[str, ArrayLike]) -> NDArray[np.float32]:
     parts = []
-    for column in columns:
+    for column in step["columns"]:
         name = column["name"]
         if name not in samples:
-            raise InvalidDataError(
-                f"Column {name!r} is missing. Needed: {', '.join(x['name'] for x in columns)}."
-            )
+            needed = ", ".join(x["name"] for x in step["columns"])
+            raise InvalidDataError(f"Column {name!r} is missing. Needed: {needed}.")
         parts.append((_numeric if column["kind"] == "numeric" else _one_hot)(column, samples[name]))
     return np.concatenate(parts, axis=1).astype(np.float32)
 
@@ -82,3 +88,18 @@ def _one_hot(column: Mapping[str, Any], values: Any) -> NDArray[np.float64]:
     if not column["rare"]:
         return hot
     return np.column_stack([hot, 1 - hot.max(axis=1)])
+
+
+def _standardise(step: Step, samples: Any) -> NDArray[np.float32]:
+    x = np.asarray(samples, dtype=np.float32)
+    trailing = (1,) * (step["dims"] - 1)
+    mean, sd = (np.asarray(step[k], np.float32).reshape(-1, *trailing) for k in ("mean", "sd"))
+    made: NDArray[np.float32] = ((x - mean) / sd).astype(np.float32)
+    return made
+
+
+DONE: Mapping[str, Callable[[Step, Any], Any]] = {
+    "image": _image,
+    "columns": _columns,
+    "standardise": _standardise,
+}

@@ -98,7 +98,7 @@ def complete(samples: Samples, options: ReadOptions) -> DataSet:
         y,
         rows,
         classes,
-        encoded.preprocessing,
+        encoded.steps,
         encoded.ready,
         tuple(note for note in notes if note),
         in_memory,

@@ -88,7 +88,7 @@ def samples_of_table(
     columns = choose_columns(source, features)
 
     def encode(train: NDArray[np.int64]) -> Encoded:
-        return _encode(source, columns, target, train, options)
+        return _encode(source, columns, train, options)
 
     return Samples(
         source,
@@ -197,9 +197,9 @@ def _given(source: str, features: Any) -> tuple[NDArray[np.int8], Any]:
 
 
 def _encode(
-    source: str, columns: Columns, target: str, train: NDArray[np.int64], options: ReadOptions
+    source: str, columns: Columns, train: NDArray[np.int64], options: ReadOptions
 ) -> Encoded:
     fitted = columns.fit(train)
     options.storage.require(source, (columns.count, fitted.width))
-    preprocessing = {"kind": "table", "target": target, "columns": fitted.described()}
-    return Encoded(fitted.transform(), preprocessing, ready=True)
+    step = {"step": "columns", "columns": fitted.described()}
+    return Encoded(fitted.transform(), (step,), ready=True)

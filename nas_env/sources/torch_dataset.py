@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nas_env.errors import InvalidDataError
 from nas_env.registry import unknown_name
-from nas_env.sources._images import decode
+from nas_env.sources._images import decode, image_step
 from nas_env.sources.base import (
     NOT_SAID,
     SOURCES,
@@ -58,8 +58,7 @@ class TorchDataset(Source):
         given = [np.full(len(part), _split(source, name)) for name, part in parts.items()]
         lengths = np.cumsum([0, *map(len, parts.values())])
         datasets = list(parts.values())
-        x, targets = _collect(source, datasets, options)
-        preprocessing = _described(x)
+        x, targets, steps = _collect(source, datasets, options)
 
         def where(row: int) -> str:
             part = int(np.searchsorted(lengths, row, side="right")) - 1
@@ -67,7 +66,7 @@ class TorchDataset(Source):
             return f"sample {row - lengths[part]}" + (f" of {name}" if name else "")
 
         def encode(train: NDArray[np.int64]) -> Encoded:
-            return Encoded(x, preprocessing)
+            return Encoded(x, steps)
 
         names = getattr(datasets[0], "classes", None)
         whole = targets.dtype.kind in "iu"
@@ -115,22 +114,25 @@ def _torchvision(name: str, options: ReadOptions) -> dict[str, Any]:
 
 def _collect(
     source: str, datasets: Sequence[Any], options: ReadOptions
-) -> tuple[Any, NDArray[Any]]:
-    """Return the samples (n, *shape) and targets (n,) of all data sets."""
+) -> tuple[Any, NDArray[Any], tuple[dict[str, Any], ...]]:
+    """Return samples (n, *shape) and targets (n,) of all data sets, and what was done to images."""
     count, number = sum(map(len, datasets)), 0
     if not count:
         raise InvalidDataError(f"{source}: is empty. At least a few samples are needed.")
     x: Any = None
+    steps: tuple[dict[str, Any], ...] = ()
     targets = []
     for dataset in datasets:
         for index in range(len(dataset)):
             place = f"{source}: sample {index}"
-            sample, target = _pair(place, dataset, index)
-            sample = _array(place, sample, options)
+            given, target = _pair(place, dataset, index)
+            sample = _array(place, given, options)
             if x is None:
                 dtype = np.uint8 if sample.dtype == np.uint8 else np.float32
                 shape = (count, *sample.shape)
                 x = options.storage.allocate(source, shape, dtype)
+                if _is_image(given):
+                    steps = (image_step(len(sample), sample.shape[1:]),)
             if sample.shape != x.shape[1:]:
                 raise InvalidDataError(
                     f"{place} has shape {sample.shape}, the first one {x.shape[1:]}. Make them "
@@ -141,7 +143,7 @@ def _collect(
                 raise InvalidDataError(f"{place} holds NaN or infinity. Remove or fill it.")
             targets.append(target)
             number += 1
-    return options.storage.finish(x), np.array(targets)
+    return options.storage.finish(x), np.array(targets), steps
 
 
 def _pair(place: str, dataset: Any, index: int) -> tuple[Any, Any]:
@@ -163,7 +165,7 @@ def _pair(place: str, dataset: Any, index: int) -> tuple[Any, Any]:
 
 def _array(place: str, sample: Any, options: ReadOptions) -> NDArray[Any]:
     """Return one sample as (features,) or (channels, height, width)."""
-    if isinstance(getattr(sample, "mode", None), str):
+    if _is_image(sample):
         colour = sample.mode not in ("1", "L", "LA") and not sample.mode.startswith("I;16")
         return decode(sample, options.size or (sample.size[1], sample.size[0]), colour)
     x = np.asarray(sample)
@@ -182,9 +184,5 @@ def _array(place: str, sample: Any, options: ReadOptions) -> NDArray[Any]:
     return x
 
 
-def _described(x: Any) -> dict[str, Any]:
-    if len(x.shape) != 4 or x.dtype != np.uint8:
-        return {"kind": "array"}
-    names = ("channels", "height", "width")
-    described = dict(zip(names, x.shape[1:], strict=True))
-    return {"kind": "image", **described, "resize": "bilinear", "values": "0 to 255"}
+def _is_image(sample: Any) -> bool:
+    return isinstance(getattr(sample, "mode", None), str)  # of PIL

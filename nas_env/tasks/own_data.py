@@ -87,26 +87,9 @@ class DataTask(SupervisedTask):
 
     @property
     def preprocessing(self) -> list[dict[str, Any]]:
-        """Not known as steps yet, so a network of own data cannot be written as source.
-
-        Raises:
-            IncompatibleError: Always.
-        """
-        raise IncompatibleError(
-            f"Networks of task {self._spec.name!r} cannot be exported yet, for what is done to its "
-            "samples is no list of steps. Give labelled arrays to task 'arrays', or load "
-            "best.safetensors with nas_env."
-        )
-
-    @property
-    def preparation(self) -> dict[str, Any]:
-        """What is done to samples and targets, as plain data; see `sources.preprocessing`."""
-        found = dict(self.data.preprocessing)
-        if not self.data.ready:
-            found |= {"mean": self.mean.ravel().tolist(), "sd": self.sd.ravel().tolist()}
-        if self.data.problem == "regression":
-            return {**found, "target_mean": self.target_mean, "target_sd": self.target_sd}
-        return {**found, "classes": list(self.classes)}
+        """What is done to a sample, as plain data; see `nas_env.sources.preprocessing`."""
+        standardised = [] if self.data.ready else super().preprocessing
+        return [*self.data.steps, *standardised]
 
     @cached_property
     def problem(self) -> Problem:

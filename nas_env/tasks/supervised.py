@@ -85,7 +85,7 @@ class SupervisedTask(Task):
 
     @property
     def preprocessing(self) -> list[dict[str, Any]]:
-        """What is done to a sample, as plain data; see `nas_env.export.preprocessing`."""
+        """What is done to a sample, as plain data; see `nas_env.sources.preprocessing`."""
         mean, sd = ([float(value) for value in x.ravel()] for x in (self.mean, self.sd))
         return [{"step": "standardise", "mean": mean, "sd": sd, "dims": self.mean.ndim}]
 

@@ -165,10 +165,10 @@ def test_int8_is_measured_before_and_after(exported: Exported, folder: Path, tas
     assert found is not None
     names = ("network.onnx", "network.int8.onnx")
     assert found.size == tuple((folder / name).stat().st_size for name in names)
-    for name, accuracy in zip(names, found.accuracy, strict=True):
+    for name, accuracy in zip(names, found.quality, strict=True):
         guess = _formats.runner(folder / name)(x.numpy()).argmax(axis=1)
         assert accuracy == pytest.approx((guess == y.numpy()).mean())
-    assert found.accuracy[0] == pytest.approx(exported.validation["accuracy"])
+    assert found.quality[0] == pytest.approx(exported.validation["accuracy"])
     import onnx
 
     kinds = [node.op_type for node in onnx.load(folder / "network.int8.onnx").graph.node]

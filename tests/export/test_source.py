@@ -17,6 +17,7 @@ from nas_env.errors import InvalidArchitectureError, InvalidSettingError, Unknow
 from nas_env.export import write_source
 from nas_env.layers import LAYERS
 from nas_env.layers.base import LayerType
+from nas_env.sources.preprocessing import apply
 from nas_env.spaces import SPACES, SearchSpace
 from nas_env.tasks import TASKS, TaskSpec
 
@@ -254,23 +255,29 @@ def test_other_steps_and_names_of_classes() -> None:
 
 def test_rows_of_a_table_become_numbers() -> None:
     long = [f"category number {number}" for number in range(12)]
+    text = {"kind": "categorical", "fill": "(missing)"}
     columns = [
-        {"name": "age", "fill": 37.5},
-        {"name": "colour", "values": ["blue", 'dark "red"']},
-        {"name": "kind", "values": long},
+        {"name": "age", "kind": "numeric", "fill": 37.5, "mean": 1.0, "sd": 2.0},
+        {"name": "colour", **text, "categories": ["blue", 'dark "red"'], "rare": True},
+        {"name": "kind", **text, "categories": [*long, "(missing)"], "rare": False},
     ]
-    mean = {"step": "standardise", "mean": [1.0] * 15, "sd": [2.0] * 15, "dims": 1}
-    steps = [{"step": "columns", "columns": columns}, mean]
-    spec = TaskSpec("table", 1, "vector", (15,), 4)
-    names = run(write_source(Architecture((Layer.of("linear", units=3),)), spec, steps).text)
-    rows = names["encode"](
-        [{"age": 2, "colour": 'dark "red"', "kind": long[-1]}, {"colour": "green"}]
-    )
-    first, second = [2.0, 0.0, 1.0, *[0.0] * 11, 1.0], [37.5, *[0.0] * 14]
-    assert rows.tolist() == [first, second]
-    assert names["preprocess"](rows).tolist() == [[(x - 1) / 2 for x in y] for y in (first, second)]
+    steps = [{"step": "columns", "columns": columns}]
+    spec = TaskSpec("table", 1, "vector", (17,), 4)
     text = write_source(Architecture((Layer.of("linear", units=3),)), spec, steps).text
-    assert "encode([{}, {}])" in text and complaints(text) == ""
+    names = run(text)
+    rows = [
+        {"age": 2, "colour": 'dark "red"', "kind": long[-1]},
+        {"age": float("nan"), "colour": None, "kind": None, "another": 1},
+    ]
+    first = [0.5, 0.0, 1.0, 0.0, *[0.0] * 11, 1.0, 0.0]
+    second = [18.25, 0.0, 0.0, 1.0, *[0.0] * 12, 1.0]
+    assert names["encode"](rows).tolist() == [first, second]
+    assert np.array_equal(
+        names["encode"](rows), apply(steps, {x: [row[x] for row in rows] for x in rows[0]})
+    )
+    with pytest.raises(KeyError, match="colour"):
+        names["encode"]([{"age": 2, "kind": long[0]}])
+    assert "encode([dict.fromkeys(COLUMNS)])" in text and complaints(text) == ""
 
 
 def test_wrong_steps_are_refused() -> None:

@@ -351,7 +351,7 @@ def test_own_data_are_shown_and_chosen_from_before_the_search(tmp_path):
     assert "--epochs 1: as you say" in done.stdout and "| network | test mse |" in done.stdout
     data = json.loads((tmp_path / "run" / "data.json").read_text())
     assert data["chosen"]["space"] == "mlp" and data["chosen"]["batch_size"] == 8 * 2
-    assert [x["name"] for x in data["preprocessing"]["columns"]] == ["area", "town"]
+    assert [x["name"] for x in data["preprocessing"][0]["columns"]] == ["area", "town"]
     stored = rows(tmp_path / "run")
     assert all(json.loads(row["candidate"])["recipe"]["batch_size"] == 16 for row in stored)
     assert {row["outcome"] for row in stored if (row["macs"] or 0) > 2000} == set()

@@ -157,7 +157,7 @@ def test_the_best_networks_are_different_and_of_this_run(run: Path) -> None:
         best_of(FinishedRun.read(run), 1, store=str(run / "token"))
 
 
-def test_an_ensemble_answers_with_the_mean_of_the_probabilities() -> None:
+def test_an_ensemble_answers_with_the_mean_of_probabilities_or_predictions() -> None:
     torch.manual_seed(0)
     networks = [torch.nn.Linear(3, 4) for _ in range(3)]
     x = torch.randn(5, 3)
@@ -165,6 +165,8 @@ def test_an_ensemble_answers_with_the_mean_of_the_probabilities() -> None:
         mean = torch.stack([network(x).softmax(1) for network in networks]).mean(0)
         torch.testing.assert_close(Ensemble(networks)(x).softmax(1), mean)
         torch.testing.assert_close(Ensemble(networks)(x).exp(), mean)
+        mean = torch.stack([network(x) for network in networks]).mean(0)
+        torch.testing.assert_close(Ensemble(networks, "regression")(x), mean)
 
 
 class Watch:
@@ -212,8 +214,8 @@ def test_the_numbers_are_those_of_the_kept_weights(run: Path) -> None:
         network.load_state_dict(left["weights"])
         networks.append(network.to(memory_format=torch.channels_last).eval())
         found = finished.task.test(networks[-1])["accuracy"]
-        assert found == row["accuracies"][1]["test"]
-        assert row["accuracies"][1]["validation"] == left["curve"][-1]
+        assert found == row["measured"][1]["test"]
+        assert row["measured"][1]["validation"] == left["curve"][-1]
     task: Any = finished.task
     x, y = task.tensors("validation")
     with torch.inference_mode():
@@ -263,7 +265,7 @@ def test_a_failed_training_counts_as_zero_and_is_in_no_ensemble(
 
     monkeypatch.setattr(Training, "train", fails)
     data = retrain_best(FinishedRun.read(run), PLAN, tell=lambda text: None)
-    assert [row["accuracies"][0]["test"] for row in data["networks"]] == [0, 0]
+    assert [row["measured"][0]["test"] for row in data["networks"]] == [0, 0]
     assert data["ensemble_by_seed"][0] == {"validation": 0.0, "test": 0.0}
     assert data["ensemble_of_all"] == data["ensemble_by_seed"][1]
     assert "2 trainings failed" in table(data)
@@ -276,7 +278,7 @@ def test_the_command_writes_the_table(run: Path) -> None:
     data = json.loads((run / "retrained.json").read_text())
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")][1:]
     for row, x in zip(rows[1:], data["networks"], strict=False):
-        tests = [100 * a["test"] for a in x["accuracies"]]
+        tests = [100 * a["test"] for a in x["measured"]]
         assert row[6].startswith(f"{sum(tests) / 2:.2f} ± ")
     gaps = [x["validation"] - x["test"] for x in data["ensemble_by_seed"]]
     assert rows[3][7].startswith(f"{100 * sum(gaps) / 2:+.2f}")

@@ -48,7 +48,7 @@ def test_images_by_class_are_read_as_they_are(tmp_path: Path) -> None:
         label = int(data.y[row])
         number = sorted(range(10), key=lambda x: f"{x}.png")[row - 10 * label]
         assert np.array_equal(data.x[row][0], np.asarray(image(number + 100 * label, label)))
-    assert data.preprocessing["resize"] is None
+    assert data.steps == ({"step": "image", "channels": 1, "size": [8, 6]},)
 
 
 def test_splits_of_folders_are_respected(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_any_size_and_mode_becomes_the_size_that_is_asked_for(tmp_path: Path) ->
     image(2, 2, mode="RGB").convert("RGBA").save(tmp_path / "owl" / "alpha.png")
     data = read_data(tmp_path, ReadOptions(image_size=(5, 7)))
     assert data.x.shape == (34, 3, 5, 7)
-    assert data.preprocessing["resize"] == "bilinear"
+    assert data.steps == ({"step": "image", "channels": 3, "size": [5, 7]},)
     sixteen = [x for x in data.x if x.min() == x.max()]
     assert [int(x[0, 0, 0]) for x in sixteen] == [40_000 >> 8]
 
@@ -169,7 +169,7 @@ def test_a_column_says_the_split(tmp_path: Path) -> None:
     words = np.array(["train"] * 50 + ["val"] * 12 + ["test"] * 18)
     data = read_data(table().assign(split=words))
     assert sizes(data) == (50, 12, 18)
-    assert "split" not in [column["name"] for column in data.preprocessing["columns"]]
+    assert "split" not in [column["name"] for column in data.steps[0]["columns"]]
 
 
 @pytest.mark.parametrize(

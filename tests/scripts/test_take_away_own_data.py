@@ -1,0 +1,201 @@
+"""Searches on one's own data are exported and trained again from their folders."""
+
+from __future__ import annotations
+
+import csv
+import json
+import runpy
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from made_data import image_folder, table
+from safetensors.torch import load_file
+from test_take_away import PLAN, ROOT, TINY, Watch, script
+
+from agents.search.best import retrain_best
+from agents.search.best_table import table as table_of
+from agents.search.exporting import export_run
+from agents.search.finished import FinishedRun
+from nas_env.architecture import Architecture
+from nas_env.errors import IncompatibleError, InvalidDataError
+from nas_env.export import _formats
+from nas_env.export.folder import load_module
+from nas_env.network import build
+from nas_env.tasks.own_data import DataTask, own_data
+
+SEARCH = (*TINY, "--epochs", "1", "--device", "cpu", "--export")
+
+
+@pytest.fixture(scope="module")
+def houses(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run on a table with numbers, text and missing values, with its network exported."""
+    folder = tmp_path_factory.mktemp("houses")
+    made = table(80).rename(columns={"label": 'is "it"\n<b>'})
+    made["<i>"] = 1  # a column of one value is left out, and the card says so
+    made.assign(price=1000 + 5 * made["size"]).to_csv(folder / "houses.csv", index=False)
+    data = ("--data", folder / "houses.csv", "--target", "price", "--metric", "mae")
+    script("search", *SEARCH, *data, "--problem", "regression", "--output", folder / "run")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run on colour images by class that do not fit in memory; nothing is exported."""
+    folder = tmp_path_factory.mktemp("pets")
+    image_folder(folder / "pets", mode="RGB")
+    data = ("--data", folder / "pets", "--image-size", "5", "--data-memory-mb", "0.001")
+    script("search", *SEARCH[:-1], *data, "--metric", "f1", "--output", folder / "run")
+    return folder
+
+
+@pytest.fixture
+def without_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_formats, "find_spec", lambda name: None)
+
+
+def searched(run: FinishedRun) -> torch.nn.Module:
+    """Return the network of a run's report."""
+    architecture = Architecture.from_json(run.best["architecture"])
+    network: Any = build(architecture, run.task.spec)
+    network.load_state_dict(load_file(run.path / "best.safetensors"))
+    if run.task.spec.modality == "image":
+        network = network.to(memory_format=torch.channels_last)
+    return network.eval()  # type: ignore[no-any-return]
+
+
+def test_a_network_for_a_table_predicts_from_its_rows(houses: Path) -> None:
+    run = FinishedRun.read(houses / "run")
+    task: Any = run.task
+    with (houses / "houses.csv").open(newline="") as file:
+        rows = [{name: x or None for name, x in row.items()} for row in csv.DictReader(file)]
+    rows = [rows[place] for place in task.data.rows["validation"]]
+    module: Any = load_module(houses / "run" / "export")
+    network = searched(run)
+    with torch.inference_mode():
+        outputs = network(task.tensors("validation")[0])
+    answers = module.predict(module.load(), module.encode(rows))
+    assert torch.equal(answers, outputs[:, 0].double() * task.target_sd + task.target_mean)
+    mae = task.validate(network)["mae"]
+    errors = np.abs(answers.numpy() - [float(row["price"]) for row in rows])
+    assert errors.mean() == pytest.approx(mae)
+    card = (houses / "run" / "export" / "card.md").read_text(encoding="utf-8")
+    assert (
+        f"| validation mae | {mae:.5g} |" in card and "| test mae over 2 training seeds |" in card
+    )
+    assert f"| validation mae in float32, in 8-bit integers | {mae:.5g}, " in card
+    assert "accuracy" not in card and "classes" not in card
+    assert "The target is the column &#x27;price&#x27;. Column &#x27;&lt;i&gt;&#x27; is" in card
+    assert "60/20/20, stratified" in card and "<i>" not in card
+
+
+def test_the_report_of_a_search_says_its_metric(houses: Path, tmp_path: Path) -> None:
+    script("report", houses / "run", "--output", tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    (best, *_) = json.loads((houses / "run" / "summary.json").read_text())["retrained"]
+    mean = np.mean(best["test_mae"])
+    assert f"Test mae, trained anew with 2 seeds: best of q-learning {mean:.5g} ± " in text
+    assert "Test accuracy" not in text
+
+
+def test_images_are_exported_as_they_were_searched(without_onnx: None, pets: Path) -> None:
+    told = export_run(pets / "run")
+    assert f"Exported to {pets / 'run' / 'export'}" in told
+    run = FinishedRun.read(pets / "run")
+    task: Any = run.task
+    files = sorted((pets / "pets").rglob("*.png"))
+    module: Any = load_module(pets / "run" / "export")
+    raw = module.encode([files[place] for place in task.data.rows["validation"]])
+    x = task.tensors("validation")[0]
+    assert torch.equal(module.preprocess(raw), x)
+    with torch.inference_mode():
+        outputs = searched(run)(x)
+        assert torch.equal(module.load()(module.preprocess(raw)), outputs)
+    assert module.classify(module.load(), raw) == [task.classes[best] for best in outputs.argmax(1)]
+    card = (pets / "run" / "export" / "card.md").read_text(encoding="utf-8")
+    assert f"| validation F1, % | {100 * task.validate(searched(run))['f1']:.2f} |" in card
+    assert "chosen by its F1" in card and "accuracy" not in card
+
+
+def test_the_best_are_trained_again_by_the_metric_of_the_search(houses: Path) -> None:
+    command = runpy.run_path(str(ROOT / "scripts" / "retrain.py"))
+    options = command["Options"](houses / "run", top=2, seeds=2, epochs=2, device="cpu")
+    assert command["main"](options) == 0
+    text = (houses / "run" / "retrained.md").read_text(encoding="utf-8")
+    data = json.loads((houses / "run" / "retrained.json").read_text())
+    assert "| validation mae | test mae |" in text and "opened once" in text
+    assert "accuracy" not in text and "points" not in text and "%" not in text
+    run = FinishedRun.read(houses / "run")
+    task: Any = run.task
+    outputs = []
+    for row in data["networks"]:
+        (path,) = (run.path / "retraining").glob(f"{row['key']}-2-8.pt")
+        left = torch.load(path, weights_only=True)
+        network = build(Architecture.from_json(row["candidate"]["architecture"]), task.spec)
+        network.load_state_dict(left["weights"])
+        with torch.inference_mode():
+            outputs.append(network.eval()(task._tensors("test", "cpu")[0])[:, 0])
+        assert row["measured"][1]["test"] == task.test(network)["mae"]
+        assert row["measured"][1]["validation"] == left["curve"][-1]
+    prices = task.data.y[task.data.rows["test"]]
+    answers = torch.stack(outputs).mean(0).double().numpy() * task.target_sd + task.target_mean
+    error = np.abs(answers - prices).mean()
+    assert data["ensemble_by_seed"][1]["test"] == pytest.approx(error, rel=1e-5)
+    change = data["ensemble_by_seed"][0]["test"] + data["ensemble_by_seed"][1]["test"]
+    change -= sum(x["test"] for x in data["networks"][0]["measured"])
+    assert ("better" if change <= 0 else "worse") + " than the network" in text
+
+
+def test_more_than_fits_in_memory_is_trained_again(
+    monkeypatch: pytest.MonkeyPatch, pets: Path
+) -> None:
+    task = own_data(pets / "pets", image_size=5, metric="f1", max_memory_mb=0.001)
+    assert not task.data.in_memory
+    watch, lines = Watch(monkeypatch), list[str]()
+    data = retrain_best(FinishedRun.read(pets / "run", task), PLAN, tell=lines.append)
+    assert watch.told == ["train"] * 4 + ["test"] * 7
+    assert all("validation F1 " in line and " %, " in line for line in lines)
+    every = [x for row in data["networks"] for x in row["measured"]]
+    assert all(0 <= x[name] <= 1 for x in every for name in ("validation", "test"))
+    assert "| validation F1, % | test F1, % |" in table_of(data)
+    assert "accuracy" not in table_of(data)
+
+
+def test_a_failed_training_of_regression_counts_as_a_guess(houses: Path, tmp_path: Path) -> None:
+    run = FinishedRun.read(Path(shutil.copytree(houses / "run", tmp_path / "run")))
+    (run.path / "retrained.json").unlink(missing_ok=True)
+    shutil.rmtree(run.path / "retraining", ignore_errors=True)
+    from nas_env.evaluators.training import Training
+    from nas_env.tasks.base import TrainingDiverged
+
+    train = Training.train
+
+    def fails(self: Training, candidate: Any, budget: Any, *rest: Any) -> Any:
+        if budget.training_seed == 7:
+            raise TrainingDiverged("as told")
+        return train(self, candidate, budget, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "train", fails)
+        data = retrain_best(run, PLAN, tell=lambda text: None)
+    assert data["ensemble_by_seed"][0]["test"] == run.task.spec.guess
+    assert "2 trainings failed; they count as the best constant guess" in table_of(data)
+
+
+def test_other_data_are_refused(houses: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(houses, tmp_path / "copy"))
+    file = copy / "run" / "options.json"
+    options = json.loads(file.read_text())
+    file.write_text(json.dumps({**options, "data": str(copy / "houses.csv")}))
+    made: Any = FinishedRun.read(copy / "run").task
+    assert isinstance(made, DataTask) and made.spec.metric == "mae"
+    lines = (copy / "houses.csv").read_text().splitlines()
+    (copy / "houses.csv").write_text("\n".join([*lines, lines[-1]]))
+    with pytest.raises(IncompatibleError, match=r"have the hash .* Bring the old data back"):
+        FinishedRun.read(copy / "run").task  # noqa: B018
+    (copy / "houses.csv").unlink()
+    with pytest.raises(InvalidDataError, match=r"houses\.csv: no such file"):
+        export_run(copy / "run")
