@@ -29,6 +29,9 @@ class Options:
     """Folder to write to; export in the folder of the run if left out."""
     train: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Where the run has no trained weights, train the network now by its recipe."""
+    searched: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Take the network as the search's report has it, also where scripts/retrain.py trained the
+    best ones longer."""
     device: str = "auto"
     """Where it is trained: auto, cpu, cuda."""
 
@@ -37,7 +40,8 @@ def main(options: Options) -> int:
     """Export and return the exit code."""
     torch.set_num_threads(1)  # small networks run fastest on one
     try:
-        told = export_run(options.run, options.output, options.train, options.device)
+        where = options.run, options.output, options.train, options.device
+        told = export_run(*where, searched=options.searched)
     except NASError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.search.finished import FinishedRun
+from agents.search.finished import RETRAINED, FinishedRun, weights_file
 from agents.search.folder import token_of
 from agents.search.provenance import versions
 from agents.search.retraining import FAILURES
@@ -164,7 +164,7 @@ class Trainings:
     def _one(self, candidate: Candidate, seed: int, name: str) -> dict[str, Any]:
         import torch
 
-        path = self.folder / f"{candidate.trained_key}-{self.plan.epochs}-{seed}.pt"
+        path = weights_file(self.run.path, candidate, self.plan.epochs, seed)
         begun = time.monotonic()
         left = torch.load(path, weights_only=True) if path.is_file() else {}
         kept = left.get("fingerprint") == self.evaluator.fingerprint
@@ -209,7 +209,7 @@ def retrain_best(
         InvalidSettingError: The test split was opened for another plan, and `again` is off.
         NASError: As of `best_of` and `Trainings`.
     """
-    file = run.path / "retrained.json"
+    file = run.path / RETRAINED
     before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
     if before is not None and before["plan"] == asdict(plan):
         return before  # type: ignore[no-any-return]

@@ -10,6 +10,7 @@ from typing import Any
 
 from agents.search.finished import FinishedRun, Trained
 from agents.search.shown import Shown
+from nas_env.architecture import Candidate
 from nas_env.export import Exported
 from nas_env.layers import layer_type
 from nas_env.network import predict
@@ -51,10 +52,10 @@ def write_card(run: FinishedRun, trained: Trained, exported: Exported, folder: P
     task = run.task
     parts = [
         f"# A network for {task.spec.name}",
-        _network(run, exported),
+        _network(run.task, trained.candidate, exported),
         f"## Data\n\n{_bullets(_data(task))}",
         f"## How it was found\n\n{_search(run)}",
-        f"## How it was trained\n\n{_bullets(_training(run, trained))}",
+        f"## How it was trained\n\n{_bullets(_training(trained))}",
         f"## How good it is\n\n{_quality(run, trained, exported)}",
         f"## Files\n\n{_files(exported, folder)}",
         f"## Limits\n\n{_limits(task)}",
@@ -67,8 +68,8 @@ def _bullets(values: Mapping[str, Any]) -> str:
     return "\n".join(f"- {name}: {value}" for name, value in values.items())
 
 
-def _network(run: FinishedRun, exported: Exported) -> str:
-    spec, architecture = run.task.spec, run.candidate.architecture
+def _network(task: Task, candidate: Candidate, exported: Exported) -> str:
+    spec, architecture = task.spec, candidate.architecture
     cost = predict(architecture, spec)
     labels = [layer_type(layer).label(layer) for layer in architecture.layers]
     left = cost.params - exported.params
@@ -78,7 +79,7 @@ def _network(run: FinishedRun, exported: Exported) -> str:
         f"Input (batch, {', '.join(map(str, spec.input_shape))}), output (batch, "
         f"{spec.num_outputs}) {outputs}; {exported.params:,} parameters{unread}, {cost.macs:,} "
         f"multiply-accumulates a sample.\n\nLayers: {'; '.join(labels)}; and a fully connected "
-        f"output layer. Key of the candidate: `{run.best['key']}`."
+        f"output layer. Key of the candidate: `{candidate.key}`."
     )
 
 
@@ -124,15 +125,13 @@ def _search(run: FinishedRun) -> str:
     return "\n".join([*lines, "", *verdicts])
 
 
-def _training(run: FinishedRun, trained: Trained) -> dict[str, Any]:
-    recipe = run.candidate.recipe
+def _training(trained: Trained) -> dict[str, Any]:
+    recipe = trained.candidate.recipe
     return {
         "recipe": ", ".join(f"{key} {value}" for key, value in recipe.to_json().items()),
         "epochs": trained.epochs,
         "training seed": trained.seed,
-        "weights": "of the search's report"
-        if trained.tested is not None
-        else "trained for this export; the test split was not opened for them",
+        "weights": trained.origin,
     }
 
 
@@ -151,16 +150,15 @@ def _measures(
         unit = "nats" if nats else "squared standard deviations of the target"
         yield f"validation {shown.title}", shown.number(found)
         yield f"validation loss, {unit}", f"{exported.validation['loss']:.4f}"
-    if trained.tested is not None:
-        yield f"test {shown.title}", shown.number(trained.tested)
+    if trained.tested:
+        yield f"test {shown.title}", shown.number(trained.tested[0])
         if found is not None:
             points = ", points" if shown.fraction else ""
-            gap = shown.signed(found - trained.tested)
+            gap = shown.signed(found - trained.tested[0])
             yield f"validation minus test {shown.words}{points}", gap
-    if run.tested:
-        seeds = f"over {len(run.tested)} training seeds"
+        seeds = f"over {len(trained.tested)} training seeds"
         percent = ", %" if shown.fraction else ""
-        yield f"test {shown.words} {seeds}{percent}", shown.spread(run.tested)
+        yield f"test {shown.words} {seeds}{percent}", shown.spread(trained.tested)
     if exported.onnx_difference is not None:
         yield "largest difference of an output as ONNX", f"{exported.onnx_difference:.1e}"
     if exported.quantised is not None:

@@ -20,8 +20,11 @@ def export_run(
     train: bool = False,
     device: str = "auto",
     task: Task | None = None,
+    searched: bool = False,
 ) -> str:
     """Write the best network of a run, with its model card; say what was written, and where.
+
+    Where scripts/retrain.py trained the best ones longer, it is the best of those on validation.
 
     Args:
         path: Folder of the run.
@@ -29,6 +32,7 @@ def export_run(
         train: Whether the network is trained now, where the run has no weights.
         device: Where it is trained.
         task: What was searched on, where it is at hand; else it is made again.
+        searched: Take the network of the search's report also where others were trained longer.
 
     Raises:
         InvalidSettingError: There is no run, or it has not finished.
@@ -36,7 +40,7 @@ def export_run(
         IncompatibleError: It has no weights and `train` is off, or its data have changed.
     """
     run, folder = FinishedRun.read(path, task), output or path / "export"
-    trained = run.trained()
+    trained = (None if searched else run.converged()) or run.trained()
     if trained is None and not train:
         raise IncompatibleError(
             f"The run in {path} has no trained weights (best.safetensors): its evaluator "
@@ -44,10 +48,10 @@ def export_run(
             "Add --train to train the network now by its recipe."
         )
     trained = trained or run.train(device)
-    exported = export(run.candidate.architecture, trained.weights, run.task, folder)
+    exported = export(trained.candidate.architecture, trained.weights, run.task, folder)
     text = write_card(run, trained, exported, folder)
     (folder / "card.md").write_text(text, encoding="utf-8")
-    return _told(exported, folder, run.shown)
+    return _told(exported, folder, run.shown, trained.origin)
 
 
 def check_export(name: str, evaluator: Evaluator) -> None:
@@ -67,9 +71,9 @@ def check_export(name: str, evaluator: Evaluator) -> None:
         )
 
 
-def _told(exported: Exported, folder: Path, shown: Shown) -> str:
+def _told(exported: Exported, folder: Path, shown: Shown, origin: str) -> str:
     """Return what was written and what was left out, for the screen."""
-    lines = [f"Exported to {folder}:"]
+    lines = [f"Exported to {folder}, with weights {origin}:"]
     lines += [f"  {name:22} {what}" for name, what in exported.files.items()]
     lines += [f"  {'card.md':22} where it comes from, how good it is, and its limits"]
     lines += [f"  left out: {name}: {why}" for name, why in exported.left_out.items()]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from agents.search.own_data import own_task
@@ -22,24 +23,29 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WEIGHTS = "best.safetensors"
+RETRAINED = "retrained.json"
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The best network's weights, and where they come from.
+    """A network with its weights, and where they come from.
 
     Attributes:
+        candidate: The network.
         weights: By name, as `nas_env.network.build` names them.
         seed: The training seed.
         epochs: How long they were trained.
-        tested: Value of the task's metric on the test split, as the search's report has it; None
-            where they were trained since.
+        origin: Who trained them, for the card.
+        tested: Values of the task's metric on the test split, that of these weights first, then
+            those of the network's other training seeds; empty where it was not opened for them.
     """
 
+    candidate: Candidate
     weights: Mapping[str, Tensor]
     seed: int
     epochs: int
-    tested: float | None
+    origin: str
+    tested: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -138,19 +144,41 @@ class FinishedRun:
         found: list[Mapping[str, Any]] = self.summary.get("retrained", [])
         return found[0] if found else None
 
-    @property
-    def tested(self) -> list[float]:
-        """Test values of the task's metric that the report has of it, one for each seed."""
-        return list((self.retrained or {}).get(self.shown.key, []))
-
     def trained(self) -> Trained | None:
-        """Return the weights that the report left; None where it left none."""
+        """Return the best network with the weights that the report left; None: it left none."""
         file = self.path / WEIGHTS
         if self.retrained is None or not file.is_file():
             return None
         from safetensors.torch import load_file
 
-        return Trained(load_file(file), self.seeds[0], self.epochs, self.tested[0])
+        tested, origin = self.retrained[self.shown.key], "of the search's report"
+        how = self.seeds[0], self.epochs, origin
+        return Trained(self.candidate, load_file(file), *how, list(tested))
+
+    def converged(self) -> Trained | None:
+        """Return the best network that scripts/retrain.py left; None where it left none.
+
+        It is the one with the best mean on the validation split; the weights are those of the
+        first seed.
+        """
+        file = self.path / RETRAINED
+        data = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        whole = [x for x in data.get("networks", []) if not x["failed"]]
+        if not whole:
+            return None
+        import torch
+
+        sign = 1 if self.task.spec.higher_is_better else -1
+        best = max(whole, key=lambda x: sign * fmean(y["validation"] for y in x["measured"]))
+        candidate = Candidate.from_json(best["candidate"])
+        seed, epochs = data["training_seeds"][0], data["plan"]["epochs"]
+        left = torch.load(weights_file(self.path, candidate, epochs, seed), weights_only=True)
+        origin = (
+            f"of scripts/retrain.py: of {len(data['networks'])} networks that were trained longer "
+            f"the best on validation, found by {best['found_by']}"
+        )
+        tested = [x["test"] for x in best["measured"]]
+        return Trained(candidate, left["weights"], seed, epochs, origin, tested)
 
     def train(self, device: str = "auto", epochs: int | None = None) -> Trained:
         """Train the best network by its recipe; the test split stays sealed.
@@ -162,4 +190,10 @@ class FinishedRun:
         budget = Budget(epochs=epochs or self.epochs, training_seed=self.seeds[0])
         network, _ = Training(self.task, device).train(self.candidate, budget)
         weights = {key: x.detach().cpu() for key, x in network.state_dict().items()}
-        return Trained(weights, self.seeds[0], budget.epochs, None)
+        origin = "that were trained for this export; the test split was not opened for them"
+        return Trained(self.candidate, weights, self.seeds[0], budget.epochs, origin)
+
+
+def weights_file(run: Path, candidate: Candidate, epochs: int, seed: int) -> Path:
+    """Return where the weights of a longer training stand in a run's folder."""
+    return run / "retraining" / f"{candidate.trained_key}-{epochs}-{seed}.pt"

@@ -32,6 +32,9 @@ from nas_env.tasks.supervised import SupervisedTask
 
 ROOT = Path(__file__).parents[2]
 TINY = ("--agent", "q-learning", "--evaluations", "4", "--retrain-seeds", "2", "--seed", "3")
+LONGER = "that were trained longer the best on validation, found by "
+SOURCE = "export/network.py"
+TASK: Any = TASKS.get("digits")()
 PLAN = Plan(top=2, seeds=2, epochs=2, device="cpu")
 
 
@@ -222,6 +225,30 @@ def test_the_numbers_are_those_of_the_kept_weights(run: Path) -> None:
         mean = torch.stack([network(x).softmax(1) for network in networks]).mean(0)
     accuracy = (mean.argmax(1) == y).double().mean().item()
     assert data["ensemble_by_seed"][1]["validation"] == pytest.approx(accuracy)
+
+
+def test_what_was_trained_longer_is_exported_unless_told_otherwise(
+    without_onnx: None, made: Path, run: Path, tmp_path: Path
+) -> None:
+    finished = FinishedRun.read(run)
+    data = retrain_best(finished, PLAN, tell=lambda text: None)
+    means = [sum(x["validation"] for x in row["measured"]) for row in data["networks"]]
+    best = data["networks"][means.index(max(means))]
+    (file,) = (run / "retraining").glob(f"{best['key']}-2-7.pt")
+    found: Any = build(Architecture.from_json(best["candidate"]["architecture"]), TASK.spec)
+    found.load_state_dict(torch.load(file, weights_only=True)["weights"])
+    found = found.to(memory_format=torch.channels_last).eval()
+    x, _ = TASK.tensors("validation")
+    told = export_run(run, tmp_path / "longer")
+    assert f"with weights of scripts/retrain.py: of 2 networks {LONGER}{best['found_by']}:" in told
+    with torch.inference_mode():
+        assert torch.equal(export_folder.load(tmp_path / "longer")(x), found(x))
+    card = (tmp_path / "longer/card.md").read_text(encoding="utf-8")
+    assert "- epochs: 2\n- training seed: 7\n" in card and f"`{best['key']}`" in card
+    assert f"| test accuracy, % | {100 * best['measured'][0]['test']:.2f} |" in card
+    assert "weights of the search's report" in export_run(run, tmp_path / "first", searched=True)
+    first, again = (path.read_bytes() for path in (made / SOURCE, tmp_path / "first/network.py"))
+    assert first == again
 
 
 def test_finished_trainings_are_kept(monkeypatch: pytest.MonkeyPatch, run: Path) -> None:
