@@ -101,16 +101,20 @@ def main(settings: Settings) -> int:
 def run(settings: Settings) -> int:
     """Run what is missing and write the page."""
     results = prepare(settings, "seeds", "networks", "epochs", "retrain_seeds")
+    jobs, play = missing(settings, results), partial(search, settings)
+    return finish(results, jobs, play, settings.processes, settings.page, page)
+
+
+def missing(settings: Settings, results: Results) -> list[Job]:
+    """Return the searches that there are no results of."""
     done = {(line["kind"], line["agent"], line["seed"]) for line in results.read()}
-    jobs = [
+    return [
         Job(kind, agent, seed)
         for seed in range(settings.seeds)
         for agent in settings.agents
         for kind in SPACES
         if (kind, AgentSpec.parse(agent).label, seed) not in done
     ]
-    play = partial(search, settings)
-    return finish(results, jobs, play, settings.processes, settings.page, page)
 
 
 def search(settings: Settings, job: Job) -> dict[str, Any]:

@@ -117,16 +117,20 @@ def run(settings: Settings) -> int:
     """Run what is missing and write the page."""
     counts = ("seeds", "networks", "images", "epochs", "large_images", "large_epochs")
     results = prepare(settings, *counts)
+    jobs, play = missing(settings, results), partial(transfer, settings)
+    return finish(results, jobs, play, settings.processes, settings.page, page)
+
+
+def missing(settings: Settings, results: Results) -> list[Job]:
+    """Return the jobs that there are no results of."""
     done = {(line["agent"], line["seed"]) for line in results.read()}
     texts = {AgentSpec.parse(text).label: text for text in settings.agents}
-    jobs = [
+    return [
         Job(text, seed)
         for seed in range(settings.seeds)
         for label, text in {**texts, RANDOM_CELLS: RANDOM_CELLS}.items()
         if (label, seed) not in done
     ]
-    play = partial(transfer, settings)
-    return finish(results, jobs, play, settings.processes, settings.page, page)
 
 
 def transfer(settings: Settings, job: Job) -> dict[str, Any]:
