@@ -10,9 +10,11 @@ from typing import Any, TypedDict
 from agents.report.decisions import Labels
 from agents.report.phases import Phase, phases_of
 from agents.search.folder import token_of
+from agents.search.shown import Shown
 from nas_env.env import NASEnv
 from nas_env.errors import InvalidSettingError
 from nas_env.store import Entry, Search, SQLStore
+from nas_env.tasks.own_data import DataTask
 
 BASELINE = "random"
 
@@ -47,6 +49,7 @@ class SearchData(TypedDict):
     commit: str
     limits: dict[str, Any]
     objective: str
+    shown: Shown  # the task's metric
     trials: list[Trial]
     phases: list[Phase]
     illegal_share: float | None
@@ -65,6 +68,7 @@ class RunData(TypedDict):
     verdicts: list[str]
     retrained: list[dict[str, Any]]
     candidates: dict[str, dict[str, Any]]  # the networks by key, as JSON
+    about: str  # what own data are; of other tasks nothing
 
 
 def read_options(run: Path) -> dict[str, Any]:
@@ -122,20 +126,19 @@ def read_run(run: Path, env: NASEnv, name: str | None = None) -> RunData:
         raise InvalidSettingError(
             f"No network was evaluated yet in {run}. Try again when its search has begun."
         )
-    agent, labels = read_options(run)["agent"], Labels(env.space)
-    summary = _summary(run)
+    agent, summary = read_options(run)["agent"], _summary(run)
+    how = agent, Labels(env.space), summary, Shown.of(env.task.spec)
     return RunData(
         name=name or run.resolve().name,
         agent=agent,
         task=env.task.spec.name,
         space=env.space.name,
         finished=bool(summary),
-        searches=[
-            _search(search, entries, agent, labels, summary) for search, entries in found if entries
-        ],
+        searches=[_search(search, entries, *how) for search, entries in found if entries],
         verdicts=list(summary.get("verdicts", ())),
         retrained=list(summary.get("retrained", ())),
         candidates={x.candidate.key: x.candidate.to_json() for _, xs in found for x in xs},
+        about=env.task.summary.text() if isinstance(env.task, DataTask) else "",
     )
 
 
@@ -146,7 +149,12 @@ def _summary(run: Path) -> dict[str, Any]:
 
 
 def _search(
-    search: Search, entries: Sequence[Entry], agent: str, labels: Labels, summary: dict[str, Any]
+    search: Search,
+    entries: Sequence[Entry],
+    agent: str,
+    labels: Labels,
+    summary: dict[str, Any],
+    shown: Shown,
 ) -> SearchData:
     info, told = search.info, summary.get("searches", {}).get(search.info.agent, {})
     trials = _trials(entries, labels)
@@ -162,6 +170,7 @@ def _search(
         commit=info.git_commit,
         limits=limits,
         objective=str(info.environment.get("objective", "")),
+        shown=shown,
         trials=trials,
         phases=phases_of([(x["place"], x["seconds"]) for x in trials], limits, info.settings),
         illegal_share=told.get("illegal_share"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.report.data import BASELINE, open_store, read_options, searches_of
+from agents.search.shown import Shown
 from nas_env.store import Entry, Search
+from nas_env.tasks.own_data import METRICS
 
 RECENT = 20
 LATEST = 8
@@ -48,7 +50,8 @@ def view(run: Path, found: Found) -> RenderableType:
     running = [pair for pair in found if pair[0].ended is None] or found[-1:]
     parts: list[RenderableType] = [_searches(run, found)]
     parts += [Text(f"  {_state(search, entries)}") for search, entries in found]
-    parts += [_latest(search, entries) for search, entries in running if entries]
+    shown = _shown(read_options(run))
+    parts += [_latest(search, entries, shown) for search, entries in running if entries]
     return Group(*parts)
 
 
@@ -94,10 +97,16 @@ def _state(search: Search, entries: Sequence[Entry]) -> str:
     return f"{name}, running, last network {max(0.0, silent):.0f} s ago"
 
 
-def _latest(search: Search, entries: Sequence[Entry]) -> Table:
+def _shown(options: Mapping[str, Any]) -> Shown:
+    """Return how the metric of a search is shown, from its options."""
+    metric = options.get("metric") or "accuracy"
+    return Shown(metric, metric not in METRICS["regression"])
+
+
+def _latest(search: Search, entries: Sequence[Entry], shown: Shown) -> Table:
     title = Text(f"Latest networks of {search.info.agent}")
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    for name in ("number", "score", "accuracy", "parameters", "seconds", "outcome"):
+    for name in ("number", "score", shown.words, "parameters", "seconds", "outcome"):
         table.add_column(name, justify="left" if name == "outcome" else "right")
     best = max(entry.score for entry in entries)
     for entry in reversed(entries[-LATEST:]):
@@ -108,7 +117,9 @@ def _latest(search: Search, entries: Sequence[Entry]) -> Table:
         table.add_row(
             str(entry.number),
             f"{entry.score:.4f}",
-            f"{100 * metrics['accuracy']:.2f} %" if "accuracy" in metrics else "-",
+            f"{shown.number(metrics[shown.metric])}{shown.unit}"
+            if shown.metric in metrics
+            else "-",
             f"{metrics['params']:,.0f}" if "params" in metrics else "-",
             f"{entry.evaluation.seconds:.1f}",
             Text(outcome),

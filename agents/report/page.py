@@ -123,7 +123,7 @@ def _drawings(run: Run) -> dict[str, Markup]:
     """Return a drawing of the best networks, of those on a front, and of those that were best."""
     scores: dict[str, float] = {}
     for search in run.data["searches"]:
-        chosen = [*front_of(comparable(search)), *improvements(search)[-MARKS:]]
+        chosen = [*front_of(comparable(search), search["shown"]), *improvements(search)[-MARKS:]]
         for trial in [*best_trials(search, COUNT), *chosen]:
             scores.setdefault(trial["key"], trial["score"])
     drawn = {}
@@ -147,7 +147,15 @@ def _overview(runs: Sequence[Run], series: Sequence[Sequence[tuple[Series, Searc
     card = element(
         "section", element("h3", "What came out"), body, told, class_="card wide", id="overview"
     )
-    return element("div", card, class_="grid")
+    return element("div", card, _data(runs), class_="grid")
+
+
+def _data(runs: Sequence[Run]) -> list[Markup]:
+    """Return what is known of own data, once for runs on the same."""
+    texts = dict.fromkeys(x.data["about"] for x in runs if x.data["about"])
+    title = element("h3", "The data")
+    parts = [element("pre", text, class_="data") for text in texts]
+    return [element("section", title, parts, class_="card wide", id="data")] if parts else []
 
 
 def _row(series: Series, search: SearchData, shown: Shown) -> Markup:
@@ -208,6 +216,6 @@ def _run(
         heat(f"heat-{number}", table),
         parallel(f"parallel-{number}", search),
         tree(f"tree-{number}", search),
-        best(f"best-{number}", best_trials(search, COUNT), drawings),
+        best(f"best-{number}", best_trials(search, COUNT), drawings, search["shown"]),
     ]
     return element("div", element("h2", series.name), element("div", cards, class_="grid"))

@@ -15,6 +15,7 @@ from agents.report.charts.progress import improvements
 from agents.report.data import Trial, best_trials, new_trials, read_run
 from agents.report.decisions import Labels, columns_of, q_heat, shares_of, tree_of
 from agents.report.phases import phases_of
+from agents.search.shown import Shown
 from nas_env.errors import InvalidSettingError
 from nas_env.spaces import SPACES
 from nas_env.store import SQLStore
@@ -102,8 +103,13 @@ def test_without_a_schedule_phases_are_fifths() -> None:
 def test_the_front_is_what_no_other_beats() -> None:
     points = {1: (0.9, 100.0), 2: (0.8, 50.0), 3: (0.7, 60.0), 4: (0.95, 500.0)}
     trials = [trial(n, a, accuracy=a, params=p) for n, (a, p) in points.items()]
-    assert [x["number"] for x in front_of(trials)] == [2, 1, 4]
-    assert front_of([]) == []
+    assert [x["number"] for x in front_of(trials, Shown())] == [2, 1, 4]
+    assert front_of([], Shown()) == []
+    errors = [trial(n, -a, mse=a, params=p) for n, (a, p) in points.items()]
+    assert [x["number"] for x in front_of(errors, Shown("mse", fraction=False))] == [2, 3]
+    for x, latency in zip(trials, (1.0, 9.0, 0.5, 2.0), strict=True):
+        x["metrics"]["latency_ms"] = latency
+    assert [x["number"] for x in front_of(trials, Shown())] == [3, 1, 4]
 
 
 def test_improvements_and_the_best_leave_failures_out() -> None:

@@ -6,17 +6,22 @@ from collections.abc import Mapping, Sequence
 
 from agents.report.data import Trial
 from agents.report.frame import missing
+from agents.search.shown import Shown
 from nas_env.markup import Markup, element
 
 COUNT = 10
 
 
-def best(name: str, trials: Sequence[Trial], drawings: Mapping[str, Markup]) -> Markup:
+def best(
+    name: str, trials: Sequence[Trial], drawings: Mapping[str, Markup], shown: Shown
+) -> Markup:
     """Return the drawings of the best networks, the best first; a click makes one large."""
     title = f"The {len(trials)} best networks" if len(trials) > 1 else "The best network"
     if not trials:
         return missing(name, "The best networks", "No network was evaluated without failing.")
-    figures = [_figure(rank, trial, drawings[trial["key"]]) for rank, trial in enumerate(trials, 1)]
+    figures = [
+        _figure(rank, trial, drawings[trial["key"]], shown) for rank, trial in enumerate(trials, 1)
+    ]
     return element(
         "section",
         element("h3", title),
@@ -27,13 +32,15 @@ def best(name: str, trials: Sequence[Trial], drawings: Mapping[str, Markup]) -> 
     )
 
 
-def _figure(rank: int, trial: Trial, drawing: Markup) -> Markup:
+def _figure(rank: int, trial: Trial, drawing: Markup, shown: Shown) -> Markup:
     metrics = trial["metrics"]
     words = [f"{rank}. score {trial['score']:.4f}"]
-    if "accuracy" in metrics:
-        words.append(f"accuracy {100 * metrics['accuracy']:.2f} %")
+    if shown.metric in metrics:
+        words.append(shown.sentence(metrics[shown.metric]))
     if "params" in metrics:
         words.append(f"{metrics['params']:,.0f} parameters")
+    if "latency_ms" in metrics:
+        words.append(f"{metrics['latency_ms']:.3g} ms")
     button = element(
         "button",
         drawing,

@@ -1,78 +1,102 @@
-"""Accuracy (or score) against parameters, and the networks that no other beats in both."""
+"""The task's metric against what networks cost, and those that no other beats in both."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from agents.report.data import SearchData, Trial, new_trials
 from agents.report.frame import Series, X, Y, axes, card, dot, legend, missing, picture, polyline
 from agents.report.scales import linear, logarithmic
+from agents.search.shown import Shown
 from nas_env.markup import Content, Markup
 from nas_env.pareto import non_dominated
 
-TITLE = "Accuracy against parameters"
 NAME = "pareto"
+ABOUT = "The line joins the networks that no other of the same search beats in both."
+COSTS = {"latency_ms": "latency in ms", "params": "parameters"}  # the first one that all tell
 
 
 def comparable(search: SearchData) -> list[Trial]:
-    """Return the new networks whose accuracy and parameters are known."""
+    """Return the new networks whose metric and parameters are known."""
     return [
         trial
         for trial in new_trials(search)
         if trial["ok"]
         and trial["metrics"].get("params", 0) > 0
-        and np.isfinite(trial["metrics"].get("accuracy", np.nan))
+        and np.isfinite(trial["metrics"].get(search["shown"].metric, np.nan))
     ]
 
 
-def front_of(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the networks that no other beats in accuracy and parameters, smallest first."""
+def cost_of(trials: Sequence[Trial]) -> str:
+    """Return the cost that networks are compared by: latency where all were measured."""
+    return next(x for x in COSTS if all(x in trial["metrics"] for trial in trials))
+
+
+def front_of(trials: Sequence[Trial], shown: Shown) -> list[Trial]:
+    """Return the networks that no other beats in metric and cost, the cheapest first."""
     if not trials:
         return []
-    points = [(x["metrics"]["params"], -x["metrics"]["accuracy"]) for x in trials]
+    cost, sign = cost_of(trials), -1 if shown.fraction else 1
+    points = [(x["metrics"][cost], sign * x["metrics"][shown.metric]) for x in trials]
     kept = [x for x, good in zip(trials, non_dominated(points), strict=True) if good]
-    return sorted(kept, key=lambda x: x["metrics"]["params"])
+    return sorted(kept, key=lambda x: x["metrics"][cost])
 
 
 def front(searches: Sequence[tuple[Series, SearchData]], drawings: set[str]) -> Markup:
-    """Return the chart of all searches; those on a front open their drawing."""
-    known = [(series, comparable(search)) for series, search in searches]
-    known = [(series, trials) for series, trials in known if trials]
+    """Return the chart of all searches; those on a front open their drawing.
+
+    Searches with another metric than the first are left out.
+    """
+    shown = searches[0][1]["shown"]
+    same = [(series, search) for series, search in searches if search["shown"] == shown]
+    known = [(series, found) for series, search in same if (found := comparable(search))]
+    words = f"{shown.words[0].upper()}{shown.words[1:]}"
     if not known:
-        return missing(NAME, TITLE, "No evaluation tells both accuracy and parameters.")
-    everything = [x["metrics"] for _, trials in known for x in trials]
-    x = logarithmic([m["params"] for m in everything], *X)
-    y = linear([m["accuracy"] for m in everything], *Y)
+        why = f"No evaluation tells both {shown.words} and parameters."
+        return missing(NAME, f"{words} against parameters", why)
+    everything = [trial for _, trials in known for trial in trials]
+    cost = cost_of(everything)
+    title = f"{words} against {COSTS[cost].removesuffix(' in ms')}"
+    x = logarithmic([trial["metrics"][cost] for trial in everything], *X)
+    y = linear([trial["metrics"][shown.metric] for trial in everything], *Y)
     clouds: list[Content] = []
     lines: list[Content] = []
+
+    def place(trial: Trial) -> tuple[float, float]:
+        return x(trial["metrics"][cost]), y(trial["metrics"][shown.metric])
+
     for series, trials in known:
-        best = front_of(trials)
+        best = front_of(trials, shown)
         keys = {trial["key"] for trial in best}
         for trial in trials:
-            m = trial["metrics"]
             if trial["key"] not in keys:
-                at = x(m["params"]), y(m["accuracy"])
-                clouds.append(dot(*at, series, _tip(series, trial), size=2.6))
-        at_front = [(x(t["metrics"]["params"]), y(t["metrics"]["accuracy"])) for t in best]
-        lines.append(polyline(at_front, series.style))
-        for trial, place in zip(best, at_front, strict=True):
+                clouds.append(dot(*place(trial), series, _tip(series, trial, shown), size=2.6))
+        lines.append(polyline([place(trial) for trial in best], series.style))
+        for trial in best:
             drawing = trial["key"] if trial["key"] in drawings else ""
-            tip = _tip(series, trial) + ("\nEnter or click: drawing" if drawing else "")
-            lines.append(dot(*place, series, tip, drawing))
-    about = "The line joins the networks that no other of the same search beats in both."
-    drawn = picture(
-        TITLE, about, axes(x, y, "parameters (logarithmic)", "validation accuracy"), clouds, lines
-    )
-    return card(
-        NAME, TITLE, drawn, f"{about} Click one for its drawing.", legend([s for s, _ in known])
-    )
+            tip = _tip(series, trial, shown) + ("\nEnter or click: drawing" if drawing else "")
+            lines.append(dot(*place(trial), series, tip, drawing))
+    labels = f"{COSTS[cost]} (logarithmic)", f"validation {shown.words}"
+    drawn = picture(title, ABOUT, axes(x, y, *labels), clouds, lines)
+    about = f"{ABOUT}{_left_out(searches, shown)} Click one for its drawing."
+    return card(NAME, title, drawn, about, legend([series for series, _ in known]))
 
 
-def _tip(series: Series, trial: Trial) -> str:
-    m = trial["metrics"]
-    return (
-        f"{series.name}, network {trial['place']}\naccuracy {100 * m['accuracy']:.2f} %\n"
-        f"{m['params']:,.0f} parameters\nscore {trial['score']:.4f}"
-    )
+def _left_out(searches: Sequence[tuple[Series, SearchData]], shown: Shown) -> str:
+    others = [series.name for series, search in searches if search["shown"] != shown]
+    return f" Left out, for they have another metric: {', '.join(others)}." if others else ""
+
+
+def _tip(series: Series, trial: Trial, shown: Shown) -> str:
+    metrics: Mapping[str, float] = trial["metrics"]
+    lines = [
+        f"{series.name}, network {trial['place']}",
+        shown.sentence(metrics[shown.metric]),
+        f"{metrics['params']:,.0f} parameters",
+        f"score {trial['score']:.4f}",
+    ]
+    if "latency_ms" in metrics:
+        lines.insert(3, f"{metrics['latency_ms']:.3g} ms")
+    return "\n".join(lines)
