@@ -24,7 +24,6 @@ from nas_env.wrappers import Trial
 ROWS = 1000  # from which on a row is written for a new best network only
 COLUMNS = 20  # decisions that have a column
 MISSING = "-"  # stands where a walk has ended: a row with an empty cell would not be drawn
-METRICS = ("accuracy", "loss", "params")
 FILE = "events.out.tfevents.row"
 
 
@@ -32,9 +31,9 @@ class NetworkRows:
     """Writes a row for each of the first 1,000 different networks, and for each later new best.
 
     Columns are "agent" and "decision 01" and so on to the longest walk, at most 20, with "-" where
-    a walk has ended. Metrics are the score, the seconds of training, and accuracy, loss and params
-    where they are known and finite; a network that failed has the status "failure". The row of a
-    network has the number of the network in its name: a search that goes on writes it anew.
+    a walk has ended. Metrics are the score, the seconds of training, and the parameters where they
+    are known; what is not finite is left out. A network that failed has the status "failure". The
+    row of a network has its number in its name: a search that goes on writes it anew.
 
     Args:
         folder: Where the folders of the rows are made.
@@ -54,7 +53,8 @@ class NetworkRows:
             return
         now, metrics = time.time(), trial.evaluation.metrics
         numbers = {"score": trial.score, "seconds": trial.evaluation.seconds}
-        numbers |= {name: float(metrics[name]) for name in METRICS if name in metrics}
+        if "params" in metrics:
+            numbers["params"] = metrics["params"]
         began = plugin_data_pb2.SessionStartInfo(start_time_secs=now - trial.evaluation.seconds)
         for name, value in self.decisions(trial).items():
             began.hparams[name].string_value = value

@@ -36,6 +36,7 @@ class QPicture:
         path: Row and action of each step of the greedy path.
         quantity: What the values are.
         about: What the picture shows, for its head.
+        followed: What the path is.
     """
 
     values: NDArray[np.float64]
@@ -46,6 +47,7 @@ class QPicture:
     path: Cells
     quantity: str = "Q-value"
     about: str = "Q-table; blue cells were never visited"
+    followed: str = "best actions that were tried"
 
 
 def picture_of(agent: QLearning) -> QPicture:
@@ -149,7 +151,7 @@ def draw_q(picture: QPicture, title: str = "") -> Figure:
         rows, actions = zip(*picture.path, strict=True)
         left.plot(actions, rows, color="#18a558", marker="o", markersize=5, linewidth=1.2)
         left.plot(actions[:1], rows[:1], color="#18a558", marker="s", markersize=9)
-    about = f"{picture.quantity}; green: best actions that were tried (square: start)"
+    about = f"{picture.quantity}; green: {picture.followed} (square: start)"
     left.set_title(about, fontsize=9)
     left.set_ylabel(picture.rows_title)
     counts = np.where(picture.visits > 0, picture.visits, np.nan)
