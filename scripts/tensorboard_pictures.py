@@ -23,7 +23,8 @@ from report_pictures import chromium, keep
 
 from nas_env.errors import InvalidSettingError, NASError
 
-SIZE = {"width": 1280, "height": 800}
+WIDTH, HEIGHT = 1280, 800
+ALL = 1440  # pixels down, for a drawing and what is below it
 PATIENCE = 60.0  # seconds until TensorBoard has read everything
 PATIENCE_MS = 60_000
 CURVES = "search/(best_score|mean_score|params|unique)"
@@ -65,12 +66,15 @@ def main(options: PictureOptions) -> int:
 def photograph(browser: Any, folder: Path, output: Path) -> None:
     """Write a picture of the curves, of the drawings and heat maps, and of the rows."""
     with tensorboard(folder / "search") as address:
-        for name, show in (("scalars", show_curves), ("images", show_images)):
-            page = browser.new_page(viewport=SIZE)
+        for name, show, height in (
+            ("scalars", show_curves, HEIGHT),
+            ("images", show_images, ALL),
+        ):
+            page = browser.new_page(viewport={"width": WIDTH, "height": height})
             show(page, address)
             keep(page.screenshot(), output / f"{name}.png")
     with tensorboard(folder / "networks") as address:
-        page = browser.new_page(viewport=SIZE)
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         show_rows(page, address)
         keep(page.screenshot(), output / "hparams.png")
 

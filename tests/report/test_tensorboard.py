@@ -69,7 +69,7 @@ def test_pictures_for_the_docs_are_made(events: Path, tmp_path: Path) -> None:
     assert {x.name for x in tmp_path.iterdir()} == {"scalars.png", "images.png", "hparams.png"}
     for path in tmp_path.iterdir():
         with Image.open(path) as picture:
-            assert picture.size == (1280, 800)
+            assert picture.size[0] == 1280
             assert len(picture.convert("RGB").getcolors(2**24)) > 20
 
 

@@ -132,6 +132,15 @@ def test_curves_are_those_of_the_store(folder: Path) -> None:
     assert 0 < sum(not x.evaluation.ok for x in stored) < len(stored)
 
 
+def test_the_page_names_every_tag(folder: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tensorboard.md").read_text(encoding="utf-8")
+    events = read(folder)
+    tags = [x for kind in ("scalars", "images", "tensors") for x in events.Tags()[kind]]
+    own = {x.removesuffix("/text_summary") for x in tags if x.startswith("search/")}
+    assert len(own) == 14
+    assert [x for x in own if f"`{x}`" not in page] == []
+
+
 def test_each_new_best_is_drawn_and_told(folder: Path) -> None:
     events, best, steps, step = read(folder), -np.inf, [], 0
     for entry in entries(folder):
