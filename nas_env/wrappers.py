@@ -90,6 +90,8 @@ class Trial:
         simulated_seconds: Simulated seconds of the search so far, 0 where nothing is simulated.
         distinct: Networks new to this search so far, this one included.
         epochs: Charged epochs of the search so far.
+        rewards: Sum of the rewards of its episode so far.
+        best: Whether it was the best so far.
     """
 
     episode: int
@@ -102,6 +104,8 @@ class Trial:
     simulated_seconds: float = 0.0
     distinct: int = 0
     epochs: int = 0
+    rewards: float = 0.0
+    best: bool = False
 
     @property
     def walk(self) -> tuple[int, ...]:
@@ -120,6 +124,7 @@ class _Entry(NamedTuple):
     charged: int
     distinct: int
     late: bool  # begun after a limit was reached
+    rewards: float  # of its episode before it
 
 
 class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -171,6 +176,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.waiting = 0  # pending evaluations
         self._only_begun = False
         self._over = False  # a limit was reached before the present step
+        self._rewards = 0.0  # of the present episode
         self.environment_seconds = self.evaluation_seconds = 0.0
 
     @property
@@ -227,6 +233,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         observation, info = self.env.reset(**arguments)
         self.episodes += self._only_begun  # the one before ended with the network it began with
         self._only_begun = "evaluation" in info
+        self._rewards = 0.0
         self._enter(info, started, self.episodes + 1)
         self.environment_seconds += self._clock() - started
         return observation, info
@@ -235,12 +242,13 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Step, and enter an evaluated network into the books."""
         started, self._over = self._clock(), self.share >= 1.0
         result = self.env.step(action)
-        _, _, terminated, truncated, info = result
+        _, reward, terminated, truncated, info = result
         self.actions += 1
         self._only_begun = False
         self.illegal_actions += bool(info.get("illegal_action", False))
         self.episodes += bool(terminated or truncated)
-        self._enter(info, started, self.episodes + (not (terminated or truncated)))
+        self._enter(info, started, self.episodes + (not (terminated or truncated)), float(reward))
+        self._rewards += float(reward)
         self.environment_seconds += self._clock() - started
         return result
 
@@ -264,6 +272,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         inner: Any = self.unwrapped
         self.episodes += 1
         self.actions += len(candidate.walk)
+        self._rewards = 0.0
         entry = self._begin(candidate, self.episodes, inner.budget.epochs)
         if entry.new:
             self._entered_seconds += evaluation.seconds / inner.evaluator.slots
@@ -272,7 +281,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
             self.environment_seconds += evaluation.seconds / inner.evaluator.slots
             self.evaluation_seconds += evaluation.seconds / inner.evaluator.slots
         score = float(inner.objective.score(evaluation))
-        self._finish(entry, evaluation, score, max(0.0, behind))
+        self._finish(entry, evaluation, score, max(0.0, behind), score)
         return score
 
     def may_begin(self, running: int) -> bool:
@@ -285,7 +294,9 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
                 return False
         return self.finished is None
 
-    def _enter(self, info: dict[str, Any], started: float, episode: int) -> None:
+    def _enter(
+        self, info: dict[str, Any], started: float, episode: int, reward: float = 0.0
+    ) -> None:
         """Enter an evaluation, if there was one, into the books."""
         if "evaluation" not in info:
             return
@@ -298,7 +309,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
             return
         found = evaluation.seconds - (self._clock() - started)
         self.evaluation_seconds += evaluation.seconds if found <= 0 else 0.0
-        self._finish(entry, evaluation, float(info["evaluation"]["score"]), found)
+        self._finish(entry, evaluation, float(info["evaluation"]["score"]), found, reward)
         if "simulated_seconds" in evaluation.metrics:
             info["simulated_clock"] = self.simulated_seconds
 
@@ -309,7 +320,8 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         found = evaluation.seconds / inner.evaluator.slots - seconds
         self.environment_seconds += seconds
         self.evaluation_seconds += seconds if found <= 0 else 0.0
-        self._finish(entry, evaluation, float(inner.objective.score(evaluation)), found)
+        score = float(inner.objective.score(evaluation))
+        self._finish(entry, evaluation, score, found, score)
 
     def _begin(self, candidate: Candidate, episode: int, fidelity: int) -> _Entry:
         """Count a network; what comes out of it need not be known yet."""
@@ -322,15 +334,18 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         else:
             self.repeats += 1
         counts = self.charged, self.evaluations
-        return _Entry(candidate, key, episode, fidelity, new, *counts, self._over)
+        return _Entry(candidate, key, episode, fidelity, new, *counts, self._over, self._rewards)
 
-    def _finish(self, entry: _Entry, evaluation: Evaluation, score: float, found: float) -> None:
+    def _finish(
+        self, entry: _Entry, evaluation: Evaluation, score: float, found: float, reward: float
+    ) -> None:
         """Enter what came out of a network; `found` are seconds that it took when it was made."""
         self._charge_epochs(entry.key, evaluation.epochs)
         if entry.new or self.limits.charge_repeats:
             self.simulated_seconds += evaluation.metrics.get("simulated_seconds", 0.0)
         if entry.new:
             self._found_seconds += max(0.0, found)
+        best = self._counts(entry) and (self.best is None or score > self.best.score)
         trial = Trial(
             entry.episode,
             entry.charged,
@@ -342,9 +357,11 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
             self.simulated_seconds,
             entry.distinct,
             self.epochs,
+            entry.rewards + reward,
+            best,
         )
         self.trials.append(trial)
-        if self._counts(entry) and (self.best is None or score > self.best.score):
+        if best:
             self.best = trial
 
     def _charge_epochs(self, key: Any, epochs: int) -> None:

@@ -192,8 +192,8 @@ def run_one(
     """Run one search with progress and event files."""
     progress = Progress(name)
     try:
-        events = folder.tensorboard / name
         token = folder.token(name)
+        events = folder.tensorboard
         return run_search(name, env, limits, seed, events, progress, token, **settings)
     finally:
         progress.close()

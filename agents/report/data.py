@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-from agents.report.decisions import Labels
 from agents.report.phases import Phase, phases_of
 from agents.search.folder import token_of
+from agents.search.labels import Labels
 from agents.search.shown import Shown
 from nas_env.env import NASEnv
 from nas_env.errors import InvalidSettingError

@@ -10,30 +10,8 @@ from typing import Any
 
 from agents.q_learning import QLearning
 from agents.search.q_table import picture_of
-from nas_env.spaces import SearchSpace
 
 COLUMNS = 32  # words in one chart, from which types of layers stand for them
-
-
-class Labels:
-    """The words of walks in a space, each step looked up once."""
-
-    def __init__(self, space: SearchSpace) -> None:
-        self.space = space
-        self._steps: dict[tuple[Any, int], tuple[str, Any]] = {}
-
-    def of(self, walk: Sequence[int]) -> list[str]:
-        """Return the label of each decision."""
-        state: Any = self.space.start()
-        words = []
-        for decision in walk:
-            if (state, decision) not in self._steps:
-                choice = self.space.choice(state)
-                label = choice.options[decision].label if choice else str(decision)
-                self._steps[state, decision] = label, self.space.follow(state, decision)
-            label, state = self._steps[state, decision]
-            words.append(label)
-        return words
 
 
 def type_of(label: str) -> str:

@@ -111,15 +111,14 @@ def _latest(search: Search, entries: Sequence[Entry], shown: Shown) -> Table:
     best = max(entry.score for entry in entries)
     for entry in reversed(entries[-LATEST:]):
         metrics = entry.evaluation.metrics
+        value = metrics.get(shown.metric)
         style = "bold" if entry.score == best else "" if entry.evaluation.ok else "yellow"
         outcome = str(entry.evaluation.outcome) + ("" if entry.new else ", repeat")
         outcome += ", best so far" if entry.score == best else ""
         table.add_row(
             str(entry.number),
             f"{entry.score:.4f}",
-            f"{shown.number(metrics[shown.metric])}{shown.unit}"
-            if shown.metric in metrics
-            else "-",
+            "-" if value is None else f"{shown.number(value)}{shown.unit}",
             f"{metrics['params']:,.0f}" if "params" in metrics else "-",
             f"{entry.evaluation.seconds:.1f}",
             Text(outcome),

@@ -34,6 +34,9 @@ class QPicture:
         actions: Label of each action.
         rows_title: What the rows are.
         path: Row and action of each step of the greedy path.
+        quantity: What the values are.
+        about: What the picture shows, for its head.
+        followed: What the path is.
     """
 
     values: NDArray[np.float64]
@@ -42,6 +45,9 @@ class QPicture:
     actions: Sequence[str]
     rows_title: str
     path: Cells
+    quantity: str = "Q-value"
+    about: str = "Q-table; blue cells were never visited"
+    followed: str = "best actions that were tried"
 
 
 def picture_of(agent: QLearning) -> QPicture:
@@ -131,7 +137,7 @@ def greedy_path(agent: QLearning) -> Cells:
 
 
 def draw_q(picture: QPicture, title: str = "") -> Figure:
-    """Return a figure: Q-values with the greedy path, and visits beside them."""
+    """Return a figure: the values with the greedy path, and visits beside them."""
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
 
@@ -140,19 +146,20 @@ def draw_q(picture: QPicture, title: str = "") -> Figure:
     figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     image = _heat(left, picture.values, picture, cmap="hot")
-    figure.colorbar(image, ax=left, label="Q-value")
+    figure.colorbar(image, ax=left, label=picture.quantity)
     if picture.path:
         rows, actions = zip(*picture.path, strict=True)
         left.plot(actions, rows, color="#18a558", marker="o", markersize=5, linewidth=1.2)
         left.plot(actions[:1], rows[:1], color="#18a558", marker="s", markersize=9)
-    left.set_title("Q-values; green: best actions that were tried (square: start)", fontsize=9)
+    about = f"{picture.quantity}; green: {picture.followed} (square: start)"
+    left.set_title(about, fontsize=9)
     left.set_ylabel(picture.rows_title)
     counts = np.where(picture.visits > 0, picture.visits, np.nan)
     norm = LogNorm(1, max(2, int(picture.visits.max(initial=1))))
     image = _heat(right, counts, picture, cmap="viridis", norm=norm)
     figure.colorbar(image, ax=right, label="visits")
     right.set_title("visits", fontsize=9)
-    figure.suptitle(title or "Q-table; blue cells were never visited", fontsize=10)
+    figure.suptitle(title or picture.about, fontsize=10)
     return figure
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from stable_baselines3.common.logger import Logger, configure
+from stable_baselines3.common.logger import Logger
 
 from agents.asynchronous import Asynchronous
 from agents.base import Agent, make_agent
 from agents.search.callback import SearchCallback
+from agents.search.events import SearchEvents
 from agents.search.progress import Progress
 from agents.search.record import SearchRecord, describe
 from nas_env.errors import InvalidSettingError
@@ -108,7 +109,7 @@ def run_search(
         env: An environment with the agent's observation (see `observation_of`).
         limits: When the search ends.
         seed: Seed of agent and environment.
-        tensorboard: Folder for event files, or None.
+        tensorboard: Folder for event files, see `agents.search.events.SearchEvents`, or None.
         progress: Shows each trial, or None.
         token: Names the search in the store; None for a new name.
         settings: Hyper-parameters that take the place of the stored ones.
@@ -119,12 +120,10 @@ def run_search(
     started = time.perf_counter()
     tracker = TrackSearch(env, limits)
     agent = make_agent(agent_name, tracker, seed, **settings)
-    if tensorboard is None:
-        agent.set_logger(Logger(folder=None, output_formats=[]))
-    else:
-        agent.set_logger(configure(str(tensorboard), ["tensorboard"]))
+    events = None if tensorboard is None else SearchEvents(tensorboard, tracker, agent_name)
+    agent.set_logger(events.logger if events else Logger(folder=None, output_formats=[]))
     record = SearchRecord(tracker, describe(agent_name, env, limits, seed, settings, token))
-    callback = SearchCallback(tracker, progress, tensorboard is not None, record)
+    callback = SearchCallback(tracker, progress, events, record)
     if isinstance(agent, Asynchronous):
         agent.recall([(entry.candidate, entry.evaluation) for entry in record.entries])
     try:
@@ -134,6 +133,9 @@ def run_search(
         record.catch_up()
         record.end("interrupted")
         raise
+    finally:
+        if events is not None:
+            events.close()
     reason = tracker.finished or "steps"
     record.end(reason)
     _tell_of_overshoot(tracker)

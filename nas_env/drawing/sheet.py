@@ -11,6 +11,7 @@ from nas_env.drawing.layout import SIZE, Arranged, arrange, text_width
 from nas_env.tasks.base import TaskSpec
 
 MARGIN, BETWEEN, TITLE, LINE_HEIGHT = 16.0, 48.0, 24.0, 20.0
+BOLD = 1.17  # how much wider than plain letters the title is, in the widest of usual faces
 FILLS = {  # light enough for black letters, and told apart by eyes that do not tell red from green
     "input": "#eceff1",
     "convolution": "#cfe3f5",
@@ -60,6 +61,7 @@ def lay_out(
     for panel in arranged:
         placed.append((panel, left))
         left += panel.width + BETWEEN
-    width = max(left - BETWEEN, *(text_width(x, SIZE + 1) + MARGIN for x in (*lines, "")))
+    heading = max((text_width(x, BOLD * (SIZE + 1)) + MARGIN for x in lines), default=0.0)
+    width = max(left - BETWEEN, heading)
     height = top + max(panel.height for panel in arranged)
     return Sheet(lines, placed, top, width + MARGIN, height + MARGIN)

@@ -27,6 +27,9 @@ class Cached(Around):
         objective: Fills the store's column `score`, for readers of the table.
         retry_failed: Whether a stored failure is evaluated again, once in this evaluator's life;
             what comes out takes its place in the store.
+
+    Attributes:
+        answered: How many evaluations were not computed, because the store has them.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Cached(Around):
         self.store = store
         self.objective = objective
         self.retry_failed = retry_failed
+        self.answered = 0
         self._retried: set[EvaluationKey] = set()
         self._submitted: dict[EvaluationKey, Future[Evaluation]] = {}  # until the store has it
 
@@ -54,6 +58,7 @@ class Cached(Around):
             if known[key] is None
         }
         todo = list(new.items())
+        self.answered += len(keys) - len(todo)
         for index, evaluation in self.evaluator.stream([x for _, x in todo], budget):
             key, candidate = todo[index]
             known[key] = evaluation
@@ -84,6 +89,7 @@ class Cached(Around):
             del self._submitted[key]
             begun.set_exception(error)
             raise
+        self.answered += 1
         del self._submitted[key]
         begun.set_result(known)
 

@@ -175,9 +175,9 @@ def test_the_table_goes_to_tensorboard(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     run_search("q-learning", edit_env(), Limits(evaluations=30), 0, tensorboard=tmp_path)
-    events = EventAccumulator(str(tmp_path), size_guidance={"images": 0})
+    events = EventAccumulator(str(tmp_path / "search" / "q-learning"), size_guidance={"images": 0})
     events.Reload()
-    assert len(events.Images("search/q_table")) == 5
+    assert len(events.Images("search/q_values")) == 5
 
 
 def test_hill_climbing_stops_where_a_space_is_exhausted():

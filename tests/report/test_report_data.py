@@ -13,8 +13,9 @@ from agents.q_learning import METAQNN_SCHEDULE, QLearning
 from agents.report.charts.front import front_of
 from agents.report.charts.progress import improvements
 from agents.report.data import Trial, best_trials, new_trials, read_run
-from agents.report.decisions import Labels, columns_of, q_heat, shares_of, tree_of
+from agents.report.decisions import columns_of, q_heat, shares_of, tree_of
 from agents.report.phases import phases_of
+from agents.search.labels import Labels
 from agents.search.shown import Shown
 from nas_env.errors import InvalidSettingError
 from nas_env.spaces import SPACES

@@ -496,6 +496,7 @@ TESTED_ELSEWHERE = {
     "scripts/nb201_protocol.py": "tests/benchmark/test_replay.py",
     "scripts/replay.py": "tests/benchmark/test_replay.py",
     "scripts/report_pictures.py": "tests/report/test_report_in_browser.py",
+    "scripts/tensorboard_pictures.py": "tests/report/test_tensorboard.py",
     "scripts/retrain.py": "tests/scripts/test_take_away.py",
     "scripts/search.py": "tests/scripts/test_search.py",
     "scripts/watch.py": "tests/report/test_watch.py",

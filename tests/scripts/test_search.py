@@ -109,7 +109,7 @@ def test_the_weights_fit_the_network(run):
 def test_event_files_hold_the_promised_curves(run):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(run / "tensorboard" / "q-learning"))
+    events = EventAccumulator(str(run / "tensorboard" / "search" / "q-learning"))
     events.Reload()
     promised = {"return", "best_score", "unique_networks", "illegal_share"}
     assert {f"search/{name}" for name in promised} <= set(events.Tags()["scalars"])

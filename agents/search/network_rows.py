@@ -1,0 +1,102 @@
+"""Every network of a search as a row of TensorBoard's HParams: its decisions and what came out.
+
+TensorBoard takes one run, which is a folder with an event file, for each row. A file is written at
+once, by the record writer of TensorBoard: the summary writers begin a thread for each file.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from agents.search.labels import Labels
+from nas_env.spaces import SearchSpace
+from nas_env.wrappers import Trial
+
+ROWS = 1000  # from which on a row is written for a new best network only
+COLUMNS = 20  # decisions that have a column
+MISSING = "-"  # stands where a walk has ended: a row with an empty cell would not be drawn
+FILE = "events.out.tfevents.row"
+
+
+class NetworkRows:
+    """Writes a row for each of the first 1,000 different networks, and for each later new best.
+
+    Columns are "agent" and "decision 01" and so on to the longest walk, at most 20, with "-" where
+    a walk has ended. Metrics are the score, the seconds of training, and the parameters where they
+    are known; what is not finite is left out. A network that failed has the status "failure". The
+    row of a network has its number in its name: a search that goes on writes it anew.
+
+    Args:
+        folder: Where the folders of the rows are made.
+        space: The space of the walks.
+        agent: Name of the agent.
+    """
+
+    def __init__(self, folder: Path, space: SearchSpace, agent: str) -> None:
+        self.folder = folder
+        self.agent = agent
+        self._labels = Labels(space)
+        self._columns = min(space.max_length, COLUMNS)
+
+    def write(self, trial: Trial) -> None:
+        """Write the row of a network that is new to the search; nothing for another one."""
+        if not trial.new or (trial.distinct > ROWS and not trial.best):
+            return
+        now, metrics = time.time(), trial.evaluation.metrics
+        numbers = {"score": trial.score, "seconds": trial.evaluation.seconds}
+        if "params" in metrics:
+            numbers["params"] = metrics["params"]
+        began = plugin_data_pb2.SessionStartInfo(start_time_secs=now - trial.evaluation.seconds)
+        for name, value in self.decisions(trial).items():
+            began.hparams[name].string_value = value
+        status = api_pb2.STATUS_SUCCESS if trial.evaluation.ok else api_pb2.STATUS_FAILURE
+        ended = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=now)
+        data = plugin_data_pb2.HParamsPluginData
+        values = [
+            _hparams(metadata.SESSION_START_INFO_TAG, data(session_start_info=began)),
+            *scalars(numbers),
+            _hparams(metadata.SESSION_END_INFO_TAG, data(session_end_info=ended)),
+        ]
+        folder = self.folder / f"{trial.distinct:06d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FILE).write_bytes(_records(values, trial.evaluations, now))
+
+    def decisions(self, trial: Trial) -> dict[str, str]:
+        """Return what stands in each column."""
+        words = self._labels.of(trial.walk[: self._columns])
+        words += [MISSING] * (self._columns - len(words))
+        columns = {f"decision {place:02d}": word for place, word in enumerate(words, 1)}
+        return {"agent": self.agent, **columns}
+
+
+def scalars(numbers: Mapping[str, float]) -> list[Summary.Value]:
+    """Return the finite ones of some numbers: one that is not would spoil the axis of all rows."""
+    return [
+        Summary.Value(tag=name, simple_value=value)
+        for name, value in numbers.items()
+        if math.isfinite(value)
+    ]
+
+
+def _hparams(tag: str, content: plugin_data_pb2.HParamsPluginData) -> Summary.Value:
+    described = metadata.create_summary_metadata(content)
+    return Summary.Value(tag=tag, metadata=described, tensor=metadata.NULL_TENSOR)
+
+
+def _records(values: list[Summary.Value], step: int, now: float) -> bytes:
+    """Return an event file: its version, and one event."""
+    file = io.BytesIO()
+    writer = RecordWriter(file)
+    writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+    event = Event(wall_time=now, step=step, summary=Summary(value=values))
+    writer.write(event.SerializeToString())
+    return file.getvalue()

@@ -1,0 +1,103 @@
+"""What an agent without a table thinks of each decision, as the picture that a Q-table has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sb3_contrib import MaskablePPO
+from stable_baselines3 import DQN
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from agents.q_learning import QLearning
+from agents.reinforce import Reinforce
+from agents.search.q_table import Cells, QPicture, picture_of
+from nas_env.mdp import Construct
+from nas_env.spaces import Walk
+
+WALKS = 100  # the latest ones, whose states a mean is over
+
+
+def picture_of_agent(agent: object, env: Any, walks: Sequence[Walk]) -> QPicture | None:
+    """Return what an agent thinks of each decision, or None where nothing tells it.
+
+    A tabular agent has its table. Of a deep Q-network it is the Q-values, of a policy (that of
+    Stable-Baselines3's agents, and of `reinforce`) the probabilities, where decisions are appended:
+    the mean over the states of the latest 100 walks in which a decision was legal.
+
+    Args:
+        agent: The agent.
+        env: Its environment.
+        walks: The walks so far, the latest last.
+    """
+    if isinstance(agent, QLearning):
+        return picture_of(agent)
+    known = isinstance(agent, DQN | OnPolicyAlgorithm | Reinforce)
+    if not known or not walks or not isinstance(env.unwrapped.mdp, Construct):
+        return None
+    return _picture(agent, env.unwrapped.mdp, walks[-WALKS:])
+
+
+def values_of(agent: Any, mdp: Construct, states: Sequence[Any]) -> NDArray[Any]:
+    """Return (states, actions) Q-values or probabilities of an agent, NaN where illegal.
+
+    A policy that knows no masks gives illegal actions a probability too: its rows do not add up
+    to 1.
+    """
+    masks = np.array([mdp.mask(state) for state in states], dtype=bool)
+    if isinstance(agent, Reinforce):
+        logits = np.array([agent.logits(len(state.walk)) for state in states])
+        values = torch.from_numpy(np.where(masks, logits, -np.inf)).softmax(dim=1)
+    else:
+        seen = agent.policy.obs_to_tensor(np.array([mdp.observe(state) for state in states]))[0]
+        asked = {"action_masks": masks} if isinstance(agent, MaskablePPO) else {}
+        with torch.no_grad():
+            if isinstance(agent, DQN):
+                values = agent.policy.q_net(seen)
+            else:
+                values = agent.policy.get_distribution(seen, **asked).distribution.probs
+    return np.where(masks, values.cpu().numpy(), np.nan)
+
+
+def _picture(agent: Any, mdp: Construct, walks: Sequence[Walk]) -> QPicture:
+    states = [state for walk in walks for state in _states(mdp, walk)]
+    taken = np.array([decision for walk in walks for decision in walk])
+    depths = np.array([len(state.walk) for state in states])
+    shape = int(depths.max()) + 1, int(mdp.action_space.n)
+    values = values_of(agent, mdp, states)
+    total, legal, visits = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.int64)
+    np.add.at(total, depths, np.nan_to_num(values))
+    np.add.at(legal, depths, ~np.isnan(values))
+    np.add.at(visits, (depths, taken), 1)
+    return QPicture(
+        np.divide(total, legal, out=np.full(shape, np.nan), where=legal > 0),
+        visits,
+        [str(number) for number in range(shape[0])],
+        [mdp.label(action) for action in range(shape[1])],
+        "decisions so far",
+        _greedy_path(agent, mdp, shape[0]),
+        "Q-value" if isinstance(agent, DQN) else "probability",
+        f"Mean over the states of the latest {len(walks)} networks; blue: not legal in any",
+        "the agent's best walk",
+    )
+
+
+def _states(mdp: Construct, walk: Walk) -> list[Any]:
+    """Return the states in which the decisions of a walk were made."""
+    states = [mdp.begin(np.random.default_rng()).state]
+    for decision in walk[:-1]:
+        states.append(mdp.take(states[-1], decision, illegal=False).state)
+    return states
+
+
+def _greedy_path(agent: Any, mdp: Construct, depth: int) -> Cells:
+    """Return the best legal action of each state from the first on, as deep as was seen."""
+    state, path = mdp.begin(np.random.default_rng()).state, list[tuple[int, int]]()
+    while len(path) < depth and not mdp.over(state):
+        action = int(np.nanargmax(values_of(agent, mdp, [state])[0]))
+        path.append((len(path), action))
+        state = mdp.take(state, action, illegal=False).state
+    return path
