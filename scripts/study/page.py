@@ -307,13 +307,25 @@ def ratio_table(table: Any, settings: dict[str, Any]) -> str:
     for agent in runs.agents:
         cells = []
         for env in runs.envs:
-            cells += [queries_cell(runs, agent, env), ratio(runs, agent, env)]
+            sign, value, low, high = ratio(runs, agent, env)
+            cells += [queries_cell(runs, agent, env), f"{sign}{value:.2f} [{low:.2f}, {high:.2f}]"]
         lines.append(row(f"`{agent}`", *cells))
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *(told_apart(runs, env) for env in runs.envs)])
 
 
-def ratio(runs: Runs, agent: str, env: str) -> str:
-    """Return the ratio of means to `imagination` with its 95 % bootstrap interval.
+def told_apart(runs: Runs, env: str) -> str:
+    """Return which agents need more or fewer queries than `imagination` as it is."""
+    found = {agent: ratio(runs, agent, env) for agent in runs.agents}
+    more = [f"`{agent}`" for agent, (_, _, low, _) in found.items() if low > 1]
+    fewer = [f"`{agent}`" for agent, (*_, high) in found.items() if high < 1]
+    return (
+        f"- {env}, intervals without 1: more queries with {', '.join(more) or 'none'}; fewer with "
+        f"{', '.join(fewer) or 'none'}."
+    )
+
+
+def ratio(runs: Runs, agent: str, env: str) -> tuple[str, float, float, float]:
+    """Return sign, value and 95 % bootstrap interval of the ratio of means to `imagination`.
 
     Runs are paired by seed; "≥" or "≤" where runs of one side count as the cap, "~" where of both.
     """
@@ -328,7 +340,7 @@ def ratio(runs: Runs, agent: str, env: str) -> str:
     above, below = (capped([side[seed] for seed in seeds], runs.limit) for side in sides)
     rows = np.random.default_rng(0).integers(len(seeds), size=(2000, len(seeds)))
     low, high = np.percentile(above[rows].mean(axis=1) / below[rows].mean(axis=1), (2.5, 97.5))
-    return f"{sign}{above.mean() / below.mean():.2f} [{low:.2f}, {high:.2f}]"
+    return sign, float(above.mean() / below.mean()), float(low), float(high)
 
 
 PARTS: dict[str, Callable[[Any, dict[str, Any]], str]] = {
