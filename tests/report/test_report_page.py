@@ -14,6 +14,7 @@ import pytest
 from report_runs import make_run, read
 
 from agents.report.page import Run, page
+from agents.search.shown import Shown
 
 NASTY = '<script>alert("x")</script>&\''
 CHARTS = (
@@ -98,6 +99,22 @@ def test_text_from_data_is_shown_as_text(run: Run) -> None:
     shown = "".join(changed.texts)
     assert shown.count(NASTY) >= 6
     assert any(NASTY in x for x in changed.all("data-tip"))
+
+
+def test_own_data_are_described_and_their_names_are_text(run: Run) -> None:
+    about = f"data: pets\n  2 classes: {NASTY} 50 %, dog 50 %"
+    told = replace(run, data=run.data | {"about": about})
+    parsed = Parsed(page([told, told]))
+    assert parsed.tags["script"] == Parsed(page([run])).tags["script"]
+    assert parsed.texts.count(about) == 1 and parsed.all("id").count("data") == 1
+    assert "data" not in Parsed(page([run])).all("id")
+
+
+def test_searches_by_another_metric_are_not_compared_with_it(run: Run) -> None:
+    other = [x | {"shown": Shown("mse", fraction=False)} for x in run.data["searches"]]
+    mixed = [run, replace(run, data=run.data | {"name": "other", "searches": other})]
+    shown = " ".join(Parsed(page(mixed)).texts)
+    assert "Left out, for they have another metric: other: q-learning, other: random" in shown
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
