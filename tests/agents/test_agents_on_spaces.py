@@ -8,9 +8,10 @@ import pytest
 
 from agents.base import observation_of
 from agents.search import run_search
+from nas_env.evaluation import Outcome
 from nas_env.spaces import SPACES
 from nas_env.tasks import TASKS, Task
-from nas_env.wrappers import Limits
+from nas_env.wrappers import Limits, Trial
 
 AGENTS = ("random", "q-learning", "maskable-ppo", "reinforce-lstm")
 IMAGES, MOST = 100, 200_000  # for training; parameters, so that wide spaces are quick
@@ -33,6 +34,12 @@ def task_for(space_name: str) -> Task:
     return TASKS.get("arrays")(data=data)
 
 
+def diverged(trial: Trial) -> bool:
+    """Return whether training diverged where the learning rate was the agent's own choice."""
+    own = "learning_rate" in trial.candidate.recipe.changes()
+    return own and trial.evaluation.outcome is Outcome.DIVERGED
+
+
 @pytest.mark.parametrize("evaluations", EVALUATIONS)
 @pytest.mark.parametrize("agent", AGENTS)
 def test_networks_that_agents_find_are_trained(space_name, agent, evaluations):
@@ -48,8 +55,10 @@ def test_networks_that_agents_find_are_trained(space_name, agent, evaluations):
         max_params=most,
     )
     result = run_search(agent, env, Limits(evaluations=evaluations), 0)
-    found = [trial.evaluation for trial in result.tracker.trials]
+    trained = [trial for trial in result.tracker.trials if not diverged(trial)]
+    found = [trial.evaluation for trial in trained]
     assert result.tracker.evaluations == evaluations and result.reason == "evaluations"
+    assert len(trained) > evaluations / 2
     assert all(x.ok and x.epochs == 1 and x.metrics["params"] <= most for x in found)
     assert all(0 <= x.metrics["accuracy"] <= 1 and np.isfinite(x.metrics["loss"]) for x in found)
     assert result.tracker.illegal_actions == 0
