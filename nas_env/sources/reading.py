@@ -111,7 +111,7 @@ def _problem(samples: Samples, wanted: str | None) -> _Problem:
     if name == "regression":
         return _Problem(name, _numbers(samples), np.empty(0), note)
     if targets.dtype.kind == "f":
-        fraction = np.flatnonzero(targets != np.rint(targets))
+        fraction = np.flatnonzero(~np.isfinite(targets) | (targets != np.rint(targets)))
         if len(fraction):
             raise InvalidDataError(
                 f"{samples.source}: target {targets[fraction[0]]} ({samples.where(fraction[0])}) "
@@ -127,7 +127,12 @@ def _guessed(samples: Samples) -> tuple[str, str]:
     targets = samples.targets
     different = len(np.unique(targets))
     if targets.dtype.kind == "f":
-        return "regression", "The targets are numbers with fractions, so it is regression."
+        if (targets != np.rint(targets)).any():
+            return "regression", "The targets are numbers with fractions, so it is regression."
+        return "regression", (
+            f"The targets are {different} different floating-point numbers, so it is regression; "
+            "problem='classification' would take them as classes."
+        )
     if samples.classes is not None:
         return "classification", ""
     many = samples.few_are_classes and different > MOST_INTEGER_CLASSES

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas
 import pytest
-from made_data import image, image_folder
+from made_data import image, image_folder, table
 
 from nas_env.errors import InvalidDataError
-from nas_env.sources import read_data
+from nas_env.sources import ReadOptions, read_data
 
 
 def test_splits_beside_another_folder_are_not_taken_for_classes(tmp_path: Path) -> None:
@@ -26,3 +28,30 @@ def test_images_in_no_class_are_left_out_and_told(splits: tuple[str, ...], tmp_p
     data = read_data(tmp_path)
     assert len(data.y) == 30 * len(splits)
     assert "Images in no folder of a class were left out: 1, such as stray.png." in data.notes
+
+
+@pytest.mark.parametrize("row", ["7,1,2,{}", "1,2,{},"])
+def test_rows_longer_than_their_head_do_not_move_columns(row: str, tmp_path: Path) -> None:
+    rows = [row.format("no" if number % 2 else "yes") for number in range(40)]
+    (tmp_path / "mine.csv").write_text("\n".join(["a,b,label", *rows]))
+    message = r"mine\.csv: rows have more values than .*\(a, b, label\)\. Name every column, or"
+    with pytest.raises(InvalidDataError, match=message):
+        read_data(tmp_path / "mine.csv")
+
+
+def test_a_table_is_left_as_it_was_given() -> None:
+    given = pandas.DataFrame({0: np.arange(40.0), 1: ["yes", "no"] * 20})
+    assert read_data(given, ReadOptions(target="1")).classes == ("no", "yes")
+    assert list(given.columns) == [0, 1]
+
+
+def test_numbers_without_fractions_are_told_not_to_be_classes() -> None:
+    notes = read_data(table().assign(label=[0.0, 1.0] * 40)).notes
+    assert any("2 different floating-point numbers, so it is regression" in x for x in notes)
+
+
+@pytest.mark.parametrize("value", [np.inf, 0.5])
+def test_what_is_no_whole_number_is_no_class(value: float) -> None:
+    made = table().assign(label=[0.0, 1.0, value, 1.0] * 20)
+    with pytest.raises(InvalidDataError, match=rf"target {value} \(row 3\) is no class\. Give"):
+        read_data(made, ReadOptions(problem="classification"))
