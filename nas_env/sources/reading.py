@@ -81,6 +81,8 @@ def complete(samples: Samples, options: ReadOptions) -> DataSet:
     if not len(samples.targets):
         raise InvalidDataError(f"{samples.source}: is empty. At least a few samples are needed.")
     problem = _problem(samples, options.problem)
+    if problem.name == "classification":
+        _check_codes(samples)
     rows, how = _split(samples, problem)
     if problem.name == "classification":
         _check_classes(samples, problem, rows)
@@ -120,6 +122,20 @@ def _problem(samples: Samples, wanted: str | None) -> _Problem:
         targets = targets.astype(np.int64)
     labels, y = np.unique(targets, return_inverse=True)
     return _Problem(name, y.astype(np.int64), labels, note)
+
+
+def _check_codes(samples: Samples) -> None:
+    """Refuse a number of a class that no name belongs to, such as -1 for a label that is hidden."""
+    if samples.classes is None:
+        return
+    targets, count = samples.targets, len(samples.classes)
+    strange = np.flatnonzero((targets < 0) | (targets >= count))
+    if len(strange):
+        raise InvalidDataError(
+            f"{samples.source}: {samples.where(int(strange[0]))} has the label "
+            f"{targets[strange[0]]}, which stands for none of the {count} classes. Leave out the "
+            "split or the rows without labels."
+        )
 
 
 def _guessed(samples: Samples) -> tuple[str, str]:

@@ -133,6 +133,11 @@ def _collect(
                 x = options.storage.allocate(source, shape, dtype)
                 if _is_image(given):
                     steps = (image_step(len(sample), sample.shape[1:]),)
+            if x.dtype == np.uint8 and sample.dtype != np.uint8:
+                raise InvalidDataError(
+                    f"{place} holds {sample.dtype}, the first one uint8, which would cut it to "
+                    "0 to 255 without fractions. Give all samples one number type."
+                )
             if sample.shape != x.shape[1:]:
                 raise InvalidDataError(
                     f"{place} has shape {sample.shape}, the first one {x.shape[1:]}. Make them "

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
-from made_data import image, image_folder, table
+from made_data import Pairs, image, image_folder, table
 
 from nas_env.errors import InvalidDataError
 from nas_env.sources import ReadOptions, read_data
@@ -55,3 +55,34 @@ def test_what_is_no_whole_number_is_no_class(value: float) -> None:
     made = table().assign(label=[0.0, 1.0, value, 1.0] * 20)
     with pytest.raises(InvalidDataError, match=rf"target {value} \(row 3\) is no class\. Give"):
         read_data(made, ReadOptions(problem="classification"))
+
+
+class Named(Pairs):
+    """A data set of torch whose classes have names."""
+
+    classes = ("cat", "dog")
+
+
+def test_a_label_below_zero_is_not_the_last_class() -> None:
+    with pytest.raises(InvalidDataError, match="sample 2 has the label -1, which stands for none"):
+        read_data(Named([np.ones(3)] * 30, [0, 1, -1] * 10))
+
+
+def test_a_hidden_label_of_a_table_is_not_the_last_class() -> None:
+    datasets = pytest.importorskip("datasets")
+    kinds = {"a": datasets.Value("int64"), "label": datasets.ClassLabel(names=["no", "yes"])}
+    parts = {"train": [0, 1] * 20, "test": [-1] * 10}
+    given = {
+        name: datasets.Dataset.from_dict(
+            {"a": list(range(len(labels))), "label": labels}, datasets.Features(kinds)
+        )
+        for name, labels in parts.items()
+    }
+    with pytest.raises(InvalidDataError, match="row 41 has the label -1, which stands for none"):
+        read_data(datasets.DatasetDict(given))
+
+
+def test_samples_are_not_cut_to_the_number_type_of_the_first() -> None:
+    samples = [np.zeros(3, np.uint8), np.full(3, 0.7, np.float32)] * 10
+    with pytest.raises(InvalidDataError, match="sample 1 holds float32, the first one uint8"):
+        read_data(Pairs(samples, [0, 1] * 10))
