@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
@@ -10,7 +14,7 @@ import pytest
 from made_data import Pairs, image, image_folder, table
 
 from nas_env.errors import InvalidDataError
-from nas_env.sources import ReadOptions, read_data
+from nas_env.sources import ReadOptions, archive, read_data
 
 
 def test_splits_beside_another_folder_are_not_taken_for_classes(tmp_path: Path) -> None:
@@ -86,3 +90,49 @@ def test_samples_are_not_cut_to_the_number_type_of_the_first() -> None:
     samples = [np.zeros(3, np.uint8), np.full(3, 0.7, np.float32)] * 10
     with pytest.raises(InvalidDataError, match="sample 1 holds float32, the first one uint8"):
         read_data(Pairs(samples, [0, 1] * 10))
+
+
+def damaged_zip(folder: Path) -> Path:
+    path = folder / "mine.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("t.csv", table().to_csv())
+    content = bytearray(path.read_bytes())
+    content[60:100] = b"\xff" * 40
+    path.write_bytes(content)
+    return path
+
+
+def tar_with_a_nul(folder: Path) -> Path:
+    with tarfile.open(folder / "mine.tar", "w", format=tarfile.PAX_FORMAT) as made:
+        member = tarfile.TarInfo("x")
+        member.pax_headers = {"path": "a\0b.csv"}
+        made.addfile(member, io.BytesIO())
+    return folder / "mine.tar"
+
+
+@pytest.mark.parametrize("make", [damaged_zip, tar_with_a_nul])
+def test_a_damaged_archive_is_told_and_leaves_nothing(make: Any, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    with pytest.raises(InvalidDataError, match=r"mine\.\w+: not a readable archive.*Pack it anew"):
+        read_data(make(tmp_path), ReadOptions(cache=cache))
+    assert list(cache.iterdir()) == []
+
+
+def test_two_searches_may_unpack_one_archive_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, options = tmp_path / "mine.zip", ReadOptions(cache=tmp_path / "cache")
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("t.csv", table().to_csv(index=False))
+    others: list[Any] = []
+    unpack = archive._unpack
+
+    def with_another(*where: Any) -> None:
+        unpack(*where)
+        if not others:  # one that begins later and ends earlier
+            others.append("other")
+            others.append(read_data(path, options).y)
+
+    monkeypatch.setattr(archive, "_unpack", with_another)
+    assert np.array_equal(read_data(path, options).y, others[1])
+    assert len(list((tmp_path / "cache").iterdir())) == 1
