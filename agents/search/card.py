@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from html import escape
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from agents.search.shown import Shown
 from nas_env.architecture import Candidate
 from nas_env.export import Exported
 from nas_env.layers import layer_type
+from nas_env.markup import markdown
 from nas_env.network import predict
 from nas_env.tasks import Task
 from nas_env.tasks.own_data import DataTask
@@ -88,7 +88,7 @@ def _data(task: Task) -> dict[str, Any]:
     steps = [step["step"] for step in getattr(task, "preprocessing", [])]
     how = "By a fixed seed of the task's."
     if isinstance(task, DataTask):
-        how = escape(" ".join(task.data.notes))  # with names of columns
+        how = markdown(" ".join(task.data.notes))  # with names of columns
     return {
         "task": f"{task.spec.name}, version {task.spec.version}",
         "SHA-256 of all three splits": f"`{getattr(task, 'data_hash', '') or 'unknown'}`",

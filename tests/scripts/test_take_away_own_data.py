@@ -36,6 +36,7 @@ def houses(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("houses")
     made = table(80).rename(columns={"label": 'is "it"\n<b>'})
     made["<i>"] = 1  # a column of one value is left out, and the card says so
+    made["![x](u)\n# H"] = 1
     made.assign(price=1000 + 5 * made["size"]).to_csv(folder / "houses.csv", index=False)
     data = ("--data", folder / "houses.csv", "--target", "price", "--metric", "mae")
     script("search", *SEARCH, *data, "--problem", "regression", "--output", folder / "run")
@@ -90,6 +91,7 @@ def test_a_network_for_a_table_predicts_from_its_rows(houses: Path) -> None:
     assert "accuracy" not in card and "classes" not in card
     assert "The target is the column &#x27;price&#x27;. Column &#x27;&lt;i&gt;&#x27; is" in card
     assert "60/20/20, stratified" in card and "<i>" not in card
+    assert r"Column &#x27;\!\[x\](u)\\n# H&#x27; is left out" in card and "\n# H" not in card
 
 
 def test_the_report_of_a_search_says_its_metric(houses: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from made_data import Pairs, image, image_folder, table
 
 from nas_env.errors import InvalidDataError
-from nas_env.sources import ReadOptions, archive, read_data
+from nas_env.sources import ReadOptions, archive, read_data, summarise
 
 
 def test_splits_beside_another_folder_are_not_taken_for_classes(tmp_path: Path) -> None:
@@ -136,3 +136,28 @@ def test_two_searches_may_unpack_one_archive_at_once(
     monkeypatch.setattr(archive, "_unpack", with_another)
     assert np.array_equal(read_data(path, options).y, others[1])
     assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_arrays_of_other_names_are_left_out_and_told(as_file: bool, tmp_path: Path) -> None:
+    x, y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 2
+    given: Any = {"x_train": x, "y_train": y, "x_valid": x, "y_valid": y, "x_test": x, "y_test": y}
+    if as_file:
+        np.savez(tmp_path / "mine.npz", **given)
+        given = tmp_path / "mine.npz"
+    notes = read_data(given).notes
+    assert "Arrays of other names were left out: x_valid, y_valid." in notes
+    with pytest.raises(InvalidDataError, match=r"has the arrays X, y\. Needed: `x`, `y`"):
+        read_data({"X": x, "y": y})
+
+
+def test_labels_of_bytes_are_text() -> None:
+    given = {"x": np.zeros((30, 4)), "y": np.array(["Käse".encode(), b"dog"] * 15)}
+    assert read_data(given).classes == ("Käse", "dog")
+
+
+def test_names_from_data_cannot_change_the_screen(tmp_path: Path) -> None:
+    image_folder(tmp_path, labels=("cat", "\x1b[31mred\n  samples: none"))
+    text = summarise(read_data(tmp_path)).text()
+    assert "\x1b" not in text and text.count("\n") == 4
+    assert "\ufffd[31mred\ufffd  samples: none 50.0 %" in text
