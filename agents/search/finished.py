@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from agents.search.own_data import own_task
+from agents.search.own_data import check_same_data, own_task
 from agents.search.shown import Shown
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
@@ -108,13 +108,7 @@ class FinishedRun:
         """
         task = self.made or own_task(self.options)
         task = task or make_task(None, self.best["task"], self.options.get("data"))
-        hashes = getattr(task, "data_hash", ""), self.summary["settings"].get("data_hash", "")
-        if hashes[0] != hashes[1]:
-            raise IncompatibleError(
-                f"The data of task {task.spec.name!r} have the hash {hashes[0][:16]}, but those of "
-                f"the search in {self.path} had {hashes[1][:16]}. Bring the old data back, or "
-                "search anew."
-            )
+        check_same_data(self.path, task, self.summary["settings"].get("data_hash", ""))
         return task
 
     @property
@@ -160,6 +154,9 @@ class FinishedRun:
 
         It is the one with the best mean on the validation split; the weights are those of the
         first seed.
+
+        Raises:
+            IncompatibleError: Its weights are gone.
         """
         file = self.path / RETRAINED
         data = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
@@ -172,7 +169,13 @@ class FinishedRun:
         best = max(whole, key=lambda x: sign * fmean(y["validation"] for y in x["measured"]))
         candidate = Candidate.from_json(best["candidate"])
         seed, epochs = data["training_seeds"][0], data["plan"]["epochs"]
-        left = torch.load(weights_file(self.path, candidate, epochs, seed), weights_only=True)
+        weights = weights_file(self.path, candidate, epochs, seed)
+        if not weights.is_file():
+            raise IncompatibleError(
+                f"{weights} is missing, which scripts/retrain.py left. Put it back, or export the "
+                "network of the search's report with --searched."
+            )
+        left = torch.load(weights, weights_only=True)
         origin = (
             f"of scripts/retrain.py: of {len(data['networks'])} networks that were trained longer "
             f"the best on validation, found by {best['found_by']}"

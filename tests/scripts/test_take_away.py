@@ -249,6 +249,9 @@ def test_what_was_trained_longer_is_exported_unless_told_otherwise(
     assert "weights of the search's report" in export_run(run, tmp_path / "first", searched=True)
     first, again = (path.read_bytes() for path in (made / SOURCE, tmp_path / "first/network.py"))
     assert first == again
+    file.unlink()
+    with pytest.raises(IncompatibleError, match=r"-2-7\.pt is missing, .* --searched"):
+        export_run(run, tmp_path / "longer")
 
 
 def test_finished_trainings_are_kept(monkeypatch: pytest.MonkeyPatch, run: Path) -> None:

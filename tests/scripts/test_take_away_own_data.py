@@ -20,6 +20,7 @@ from agents.search.best import retrain_best
 from agents.search.best_table import table as table_of
 from agents.search.exporting import export_run
 from agents.search.finished import FinishedRun
+from agents.search.options import Options, recorded
 from nas_env.architecture import Architecture
 from nas_env.errors import IncompatibleError, InvalidDataError
 from nas_env.export import _formats
@@ -198,6 +199,26 @@ def test_other_data_are_refused(houses: Path, tmp_path: Path) -> None:
     (copy / "houses.csv").write_text("\n".join([*lines, lines[-1]]))
     with pytest.raises(IncompatibleError, match=r"have the hash .* Bring the old data back"):
         FinishedRun.read(copy / "run").task  # noqa: B018
+    kept = (copy / "run" / "data.json").read_bytes()
+    data = ("--data", copy / "houses.csv", "--target", "price", "--metric", "mae")
+    how = (*data, "--problem", "regression", "--output", copy / "run", "--resume")
+    for command in (("search", *SEARCH, *how), ("report", copy / "run")):
+        assert "Bring the old data back, or search anew" in script(*command, code=2).stderr
+    assert (copy / "run" / "data.json").read_bytes() == kept
     (copy / "houses.csv").unlink()
     with pytest.raises(InvalidDataError, match=r"houses\.csv: no such file"):
         export_run(copy / "run")
+
+
+def test_the_report_reads_data_by_their_name(houses: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(houses / "run", tmp_path / "run"))
+    options = json.loads((copy / "options.json").read_text())
+    named = options | {"data": "torchvision:NoSuch", "target": None}
+    (copy / "options.json").write_text(json.dumps(named))
+    told = script("report", copy, code=2).stderr
+    assert "torchvision" in told and "no such file" not in told
+
+
+def test_a_path_is_kept_as_one_wherever_the_next_command_runs() -> None:
+    assert recorded(Options(data="a:b.csv"))["data"] == str(Path("a:b.csv").resolve())
+    assert recorded(Options(data="torchvision:MNIST"))["data"] == "torchvision:MNIST"
