@@ -100,7 +100,18 @@ def _torchvision(name: str, options: ReadOptions) -> dict[str, Any]:
     factory = getattr(datasets, name, None)
     if factory is None:
         raise unknown_name("data set of torchvision", name, datasets.__all__)
-    root, settings = str(options.storage.folder), inspect.signature(factory).parameters
+    try:
+        return _splits_of(factory, str(options.storage.folder))
+    except Exception as error:  # of the network, of the disk, of settings that nobody gave
+        raise InvalidDataError(
+            f"{PREFIX}{name}: cannot be loaded ({type(error).__name__}: {str(error).rstrip('.')}). "
+            "Check the name and the network, or make the data set in Python and give it."
+        ) from None
+
+
+def _splits_of(factory: Any, root: str) -> dict[str, Any]:
+    """Return a data set of torchvision by split, made in a folder."""
+    settings = inspect.signature(factory).parameters
     made: dict[int, dict[str, Any]]
     if "train" in settings:
         made = {TRAIN: {"train": True}, TEST: {"train": False}}
