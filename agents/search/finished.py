@@ -38,6 +38,7 @@ class Trained:
         origin: Who trained them, for the card.
         tested: Values of the task's metric on the test split, that of these weights first, then
             those of the network's other training seeds; empty where it was not opened for them.
+        opened: How often the test split was opened until then, as the end of a sentence.
     """
 
     candidate: Candidate
@@ -46,6 +47,7 @@ class Trained:
     epochs: int
     origin: str
     tested: Sequence[float] = ()
+    opened: str = "was read for the report of the search alone"
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,9 @@ class FinishedRun:
             f"the best on validation, found by {best['found_by']}"
         )
         tested = [x["test"] for x in best["measured"]]
-        return Trained(candidate, left["weights"], seed, epochs, origin, tested)
+        times = "once" if data["test_openings"] == 1 else f"{data['test_openings']} times"
+        opened = f"was read for the report of the search, and {times} for networks trained longer"
+        return Trained(candidate, left["weights"], seed, epochs, origin, tested, opened)
 
     def train(self, device: str = "auto", epochs: int | None = None) -> Trained:
         """Train the best network by its recipe; the test split stays sealed.
@@ -194,7 +198,9 @@ class FinishedRun:
         network, _ = Training(self.task, device).train(self.candidate, budget)
         weights = {key: x.detach().cpu() for key, x in network.state_dict().items()}
         origin = "that were trained for this export; the test split was not opened for them"
-        return Trained(self.candidate, weights, self.seeds[0], budget.epochs, origin)
+        how = weights, self.seeds[0], budget.epochs, origin
+        opened = Trained.opened if self.retrained is not None else "was not read"
+        return Trained(self.candidate, *how, opened=opened)
 
 
 def weights_file(run: Path, candidate: Candidate, epochs: int, seed: int) -> Path:
