@@ -161,3 +161,25 @@ def test_names_from_data_cannot_change_the_screen(tmp_path: Path) -> None:
     text = summarise(read_data(tmp_path)).text()
     assert "\x1b" not in text and text.count("\n") == 4
     assert "\ufffd[31mred\ufffd  samples: none 50.0 %" in text
+
+
+@pytest.mark.parametrize("name", ["", "Id"])
+def test_numbers_of_rows_are_not_learned_from(name: str, tmp_path: Path) -> None:
+    made = table().sort_values("label", ignore_index=True)  # the row alone tells the class
+    made.index = made.index + 1
+    made.to_csv(tmp_path / "mine.csv", index_label=name)
+    data = read_data(tmp_path / "mine.csv")
+    assert [x["name"] for x in data.steps[0]["columns"]] == ["age", "size", "colour"]
+    assert any(x.endswith("is left out: it numbers the rows.") for x in data.notes)
+
+
+def test_a_number_that_grows_by_one_is_told() -> None:
+    data = read_data(table().assign(year=range(1920, 2000)))
+    assert "Column 'year' numbers the rows; remove it if it says no more." in data.notes
+    assert "year" in [x["name"] for x in data.steps[0]["columns"]]
+
+
+def test_what_no_number_holds_is_told() -> None:
+    notes = read_data(table().assign(a=[{1}, {2}] * 40, b=[1j, 2j] * 40)).notes
+    assert "Column 'a' is left out: its values are lists." in notes
+    assert "Column 'b' is left out: complex numbers are not taken; give their parts." in notes
