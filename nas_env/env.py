@@ -97,6 +97,8 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
     """
 
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}  # noqa: RUF012
+    candidate: Candidate | None = None
+    evaluation: Evaluation | None = None
 
     def __init__(
         self,
@@ -135,8 +137,6 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         self.observation_space = self.mdp.observation_space
         self.render_mode = checked_render_mode(render_mode, self.metadata["render_modes"])
         self.reward_range = self.mdp.reward_bounds(*self.objective.bounds)
-        self.candidate: Candidate | None = None
-        self.evaluation: Evaluation | None = None
         self._state: BaseState | None = None
         self._over = True
 

@@ -1,7 +1,8 @@
-"""HTML and SVG as text; the one place where what comes from data is escaped."""
+"""HTML, SVG and Markdown as text; the one place where what comes from data is escaped."""
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 Content = object  # Markup, text, a number, None (left out), or a list of these
@@ -53,3 +54,23 @@ def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) < 1e15 else f"{value:g}"
     return "".join(x if x >= " " or x in "\n\t" else "\ufffd" for x in str(value))
+
+
+def printable(text: str) -> str:
+    r"""Return text on one line; what cannot be printed, such as an escape sequence, is replaced.
+
+    Example:
+        >>> printable("red\x1b[31m\nline")
+        'red�[31m�line'
+    """
+    return "".join(x if x.isprintable() else "\ufffd" for x in text)
+
+
+def markdown(text: str) -> str:
+    r"""Return text so that Markdown shows it as it is, on one line, amid a sentence.
+
+    Example:
+        >>> print(markdown("![x](a) <b> | is_it"))
+        \!\[x\](a) &lt;b&gt; \| is\_it
+    """
+    return escape(re.sub(r"([\\`*_\[\]!|~])", r"\\\1", printable(text)))

@@ -19,7 +19,7 @@ from agents.report.data import read_options, read_run
 from agents.report.decisions import Heat, q_heat
 from agents.report.page import Run, page
 from agents.search.options import Options
-from agents.search.own_data import own_task
+from agents.search.own_data import check_same_data, own_task
 from nas_env.errors import InvalidSettingError, NASError
 
 
@@ -69,11 +69,14 @@ def read(run: Path, name: str) -> Run:
 
     Raises:
         InvalidSettingError: The folder holds no search, or nothing was evaluated yet.
+        InvalidDataError: Its data cannot be read any more.
+        IncompatibleError: They have changed.
     """
     data = read_options(run)
-    data["data"] = Path(data["data"]) if data["data"] else None
-    search = Options(**data)
-    env = make_env(search, search.agent, None, own_task(data))
+    search, task = Options(**data), own_task(data)
+    if task is not None:
+        check_same_data(run, task)
+    env = make_env(search, search.agent, None, task)
     return Run(read_run(run, env, name), env.task.spec, q_table(run, search, env))
 
 

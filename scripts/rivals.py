@@ -20,7 +20,6 @@ import tyro
 from agents.benchmark.command import exit_code
 from nas_env.errors import InvalidDataError, InvalidSettingError
 
-SPLITS = ("train", "val", "test")
 ITERATIONS = 10_000  # of logistic regression: until it has converged
 
 
@@ -68,8 +67,9 @@ def compare(options: Options) -> int:
         tried = [fit(make, x, table, options.target) for x in drawn(space, options.settings, rng)]
         best = max(tried, key=lambda x: x["validation"]["accuracy"])  # the earliest of equals
         seconds = round(time.monotonic() - begun, 1)
-        rows += [{"name": f"{name}, as it comes", **tried[0]}]
-        rows += [{"name": f"{name}, best of {options.settings}", **best, "seconds": seconds}]
+        first, chosen = (tested(x, table, options.target) for x in (tried[0], best))
+        rows += [{"name": f"{name}, as it comes", **first}]
+        rows += [{"name": f"{name}, best of {options.settings}", **chosen, "seconds": seconds}]
     print("\n".join(lines(rows)))
     if options.output is not None:
         options.output.write_text(json.dumps(rows, indent=2), encoding="utf-8")
@@ -127,24 +127,32 @@ def gradient_boosting(settings: Mapping[str, Any], words: list[str], numbers: li
 
 
 def fit(make: Any, settings: Mapping[str, Any], table: Any, target: str) -> dict[str, Any]:
-    """Return what a model with settings does on validation and test, fitted on training."""
-    from sklearn.metrics import accuracy_score, roc_auc_score
-
-    parts = {split: table[table["split"] == split] for split in SPLITS}
+    """Return a model with settings, fitted on training, and what it does on validation."""
+    train, validation = (table[table["split"] == split] for split in ("train", "val"))
     columns = table.drop(columns=[target, "split"])
     numbers = list(columns.select_dtypes("number"))
     words = [name for name in columns if name not in numbers]
     model = make(settings, words, numbers)
-    model.fit(parts["train"], parts["train"][target])
-    found: dict[str, Any] = {"settings": dict(settings)}
-    for name, split in (("validation", "val"), ("test", "test")):
-        part = parts[split]
-        chances = model.predict_proba(part)
-        told = {"accuracy": accuracy_score(part[target], model.predict(part))}
-        if chances.shape[1] == 2:
-            told["roc_auc"] = roc_auc_score(part[target] == model.classes_[1], chances[:, 1])
-        found[name] = {key: float(value) for key, value in told.items()}
-    return found
+    model.fit(train, train[target])
+    told = {"settings": dict(settings), "validation": quality(model, validation, target)}
+    return {**told, "model": model}
+
+
+def tested(fitted: Mapping[str, Any], table: Any, target: str) -> dict[str, Any]:
+    """Return what is known of a fitted model, with what it does on the test split."""
+    told = {key: x for key, x in fitted.items() if key != "model"}
+    return {**told, "test": quality(fitted["model"], table[table["split"] == "test"], target)}
+
+
+def quality(model: Any, part: Any, target: str) -> dict[str, float]:
+    """Return accuracy on a split, and of two classes ROC-AUC."""
+    from sklearn.metrics import accuracy_score, roc_auc_score
+
+    chances = model.predict_proba(part)
+    told = {"accuracy": accuracy_score(part[target], model.predict(part))}
+    if chances.shape[1] == 2:
+        told["roc_auc"] = roc_auc_score(part[target] == model.classes_[1], chances[:, 1])
+    return {key: float(value) for key, value in told.items()}
 
 
 def lines(rows: list[dict[str, Any]]) -> Iterator[str]:

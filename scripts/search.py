@@ -21,7 +21,7 @@ from agents.search.exporting import check_export, export_run
 from agents.search.folder import RunFolder
 from agents.search.interrupt import INTERRUPTED, how_to_go_on, leave_at_the_second_interrupt
 from agents.search.options import Options, check, recorded
-from agents.search.own_data import CHOSEN, OwnData, own_data
+from agents.search.own_data import CHOSEN, OwnData, check_same_data, own_data
 from agents.search.progress import Progress
 from agents.search.provenance import versions
 from agents.search.reference import reference_candidate
@@ -60,7 +60,7 @@ def main(options: Options) -> int:
 def search(options: Options, path: Path) -> int:
     """Run agent and random search, train the best networks anew, write and print the report."""
     check(options)
-    options, data = with_data(options)
+    options, data = with_data(options, path)
     limits = Limits(options.evaluations, options.seconds, options.until_score)
     probe = make_env(options, options.agent, None, data.task if data else None)
     if options.export:
@@ -104,8 +104,12 @@ def take_away(options: Options, path: Path, task: Task) -> None:
         print(export_run(path, task=task))
 
 
-def with_data(options: Options) -> tuple[Options, OwnData | None]:
-    """Return the options with nothing left out, and own data where there are some; show them."""
+def with_data(options: Options, path: Path) -> tuple[Options, OwnData | None]:
+    """Return the options with nothing left out, and own data where there are some; show them.
+
+    Raises:
+        IncompatibleError: The search in the folder goes on, and was begun with other data.
+    """
     if options.data is None or options.task is not None:
         for name in ("target", "image_size", "problem", "metric", "data_cache", "data_memory_mb"):
             if getattr(options, name) is not None:
@@ -122,6 +126,8 @@ def with_data(options: Options) -> tuple[Options, OwnData | None]:
     reading = ReadOptions(options.target, size, options.problem, folder, memory)
     given = {name: getattr(options, name) for name in CHOSEN}
     data = own_data(options.data, reading, options.metric, given)
+    if options.resume:
+        check_same_data(path, data.task)
     print(data.text, flush=True)
     return replace(options, **data.settings), data
 

@@ -18,6 +18,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 ORDER = (
     "errors",
     "registry",
+    "markup",
     "architecture",
     "evaluation",
     "pareto",
@@ -34,7 +35,6 @@ ORDER = (
     "tables",
     "surrogates",
     "evaluators",
-    "markup",
     "drawing",
     "rendering",
     "observations",

@@ -42,7 +42,8 @@ def is_over(run: Path, found: Found) -> bool:
     """Return whether the search and the random search beside it have ended, or were interrupted."""
     expected = {read_options(run)["agent"], BASELINE}
     ended = {search.info.agent: search.reason for search, _ in found if search.ended is not None}
-    return ended.keys() >= expected or "interrupted" in ended.values()
+    none_runs = len(ended) == len(found)
+    return none_runs and (ended.keys() >= expected or "interrupted" in ended.values())
 
 
 def view(run: Path, found: Found) -> RenderableType:

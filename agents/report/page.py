@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 
@@ -44,6 +44,7 @@ class Run:
 
 def page(runs: Sequence[Run], title: str = "") -> str:
     """Return the page as HTML, complete in itself."""
+    runs = [_apart(number, run) for number, run in enumerate(runs)] if len(runs) > 1 else runs
     series = _series(runs)
     drawings = {key: drawn for run in runs for key, drawn in _drawings(run).items()}
     everything = [pair for run in series for pair in run]
@@ -77,6 +78,16 @@ def page(runs: Sequence[Run], title: str = "") -> str:
         style_hash=_hash(style),
         script_hash=_hash(script),
     )
+
+
+def _apart(number: int, run: Run) -> Run:
+    """Return a run whose networks have keys of their own, for each task draws them otherwise."""
+    searches: list[SearchData] = [
+        {**search, "trials": [{**x, "key": f"{number}-{x['key']}"} for x in search["trials"]]}
+        for search in run.data["searches"]
+    ]
+    candidates = {f"{number}-{key}": x for key, x in run.data["candidates"].items()}
+    return replace(run, data={**run.data, "searches": searches, "candidates": candidates})
 
 
 def _style() -> str:

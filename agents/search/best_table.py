@@ -66,7 +66,7 @@ def _last_tenth(curves: Sequence[Sequence[float]], shown: Shown) -> str:
 
 
 def _times(count: int) -> str:
-    return "once" if count == 1 else f"for the {count}. time"
+    return "once" if count == 1 else f"{count} times"
 
 
 def _splits(measured: Sequence[Mapping[str, float]], shown: Shown) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from html import escape
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from agents.search.shown import Shown
 from nas_env.architecture import Candidate
 from nas_env.export import Exported
 from nas_env.layers import layer_type
+from nas_env.markup import markdown
 from nas_env.network import predict
 from nas_env.tasks import Task
 from nas_env.tasks.own_data import DataTask
@@ -21,7 +21,7 @@ LIMITS = """\
 - It is known to work on samples as those of {task} only. Samples that come about in another way
   (another camera, another hospital, another year) have to be tested first.
 - It was chosen by its {metric} on the validation split, so that number is too good; the test split
-  was read for the report alone, and is not independent of a second look.
+  {opened}, and is not independent of another look.
 - {split}
 - {answer}
 - 8-bit {metric} was measured on the validation split by onnxruntime on a CPU; other hardware rounds
@@ -58,7 +58,7 @@ def write_card(run: FinishedRun, trained: Trained, exported: Exported, folder: P
         f"## How it was trained\n\n{_bullets(_training(trained))}",
         f"## How good it is\n\n{_quality(run, trained, exported)}",
         f"## Files\n\n{_files(exported, folder)}",
-        f"## Limits\n\n{_limits(task)}",
+        f"## Limits\n\n{_limits(task, trained)}",
         f"## Versions\n\n{_bullets(_versions(run))}",
     ]
     return "\n\n".join(parts) + "\n"
@@ -88,7 +88,7 @@ def _data(task: Task) -> dict[str, Any]:
     steps = [step["step"] for step in getattr(task, "preprocessing", [])]
     how = "By a fixed seed of the task's."
     if isinstance(task, DataTask):
-        how = escape(" ".join(task.data.notes))  # with names of columns
+        how = markdown(" ".join(task.data.notes))  # with names of columns
     return {
         "task": f"{task.spec.name}, version {task.spec.version}",
         "SHA-256 of all three splits": f"`{getattr(task, 'data_hash', '') or 'unknown'}`",
@@ -183,7 +183,7 @@ def _files(exported: Exported, folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _limits(task: Task) -> str:
+def _limits(task: Task, trained: Trained) -> str:
     size = max(1, task.spec.sizes[2])
     most = 100 * sqrt(0.25 / size)  # of a share, at its largest
     metric = Shown.of(task.spec).words
@@ -193,7 +193,8 @@ def _limits(task: Task) -> str:
     answer = CLASSES.format(outputs=task.spec.num_outputs)
     if task.spec.problem == "regression":
         answer = NUMBERS
-    return LIMITS.format(task=task.spec.name, metric=metric, split=split, answer=answer)
+    told = {"task": task.spec.name, "metric": metric, "opened": trained.opened}
+    return LIMITS.format(**told, split=split, answer=answer)
 
 
 def _versions(run: FinishedRun) -> dict[str, Any]:

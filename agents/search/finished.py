@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from agents.search.own_data import own_task
+from agents.search.own_data import check_same_data, own_task
 from agents.search.shown import Shown
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
@@ -38,6 +38,7 @@ class Trained:
         origin: Who trained them, for the card.
         tested: Values of the task's metric on the test split, that of these weights first, then
             those of the network's other training seeds; empty where it was not opened for them.
+        opened: How often the test split was opened until then, as the end of a sentence.
     """
 
     candidate: Candidate
@@ -46,6 +47,7 @@ class Trained:
     epochs: int
     origin: str
     tested: Sequence[float] = ()
+    opened: str = "was read for the report of the search alone"
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,7 @@ class FinishedRun:
         """
         task = self.made or own_task(self.options)
         task = task or make_task(None, self.best["task"], self.options.get("data"))
-        hashes = getattr(task, "data_hash", ""), self.summary["settings"].get("data_hash", "")
-        if hashes[0] != hashes[1]:
-            raise IncompatibleError(
-                f"The data of task {task.spec.name!r} have the hash {hashes[0][:16]}, but those of "
-                f"the search in {self.path} had {hashes[1][:16]}. Bring the old data back, or "
-                "search anew."
-            )
+        check_same_data(self.path, task, self.summary["settings"].get("data_hash", ""))
         return task
 
     @property
@@ -160,6 +156,9 @@ class FinishedRun:
 
         It is the one with the best mean on the validation split; the weights are those of the
         first seed.
+
+        Raises:
+            IncompatibleError: Its weights are gone.
         """
         file = self.path / RETRAINED
         data = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
@@ -172,13 +171,21 @@ class FinishedRun:
         best = max(whole, key=lambda x: sign * fmean(y["validation"] for y in x["measured"]))
         candidate = Candidate.from_json(best["candidate"])
         seed, epochs = data["training_seeds"][0], data["plan"]["epochs"]
-        left = torch.load(weights_file(self.path, candidate, epochs, seed), weights_only=True)
+        weights = weights_file(self.path, candidate, epochs, seed)
+        if not weights.is_file():
+            raise IncompatibleError(
+                f"{weights} is missing, which scripts/retrain.py left. Put it back, or export the "
+                "network of the search's report with --searched."
+            )
+        left = torch.load(weights, weights_only=True)
         origin = (
             f"of scripts/retrain.py: of {len(data['networks'])} networks that were trained longer "
             f"the best on validation, found by {best['found_by']}"
         )
         tested = [x["test"] for x in best["measured"]]
-        return Trained(candidate, left["weights"], seed, epochs, origin, tested)
+        times = "once" if data["test_openings"] == 1 else f"{data['test_openings']} times"
+        opened = f"was read for the report of the search, and {times} for networks trained longer"
+        return Trained(candidate, left["weights"], seed, epochs, origin, tested, opened)
 
     def train(self, device: str = "auto", epochs: int | None = None) -> Trained:
         """Train the best network by its recipe; the test split stays sealed.
@@ -191,7 +198,9 @@ class FinishedRun:
         network, _ = Training(self.task, device).train(self.candidate, budget)
         weights = {key: x.detach().cpu() for key, x in network.state_dict().items()}
         origin = "that were trained for this export; the test split was not opened for them"
-        return Trained(self.candidate, weights, self.seeds[0], budget.epochs, origin)
+        how = weights, self.seeds[0], budget.epochs, origin
+        opened = Trained.opened if self.retrained is not None else "was not read"
+        return Trained(self.candidate, *how, opened=opened)
 
 
 def weights_file(run: Path, candidate: Candidate, epochs: int, seed: int) -> Path:

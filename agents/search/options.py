@@ -16,6 +16,7 @@ from nas_env.evaluators import EVALUATORS
 from nas_env.objectives import OBJECTIVES
 from nas_env.registration import ENVIRONMENTS
 from nas_env.registry import Registry, unknown_name
+from nas_env.sources import hugging_face, torch_dataset
 from nas_env.spaces import SPACES
 from nas_env.store.database import shown
 from nas_env.tasks import TASKS
@@ -29,6 +30,7 @@ FREE_ON_RESUME = (
     "data_memory_mb",
     "export",
 )  # other ones must be the same
+NAMED_DATA = (torch_dataset.PREFIX, hugging_face.PREFIX)  # no paths
 BY_OTHERS = "If left out, what fits the environment, the other options or --data."
 OBJECTIVE = "If left out accuracy-under-cost, or metric on --data."
 MADE_UP = "The scores of synthetic are made up and free."
@@ -167,7 +169,7 @@ def check(options: Options) -> None:
 def recorded(options: Options) -> dict[str, Any]:
     """Return the options that make the numbers, as plain data, and where they are kept."""
     data = asdict(replace(options, output=None, data_cache=None))
-    if options.data is not None and ":" not in options.data:
+    if options.data is not None and not options.data.startswith(NAMED_DATA):
         data["data"] = str(Path(options.data).resolve())
     if options.store is not None:
         path = options.store if "://" in options.store else str(Path(options.store).resolve())

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas_env.errors import InvalidSettingError
+from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.resolve import make_space
 from nas_env.sources import ReadOptions, Suggestion, read_data, suggest, summarise
 from nas_env.spaces import Joint, SearchSpace
+from nas_env.tasks import Task
 from nas_env.tasks.own_data import DataTask
 
 CHOSEN = ("space", "objective", "batch_size", "epochs", "max_params")
@@ -32,9 +34,10 @@ class OwnData:
     text: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return summary, preprocessing and what was chosen, as plain data."""
+        """Return summary, hash, preprocessing and what was chosen, as plain data."""
         return {
             "summary": self.task.summary.to_json(),
+            "data_hash": self.task.data_hash,
             "preprocessing": self.task.preprocessing,
             "target": {"mean": self.task.target_mean, "sd": self.task.target_sd},
             "chosen": dict(self.settings),
@@ -82,6 +85,29 @@ def own_task(options: Mapping[str, Any]) -> DataTask | None:
     names = ("target", "image_size", "problem")
     data = read_data(options["data"], ReadOptions(**{name: options[name] for name in names}))
     return DataTask(data, options["metric"])
+
+
+def check_same_data(run: Path, task: Task, before: str | None = None) -> None:
+    """Refuse data that are not those of a search.
+
+    Args:
+        run: Folder of the search.
+        task: What was made of the data now.
+        before: Hash of the data of the search; None: what its `data.json` says, if anything.
+
+    Raises:
+        IncompatibleError: They are other data.
+    """
+    if before is None:
+        file = run / "data.json"
+        kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        before = kept.get("data_hash")  # nothing where an older version began the search
+    found = getattr(task, "data_hash", "")
+    if before is not None and found != before:
+        raise IncompatibleError(
+            f"The data of task {task.spec.name!r} have the hash {found[:16]}, but those of the "
+            f"search in {run} had {before[:16]}. Bring the old data back, or search anew."
+        )
 
 
 def _settings(suggestion: Suggestion, given: Mapping[str, Any], task: DataTask) -> dict[str, Any]:

@@ -163,6 +163,7 @@ class _Writer:
                 f"task {task.spec.name!r} gives no samples to take ranges from. Give it the "
                 "methods `tensors` and `validate`, as SupervisedTask has"
             )
+            (self.folder / "network.int8.onnx").unlink(missing_ok=True)  # of an earlier network
             return None
         paths = self.folder / "network.onnx", self.folder / "network.int8.onnx"
         found = formats.write_int8(

@@ -14,6 +14,7 @@ from nas_env.sources.base import missing
 MISSING = "(missing)"  # the category of what is missing
 MOST_CATEGORIES = 32  # of a column; rarer ones share one more
 NUMBERS_SHARE = 0.9  # a text column with more numbers than that is one with mistakes
+ROW_NAMES = ("", "unnamed: 0", "id", "index", "row", "nr", "no")  # of columns that number the rows
 DIFFERENT_SHARE = 0.5  # a text column with more different values than that names its rows
 
 
@@ -134,7 +135,13 @@ def choose_columns(source: str, table: Any) -> Columns:
         if why:
             notes.append(f"Column {name!r} is left out: {why}.")
         elif (values := _numbers(source, name, column)) is not None:
+            counts = len(values) > 2 and bool((np.diff(values) == 1).all())
+            if counts and name.strip().lower() in ROW_NAMES:
+                notes.append(f"Column {name!r} is left out: it numbers the rows.")
+                continue
             numbers[name] = values
+            if counts:
+                notes.append(f"Column {name!r} numbers the rows; remove it if it says no more.")
         elif _names_rows(column):
             notes.append(
                 f"Column {name!r} is left out: it has {column.nunique():,} different texts in "
@@ -161,8 +168,10 @@ def _useless(column: Any) -> str:
         return "all its values are missing"
     if column.dtype.kind in "mM":
         return "dates are not taken; give their parts, such as the month, as numbers"
-    if column.map(lambda x: isinstance(x, list | dict | np.ndarray)).any():
+    if column.map(lambda x: isinstance(x, list | dict | set | tuple | np.ndarray)).any():
         return "its values are lists"
+    if column.dtype.kind == "c":
+        return "complex numbers are not taken; give their parts"
     if column.nunique(dropna=False) == 1:
         return "all its values are the same"
     return ""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, NamedTuple
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,9 @@ class Archive(Source):
             raise no_such_file(data)
         try:
             inside = _unpacked(path, options.storage)
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, RuntimeError, OSError) as error:
+        except (InvalidDataError, MemoryError):
+            raise
+        except Exception as error:  # damage shows as BadZipFile, TarError, zlib.error, ...
             raise InvalidDataError(
                 f"{path}: not a readable archive ({error}). Pack it anew as .zip or .tar.gz, "
                 "without a password."
@@ -91,16 +94,25 @@ def _unpacked(path: Path, storage: Storage) -> Path:
     name = digest([str(path.resolve()), status.st_size, status.st_mtime_ns])[:16]
     folder = storage.folder / f"archive-{name}"
     if not folder.is_dir():
-        part = folder.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                _extract(path, _zip_members(archive), archive.open, part, storage)
-        else:
-            with tarfile.open(path) as archive:
-                _extract(path, _tar_members(archive), archive.extractfile, part, storage)
-        part.replace(folder)
+        part = folder.with_suffix(f".{uuid4().hex}.part")  # another search may unpack it as well
+        try:
+            _unpack(path, part, storage)
+            part.replace(folder)  # as a whole or not at all
+        except OSError:
+            if not folder.is_dir():  # else the other one was faster
+                raise
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
     return _inside(folder)
+
+
+def _unpack(path: Path, part: Path, storage: Storage) -> None:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            _extract(path, _zip_members(archive), archive.open, part, storage)
+    else:
+        with tarfile.open(path) as archive:
+            _extract(path, _tar_members(archive), archive.extractfile, part, storage)
 
 
 def _inside(folder: Path) -> Path:

@@ -136,12 +136,6 @@ def _images(
 
     targets = np.concatenate([np.asarray(dataset[target]) for dataset in rows.datasets])
     names = getattr(rows.datasets[0].features[target], "names", None)
-    unknown = np.flatnonzero(targets < 0) if names else np.empty(0, dtype=int)
-    if len(unknown):
-        raise InvalidDataError(
-            f"{source}: {rows.where(int(unknown[0]))} has the label {targets[unknown[0]]}, which "
-            "stands for none. Leave out the split or the rows without labels."
-        )
     return Samples(
         source,
         "hugging-face",

@@ -15,6 +15,7 @@ from nas_env.sources.base import (
     NOT_SAID,
     SOURCES,
     SPLIT_NAMES,
+    TRAIN,
     Encoded,
     ReadOptions,
     Samples,
@@ -88,11 +89,14 @@ def _files(folder: Path) -> tuple[list[_File], list[Path]]:
     top = _subfolders(folder)
     splits = {x: SPLIT_NAMES[x.name.lower()] for x in top if x.name.lower() in SPLIT_NAMES}
     split_first = top and len(splits) == len(top)
+    if not split_first:
+        _check_no_split(top, splits)
     roots = list(splits.items()) if split_first else [(folder, NOT_SAID)]
     files: list[_File] = []
     others: list[Path] = []
     for root, split in roots:
         classes = _subfolders(root)
+        others += _beside(root)
         _check_classes(root, classes)
         for label in classes:
             images = _images(label, others)
@@ -105,13 +109,29 @@ def _files(folder: Path) -> tuple[list[_File], list[Path]]:
     return files, others
 
 
+def _check_no_split(top: list[Path], splits: dict[Path, int]) -> None:
+    """Refuse a training split beside folders that are no splits; a class may be called train."""
+    for train in (path for path, split in splits.items() if split == TRAIN and _subfolders(path)):
+        other = next(path for path in top if path not in splits)
+        raise InvalidDataError(
+            f"{other}: is no split, but lies beside {train.name}, which holds folders as a split "
+            f"does. Move it away, or call it one of {', '.join(SPLIT_NAMES)}; if {train.name} is a "
+            "class, give it another name."
+        )
+
+
+def _beside(root: Path) -> list[Path]:
+    """Return the images that lie beside the folders of classes and are in none, sorted."""
+    images = (x for x in root.iterdir() if x.suffix.lower() in SUFFIXES and x.is_file())
+    return sorted(x for x in images if not x.name.startswith("."))
+
+
 def _check_classes(root: Path, classes: list[Path]) -> None:
     if len(classes) > 1:
         return
     if not classes:
-        lying = sum(path.suffix.lower() in SUFFIXES for path in root.iterdir())
         raise InvalidDataError(
-            f"{root}: has no folder for a class ({lying} images lie in it directly). "
+            f"{root}: has no folder for a class ({len(_beside(root))} images lie in it directly). "
             "Needed: FOLDER/CLASS/IMAGE, or FOLDER/train/CLASS/IMAGE and FOLDER/test/CLASS/IMAGE."
         )
     if root.name.lower() not in SPLIT_NAMES:
@@ -137,9 +157,14 @@ def _images(folder: Path, others: list[Path]) -> list[Path]:
 
 
 def _others_note(others: list[Path]) -> tuple[str, ...]:
-    if not others:
-        return ()
-    return (f"Files that are no images were left out: {len(others)}, such as {others[0].name}.",)
+    images = [path for path in others if path.suffix.lower() in SUFFIXES]
+    rest = [path for path in others if path.suffix.lower() not in SUFFIXES]
+    left = {"Files that are no images": rest, "Images in no folder of a class": images}
+    return tuple(
+        f"{what} were left out: {len(paths)}, such as {paths[0].name}."
+        for what, paths in left.items()
+        if paths
+    )
 
 
 def _digest(folder: Path, paths: list[Path], options: ReadOptions) -> str:

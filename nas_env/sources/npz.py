@@ -53,11 +53,11 @@ class Npz(Source):
 
     def read(self, data: Any, options: ReadOptions) -> Samples:
         """Return the arrays; what does not fit in memory is unpacked to a file and mapped."""
-        source, content = _read(data, options.storage)
+        source, content, others = _read(data, options.storage)
         for name in ("target", "image_size"):
             if (value := getattr(options, name)) is not None:
                 raise refuse(source, name, value, "arrays")
-        suffixes = _suffixes(source, content)
+        suffixes = _suffixes(source, content, others)
         targets = options.problem != "classification"
         pairs = {part: _pair(source, content, part, targets) for part in suffixes}
         counts = [len(y) for _, y in pairs.values()]
@@ -75,7 +75,9 @@ class Npz(Source):
         def encode(train: NDArray[np.int64]) -> Encoded:
             return Encoded(_together(source, xs, options.storage))
 
-        return Samples(source, "npz", np.concatenate(labels), given, encode, where)
+        notes = [f"Arrays of other names were left out: {', '.join(others)}."] if others else []
+        y = np.concatenate(labels)
+        return Samples(source, "npz", y, given, encode, where, notes=tuple(notes))
 
 
 def plain_arrays(data: Any) -> bool:
@@ -110,9 +112,11 @@ def _header(file: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return shape, dtype
 
 
-def _read(data: Any, storage: Storage) -> tuple[str, Arrays]:
+def _read(data: Any, storage: Storage) -> tuple[str, Arrays, list[str]]:
+    """Return what the arrays are called, those that count, and names of others."""
     if isinstance(data, Mapping):
-        return "The given arrays", {key: _array(key, value) for key, value in data.items()}
+        given = {key: _array(key, data[key]) for key in data if key in WANTED}
+        return "The given arrays", given, [str(key) for key in data if key not in WANTED]
     path = Path(data)
     if not path.is_file():
         if path.is_dir():
@@ -123,7 +127,9 @@ def _read(data: Any, storage: Storage) -> tuple[str, Arrays]:
         if isinstance(file, np.lib.npyio.NpzFile):
             with file:
                 names = [name for name in file.files if name in WANTED]
-                return str(path), {name: _entry(path, file, name, storage) for name in names}
+                others = [name for name in file.files if name not in WANTED]
+                found = {name: _entry(path, file, name, storage) for name in names}
+                return str(path), found, others
     except InvalidDataError:
         raise
     except Exception as error:  # damage shows as BadZipFile, zlib.error, NotImplementedError, ...
@@ -165,16 +171,15 @@ def _array(name: str, value: Any) -> NDArray[Any]:
         ) from None
 
 
-def _suffixes(source: str, content: Arrays) -> list[str]:
+def _suffixes(source: str, content: Arrays, others: list[str]) -> list[str]:
     names = set(content)
     if names == {"x", "y"}:
         return [""]
     required = {"x_train", "y_train", "x_test", "y_test"}
     given_validation = {"x_val", "y_val"} & names
     if not required <= names or len(given_validation) == 1 or names & {"x", "y"}:
-        raise InvalidDataError(
-            f"{source}: has the arrays {', '.join(sorted(names)) or 'none'}. Needed: {LAYOUTS}."
-        )
+        found = ", ".join(sorted([*names, *others])) or "none"
+        raise InvalidDataError(f"{source}: has the arrays {found}. Needed: {LAYOUTS}.")
     return ["_train", "_val", "_test"] if given_validation else ["_train", "_test"]
 
 
@@ -199,7 +204,7 @@ def _pair(source: str, content: Arrays, suffix: str, numbers: bool) -> tuple[Any
             f"{source}: {x_name} has {len(x)} samples, but {y_name} has {len(y)} labels. "
             "They must be as many."
         )
-    return x, y
+    return x, np.char.decode(y, "utf-8", "replace") if y.dtype.kind == "S" else y
 
 
 def _channels_first(

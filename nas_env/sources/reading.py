@@ -81,6 +81,8 @@ def complete(samples: Samples, options: ReadOptions) -> DataSet:
     if not len(samples.targets):
         raise InvalidDataError(f"{samples.source}: is empty. At least a few samples are needed.")
     problem = _problem(samples, options.problem)
+    if problem.name == "classification":
+        _check_codes(samples)
     rows, how = _split(samples, problem)
     if problem.name == "classification":
         _check_classes(samples, problem, rows)
@@ -111,7 +113,7 @@ def _problem(samples: Samples, wanted: str | None) -> _Problem:
     if name == "regression":
         return _Problem(name, _numbers(samples), np.empty(0), note)
     if targets.dtype.kind == "f":
-        fraction = np.flatnonzero(targets != np.rint(targets))
+        fraction = np.flatnonzero(~np.isfinite(targets) | (targets != np.rint(targets)))
         if len(fraction):
             raise InvalidDataError(
                 f"{samples.source}: target {targets[fraction[0]]} ({samples.where(fraction[0])}) "
@@ -122,12 +124,31 @@ def _problem(samples: Samples, wanted: str | None) -> _Problem:
     return _Problem(name, y.astype(np.int64), labels, note)
 
 
+def _check_codes(samples: Samples) -> None:
+    """Refuse a number of a class that no name belongs to, such as -1 for a label that is hidden."""
+    if samples.classes is None:
+        return
+    targets, count = samples.targets, len(samples.classes)
+    strange = np.flatnonzero((targets < 0) | (targets >= count))
+    if len(strange):
+        raise InvalidDataError(
+            f"{samples.source}: {samples.where(int(strange[0]))} has the label "
+            f"{targets[strange[0]]}, which stands for none of the {count} classes. Leave out the "
+            "split or the rows without labels."
+        )
+
+
 def _guessed(samples: Samples) -> tuple[str, str]:
     """Return the problem that the targets look like, and why where that is not plain."""
     targets = samples.targets
     different = len(np.unique(targets))
     if targets.dtype.kind == "f":
-        return "regression", "The targets are numbers with fractions, so it is regression."
+        if (targets != np.rint(targets)).any():
+            return "regression", "The targets are numbers with fractions, so it is regression."
+        return "regression", (
+            f"The targets are {different} different floating-point numbers, so it is regression; "
+            "problem='classification' would take them as classes."
+        )
     if samples.classes is not None:
         return "classification", ""
     many = samples.few_are_classes and different > MOST_INTEGER_CLASSES

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nas_env.architecture import Shape
+from nas_env.markup import printable
 from nas_env.sources.base import DataSet
 from nas_env.sources.splitting import SPLITS
 
@@ -51,7 +52,7 @@ class Summary:
         return {**asdict(self), "imbalance": self.imbalance}
 
     def text(self) -> str:
-        """Return what is shown before a search begins."""
+        """Return what is shown before a search begins; names cannot change the screen."""
         train, validation, test = self.sizes
         lines = [
             f"data: {self.source} ({self.kind}, {self.problem})",
@@ -64,7 +65,7 @@ class Summary:
             lines.append(f"  training targets: mean {mean:.4g}, {spread}")
         if self.counts:
             lines.append(self._classes())
-        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+        return "\n".join(map(printable, [*lines, *(f"  {note}" for note in self.notes)]))
 
     def _classes(self) -> str:
         named = sorted(self.counts.items(), key=lambda x: -x[1][0])

@@ -80,6 +80,7 @@ def samples_of_table(
     if options.image_size is not None:
         raise refuse(source, "image_size", options.image_size, "tables")
     _check_table(source, table)
+    table = table.set_axis([str(x) for x in table.columns], axis=1)  # the caller's stays as it is
     target = _target(source, table, options.target)
     targets = _targets(source, table[target], target)
     features = table.drop(columns=[target])
@@ -120,7 +121,7 @@ def _read(path: Path) -> Any:
         if name.endswith((".parquet", ".pq")):
             return pandas.read_parquet(path)
         separator = "\t" if ".tsv" in name else ","
-        return pandas.read_csv(path, sep=separator, low_memory=False)
+        table = pandas.read_csv(path, sep=separator, low_memory=False)
     except ImportError:
         raise missing("pyarrow", "Parquet files") from None
     except (MemoryError, KeyboardInterrupt):
@@ -130,6 +131,13 @@ def _read(path: Path) -> Any:
             f"{path}: not a readable table ({str(error).strip().rstrip('.')}). Needed: one line of "
             "column names, then rows of as many values, in UTF-8."
         ) from None
+    if not isinstance(table.index, pandas.RangeIndex):  # pandas takes the first for names of rows
+        raise InvalidDataError(
+            f"{path}: rows have more values than there are column names "
+            f"({', '.join(map(str, table.columns))}). Name every column, or remove the separator "
+            "at the end of each row."
+        )
+    return table
 
 
 def _check_table(source: str, table: Any) -> None:
@@ -146,8 +154,7 @@ def _check_table(source: str, table: Any) -> None:
 
 
 def _target(source: str, table: Any, wanted: str | None) -> str:
-    names = [str(x) for x in table.columns]
-    table.columns = names
+    names: list[str] = list(table.columns)
     if wanted is not None:
         if wanted not in names:
             raise InvalidDataError(

@@ -100,7 +100,18 @@ def _torchvision(name: str, options: ReadOptions) -> dict[str, Any]:
     factory = getattr(datasets, name, None)
     if factory is None:
         raise unknown_name("data set of torchvision", name, datasets.__all__)
-    root, settings = str(options.storage.folder), inspect.signature(factory).parameters
+    try:
+        return _splits_of(factory, str(options.storage.folder))
+    except Exception as error:  # of the network, of the disk, of settings that nobody gave
+        raise InvalidDataError(
+            f"{PREFIX}{name}: cannot be loaded ({type(error).__name__}: {str(error).rstrip('.')}). "
+            "Check the name and the network, or make the data set in Python and give it."
+        ) from None
+
+
+def _splits_of(factory: Any, root: str) -> dict[str, Any]:
+    """Return a data set of torchvision by split, made in a folder."""
+    settings = inspect.signature(factory).parameters
     made: dict[int, dict[str, Any]]
     if "train" in settings:
         made = {TRAIN: {"train": True}, TEST: {"train": False}}
@@ -133,6 +144,11 @@ def _collect(
                 x = options.storage.allocate(source, shape, dtype)
                 if _is_image(given):
                     steps = (image_step(len(sample), sample.shape[1:]),)
+            if x.dtype == np.uint8 and sample.dtype != np.uint8:
+                raise InvalidDataError(
+                    f"{place} holds {sample.dtype}, the first one uint8, which would cut it to "
+                    "0 to 255 without fractions. Give all samples one number type."
+                )
             if sample.shape != x.shape[1:]:
                 raise InvalidDataError(
                     f"{place} has shape {sample.shape}, the first one {x.shape[1:]}. Make them "

@@ -85,7 +85,7 @@ class Search:
     Attributes:
         id: Its number in this store.
         info: What was known when it began.
-        ended: When it ended, UTC; None while it runs, and where its process was killed.
+        ended: When it ended, UTC; None while it runs or goes on, and where its process was killed.
         reason: Why it ended, None as long as `ended` is.
     """
 
@@ -205,7 +205,10 @@ class Store(ABC):
 
     @abstractmethod
     def begin_search(self, info: SearchInfo) -> int:
-        """Write that a search begins, and return its number in this store."""
+        """Write that a search begins, and return its number in this store.
+
+        One of the same token goes on: it keeps its number and has not ended any more.
+        """
 
     @abstractmethod
     def enter(self, search: int, *entries: Entry) -> None:

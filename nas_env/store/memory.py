@@ -63,9 +63,10 @@ class MemoryStore(Store):
         self._settings.setdefault(name, value)
 
     def begin_search(self, info: SearchInfo) -> int:
-        """Keep that a search begins, and return its number in this store."""
-        for search in self._searches:
+        """Keep that a search begins or goes on, and return its number in this store."""
+        for place, search in enumerate(self._searches):
             if search.info.token == info.token:
+                self._searches[place] = changed(search, ended=None, reason=None)
                 return search.id
         self._searches.append(Search(len(self._searches) + 1, info))
         self._entries.append({})

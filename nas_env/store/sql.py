@@ -130,11 +130,14 @@ class SQLStore(Store):
         self.database.write(lambda c: self._insert(c, SETTINGS, ("name",), row))
 
     def begin_search(self, info: SearchInfo) -> int:
-        """Commit that a search begins, and return its number in this store."""
-        query = select(SEARCHES.c.id).where(SEARCHES.c.token == info.token)
+        """Commit that a search begins or goes on, and return its number in this store."""
+        same = SEARCHES.c.token == info.token
+        query = select(SEARCHES.c.id).where(same)
+        goes_on = update(SEARCHES).where(same).values(ended=None, reason=None)
 
         def work(connection: Connection) -> int:
             self._insert(connection, SEARCHES, ("token",), search_row(info))
+            connection.execute(goes_on)
             return int(connection.execute(query).scalar_one())
 
         return self.database.write(work)

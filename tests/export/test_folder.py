@@ -214,7 +214,9 @@ def test_a_task_without_data_is_exported_but_for_int8(tmp_path: Path) -> None:
     space = SPACES.get("nasbench201")(input_shape=spec.input_shape, num_outputs=10)
     found = space.decode(space.sample(rng)).architecture.scaled(repeats=1, channels=4)
     weights = as_if_trained(found, spec).state_dict()
+    (tmp_path / "network.int8.onnx").write_bytes(b"of an earlier network")
     exported = export(found, weights, TaskWithoutData(spec, "table", "far"), tmp_path)
+    assert not (tmp_path / "network.int8.onnx").exists()
     assert exported.onnx_difference is not None
     assert not exported.validation
     assert "gives no samples" in exported.left_out["network.int8.onnx"]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from report_runs import make_run, read
 
+from agents.report.data import best_trials
 from agents.report.page import Run, page
 from agents.search.shown import Shown
 
@@ -149,3 +150,13 @@ def test_several_runs_stand_side_by_side(run: Run, tmp_path: Path) -> None:
     for name in ("mine: q-learning", "mine: random search", "cells: random"):
         assert texts.count(name) >= 5
     assert "normal cell" in texts
+
+
+def test_one_network_of_two_tasks_has_two_drawings(run: Run) -> None:
+    spec = replace(run.spec, num_outputs=777)
+    text = page([run, replace(run, data=run.data | {"name": "other"}, spec=spec)])
+    key = best_trials(run.data["searches"][0], 1)[0]["key"]
+    drawn = [text.split(f'id="drawing-{number}-{key}"')[1] for number in range(2)]
+    assert ["777, " in x.partition("</template>")[0] for x in drawn] == [False, True]
+    parsed = Parsed(text)
+    assert {f"drawing-{x}" for x in parsed.all("data-drawing")} <= set(parsed.all("id"))

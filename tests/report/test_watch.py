@@ -12,6 +12,7 @@ from report_runs import make_run
 from rich.console import Console
 
 from agents.report.live import is_over, read_live, view
+from nas_env.store import SQLStore
 
 SCRIPT = "scripts/watch.py"
 ROOT = Path(__file__).parents[2]
@@ -55,6 +56,17 @@ def test_a_search_without_its_random_search_is_not_over(tmp_path: Path) -> None:
     text = shown(run)
     assert "[bold]run" in "".join(text.split()), "names are text, not markup of the terminal"
     assert "Latest networks of q-learning" in text and "best so far" in text
+
+
+def test_a_search_that_goes_on_is_not_over(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", evaluations=12)
+    store = SQLStore(run / "store.sqlite")
+    first, second = store.searches()
+    store.end_search(second.id, "interrupted")
+    assert is_over(run, read_live(run))
+    store.begin_search(first.info)  # --resume
+    store.close()
+    assert not is_over(run, read_live(run))
 
 
 def test_mistakes_name_their_remedy(tmp_path: Path) -> None:

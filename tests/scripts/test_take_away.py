@@ -98,6 +98,7 @@ def test_the_card_says_what_is_known(made: Path) -> None:
     assert len(sizes) == 7
     for name, size in sizes:
         assert (made / "export" / name).stat().st_size == int(size.replace(",", ""))
+    assert "was read for the report of the search alone, and" in card
     assert "2.64 points" in card  # the largest standard error of a share over 359 samples
 
 
@@ -126,6 +127,7 @@ def test_a_run_without_weights_says_how_to_get_them(without_onnx: None, untraine
     export_run(untrained, train=True, device="cpu")
     card = (untrained / "export" / "card.md").read_text(encoding="utf-8")
     assert "the test split was not opened for them" in card
+    assert "the test split\n  was not read, and" in card
     assert "test accuracy" not in card
     assert "`network.onnx` was left out: onnx is not installed" in card
 
@@ -244,11 +246,15 @@ def test_what_was_trained_longer_is_exported_unless_told_otherwise(
     with torch.inference_mode():
         assert torch.equal(export_folder.load(tmp_path / "longer")(x), found(x))
     card = (tmp_path / "longer/card.md").read_text(encoding="utf-8")
+    assert "read for the report of the search, and once for networks trained longer, and" in card
     assert "- epochs: 2\n- training seed: 7\n" in card and f"`{best['key']}`" in card
     assert f"| test accuracy, % | {100 * best['measured'][0]['test']:.2f} |" in card
     assert "weights of the search's report" in export_run(run, tmp_path / "first", searched=True)
     first, again = (path.read_bytes() for path in (made / SOURCE, tmp_path / "first/network.py"))
     assert first == again
+    file.unlink()
+    with pytest.raises(IncompatibleError, match=r"-2-7\.pt is missing, .* --searched"):
+        export_run(run, tmp_path / "longer")
 
 
 def test_finished_trainings_are_kept(monkeypatch: pytest.MonkeyPatch, run: Path) -> None:
@@ -277,7 +283,7 @@ def test_the_test_split_is_opened_again_only_on_demand(run: Path) -> None:
         retrain_best(finished, other)
     data = retrain_best(finished, other, again=True, tell=lambda text: None)
     assert data["test_openings"] == 2
-    assert "was opened for the 2. time" in table(data)
+    assert "was opened 2 times for this table" in table(data)
 
 
 def test_a_failed_training_counts_as_zero_and_is_in_no_ensemble(

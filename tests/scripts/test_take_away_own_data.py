@@ -20,6 +20,7 @@ from agents.search.best import retrain_best
 from agents.search.best_table import table as table_of
 from agents.search.exporting import export_run
 from agents.search.finished import FinishedRun
+from agents.search.options import Options, recorded
 from nas_env.architecture import Architecture
 from nas_env.errors import IncompatibleError, InvalidDataError
 from nas_env.export import _formats
@@ -36,6 +37,7 @@ def houses(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("houses")
     made = table(80).rename(columns={"label": 'is "it"\n<b>'})
     made["<i>"] = 1  # a column of one value is left out, and the card says so
+    made["![x](u)\n# H"] = 1
     made.assign(price=1000 + 5 * made["size"]).to_csv(folder / "houses.csv", index=False)
     data = ("--data", folder / "houses.csv", "--target", "price", "--metric", "mae")
     script("search", *SEARCH, *data, "--problem", "regression", "--output", folder / "run")
@@ -90,6 +92,7 @@ def test_a_network_for_a_table_predicts_from_its_rows(houses: Path) -> None:
     assert "accuracy" not in card and "classes" not in card
     assert "The target is the column &#x27;price&#x27;. Column &#x27;&lt;i&gt;&#x27; is" in card
     assert "60/20/20, stratified" in card and "<i>" not in card
+    assert r"Column &#x27;\!\[x\](u)\\n# H&#x27; is left out" in card and "\n# H" not in card
 
 
 def test_the_report_of_a_search_says_its_metric(houses: Path, tmp_path: Path) -> None:
@@ -196,6 +199,26 @@ def test_other_data_are_refused(houses: Path, tmp_path: Path) -> None:
     (copy / "houses.csv").write_text("\n".join([*lines, lines[-1]]))
     with pytest.raises(IncompatibleError, match=r"have the hash .* Bring the old data back"):
         FinishedRun.read(copy / "run").task  # noqa: B018
+    kept = (copy / "run" / "data.json").read_bytes()
+    data = ("--data", copy / "houses.csv", "--target", "price", "--metric", "mae")
+    how = (*data, "--problem", "regression", "--output", copy / "run", "--resume")
+    for command in (("search", *SEARCH, *how), ("report", copy / "run")):
+        assert "Bring the old data back, or search anew" in script(*command, code=2).stderr
+    assert (copy / "run" / "data.json").read_bytes() == kept
     (copy / "houses.csv").unlink()
     with pytest.raises(InvalidDataError, match=r"houses\.csv: no such file"):
         export_run(copy / "run")
+
+
+def test_the_report_reads_data_by_their_name(houses: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(houses / "run", tmp_path / "run"))
+    options = json.loads((copy / "options.json").read_text())
+    named = options | {"data": "torchvision:NoSuch", "target": None}
+    (copy / "options.json").write_text(json.dumps(named))
+    told = script("report", copy, code=2).stderr
+    assert "torchvision" in told and "no such file" not in told
+
+
+def test_a_path_is_kept_as_one_wherever_the_next_command_runs() -> None:
+    assert recorded(Options(data="a:b.csv"))["data"] == str(Path("a:b.csv").resolve())
+    assert recorded(Options(data="torchvision:MNIST"))["data"] == "torchvision:MNIST"

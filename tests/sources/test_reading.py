@@ -379,6 +379,9 @@ def test_names_of_torchvision_make_both_splits_in_the_cache(
     assert asked == [(str(tmp_path), True, True), (str(tmp_path), False, True)]
     with pytest.raises(UnknownNameError, match=r"'Shape'\. Did you mean 'Shapes'"):
         read_data("torchvision:Shape")
+    module.Letters = lambda root, split, train=True, download=False: None  # type: ignore[attr-defined]
+    with pytest.raises(InvalidDataError, match=r"torchvision:Letters: cannot be loaded \(TypeErr"):
+        read_data("torchvision:Letters")
 
 
 def test_names_of_hugging_face_are_loaded_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,8 @@ def test_a_search_that_ended_says_why(store: Store) -> None:
     assert (running.ended, running.reason) == (None, None)
     store.end_search(number, "score")  # it was continued
     assert store.searches()[0].reason == "score"
+    assert store.begin_search(INFO) == number
+    assert store.searches()[0] == replace(ended, ended=None, reason=None), "it runs again"
 
 
 def test_a_search_begun_again_is_the_same(store: Store) -> None:

@@ -1,0 +1,185 @@
+"""Data that are easily taken for something else: refused, or told before a search begins."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+from made_data import Pairs, image, image_folder, table
+
+from nas_env.errors import InvalidDataError
+from nas_env.sources import ReadOptions, archive, read_data, summarise
+
+
+def test_splits_beside_another_folder_are_not_taken_for_classes(tmp_path: Path) -> None:
+    image_folder(tmp_path, splits=("train", "test"))
+    image_folder(tmp_path, labels=("unlabelled",))
+    message = r"unlabelled: is no split, but lies beside train.*Move it away, or call it one of"
+    with pytest.raises(InvalidDataError, match=message):
+        read_data(tmp_path)
+
+
+@pytest.mark.parametrize("splits", [("",), ("train", "test")])
+def test_images_in_no_class_are_left_out_and_told(splits: tuple[str, ...], tmp_path: Path) -> None:
+    image_folder(tmp_path, splits=splits)
+    image(1, 1).save(tmp_path / splits[-1] / "stray.png")
+    data = read_data(tmp_path)
+    assert len(data.y) == 30 * len(splits)
+    assert "Images in no folder of a class were left out: 1, such as stray.png." in data.notes
+
+
+@pytest.mark.parametrize("row", ["7,1,2,{}", "1,2,{},"])
+def test_rows_longer_than_their_head_do_not_move_columns(row: str, tmp_path: Path) -> None:
+    rows = [row.format("no" if number % 2 else "yes") for number in range(40)]
+    (tmp_path / "mine.csv").write_text("\n".join(["a,b,label", *rows]))
+    message = r"mine\.csv: rows have more values than .*\(a, b, label\)\. Name every column, or"
+    with pytest.raises(InvalidDataError, match=message):
+        read_data(tmp_path / "mine.csv")
+
+
+def test_a_table_is_left_as_it_was_given() -> None:
+    given = pandas.DataFrame({0: np.arange(40.0), 1: ["yes", "no"] * 20})
+    assert read_data(given, ReadOptions(target="1")).classes == ("no", "yes")
+    assert list(given.columns) == [0, 1]
+
+
+def test_numbers_without_fractions_are_told_not_to_be_classes() -> None:
+    notes = read_data(table().assign(label=[0.0, 1.0] * 40)).notes
+    assert any("2 different floating-point numbers, so it is regression" in x for x in notes)
+
+
+@pytest.mark.parametrize("value", [np.inf, 0.5])
+def test_what_is_no_whole_number_is_no_class(value: float) -> None:
+    made = table().assign(label=[0.0, 1.0, value, 1.0] * 20)
+    with pytest.raises(InvalidDataError, match=rf"target {value} \(row 3\) is no class\. Give"):
+        read_data(made, ReadOptions(problem="classification"))
+
+
+class Named(Pairs):
+    """A data set of torch whose classes have names."""
+
+    classes = ("cat", "dog")
+
+
+def test_a_label_below_zero_is_not_the_last_class() -> None:
+    with pytest.raises(InvalidDataError, match="sample 2 has the label -1, which stands for none"):
+        read_data(Named([np.ones(3)] * 30, [0, 1, -1] * 10))
+
+
+def test_a_hidden_label_of_a_table_is_not_the_last_class() -> None:
+    datasets = pytest.importorskip("datasets")
+    kinds = {"a": datasets.Value("int64"), "label": datasets.ClassLabel(names=["no", "yes"])}
+    parts = {"train": [0, 1] * 20, "test": [-1] * 10}
+    given = {
+        name: datasets.Dataset.from_dict(
+            {"a": list(range(len(labels))), "label": labels}, datasets.Features(kinds)
+        )
+        for name, labels in parts.items()
+    }
+    with pytest.raises(InvalidDataError, match="row 41 has the label -1, which stands for none"):
+        read_data(datasets.DatasetDict(given))
+
+
+def test_samples_are_not_cut_to_the_number_type_of_the_first() -> None:
+    samples = [np.zeros(3, np.uint8), np.full(3, 0.7, np.float32)] * 10
+    with pytest.raises(InvalidDataError, match="sample 1 holds float32, the first one uint8"):
+        read_data(Pairs(samples, [0, 1] * 10))
+
+
+def damaged_zip(folder: Path) -> Path:
+    path = folder / "mine.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("t.csv", table().to_csv())
+    content = bytearray(path.read_bytes())
+    content[60:100] = b"\xff" * 40
+    path.write_bytes(content)
+    return path
+
+
+def tar_with_a_nul(folder: Path) -> Path:
+    with tarfile.open(folder / "mine.tar", "w", format=tarfile.PAX_FORMAT) as made:
+        member = tarfile.TarInfo("x")
+        member.pax_headers = {"path": "a\0b.csv"}
+        made.addfile(member, io.BytesIO())
+    return folder / "mine.tar"
+
+
+@pytest.mark.parametrize("make", [damaged_zip, tar_with_a_nul])
+def test_a_damaged_archive_is_told_and_leaves_nothing(make: Any, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    with pytest.raises(InvalidDataError, match=r"mine\.\w+: not a readable archive.*Pack it anew"):
+        read_data(make(tmp_path), ReadOptions(cache=cache))
+    assert list(cache.iterdir()) == []
+
+
+def test_two_searches_may_unpack_one_archive_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, options = tmp_path / "mine.zip", ReadOptions(cache=tmp_path / "cache")
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("t.csv", table().to_csv(index=False))
+    others: list[Any] = []
+    unpack = archive._unpack
+
+    def with_another(*where: Any) -> None:
+        unpack(*where)
+        if not others:  # one that begins later and ends earlier
+            others.append("other")
+            others.append(read_data(path, options).y)
+
+    monkeypatch.setattr(archive, "_unpack", with_another)
+    assert np.array_equal(read_data(path, options).y, others[1])
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_arrays_of_other_names_are_left_out_and_told(as_file: bool, tmp_path: Path) -> None:
+    x, y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 2
+    given: Any = {"x_train": x, "y_train": y, "x_valid": x, "y_valid": y, "x_test": x, "y_test": y}
+    if as_file:
+        np.savez(tmp_path / "mine.npz", **given)
+        given = tmp_path / "mine.npz"
+    notes = read_data(given).notes
+    assert "Arrays of other names were left out: x_valid, y_valid." in notes
+    with pytest.raises(InvalidDataError, match=r"has the arrays X, y\. Needed: `x`, `y`"):
+        read_data({"X": x, "y": y})
+
+
+def test_labels_of_bytes_are_text() -> None:
+    given = {"x": np.zeros((30, 4)), "y": np.array(["Käse".encode(), b"dog"] * 15)}
+    assert read_data(given).classes == ("Käse", "dog")
+
+
+def test_names_from_data_cannot_change_the_screen(tmp_path: Path) -> None:
+    image_folder(tmp_path, labels=("cat", "\x1b[31mred\n  samples: none"))
+    text = summarise(read_data(tmp_path)).text()
+    assert "\x1b" not in text and text.count("\n") == 4
+    assert "\ufffd[31mred\ufffd  samples: none 50.0 %" in text
+
+
+@pytest.mark.parametrize("name", ["", "Id"])
+def test_numbers_of_rows_are_not_learned_from(name: str, tmp_path: Path) -> None:
+    made = table().sort_values("label", ignore_index=True)  # the row alone tells the class
+    made.index = made.index + 1
+    made.to_csv(tmp_path / "mine.csv", index_label=name)
+    data = read_data(tmp_path / "mine.csv")
+    assert [x["name"] for x in data.steps[0]["columns"]] == ["age", "size", "colour"]
+    assert any(x.endswith("is left out: it numbers the rows.") for x in data.notes)
+
+
+def test_a_number_that_grows_by_one_is_told() -> None:
+    data = read_data(table().assign(year=range(1920, 2000)))
+    assert "Column 'year' numbers the rows; remove it if it says no more." in data.notes
+    assert "year" in [x["name"] for x in data.steps[0]["columns"]]
+
+
+def test_what_no_number_holds_is_told() -> None:
+    notes = read_data(table().assign(a=[{1}, {2}] * 40, b=[1j, 2j] * 40)).notes
+    assert "Column 'a' is left out: its values are lists." in notes
+    assert "Column 'b' is left out: complex numbers are not taken; give their parts." in notes
