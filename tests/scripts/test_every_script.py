@@ -55,6 +55,25 @@ def number(cell: str) -> float:
     return float(cell.split()[0].replace(",", ""))
 
 
+def check_cases(out: Path) -> None:
+    page = (out / "cases.md").read_text(encoding="utf-8")
+    assert "Images in folders" in page
+    for name in ("digits", "passengers", "objects"):
+        assert f"Not run yet: `python scripts/cases.py {name}`." in page
+
+
+def check_example_data(out: Path) -> None:
+    import pandas
+
+    table, other = (pandas.read_csv(out / f"{name}.csv") for name in ("table", "other"))
+    assert table.drop(columns="split").equals(other.drop(columns="split"))
+    assert not table["split"].equals(other["split"])
+    shares = table.groupby("split")["survived"].apply(lambda x: (x == "yes").mean())
+    assert shares.between(0.37, 0.39).all() and len(shares) == 3
+    assert table["split"].value_counts().to_dict() == {"train": 785, "val": 262, "test": 262}
+    assert int(table["age"].isna().sum()) == 263
+
+
 def check_startup(out: Path) -> None:
     rows = table(out / "startup.md")
     assert [row[0] for row in rows] == ["`import gymnasium`", "`import nas_env`", "difference"]
@@ -442,6 +461,12 @@ TRIES = {
         "--store {out}/store.sqlite --output {out}/compression.md",
         check_compression,
     ),
+    "scripts/cases.py": Try("--page {out}/cases.md", check_cases),
+    "scripts/example_data.py": Try(
+        "passengers {out}/table.csv",
+        check_example_data,
+        ("scripts/example_data.py passengers {out}/other.csv --seed 1",),
+    ),
     "scripts/halving.py": Try(
         "--batch 9 --seeds 3 --epochs 3 --task digits --output {out}/halving.md", check_halving
     ),
@@ -495,6 +520,7 @@ TESTED_ELSEWHERE = {
     "scripts/metaqnn.py": "tests/scripts/test_metaqnn_study.py",
     "scripts/nb201_protocol.py": "tests/benchmark/test_replay.py",
     "scripts/replay.py": "tests/benchmark/test_replay.py",
+    "scripts/rivals.py": "tests/scripts/test_rivals.py",
     "scripts/report_pictures.py": "tests/report/test_report_in_browser.py",
     "scripts/tensorboard_pictures.py": "tests/report/test_tensorboard.py",
     "scripts/retrain.py": "tests/scripts/test_take_away.py",
