@@ -73,7 +73,7 @@ def best_of(run: FinishedRun, top: int, store: str | None = None) -> list[Found]
         store: Its store; None: as it was told of.
 
     Raises:
-        IncompatibleError: The store does not know the run.
+        IncompatibleError: The store does not know the run, or all of its networks failed.
         StoreError: There is no such store.
     """
     where = store or run.options.get("store") or run.path / "store.sqlite"
@@ -89,6 +89,8 @@ def best_of(run: FinishedRun, top: int, store: str | None = None) -> list[Found]
         ]
     finally:
         opened.close()
+    if not found and run.failed:
+        raise run.all_failed()
     if not found:
         raise IncompatibleError(
             f"The store {where} has no network of the run in {run.path}. Name the store of the "

@@ -111,7 +111,7 @@ def _metric(task: Task) -> str:
 def _search(run: FinishedRun) -> str:
     lines = [
         f"Objective {run.options['objective']}, search seed {run.options['seed']}, "
-        f"{run.epochs} epochs a network; random search ran beside it.",
+        f"{run.epochs} epochs a network; random search ran beside it. {_kept(run)}",
         "",
         "| search | new networks | epochs in all | seconds in all | best validation score |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -123,6 +123,14 @@ def _search(run: FinishedRun) -> str:
         )
     verdicts = [f"- {line}" for line in run.summary["verdicts"]]
     return "\n".join([*lines, "", *verdicts])
+
+
+def _kept(run: FinishedRun) -> str:
+    """Return which limits the networks of the search kept."""
+    names = ("max_params", "max_macs", "max_latency_ms", "max_memory_mb", "max_seconds")
+    given = {name: x for name in names if (x := run.options.get(name)) is not None}
+    told = ", ".join(f"{name} {value:,}" for name, value in given.items())
+    return f"Limits of a network: {told}." if told else "A network had no limits."
 
 
 def _training(trained: Trained) -> dict[str, Any]:
@@ -159,6 +167,11 @@ def _measures(
         seeds = f"over {len(trained.tested)} training seeds"
         percent = ", %" if shown.fraction else ""
         yield f"test {shown.words} {seeds}{percent}", shown.spread(trained.tested)
+    latency = (run.retrained or {}).get("latency_ms")
+    if latency is not None and trained.candidate.key == run.candidate.key:
+        most = run.options.get("max_latency_ms")
+        over = f" (over the limit of {most:g})" if most is not None and latency > most else ""
+        yield "latency of a sample when measured for the report, ms", f"{latency:.3g}{over}"
     if exported.onnx_difference is not None:
         yield "largest difference of an output as ONNX", f"{exported.onnx_difference:.1e}"
     if exported.quantised is not None:

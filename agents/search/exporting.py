@@ -37,10 +37,14 @@ def export_run(
     Raises:
         InvalidSettingError: There is no run, or it has not finished.
         InvalidDataError: Its data cannot be read any more.
-        IncompatibleError: It has no weights and `train` is off, or its data have changed.
+        IncompatibleError: It has no weights and `train` is off, its networks all failed, or its
+            data have changed.
     """
     run, folder = FinishedRun.read(path, task), output or path / "export"
-    trained = (None if searched else run.converged()) or run.trained()
+    trained = None if searched else run.converged()
+    if trained is None and run.failed:
+        raise run.all_failed()
+    trained = trained or run.trained()
     if trained is None and not train:
         raise IncompatibleError(
             f"The run in {path} has no trained weights (best.safetensors): its evaluator "

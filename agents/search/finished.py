@@ -14,7 +14,7 @@ from agents.search.own_data import check_same_data, own_task
 from agents.search.shown import Shown
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
-from nas_env.evaluation import Budget
+from nas_env.evaluation import Budget, Outcome
 from nas_env.evaluators.training import Training
 from nas_env.resolve import make_task
 from nas_env.tasks import Task
@@ -127,6 +127,20 @@ class FinishedRun:
     def agent(self) -> str:
         """The agent that searched."""
         return str(self.options["agent"])
+
+    @property
+    def failed(self) -> str:
+        """How the networks of the agent failed, where all did; else nothing."""
+        outcomes: Mapping[str, int] = self.summary["searches"][self.agent].get("outcomes", {})
+        all_failed = bool(outcomes) and Outcome.OK not in outcomes
+        return ", ".join(f"{count} {x}" for x, count in outcomes.items()) if all_failed else ""
+
+    def all_failed(self) -> IncompatibleError:
+        """Return the error for a run without a network that is worth something."""
+        return IncompatibleError(
+            f"All networks of the search in {self.path} failed ({self.failed}). Search anew, with "
+            "looser limits where they were too large or too slow."
+        )
 
     @property
     def seeds(self) -> list[int]:

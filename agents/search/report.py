@@ -73,8 +73,9 @@ class Report:
 
     def verdicts(self) -> list[str]:
         """Return one sentence per comparison; whatever wins, it says so."""
+        failed = [_all_failed(*x) for x in self.searches.items() if not x[1].best.evaluation.ok]
         lines = [_learns(name, result) for name, result in self.searches.items()]
-        return [*self._compare_found(), *self._compare_retrained(), *lines]
+        return [*failed, *self._compare_found(), *self._compare_retrained(), *lines]
 
     def _retrained_table(self) -> str:
         seeds = ", ".join(map(str, self.seeds))
@@ -190,6 +191,13 @@ def _verdict(agent: Retrained, other: Retrained, error: float) -> str:
         return f"Retrained, {agent.name} and {other.name} cannot be told apart ({numbers})."
     word = "beats" if difference > 0 else "loses to"
     return f"Retrained, {agent.name} {word} {other.name} ({numbers})."
+
+
+def _all_failed(name: str, result: SearchResult) -> str:
+    return (
+        f"All networks of {name} failed ({_failures(result)}): what is called its best is the "
+        "first of them."
+    )
 
 
 def _learns(name: str, result: SearchResult) -> str:

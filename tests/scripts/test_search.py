@@ -296,6 +296,14 @@ def test_the_summary_counts_what_failed(tmp_path):
     assert summary["searches"]["random"]["outcomes"] == {"too_large": 4}
     again = search(*options, "--output", tmp_path / "run", "--resume", "--retry-failed")
     assert "Nothing was tried again" in again.stdout
+    assert summary["verdicts"][0] == (
+        "All networks of random failed (4 too_large): what is called its best is the first of them."
+    )
+    for script in ("export", "retrain"):
+        command = [sys.executable, f"scripts/{script}.py", str(tmp_path / "run")]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+        assert done.returncode == 2
+        assert "failed (4 too_large). Search anew, with looser limits" in done.stderr
 
 
 def test_an_interrupt_while_workers_start_is_told_without_a_traceback(tmp_path):

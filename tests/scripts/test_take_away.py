@@ -132,6 +132,25 @@ def test_a_run_without_weights_says_how_to_get_them(without_onnx: None, untraine
     assert "`network.onnx` was left out: onnx is not installed" in card
 
 
+def test_the_card_says_which_limits_there_were(without_onnx: None, run: Path) -> None:
+    assert "A network had no limits." in export_card(run)
+    for name, change in (
+        ("options", lambda x: x.update(max_params=50_000, max_latency_ms=2.0)),
+        ("summary", lambda x: x["retrained"][0].update(latency_ms=3.25)),
+    ):
+        data = json.loads((run / f"{name}.json").read_text())
+        change(data)
+        (run / f"{name}.json").write_text(json.dumps(data))
+    card = export_card(run)
+    assert "Limits of a network: max_params 50,000, max_latency_ms 2.0." in card
+    assert "measured for the report, ms | 3.25 (over the limit of 2) |" in card
+
+
+def export_card(run: Path) -> str:
+    export_run(run)
+    return (run / "export" / "card.md").read_text(encoding="utf-8")
+
+
 def test_what_cannot_be_exported_is_refused(run: Path, tmp_path: Path) -> None:
     refused = script("export", tmp_path / "nothing", code=2).stderr
     assert "There is no run in" in refused and "--output" in refused
