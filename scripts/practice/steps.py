@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -53,10 +54,19 @@ class Steps:
         return list(found[:count])
 
 
+def left_by(words: Sequence[str]) -> list[Path]:
+    """Return what an interrupted command of the same words may have left, which it would refuse."""
+    if "scripts/search.py" in words:
+        return [ROOT / words[words.index("--output") + 1]]
+    return [ROOT / words[3]] if "scripts/example_data.py" in words else []
+
+
 def _run(command: str) -> dict[str, Any]:
     words = shlex.split(command)
     if words[0] == "python":
         words[0] = sys.executable
+    for path in left_by(words):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     begun = time.monotonic()
     ended = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if ended.returncode:

@@ -10,8 +10,6 @@ from typing import Any
 
 from experiment.statistics import with_sd
 
-from agents.search.retraining import mean_sd
-
 NETWORK, ENSEMBLE = "best network of the search", "ensemble of the best five"
 RIVAL = "gradient boosting, best of 120"
 Rows = dict[str, dict[str, float]]  # by name: validation and test accuracy, parameters
@@ -53,9 +51,9 @@ def lines(splits: Sequence[Rows]) -> Iterator[str]:
 
 def _against(name: str, splits: Sequence[dict[str, Any]]) -> str:
     gaps = [100 * (x[name]["test"] - x[RIVAL]["test"]) for x in splits]
-    middle, sd = mean_sd(gaps)
-    better = sum(gap > 0 for gap in gaps)
+    better, worse = sum(gap > 0 for gap in gaps), sum(gap < 0 for gap in gaps)
     return (
-        f"{name} against {RIVAL}: {middle:+.2f} ± {sd / len(gaps) ** 0.5:.2f} points (mean and "
-        f"standard error of the differences), better on {better} of {len(gaps)} splits."
+        f"{name} against {RIVAL}: {mean(gaps):+.2f} points of test accuracy, from "
+        f"{min(gaps):+.2f} to {max(gaps):+.2f}; better on {better}, worse on {worse} of "
+        f"{len(gaps)} splits."
     )

@@ -1,0 +1,72 @@
+"""docs/cases.md is what its committed results make; commands are run once, in their order."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import cases  # noqa: E402 - lies beside the scripts
+from practice.steps import Steps, left_by  # noqa: E402
+from practice.table import lines, numbers  # noqa: E402
+
+from nas_env.errors import NASError  # noqa: E402
+
+
+def test_the_page_is_what_the_committed_results_make(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "cases.md"
+    done = {
+        name: Steps(page.with_suffix("") / f"{name}.json", commands).done()
+        for name, commands in cases.CASES.items()
+    }
+    table = page.with_suffix("") / "table.json"
+    splits = json.loads(table.read_text("utf-8")) if table.is_file() else []
+    assert cases.page(done, splits) == page.read_text(encoding="utf-8")
+
+
+def test_commands_that_have_ended_are_not_run_again(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    write = f"python -c \"open('{note}', 'a').write('x'); print('done')\""
+    Steps(tmp_path / "steps.json", [write]).run()
+    steps = Steps(tmp_path / "steps.json", [write, "python -c print(5)"])
+    steps.run()
+    assert note.read_text() == "x"
+    assert [x["output"] for x in steps.done()] == ["done\n", "5\n"]
+    changed = Steps(tmp_path / "steps.json", ["python -c print(6)", "python -c print(5)"])
+    assert changed.done() == []
+    failing = Steps(tmp_path / "steps.json", [write, "python -c exit(3)"])
+    with pytest.raises(NASError, match=r"It ended with 3: python -c exit\(3\)"):
+        failing.run()
+    assert len(failing.done()) == 1 and note.read_text() == "x"
+
+
+def test_what_an_interrupted_command_left_is_removed() -> None:
+    words = {command: shlex.split(command) for x in cases.CASES.values() for command in x}
+    left = {command.split()[1]: left_by(words[command]) for command in words}
+    assert left["scripts/search.py"] == [ROOT / "runs/objects"]
+    assert left["scripts/example_data.py"] == [ROOT / "data/objects"]
+    assert {name for name, paths in left.items() if paths} == {
+        "scripts/search.py",
+        "scripts/example_data.py",
+    }
+
+
+def test_the_table_is_of_the_files_that_the_commands_left(tmp_path: Path) -> None:
+    measured = [{"validation": 0.8, "test": 0.7}, {"validation": 0.6, "test": 0.9}]
+    networks = [{"measured": measured, "params": 10}, {"measured": measured, "params": 20}]
+    retrained = {"networks": networks, "ensemble_by_seed": [{"validation": 0.5, "test": 1.0}]}
+    (tmp_path / "retrained.json").write_text(json.dumps(retrained))
+    both = {"validation": {"accuracy": 0.7}, "test": {"accuracy": 0.75}}
+    rival = {"name": "gradient boosting, best of 120", **both}
+    (tmp_path / "rivals.json").write_text(json.dumps([rival]))
+    text = "\n".join(lines([numbers(tmp_path)] * 2))
+    assert "| best network of the search | 70.00 ± 0.00 | 80.00 ± 0.00 | 10 ± 0 |" in text
+    assert "| ensemble of the best five | 50.00 ± 0.00 | 100.00 ± 0.00 | 30 ± 0 |" in text
+    assert "ensemble of the best five against gradient boosting, best of 120: +25.00 points" in text
+    assert "better on 2, worse on 0 of 2 splits." in text
