@@ -41,10 +41,24 @@ class Steps:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         for number, command in enumerate(self.commands[len(done) :], start=len(done) + 1):
             print(f"{number}/{len(self.commands)}: {command}", file=sys.stderr, flush=True)
+            self._clear(command)
             done.append({"command": command, **_run(command), "versions": versions()})
+            self._begun.unlink()
             part = self.file.with_suffix(".part")
             part.write_text(json.dumps(done, indent=1), encoding="utf-8")
             part.replace(self.file)  # as a whole or not at all
+
+    @property
+    def _begun(self) -> Path:
+        """A file that holds the command which runs, also after it was interrupted."""
+        return self.file.with_suffix(".begun")
+
+    def _clear(self, command: str) -> None:
+        """Remove what the command left when it was interrupted, and note that it begins."""
+        if self._begun.is_file() and self._begun.read_text("utf-8") == command:
+            for path in left_by(shlex.split(command)):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        self._begun.write_text(command, encoding="utf-8")
 
     def done(self) -> list[dict[str, Any]]:
         """Return what is known of the commands that have ended, up to the first that changed."""
@@ -65,8 +79,6 @@ def _run(command: str) -> dict[str, Any]:
     words = shlex.split(command)
     if words[0] == "python":
         words[0] = sys.executable
-    for path in left_by(words):
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     begun = time.monotonic()
     ended = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if ended.returncode:

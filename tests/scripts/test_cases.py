@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import cases  # noqa: E402 - lies beside the scripts
+from practice import steps  # noqa: E402
 from practice.steps import Steps, left_by  # noqa: E402
 from practice.table import lines, numbers  # noqa: E402
 
@@ -34,19 +35,33 @@ def test_commands_that_have_ended_are_not_run_again(tmp_path: Path) -> None:
     note = tmp_path / "note"
     write = f"python -c \"open('{note}', 'a').write('x'); print('done')\""
     Steps(tmp_path / "steps.json", [write]).run()
-    steps = Steps(tmp_path / "steps.json", [write, "python -c print(5)"])
-    steps.run()
+    both = Steps(tmp_path / "steps.json", [write, "python -c print(5)"])
+    both.run()
     assert note.read_text() == "x"
-    assert [x["output"] for x in steps.done()] == ["done\n", "5\n"]
+    assert [x["output"] for x in both.done()] == ["done\n", "5\n"]
     changed = Steps(tmp_path / "steps.json", ["python -c print(6)", "python -c print(5)"])
     assert changed.done() == []
     failing = Steps(tmp_path / "steps.json", [write, "python -c exit(3)"])
     with pytest.raises(NASError, match=r"It ended with 3: python -c exit\(3\)"):
         failing.run()
     assert len(failing.done()) == 1 and note.read_text() == "x"
+    assert (tmp_path / "steps.begun").read_text() == "python -c exit(3)"
 
 
-def test_what_an_interrupted_command_left_is_removed() -> None:
+def test_what_an_interrupted_command_left_is_removed_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command, left = "python -c print(7)", tmp_path / "left"
+    monkeypatch.setattr(steps, "left_by", lambda words: [left])
+    for begun in ("another command", command):
+        left.mkdir(exist_ok=True)
+        (tmp_path / "steps.begun").write_text(begun)
+        Steps(tmp_path / "steps.json", [command]).run()
+        assert left.is_dir() == (begun != command) and not (tmp_path / "steps.begun").exists()
+        (tmp_path / "steps.json").unlink()
+
+
+def test_commands_that_refuse_what_is_there_are_known() -> None:
     words = {command: shlex.split(command) for x in cases.CASES.values() for command in x}
     left = {command.split()[1]: left_by(words[command]) for command in words}
     assert left["scripts/search.py"] == [ROOT / "runs/objects"]
