@@ -43,6 +43,23 @@ def test_rows_longer_than_their_head_do_not_move_columns(row: str, tmp_path: Pat
         read_data(tmp_path / "mine.csv")
 
 
+@pytest.mark.parametrize(("separator", "told"), [(";", "';'"), ("\t", "a tab"), ("|", "'|'")])
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
+def test_other_separators_than_commas_are_found_and_told(
+    separator: str, told: str, suffix: str, tmp_path: Path
+) -> None:
+    made = table().assign(place=["Lyon, France", "Bonn, Germany"] * 40)
+    made.to_csv(tmp_path / f"mine.{suffix}", index=False, sep=separator)
+    data, plain = read_data(tmp_path / f"mine.{suffix}"), read_data(made)
+    np.testing.assert_allclose(data.x, plain.x, rtol=1e-6)
+    note = f"Values are separated by {told}, as the column names are."
+    assert note in data.notes and note not in plain.notes
+    made.to_csv(tmp_path / "mine.tsv", index=False, sep="\t")
+    made.rename(columns={"age": "a;g|e"}).to_csv(tmp_path / "commas.csv", index=False)
+    for name in ("mine.tsv", "commas.csv"):
+        assert not any("separated" in x for x in read_data(tmp_path / name).notes)
+
+
 def test_a_table_is_left_as_it_was_given() -> None:
     given = pandas.DataFrame({0: np.arange(40.0), 1: ["yes", "no"] * 20})
     assert read_data(given, ReadOptions(target="1")).classes == ("no", "yes")
