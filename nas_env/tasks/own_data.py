@@ -230,7 +230,7 @@ def _hash(data: DataSet) -> tuple[str, tuple[int, int]]:
     """
     summary, known = hashlib.sha256(), []
     for name in SPLITS:
-        rows, marks = data.rows[name], []
+        rows, marks = data.rows[name], list[int]()
         summary.update(f"{(len(rows), *data.x.shape[1:])}".encode())
         for part in chunks(data.x, rows):
             samples = np.ascontiguousarray(part, dtype=np.float32)
