@@ -77,6 +77,7 @@ def read(run: Path, name: str) -> Run:
     if task is not None:
         check_same_data(run, task)
     env = make_env(search, search.agent, None, task)
+    check_same_data(run, env.task)
     return Run(read_run(run, env, name), env.task.spec, q_table(run, search, env))
 
 

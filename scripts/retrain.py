@@ -40,7 +40,7 @@ class Options:
     device: str = "auto"
     """Where networks are trained: auto, cpu, cuda."""
     again: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Open the test split once more, for other options; the table says so."""
+    """Train what is missing and open the test split once more; the table says so."""
 
 
 def tell(text: str) -> None:

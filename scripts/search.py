@@ -63,13 +63,13 @@ def search(options: Options, path: Path) -> int:
     options, data = with_data(options, path)
     limits = Limits(options.evaluations, options.seconds, options.until_score)
     probe = make_env(options, options.agent, None, data.task if data else None)
-    if options.export:
-        check_export(options.evaluator, innermost(probe.evaluator))
+    check_probe(options, path, probe)
     if options.store is not None and not options.resume:
         SQLStore(options.store).close()  # a wrong one is refused before anything is written
     folder = RunFolder(path, recorded(options), options.resume)
-    if data is not None:
-        folder.write_data(data.to_json())
+    if options.data is not None:
+        hashed = {"data_hash": getattr(probe.task, "data_hash", "")}
+        folder.write_data(data.to_json() if data else hashed)
     print(f"writing to {path}", file=sys.stderr, flush=True)
     if options.resume and folder.finished:
         print(f"The search in {path} has finished.\n\n{folder.summary}")
@@ -96,6 +96,14 @@ def search(options: Options, path: Path) -> int:
     print(f"\n{text}\nWritten to {path}")
     take_away(options, path, probe.task)
     return 0
+
+
+def check_probe(options: Options, path: Path, probe: NASEnv) -> None:
+    """Refuse to go on with other data, and to export what is never trained."""
+    if options.resume:
+        check_same_data(path, probe.task)
+    if options.export:
+        check_export(options.evaluator, innermost(probe.evaluator))
 
 
 def take_away(options: Options, path: Path, task: Task) -> None:

@@ -205,7 +205,8 @@ def retrain_best(
 
     All trainings come first; then the test split is opened for all networks and ensembles together.
     The result is kept as `retrained.json` in the run's folder and is returned as it is when asked
-    for again.
+    for by the same plan, unless `again` is on: then what is missing is trained, and the test split
+    opened once more.
 
     Raises:
         InvalidSettingError: The test split was opened for another plan, and `again` is off.
@@ -213,9 +214,9 @@ def retrain_best(
     """
     file = run.path / RETRAINED
     before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
-    if before is not None and before["plan"] == asdict(plan):
-        return before  # type: ignore[no-any-return]
     if before is not None and not again:
+        if before["plan"] == asdict(plan):
+            return before  # type: ignore[no-any-return]
         told = ", ".join(f"{key} {value}" for key, value in before["plan"].items())
         raise InvalidSettingError(
             f"The test split was opened for {file} already, with {told}. Give the same options to "

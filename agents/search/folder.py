@@ -81,7 +81,7 @@ class RunFolder:
         return (self.path / "summary.md").read_text(encoding="utf-8")
 
     def write_data(self, data: dict[str, Any]) -> None:
-        """Write what own data are and what is done to them as `data.json`."""
+        """Write the hash of data, and what else is known of them, as `data.json`."""
         self._write("data.json", json.dumps(data, indent=2))
 
     def write_best(self, candidate: Candidate, spec: TaskSpec, score: float) -> None:

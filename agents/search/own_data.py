@@ -68,7 +68,7 @@ def own_data(
         said["max_params"] = "none"
     if settings["batch_size"] is None:
         said["batch_size"] = "as the space decides"
-    return OwnData(task, settings, f"{summary.text()}\n{suggestion.text(said)}")
+    return OwnData(task, settings, f"{task.summary.text()}\n{suggestion.text(said)}")
 
 
 def own_task(options: Mapping[str, Any]) -> DataTask | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +54,9 @@ def export(
 ) -> Exported:
     """Write a trained network to a folder; files of the same names are written over.
 
+    All is written and checked in a folder beside it first, so an earlier export stays whole where
+    something goes wrong.
+
     Always written: `network.py` (source that needs torch only), `weights.pt`, `network.json`
     (shapes, preprocessing, and classes or the target's moments, as plain data) and `network.pt2`
     (torch.export). Where their packages are installed: `weights.safetensors`, `network.onnx` and
@@ -67,12 +72,25 @@ def export(
         InvalidArchitectureError: The network cannot be built or written.
         ExportMismatchError: What was written computes something else than the network.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    writer = _Writer(architecture, weights, task, folder)
+    folder = folder.resolve()  # a link's other end
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as part:
+        writer = _Writer(architecture, weights, task, Path(part))
+        exported = _written(writer)
+        folder.mkdir(exist_ok=True)
+        for name in exported.files:
+            shutil.move(Path(part) / name, folder / name)
+        for name in exported.left_out:
+            (folder / name).unlink(missing_ok=True)  # one of an earlier network
+    return exported
+
+
+def _written(writer: _Writer) -> Exported:
+    """Return what was written and checked."""
     writer.source()
     network = writer.checked()
     params = sum(x.numel() for x in network.parameters())
-    validate = getattr(task, "validate", None)
+    validate = getattr(writer.task, "validate", None)
     validation = {} if validate is None else validate(network)
     plain: Any = network
     network = plain.to(memory_format=torch.contiguous_format)
@@ -163,7 +181,6 @@ class _Writer:
                 f"task {task.spec.name!r} gives no samples to take ranges from. Give it the "
                 "methods `tensors` and `validate`, as SupervisedTask has"
             )
-            (self.folder / "network.int8.onnx").unlink(missing_ok=True)  # of an earlier network
             return None
         paths = self.folder / "network.onnx", self.folder / "network.int8.onnx"
         found = formats.write_int8(
@@ -180,7 +197,6 @@ class _Writer:
                 f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed. "
                 f"Run: pip install {' '.join(absent)}"
             )
-            (self.folder / name).unlink(missing_ok=True)  # one of an earlier network
         return not absent
 
     def _examples(self) -> Tensor:

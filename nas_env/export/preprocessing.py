@@ -76,7 +76,7 @@ ENCODE_ROWS = '''
 def encode(rows: list[dict]) -> Tensor:
     """Return rows as numbers (rows, features).
 
-    A row has the value of each of COLUMNS by its name; None, or not a number, is a missing one.
+    A row has the value of each of COLUMNS by its name; None, NaN and pandas.NA are missing ones.
     """
     return torch.tensor([[x for name in COLUMNS for x in numbers(name, row[name])] for row in rows])
 
@@ -84,7 +84,7 @@ def encode(rows: list[dict]) -> Tensor:
 def numbers(name: str, value: object) -> list[float]:
     """Return a number, standardised; of a category, 1 at its place, else 0. Rare ones share one."""
     column = COLUMNS[name]
-    if value is None or value != value:
+    if value is None or type(value).__name__ == "NAType" or value != value:
         value = column["fill"]
     if "mean" in column:
         return [(float(value) - column["mean"]) / column["sd"]]

@@ -16,15 +16,17 @@ from nas_env.sources.storage import ArrayLike
 
 GREY = ("1", "L", "LA", "I;16", "I;16L", "I;16B")
 COLOUR = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX", "La", "RGBa")
+DEEP = ("16B", "16L", "16N")  # of what Pillow decodes from: numbers of 16 bits, by byte order
 ORIENTATION = 0x0112  # of EXIF; from 5 on, width and height change places
 Open = Callable[[int], Any]  # the number of an image to a PIL image, opened anew
 
 
 class Look(NamedTuple):
-    """What the headers of images say: (height, width) and whether there is colour."""
+    """What the headers of images say: (height, width), and whether there is colour and 16 bits."""
 
     size: tuple[int, int]
     colour: bool
+    deep: bool
 
 
 def pil() -> Any:
@@ -68,9 +70,10 @@ def encode_images(
     channels = 3 if colour else 1
     shape = (count, channels, *size)
     steps = (image_step(channels, size),)
+    notes = deep_note(sum(look.deep for look in looks))
     kept = options.storage.kept(cached_as)
     if kept is not None and kept.shape == shape:
-        return Encoded(kept, steps)
+        return Encoded(kept, steps, notes=notes)
 
     def decoded(image: Any, number: int) -> NDArray[np.uint8]:
         return decode(image, size, colour)
@@ -79,12 +82,23 @@ def encode_images(
     for number in range(count):
         x[number] = _guarded(decoded, opened, number, name)
     made: ArrayLike = options.storage.finish(x, cached_as)
-    return Encoded(made, steps)
+    return Encoded(made, steps, notes=notes)
 
 
 def image_step(channels: int, size: tuple[int, int]) -> dict[str, Any]:
     """Return what `decode` does, as a step of plain data."""
     return {"step": "image", "channels": channels, "size": list(size)}
+
+
+def is_deep(image: Any) -> bool:
+    """Return whether a PIL image, or the file that it is not decoded from yet, has 16 bits."""
+    raw = (str(tile[3]) for tile in getattr(image, "tile", ()))
+    return image.mode.startswith("I;16") or any(x in text for text in raw for x in DEEP)
+
+
+def deep_note(count: int) -> tuple[str, ...]:
+    """Return what is told of so many images of 16 bits; nothing where there are none."""
+    return (f"Images of 16 bits a channel keep the upper 8: {count}.",) if count else ()
 
 
 def decode(image: Any, size: tuple[int, int], colour: bool) -> NDArray[np.uint8]:
@@ -108,9 +122,10 @@ def decode(image: Any, size: tuple[int, int], colour: bool) -> NDArray[np.uint8]
 
 def _look(image: Any, number: int) -> Look:
     width, height = image.size
+    deep = is_deep(image)  # before metadata are asked for, which may decode it
     if image.getexif().get(ORIENTATION, 1) >= 5:
         width, height = height, width
-    return Look((height, width), image.mode not in GREY)
+    return Look((height, width), image.mode not in GREY, deep)
 
 
 def _guarded(act: Callable[[Any, int], Any], opened: Open, number: int, name: Any) -> Any:

@@ -84,11 +84,13 @@ class Encoded(NamedTuple):
         x: (n, *shape), any number type, in memory or mapped.
         steps: How they came about, as plain data; see `nas_env.sources.preprocessing`.
         ready: Whether they are standardised already.
+        notes: What was lost on the way, one sentence each.
     """
 
     x: ArrayLike
     steps: tuple[dict[str, Any], ...] = ()
     ready: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

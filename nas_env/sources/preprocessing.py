@@ -36,7 +36,7 @@ def apply(steps: Sequence[Step], samples: Any) -> NDArray[np.float32]:
         steps: See above.
         samples: Vectors (n, features); images (n, channels, height, width), or a list of files or
             PIL images where the first step is "image"; of a table, a mapping from the name of each
-            column to its n values (None or NaN: missing).
+            column to its n values (None, NaN or pandas.NA: missing).
 
     Raises:
         InvalidDataError: A column of the table is not among the samples.
@@ -75,19 +75,23 @@ def _columns(step: Step, samples: Mapping[str, ArrayLike]) -> NDArray[np.float32
 
 
 def _numeric(column: Mapping[str, Any], values: Any) -> NDArray[np.float64]:
-    x = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    x = np.array([np.nan if _absent(value) else value for value in values], dtype=np.float64)
     x = np.where(np.isnan(x), column["fill"], x)
     scaled: NDArray[np.float64] = (x - column["mean"]) / column["sd"]
     return scaled[:, None]
 
 
 def _one_hot(column: Mapping[str, Any], values: Any) -> NDArray[np.float64]:
-    absent = [value is None or value != value for value in values]
-    words = [column["fill"] if a else str(x) for x, a in zip(values, absent, strict=True)]
+    words = [column["fill"] if _absent(value) else str(value) for value in values]
     hot = np.array([[word == x for x in column["categories"]] for word in words], dtype=np.float64)
     if not column["rare"]:
         return hot
     return np.column_stack([hot, 1 - hot.max(axis=1)])
+
+
+def _absent(value: Any) -> bool:
+    """Return whether a value is missing; pandas.NA is told by its type, it equals nothing."""
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
 
 
 def _standardise(step: Step, samples: Any) -> NDArray[np.float32]:

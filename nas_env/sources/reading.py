@@ -88,7 +88,7 @@ def complete(samples: Samples, options: ReadOptions) -> DataSet:
         _check_classes(samples, problem, rows)
     classes, y = _classes(samples, problem, rows["train"])
     encoded = samples.encode(rows["train"])
-    notes = [*samples.notes, problem.note, how]
+    notes = [*samples.notes, *encoded.notes, problem.note, how]
     in_memory = isinstance(encoded.x, np.ndarray) and options.storage.fits(encoded.x.shape)
     if not in_memory:
         notes.append("The samples do not fit in memory and are read from a file, batch by batch.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from nas_env.sources.storage import free_memory_mb
 SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
 TARGETS = ("target", "label", "class", "y")
 SPLIT_COLUMN = "split"
+OTHER_SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}  # of a CSV file without commas
 GROWTH = 5  # memory of a table over the size of its file, roughly, while it is read
 
 
@@ -51,7 +53,9 @@ class Table(Source):
             path = existing(data)
             if path is None:
                 raise no_such_file(data)
-            return samples_of_table(str(path), _read(path), options)
+            table, notes = _read(path)
+            samples = samples_of_table(str(path), table, options)
+            return replace(samples, notes=(*notes, *samples.notes))
         return samples_of_table("The given table", data, options)
 
 
@@ -104,7 +108,8 @@ def samples_of_table(
     )
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> tuple[Any, list[str]]:
+    """Return the pandas table in a file, and what a user should know of how it was read."""
     try:
         import pandas
     except ImportError:
@@ -119,8 +124,8 @@ def _read(path: Path) -> Any:
     name = path.name.lower()
     try:
         if name.endswith((".parquet", ".pq")):
-            return pandas.read_parquet(path)
-        separator = "\t" if ".tsv" in name else ","
+            return pandas.read_parquet(path), []
+        separator = "\t" if ".tsv" in name else _separator(path)
         table = pandas.read_csv(path, sep=separator, low_memory=False)
     except ImportError:
         raise missing("pyarrow", "Parquet files") from None
@@ -137,7 +142,19 @@ def _read(path: Path) -> Any:
             f"({', '.join(map(str, table.columns))}). Name every column, or remove the separator "
             "at the end of each row."
         )
-    return table
+    other = separator in OTHER_SEPARATORS and ".tsv" not in name
+    told = f"Values are separated by {OTHER_SEPARATORS.get(separator)}, as the column names are."
+    return table, [told] if other else []
+
+
+def _separator(path: Path) -> str:
+    """Return what separates the column names of a CSV file: a comma, unless that makes one name."""
+    import pandas
+
+    def columns(separator: str) -> int:
+        return len(pandas.read_csv(path, sep=separator, nrows=0).columns)
+
+    return "," if columns(",") > 1 else max((",", *OTHER_SEPARATORS), key=columns)
 
 
 def _check_table(source: str, table: Any) -> None:

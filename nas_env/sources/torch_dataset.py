@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nas_env.errors import InvalidDataError
 from nas_env.registry import unknown_name
-from nas_env.sources._images import decode, image_step
+from nas_env.sources._images import decode, deep_note, image_step, is_deep
 from nas_env.sources.base import (
     NOT_SAID,
     SOURCES,
@@ -58,7 +58,7 @@ class TorchDataset(Source):
         given = [np.full(len(part), _split(source, name)) for name, part in parts.items()]
         lengths = np.cumsum([0, *map(len, parts.values())])
         datasets = list(parts.values())
-        x, targets, steps = _collect(source, datasets, options)
+        encoded, targets = _collect(source, datasets, options)
 
         def where(row: int) -> str:
             part = int(np.searchsorted(lengths, row, side="right")) - 1
@@ -66,7 +66,7 @@ class TorchDataset(Source):
             return f"sample {row - lengths[part]}" + (f" of {name}" if name else "")
 
         def encode(train: NDArray[np.int64]) -> Encoded:
-            return Encoded(x, steps)
+            return encoded
 
         names = getattr(datasets[0], "classes", None)
         whole = targets.dtype.kind in "iu"
@@ -125,9 +125,9 @@ def _splits_of(factory: Any, root: str) -> dict[str, Any]:
 
 def _collect(
     source: str, datasets: Sequence[Any], options: ReadOptions
-) -> tuple[Any, NDArray[Any], tuple[dict[str, Any], ...]]:
-    """Return samples (n, *shape) and targets (n,) of all data sets, and what was done to images."""
-    count, number = sum(map(len, datasets)), 0
+) -> tuple[Encoded, NDArray[Any]]:
+    """Return samples (n, *shape) and targets (n,) of all data sets."""
+    count, number, deep = sum(map(len, datasets)), 0, 0
     if not count:
         raise InvalidDataError(f"{source}: is empty. At least a few samples are needed.")
     x: Any = None
@@ -137,6 +137,7 @@ def _collect(
         for index in range(len(dataset)):
             place = f"{source}: sample {index}"
             given, target = _pair(place, dataset, index)
+            deep += _is_image(given) and is_deep(given)
             sample = _array(place, given, options)
             if x is None:
                 dtype = np.uint8 if sample.dtype == np.uint8 else np.float32
@@ -159,7 +160,7 @@ def _collect(
                 raise InvalidDataError(f"{place} holds NaN or infinity. Remove or fill it.")
             targets.append(target)
             number += 1
-    return options.storage.finish(x), np.array(targets), steps
+    return Encoded(options.storage.finish(x), steps, notes=deep_note(deep)), np.array(targets)
 
 
 def _pair(place: str, dataset: Any, index: int) -> tuple[Any, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ class DataTask(SupervisedTask):
         self.data = data
         self.mean, self.sd = _moments(data)
         self.classes = data.classes
-        self.data_hash = _hash(data)
+        self.data_hash, self.repeated = _hash(data)
         shape = tuple(data.x.shape[1:])
         train, validation, test = (len(data.rows[split]) for split in SPLITS)
         metric = _checked(metric, data.problem)
@@ -82,8 +83,9 @@ class DataTask(SupervisedTask):
 
     @cached_property
     def summary(self) -> Summary:
-        """What the data are."""
-        return summarise(self.data)
+        """What the data are, and how many samples stand in more than one split."""
+        found = summarise(self.data)
+        return replace(found, notes=(*found.notes, *_repeated_note(self.repeated, found.sizes)))
 
     @property
     def preprocessing(self) -> list[dict[str, Any]]:
@@ -220,13 +222,44 @@ def _moments(data: DataSet) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return mean.astype(np.float32), np.where(sd > 0, sd, 1).astype(np.float32)
 
 
-def _hash(data: DataSet) -> str:
-    """Return the hash of all splits, wherever and as whatever type the samples lie."""
-    summary = hashlib.sha256()
+def _hash(data: DataSet) -> tuple[str, tuple[int, int]]:
+    """Return the hash of all splits, wherever and as whatever type the samples lie.
+
+    Also how many samples of the validation and of the test split are training samples too, with the
+    same target.
+    """
+    summary, known = hashlib.sha256(), []
     for name in SPLITS:
-        rows = data.rows[name]
+        rows, marks = data.rows[name], list[int]()
         summary.update(f"{(len(rows), *data.x.shape[1:])}".encode())
         for part in chunks(data.x, rows):
-            summary.update(np.ascontiguousarray(part, dtype=np.float32).tobytes())
+            samples = np.ascontiguousarray(part, dtype=np.float32)
+            summary.update(samples.tobytes())
+            targets = data.y[rows[len(marks) : len(marks) + len(samples)]]
+            marks += [_mark(x, y) for x, y in zip(samples, targets, strict=True)]
         summary.update(np.ascontiguousarray(data.y[rows]).tobytes())
-    return summary.hexdigest()
+        known.append(np.array(marks, dtype=np.uint64))
+    train, validation, test = known
+    repeated = (int(np.isin(part, train).sum()) for part in (validation, test))
+    return summary.hexdigest(), (next(repeated), next(repeated))
+
+
+def _mark(x: NDArray[np.float32], y: np.generic) -> int:
+    """Return a number that differs for different samples."""
+    made = hashlib.blake2b(x.tobytes(), digest_size=8)
+    made.update(y.tobytes())
+    return int.from_bytes(made.digest(), "little")
+
+
+def _repeated_note(repeated: tuple[int, int], sizes: tuple[int, int, int]) -> tuple[str, ...]:
+    told = [
+        f"{count:,} of {size:,} {name} samples"
+        for count, size, name in zip(repeated, sizes[1:], SPLITS[1:], strict=True)
+        if count
+    ]
+    if not told:
+        return ()
+    return (
+        f"{' and '.join(told)} are also training samples: what is measured on them will look too "
+        "good. Remove repeated samples if they should not be there.",
+    )

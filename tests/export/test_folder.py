@@ -205,7 +205,33 @@ def test_other_outputs_are_refused(
 
     monkeypatch.setattr(Source, "weights", wrong)
     with pytest.raises(ExportMismatchError, match="does not put out"):
-        export(CHAIN, network.state_dict(), task, tmp_path)
+        export(CHAIN, network.state_dict(), task, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_earlier_export_stays_whole_until_the_next_one_is_checked(
+    monkeypatch: pytest.MonkeyPatch, task: Any, network: nn.Module, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(_formats, "find_spec", lambda name: None)
+    folder, weights = tmp_path / "out", network.state_dict()
+    export(CHAIN, weights, task, folder)
+    (folder / "network.onnx").write_text("of an earlier network")
+    (folder / "mine.txt").write_text("notes")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    other = {key: 2 * x if x.is_floating_point() else x for key, x in weights.items()}
+
+    def fails(*_: Any) -> None:
+        raise ExportMismatchError("as told")
+
+    with monkeypatch.context() as patch, pytest.raises(ExportMismatchError):
+        patch.setattr(_formats, "write_program", fails)
+        export(CHAIN, other, task, folder)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert list(tmp_path.iterdir()) == [folder]
+    export(CHAIN, other, task, folder)
+    assert (folder / "weights.pt").read_bytes() != before[folder / "weights.pt"]
+    assert (folder / "mine.txt").read_text() == "notes"
+    assert not (folder / "network.onnx").exists() and list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_task_without_data_is_exported_but_for_int8(tmp_path: Path) -> None:

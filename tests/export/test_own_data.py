@@ -20,6 +20,7 @@ from written import as_if_trained, complaints, run
 
 from nas_env.architecture import Architecture, Layer
 from nas_env.export import _formats, export, write_source
+from nas_env.export.folder import load_module
 from nas_env.sources import preprocessing
 from nas_env.tasks.own_data import DataTask, own_data
 
@@ -195,6 +196,25 @@ def test_numpy_does_the_same(kind: str, tmp_path: Path) -> None:
         raw = {name: [row[name] for row in raw] for name in raw[0]}
     steps = json.loads(json.dumps(task.preprocessing))
     assert np.array_equal(preprocessing.apply(steps, raw), task.tensors("validation")[0])
+
+
+def test_every_missing_value_of_pandas_is_filled_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(_formats, "find_spec", lambda name: None)
+    made = table(90)
+    task = own_data(made)
+    part = made.iloc[sorted({*task.data.rows["validation"], 3, 5})]  # these miss values
+    plain = part.drop(columns="label").to_dict("records")
+    raw = [{k: pandas.NA if pandas.isna(x) else x for k, x in row.items()} for row in plain]
+    assert sum(value is pandas.NA for row in raw for value in row.values()) == 2
+    expected = np.asarray(task.data.x[part.index.to_numpy()])
+    columns = {name: [row[name] for row in raw] for name in raw[0]}
+    found = preprocessing.apply(task.preprocessing, columns)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    export(VECTOR, network_of(task)[1].state_dict(), task, tmp_path)
+    encoded = load_module(tmp_path).encode(raw)
+    np.testing.assert_allclose(encoded.numpy(), expected, rtol=1e-6)
 
 
 def test_the_plain_data_say_what_outputs_mean(

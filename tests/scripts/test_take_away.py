@@ -305,6 +305,19 @@ def test_the_test_split_is_opened_again_only_on_demand(run: Path) -> None:
     assert "was opened 2 times for this table" in table(data)
 
 
+def test_the_same_plan_is_carried_out_again_on_demand(
+    monkeypatch: pytest.MonkeyPatch, run: Path
+) -> None:
+    finished = FinishedRun.read(run)
+    first = retrain_best(finished, PLAN, tell=lambda text: None)
+    next((run / "retraining").glob("*.pt")).unlink()
+    watch = Watch(monkeypatch)
+    assert retrain_best(finished, PLAN) == first and watch.told == []
+    data = retrain_best(finished, PLAN, again=True, tell=lambda text: None)
+    assert watch.told == ["train"] + ["test"] * 7
+    assert data == {**first, "test_openings": 2} == json.loads((run / "retrained.json").read_text())
+
+
 def test_a_failed_training_counts_as_zero_and_is_in_no_ensemble(
     monkeypatch: pytest.MonkeyPatch, run: Path
 ) -> None:

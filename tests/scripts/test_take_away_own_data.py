@@ -210,6 +210,22 @@ def test_other_data_are_refused(houses: Path, tmp_path: Path) -> None:
         export_run(copy / "run")
 
 
+def test_other_arrays_are_refused_too(tmp_path: Path) -> None:
+    x, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 2
+    np.savez(tmp_path / "mine.npz", x=x, y=y)
+    run = tmp_path / "run"
+    data = ("--task", "arrays", "--space", "mlp", "--data", tmp_path / "mine.npz")
+    how = (*TINY, "--evaluator", "synthetic", *data, "--output", run)
+    script("search", *how)
+    assert "has finished" in script("search", *how, "--resume").stdout
+    np.savez(tmp_path / "mine.npz", x=-x, y=y)
+    (run / "summary.json").unlink()  # as if it had not finished
+    for command in (("search", *how, "--resume"), ("report", run)):
+        told = script(*command, code=2).stderr
+        assert "The data of task 'arrays' have the hash" in told
+        assert "Bring the old data back, or search anew" in told
+
+
 def test_the_report_reads_data_by_their_name(houses: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(houses / "run", tmp_path / "run"))
     options = json.loads((copy / "options.json").read_text())

@@ -9,7 +9,12 @@ import numpy as np
 import pandas
 from PIL import Image
 
+import nas_env
+from nas_env.sources import DataSet
+from nas_env.sources.splitting import SPLITS
+
 SIDES = (8, 6)  # height, width
+SHARED = Path(nas_env.__file__).parents[2] / "shared" / "data"
 
 
 def image(number: int, label: int, size: tuple[int, int] = SIDES, mode: str = "L") -> Image.Image:
@@ -62,3 +67,13 @@ class Pairs:
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         return self.x[index], self.y[index]
+
+
+def sizes(data: DataSet) -> tuple[int, ...]:
+    """Return how many samples each split has."""
+    return tuple(len(data.rows[name]) for name in SPLITS)
+
+
+def pixels(data: DataSet, name: str) -> Any:
+    """Return the samples of a split."""
+    return np.asarray(data.x[data.rows[name]])

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import struct
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas
 import pytest
-from made_data import Pairs, image, image_folder, table
+from made_data import SIDES, Pairs, image, image_folder, table
+from PIL import Image
 
 from nas_env.errors import InvalidDataError
 from nas_env.sources import ReadOptions, archive, read_data, summarise
@@ -41,6 +44,59 @@ def test_rows_longer_than_their_head_do_not_move_columns(row: str, tmp_path: Pat
     message = r"mine\.csv: rows have more values than .*\(a, b, label\)\. Name every column, or"
     with pytest.raises(InvalidDataError, match=message):
         read_data(tmp_path / "mine.csv")
+
+
+NOTE = "Images of 16 bits a channel keep the upper 8: {}."
+
+
+@pytest.mark.parametrize("limit", [None, 0.001])
+def test_images_of_16_bits_are_told(limit: float | None, tmp_path: Path) -> None:
+    folder = image_folder(tmp_path / "images")
+    options = ReadOptions(cache=tmp_path / "cache", max_memory_mb=limit)
+    assert not any("16 bits" in x for x in read_data(folder, options).notes)
+    deep = Image.fromarray(np.full(SIDES, 40_000, dtype=np.uint16))
+    deep.save(folder / "cat" / "0.png")
+    deep.save(folder / "dog" / "deep.tif")
+    write_deep_colour(folder / "owl" / "0.png")
+    for _ in range(2):  # read, then found in the cache
+        assert NOTE.format(3) in read_data(folder, options).notes
+
+
+def test_images_of_16_bits_in_a_data_set_of_torch_are_told() -> None:
+    deep = Image.fromarray(np.full(SIDES, 40_000, dtype=np.uint16))
+    data = read_data(Pairs([image(1, 1), deep] * 10, [0, 1] * 10))
+    assert NOTE.format(10) in data.notes
+
+
+def write_deep_colour(path: Path) -> None:
+    """Write a colour PNG of 16 bits, which Pillow reads and does not write."""
+    height, width = SIDES
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        body = name + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + b"\x9c\x40" * 3 * width) * height)
+    parts = (chunk(b"IHDR", head), chunk(b"IDAT", pixels), chunk(b"IEND", b""))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+
+
+@pytest.mark.parametrize(("separator", "told"), [(";", "';'"), ("\t", "a tab"), ("|", "'|'")])
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
+def test_other_separators_than_commas_are_found_and_told(
+    separator: str, told: str, suffix: str, tmp_path: Path
+) -> None:
+    made = table().assign(place=["Lyon, France", "Bonn, Germany"] * 40)
+    made.to_csv(tmp_path / f"mine.{suffix}", index=False, sep=separator)
+    data, plain = read_data(tmp_path / f"mine.{suffix}"), read_data(made)
+    np.testing.assert_allclose(data.x, plain.x, rtol=1e-6)
+    note = f"Values are separated by {told}, as the column names are."
+    assert note in data.notes and note not in plain.notes
+    made.to_csv(tmp_path / "mine.tsv", index=False, sep="\t")
+    made.rename(columns={"age": "a;g|e"}).to_csv(tmp_path / "commas.csv", index=False)
+    for name in ("mine.tsv", "commas.csv"):
+        assert not any("separated" in x for x in read_data(tmp_path / name).notes)
 
 
 def test_a_table_is_left_as_it_was_given() -> None:

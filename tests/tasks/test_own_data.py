@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import torch
 
+from agents.search.own_data import own_data as before_search
 from nas_env.architecture import Architecture, Candidate, Layer, Recipe
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators.training import Training
 from nas_env.objectives import TaskMetric
 from nas_env.resolve import make_objective
-from nas_env.sources import preprocessing
+from nas_env.sources import ReadOptions, preprocessing
 from nas_env.tasks.arrays import arrays
 from nas_env.tasks.own_data import METRICS, REPORTS, DataTask, own_data
 
@@ -47,6 +48,33 @@ def test_targets_of_regression_are_standardised_by_the_training_split() -> None:
     assert y.dtype == torch.float32
     restored = y.numpy() * task.target_sd + task.target_mean
     np.testing.assert_allclose(restored, NUMBERS[rows["validation"]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("limit", [None, 0.001])
+def test_samples_in_more_than_one_split_are_told(limit: float | None) -> None:
+    x, y = X.astype(np.float32), LABELS
+    parts = {"train": slice(0, 120), "val": slice(120, 160), "test": slice(160, 200)}
+    given = {f"x_{name}": x[part] for name, part in parts.items()}
+    given |= {f"y_{name}": y[part] for name, part in parts.items()}
+    plain = own_data(given, max_memory_mb=limit)
+    assert plain.repeated == (0, 0) and plain.summary.notes == plain.data.notes
+    for name, count in (("val", 1), ("test", 7)):
+        given[f"x_{name}"] = np.concatenate([x[:count], x[parts[name]][count:]])
+        given[f"y_{name}"] = np.concatenate([y[:count], y[parts[name]][count:]])
+    given["y_test"][6] = 1 - y[6]  # of another class, so another sample
+    task = own_data(given, max_memory_mb=limit)
+    assert task.data.in_memory is (limit is None)
+    assert task.repeated == (1, 6)
+    told = "1 of 40 validation samples and 6 of 40 test samples are also training samples: what is"
+    assert told in task.summary.text()
+    assert task.data_hash != plain.data_hash
+
+
+def test_samples_in_more_than_one_split_are_told_before_a_search(tmp_path: Path) -> None:
+    np.savez(tmp_path / "mine.npz", x=np.tile(X[:50], (2, 1)), y=np.tile(LABELS[:50], 2))
+    found = before_search(tmp_path / "mine.npz", ReadOptions(), None, {})
+    assert "test samples are also training samples" in found.text
+    assert "test samples are also training samples" in found.to_json()["summary"]["notes"][-1]
 
 
 def test_regression_learns_and_tests_in_the_targets_own_unit() -> None:
