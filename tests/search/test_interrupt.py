@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from interrupts import listen
 
 BEFORE = """
 import signal, time
@@ -40,8 +41,14 @@ except KeyboardInterrupt:
 
 def run(line: str) -> subprocess.CompletedProcess[str]:
     program = f"{BEFORE}    {line}{AFTER}"
-    command = [sys.executable, "-c", program]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=listen,
+    )
 
 
 def test_elsewhere_it_ends_the_search_at_once():
