@@ -140,7 +140,7 @@ def excerpt(step: Mapping[str, Any]) -> str:
         return found.partition("How it was made:")[0].strip()
     if "scripts/retrain.py" in command:
         return str(output.partition("\nWritten to")[0].strip())
-    if "scripts/export.py" in command or " -c " in command:
+    if output and ("scripts/export.py" in command or " -c " in command):
         return f"```text\n{output}\n```"
     return ""
 
