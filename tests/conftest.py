@@ -23,6 +23,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from browsers import browser  # noqa: F401 - the fixture
 from hypothesis import HealthCheck, settings
 from slow_tests import (  # noqa: F401 - hooks, and what a test asks for
     pytest_addoption,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,28 +22,6 @@ PATIENCE_MS = 30_000
 ROOT = Path(__file__).parents[2]
 OpenPage = Callable[..., Any]
 FRONT = "#pareto [data-drawing]"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Return a running browser; without it the test is skipped, or fails where it must."""
-    try:
-        playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing")
-        program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-        if program is None:
-            pytest.skip("chromium is not installed. Run: apt-get install chromium")
-    except pytest.skip.Exception as reason:
-        if os.environ.get("NAS_ENV_NEEDS_CHROMIUM"):
-            pytest.fail(f"NAS_ENV_NEEDS_CHROMIUM is set, but: {reason}")
-        raise
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(
-            executable_path=program, args=["--no-sandbox"], timeout=2 * PATIENCE_MS
-        )
-        try:
-            yield running
-        finally:
-            running.close()
 
 
 class Opened:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from PIL import Image
 from report_runs import environment
-from test_report_in_browser import browser  # noqa: F401 - the fixture
 
 from agents.search import run_search
 from nas_env.wrappers import Limits
@@ -26,14 +25,14 @@ sys.path.pop(0)
 
 
 @pytest.fixture(scope="module")
-def events(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+def events(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("events")
     for agent in ("q-learning", "random"):
         run_search(agent, environment(agent), Limits(EVALUATIONS), 0, tensorboard=folder)
     return folder
 
 
-def test_lines_and_drawings_are_shown(browser: Any, events: Path) -> None:  # noqa: F811
+def test_lines_and_drawings_are_shown(browser: Any, events: Path) -> None:
     complaints: list[str] = []
 
     def opened() -> Any:
