@@ -197,22 +197,35 @@ def make_evaluator(
         InvalidSettingError: Workers are asked for that there cannot be, or that mean nothing; or
             latency is to be measured by an evaluator that does not.
     """
-    measured = Latency.of(latency)
     if isinstance(given, Evaluator):
-        own = getattr(innermost(given), "task", task)
-        if own.fingerprint != task.fingerprint:
-            raise IncompatibleError(
-                f"The evaluator was made for task {own.spec.name!r}, but the environment has "
-                f"{task.spec.name!r}. Make both for one task."
-            )
-        if measured is not None:
-            raise InvalidSettingError(
-                f"latency={latency!r} was given beside an evaluator that is made already. Give it "
-                "to that: Training(task, latency=True)."
-            )
-        _check_latency(objective, given)
-        return _with_workers(given, workers).stored_in(store, objective, retry_failed)
-    factory = EVALUATORS.get(given)
+        made = _same_task(given, task, latency)
+    else:
+        made = _by_name(given, task, store, device, precision, latency)
+    _check_latency(objective, made)
+    return _with_workers(made, workers).stored_in(store, objective, retry_failed)
+
+
+def _same_task(given: Evaluator, task: Task, latency: Any) -> Evaluator:
+    """Return an evaluator that was given, if it is one for the task."""
+    own = getattr(innermost(given), "task", task)
+    if own.fingerprint != task.fingerprint:
+        raise IncompatibleError(
+            f"The evaluator was made for task {own.spec.name!r}, but the environment has "
+            f"{task.spec.name!r}. Make both for one task."
+        )
+    if Latency.of(latency) is not None:
+        raise InvalidSettingError(
+            f"latency={latency!r} was given beside an evaluator that is made already. Give it "
+            "to that: Training(task, latency=True)."
+        )
+    return given
+
+
+def _by_name(
+    given: str, task: Task, store: Store, device: str, precision: str, latency: Any
+) -> Evaluator:
+    """Return a registered evaluator for the task."""
+    factory, measured = EVALUATORS.get(given), Latency.of(latency)
     settings = {} if measured is None else {"latency": measured}
     if measured is not None and "latency" not in inspect.signature(factory).parameters:
         raise InvalidSettingError(
@@ -221,9 +234,8 @@ def make_evaluator(
         )
     if precision == "auto" and not getattr(factory, "free", False):
         precision = _settled_precision(factory, task, store, device)
-    made = factory(task=task, device=device, precision=precision, **settings)
-    _check_latency(objective, made)
-    return _with_workers(made, workers).stored_in(store, objective, retry_failed)
+    made: Evaluator = factory(task=task, device=device, precision=precision, **settings)
+    return made
 
 
 def _check_latency(objective: Objective, evaluator: Evaluator) -> None:

@@ -60,7 +60,7 @@ def main(options: Options) -> int:
 def search(options: Options, path: Path) -> int:
     """Run agent and random search, train the best networks anew, write and print the report."""
     check(options)
-    options, data = with_data(options, path)
+    options, data = with_data(options)
     limits = Limits(options.evaluations, options.seconds, options.until_score)
     probe = make_env(options, options.agent, None, data.task if data else None)
     check_probe(options, path, probe)
@@ -112,12 +112,8 @@ def take_away(options: Options, path: Path, task: Task) -> None:
         print(export_run(path, task=task))
 
 
-def with_data(options: Options, path: Path) -> tuple[Options, OwnData | None]:
-    """Return the options with nothing left out, and own data where there are some; show them.
-
-    Raises:
-        IncompatibleError: The search in the folder goes on, and was begun with other data.
-    """
+def with_data(options: Options) -> tuple[Options, OwnData | None]:
+    """Return the options with nothing left out, and own data where there are some; show them."""
     if options.data is None or options.task is not None:
         for name in ("target", "image_size", "problem", "metric", "data_cache", "data_memory_mb"):
             if getattr(options, name) is not None:
@@ -134,8 +130,6 @@ def with_data(options: Options, path: Path) -> tuple[Options, OwnData | None]:
     reading = ReadOptions(options.target, size, options.problem, folder, memory)
     given = {name: getattr(options, name) for name in CHOSEN}
     data = own_data(options.data, reading, options.metric, given)
-    if options.resume:
-        check_same_data(path, data.task)
     print(data.text, flush=True)
     return replace(options, **data.settings), data
 

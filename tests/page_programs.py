@@ -16,15 +16,22 @@ def programs(page: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page, re.DOTALL)
 
 
-def printed(program: str, folder: Path) -> list[str]:
-    """Return the lines that a program prints, run in a process of its own in a folder."""
+def printed(program: str, folder: Path, warns: bool = True) -> list[str]:
+    """Return the lines that a program prints, run in a process of its own in a folder.
+
+    Args:
+        program: Its text.
+        folder: The folder.
+        warns: Whether it may warn.
+    """
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         timeout=170,
     )
     assert done.returncode == 0, done.stderr
+    assert warns or "Warning" not in done.stderr
     return done.stdout.splitlines()

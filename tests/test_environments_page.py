@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import ast
 import importlib
-import os
 import re
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from page_programs import ROOT, printed
 
 from nas_env.surrogates import SURROGATES
 
-ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "environments.md").read_text(encoding="utf-8")
 EVALUATION, SEARCH, STOPPED, LATENCY, OWN, MOBILE, MASKED, VECTOR = re.findall(
     r"```python\n(.*?)```", PAGE, re.DOTALL
@@ -23,18 +21,7 @@ EVALUATION, SEARCH, STOPPED, LATENCY, OWN, MOBILE, MASKED, VECTOR = re.findall(
 (CSV,) = re.findall(r"```csv\n(.*?)```", PAGE, re.DOTALL)
 
 
-def run(block: str, folder: Path) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", block],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        timeout=170,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Warning" not in done.stderr
-    return done.stdout.splitlines()
+run = partial(printed, warns=False)
 
 
 def test_an_episode(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from agents.search.finished import RETRAINED, FinishedRun, weights_file
 from agents.search.folder import token_of
 from agents.search.provenance import versions
-from agents.search.retraining import FAILURES
+from agents.search.retraining import train_once, weights_of
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError, NASError
 from nas_env.evaluation import Budget
-from nas_env.evaluators.training import Training, is_out_of_memory
+from nas_env.evaluators.training import Training
 from nas_env.network import build, predict
 from nas_env.store import SQLStore
 
@@ -187,15 +187,12 @@ class Trainings:
         """Return weights and validation metric of each epoch; no weights where it failed."""
         budget = Budget(epochs=self.plan.epochs, training_seed=seed)
         left: dict[str, Any] = {"fingerprint": self.evaluator.fingerprint}
-        try:
-            network, curve = self.evaluator.train(candidate, budget)
-        except Exception as error:
-            if not (isinstance(error, FAILURES) or is_out_of_memory(error)):
-                raise
+        trained = train_once(self.evaluator, candidate, budget)
+        if trained is None:
             return {**left, "weights": None, "curve": []}
-        weights = {key: x.detach().cpu() for key, x in network.state_dict().items()}
-        metric = self.task.spec.metric
-        return {**left, "weights": weights, "curve": [epoch[metric] for epoch in curve]}
+        network, curve = trained
+        values = [epoch[self.task.spec.metric] for epoch in curve]
+        return {**left, "weights": weights_of(network), "curve": values}
 
 
 def retrain_best(

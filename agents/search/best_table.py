@@ -7,7 +7,7 @@ from math import sqrt
 from typing import Any
 
 from agents.search.retraining import mean_sd
-from agents.search.shown import Shown
+from agents.search.shown import Shown, times_in_words
 
 
 def table(data: Mapping[str, Any]) -> str:
@@ -41,8 +41,8 @@ def _introduction(data: Mapping[str, Any], shown: Shown) -> str:
         f"{_count(len(seeds), 'seed')} ({', '.join(map(str, seeds))}); mean ± standard deviation "
         f"over the seeds. Last tenth: {change} {shown.words} that the last tenth of the "
         f"epochs brought. The test split of {data['sizes'][2]} samples was opened "
-        f"{_times(data['test_openings'])} for this table, after all trainings, besides the report "
-        "of the search."
+        f"{times_in_words(data['test_openings'])} for this table, after all trainings, besides the "
+        "report of the search."
     )
 
 
@@ -65,10 +65,6 @@ def _last_tenth(curves: Sequence[Sequence[float]], shown: Shown) -> str:
     return shown.signed(mean_sd(rises)[0]) if rises else "-"
 
 
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
-
-
 def _splits(measured: Sequence[Mapping[str, float]], shown: Shown) -> str:
     validation, test = ([x[name] for x in measured] for name in ("validation", "test"))
     gap = mean_sd(validation)[0] - mean_sd(test)[0]
@@ -78,7 +74,7 @@ def _splits(measured: Sequence[Mapping[str, float]], shown: Shown) -> str:
 def _notes(data: Mapping[str, Any], shown: Shown) -> Iterator[str]:
     tests = [[x["test"] for x in row["measured"]] for row in data["networks"]]
     together = mean_sd([x["test"] for x in data["ensemble_by_seed"]])[0]
-    gain = (together - mean_sd(tests[0])[0]) * (1 if shown.fraction else -1)
+    gain = (together - mean_sd(tests[0])[0]) * shown.sign
     yield (
         f"The ensemble of each seed is {shown.amount(abs(gain))} "
         f"{'better' if gain >= 0 else 'worse'} than the network that the search scored best"

@@ -11,7 +11,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from agents.search.own_data import check_same_data, own_task
-from agents.search.shown import Shown
+from agents.search.retraining import weights_of
+from agents.search.shown import Shown, times_in_words
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget, Outcome
@@ -161,9 +162,14 @@ class FinishedRun:
             return None
         from safetensors.torch import load_file
 
-        tested, origin = self.retrained[self.shown.key], "of the search's report"
-        how = self.seeds[0], self.epochs, origin
-        return Trained(self.candidate, load_file(file), *how, list(tested))
+        return Trained(
+            self.candidate,
+            load_file(file),
+            self.seeds[0],
+            self.epochs,
+            "of the search's report",
+            list(self.retrained[self.shown.key]),
+        )
 
     def converged(self) -> Trained | None:
         """Return the best network that scripts/retrain.py left; None where it left none.
@@ -181,7 +187,7 @@ class FinishedRun:
             return None
         import torch
 
-        sign = 1 if self.task.spec.higher_is_better else -1
+        sign = self.shown.sign
         best = max(whole, key=lambda x: sign * fmean(y["validation"] for y in x["measured"]))
         candidate = Candidate.from_json(best["candidate"])
         seed, epochs = data["training_seeds"][0], data["plan"]["epochs"]
@@ -197,7 +203,7 @@ class FinishedRun:
             f"the best on validation, found by {best['found_by']}"
         )
         tested = [x["test"] for x in best["measured"]]
-        times = "once" if data["test_openings"] == 1 else f"{data['test_openings']} times"
+        times = times_in_words(data["test_openings"])
         opened = f"was read for the report of the search, and {times} for networks trained longer"
         return Trained(candidate, left["weights"], seed, epochs, origin, tested, opened)
 
@@ -210,11 +216,14 @@ class FinishedRun:
         """
         budget = Budget(epochs=epochs or self.epochs, training_seed=self.seeds[0])
         network, _ = Training(self.task, device).train(self.candidate, budget)
-        weights = {key: x.detach().cpu() for key, x in network.state_dict().items()}
-        origin = "that were trained for this export; the test split was not opened for them"
-        how = weights, self.seeds[0], budget.epochs, origin
-        opened = Trained.opened if self.retrained is not None else "was not read"
-        return Trained(self.candidate, *how, opened=opened)
+        return Trained(
+            self.candidate,
+            weights_of(network),
+            self.seeds[0],
+            budget.epochs,
+            "that were trained for this export; the test split was not opened for them",
+            opened=Trained.opened if self.retrained is not None else "was not read",
+        )
 
 
 def weights_file(run: Path, candidate: Candidate, epochs: int, seed: int) -> Path:

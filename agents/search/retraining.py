@@ -16,7 +16,9 @@ from nas_env.objectives import Objective
 from nas_env.tasks.base import TrainingDiverged, TrainingTimeout
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
+
+    from nas_env.tasks import Metrics
 
 FAILURES = (InvalidArchitectureError, TrainingDiverged, TrainingTimeout)
 
@@ -87,28 +89,43 @@ def retrain(
     all_tested: list[Mapping[str, float]] = []
     spec = task.spec
     for number, seed in enumerate(seeds):
-        try:
-            network, curve = evaluator.train(candidate, replace(budget, training_seed=seed))
-        except Exception as error:
-            if not (isinstance(error, FAILURES) or is_out_of_memory(error)):
-                raise
+        trained = train_once(evaluator, candidate, replace(budget, training_seed=seed))
+        if trained is None:
             failed += 1
             accuracies.append(0.0 if spec.higher_is_better else spec.guess)
             all_tested.append({})
             scores.append(objective.failure)
             continue
+        network, curve = trained
         tested = {**task.test(network, device=evaluator.device), **costs}
         evaluation = Evaluation(Outcome.OK, tested, tuple(curve), len(curve))
         accuracies.append(tested[spec.metric])
         all_tested.append(tested)
         scores.append(objective.score(evaluation))
         if number == 0:
-            weights = {key: x.detach().cpu() for key, x in network.state_dict().items()}
+            weights = weights_of(network)
     measured = tuple(accuracies), tuple(scores)
     size = int(costs["params"]), int(costs["macs"])
     told = spec.metric, tuple(all_tested)
     latency = costs.get("latency_ms")
     return Retrained(name, candidate, *size, *measured, weights, failed, *told, latency)
+
+
+def train_once(
+    evaluator: Training, candidate: Candidate, budget: Budget
+) -> tuple[nn.Module, list[Metrics]] | None:
+    """Return a trained network with the metrics of every epoch; None where training failed."""
+    try:
+        return evaluator.train(candidate, budget)
+    except Exception as error:
+        if not (isinstance(error, FAILURES) or is_out_of_memory(error)):
+            raise
+        return None
+
+
+def weights_of(network: nn.Module) -> dict[str, Tensor]:
+    """Return the weights of a network by name, on the CPU."""
+    return {key: x.detach().cpu() for key, x in network.state_dict().items()}
 
 
 def mean_sd(values: Sequence[float]) -> tuple[float, float]:

@@ -42,6 +42,11 @@ class Shown:
         return " %" if self.fraction else ""
 
     @property
+    def sign(self) -> int:
+        """1 where more is better, -1 of an error."""
+        return 1 if self.fraction else -1
+
+    @property
     def key(self) -> str:
         """Name of the test values of all seeds in `summary.json`."""
         return f"test_{'accuracies' if self.metric == 'accuracy' else self.metric}"
@@ -66,3 +71,8 @@ class Shown:
         """Return mean ± standard deviation as text; of a single value, the value."""
         mean, sd = mean_sd(values)
         return " ± ".join(map(self.number, (mean, sd)[: len(values)]))
+
+
+def times_in_words(count: int) -> str:
+    """Return how often something was done, amid a sentence."""
+    return "once" if count == 1 else f"{count} times"

@@ -53,7 +53,7 @@ class DataTask(SupervisedTask):
         self.data = data
         self.mean, self.sd = _moments(data)
         self.classes = data.classes
-        self.data_hash, self.repeated = _hash(data)
+        self.data_hash, self.repeated = _read_through(data)
         shape = tuple(data.x.shape[1:])
         train, validation, test = (len(data.rows[split]) for split in SPLITS)
         metric = _checked(metric, data.problem)
@@ -222,7 +222,7 @@ def _moments(data: DataSet) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return mean.astype(np.float32), np.where(sd > 0, sd, 1).astype(np.float32)
 
 
-def _hash(data: DataSet) -> tuple[str, tuple[int, int]]:
+def _read_through(data: DataSet) -> tuple[str, tuple[int, int]]:
     """Return the hash of all splits, wherever and as whatever type the samples lie.
 
     Also how many samples of the validation and of the test split are training samples too, with the
@@ -240,8 +240,8 @@ def _hash(data: DataSet) -> tuple[str, tuple[int, int]]:
         summary.update(np.ascontiguousarray(data.y[rows]).tobytes())
         known.append(np.array(marks, dtype=np.uint64))
     train, validation, test = known
-    repeated = (int(np.isin(part, train).sum()) for part in (validation, test))
-    return summary.hexdigest(), (next(repeated), next(repeated))
+    repeated = int(np.isin(validation, train).sum()), int(np.isin(test, train).sum())
+    return summary.hexdigest(), repeated
 
 
 def _mark(x: NDArray[np.float32], y: np.generic) -> int:

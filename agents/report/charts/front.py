@@ -38,8 +38,8 @@ def front_of(trials: Sequence[Trial], shown: Shown) -> list[Trial]:
     """Return the networks that no other beats in metric and cost, the cheapest first."""
     if not trials:
         return []
-    cost, sign = cost_of(trials), -1 if shown.fraction else 1
-    points = [(x["metrics"][cost], sign * x["metrics"][shown.metric]) for x in trials]
+    cost = cost_of(trials)
+    points = [(x["metrics"][cost], -shown.sign * x["metrics"][shown.metric]) for x in trials]
     kept = [x for x, good in zip(trials, non_dominated(points), strict=True) if good]
     return sorted(kept, key=lambda x: x["metrics"][cost])
 
