@@ -110,10 +110,7 @@ def page(done: Mapping[str, Sequence[Mapping[str, Any]]], splits: Sequence[Rows]
         whole = len(steps) == len(CASES[name])
         values[name] = case(steps) if whole else f"Not run yet: `python scripts/cases.py {name}`."
     table = "\n".join(lines(splits)) if splits else ""
-    how = [step["versions"] for steps in done.values() for step in steps]
-    versions = ", ".join(f"{key} {x}" for key, x in how[-1].items()) if how else "-"
-    text = TEMPLATE.read_text("utf-8")
-    return string.Template(text).substitute(values, table=table, versions=versions)
+    return string.Template(TEMPLATE.read_text("utf-8")).substitute(values, table=table)
 
 
 def case(steps: Sequence[Mapping[str, Any]]) -> str:
@@ -122,6 +119,8 @@ def case(steps: Sequence[Mapping[str, Any]]) -> str:
     for step in steps:
         if text := excerpt(step):
             parts += ["", text]
+    how = [", ".join(f"{key} {x}" for key, x in step["versions"].items()) for step in steps]
+    parts += ["", *(f"Made with {versions}." for versions in dict.fromkeys(how))]
     return "\n".join(parts)
 
 

@@ -239,7 +239,8 @@ def retrain_all(
     networks["hand-made reference"] = reference_candidate(env.task.spec, recipe)
     found = []
     for name, candidate in networks.items():
-        print(f"training anew with {len(seeds)} seeds: {name}", file=sys.stderr, flush=True)
+        count = f"{len(seeds)} seed{'s' * (len(seeds) > 1)}"
+        print(f"training anew with {count}: {name}", file=sys.stderr, flush=True)
         budget = replace(env.budget, training_seed=0)
         if evaluator.costs(candidate, budget)[1]:
             name = f"{name} (over the limit)"
