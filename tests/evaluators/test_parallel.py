@@ -119,16 +119,17 @@ def test_the_longest_begins_first(
 def test_an_iterator_is_taken_when_a_worker_is_free(
     noting: Callable[..., Any], pool: Callable[..., Parallel]
 ) -> None:
-    taken: list[int] = []
+    notes, taken, story = noting(held=700), list[int](), []
 
     def proposals() -> Iterator[Candidate]:
         for units in (700, 1, 2, 3):
             taken.append(units)
             yield network(units)
 
-    story = [
-        (index, list(taken)) for index, _ in pool(noting(), workers=2).stream(proposals(), BUDGET)
-    ]
+    for index, _ in pool(notes, workers=2).stream(proposals(), BUDGET):
+        story.append((index, list(taken)))
+        if index == 3:
+            notes.release()
     assert story == [
         (1, [700, 1]),
         (2, [700, 1, 2]),
@@ -168,11 +169,13 @@ def test_what_will_never_fit_is_told_at_once(
 ) -> None:
     spec = make_task("wine").spec
     one = predict(network(2000).architecture, spec).training_bytes(64) / 1e6
-    parallel = pool(noting(spec=spec), workers=2, memory_mb=1.1 * one, worker_memory_mb=1e4)
+    notes = noting(spec=spec, held=2000)
+    parallel = pool(notes, workers=2, memory_mb=1.1 * one, worker_memory_mb=1e4)
     assert parallel.evaluate([network(1), network(2)], BUDGET)[0].ok  # both workers are ready
     slow, large = parallel.submit(network(2000), BUDGET), parallel.submit(network(3000), BUDGET)
     assert large.result(timeout=30).outcome is Outcome.TOO_LARGE
     assert not slow.done(), "it waited for the memory of another"
+    notes.release()
     assert slow.result(timeout=30).ok
 
 
