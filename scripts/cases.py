@@ -6,6 +6,7 @@ Example: python scripts/cases.py digits
 from __future__ import annotations
 
 import json
+import shlex
 import string
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ TEMPLATE = Path(__file__).with_name("cases_template.md")
 DATA, RUNS = "data", "runs"
 SPLITS = range(5)
 TORCH_ONLY = f"{RUNS}/torch-only"
+SHOWN, ONE = "docs/cases", "--themes light --widths 1280 --spaces"  # pictures: of the report only
 ALONE = (
     "import torch, sys; sys.path.insert(0, sys.argv[1]); from network import load, predict; "
     "print(predict(load(), torch.randint(0, 256, (3, 1, 28, 28))))"
@@ -35,6 +37,7 @@ CASES = {
         f"python scripts/retrain.py {RUNS}/digits --top 3 --seeds 3 --epochs 20",
         f"python scripts/export.py {RUNS}/digits",
         f"python scripts/report.py {RUNS}/digits",
+        f"python scripts/report_pictures.py {RUNS}/digits --output {SHOWN}/digits {ONE}",
         f"python -m venv {TORCH_ONLY}",
         f"{TORCH_ONLY}/bin/pip install --quiet -c constraints.txt torch",
         f'{TORCH_ONLY}/bin/python -c "{ALONE}" {RUNS}/digits/export',
@@ -60,6 +63,7 @@ CASES = {
         f"python scripts/retrain.py {RUNS}/objects --top 3 --seeds 2 --epochs 20",
         f"python scripts/export.py {RUNS}/objects",
         f"python scripts/report.py {RUNS}/objects",
+        f"python scripts/report_pictures.py {RUNS}/objects --output {SHOWN}/objects {ONE}",
     ),
 }
 
@@ -141,6 +145,10 @@ def excerpt(step: Mapping[str, Any]) -> str:
         return str(output.partition("\nWritten to")[0].strip())
     if output and ("scripts/export.py" in command or " -c " in command):
         return f"```text\n{output}\n```"
+    if "scripts/report_pictures.py" in command:
+        words = shlex.split(command)
+        folder = Path(words[words.index("--output") + 1]).relative_to("docs")
+        return f"![The report of {words[2]} in Chromium]({folder}/light-1280.png)"
     return ""
 
 

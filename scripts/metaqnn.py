@@ -65,7 +65,7 @@ class Options:
     """Unique networks of a search; the paper has 2,700."""
     seeds: int = 3
     """Searches of each method, with seeds 0, 1, ..."""
-    epochs: int = 2
+    epochs: int = 1
     """Epochs each network is trained in a search."""
     max_mmacs: float = 1.5
     """Million multiply-accumulates for one image above which a network is a failure, untrained."""

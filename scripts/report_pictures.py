@@ -10,9 +10,10 @@ import io
 import shutil
 import sys
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import gymnasium
 import numpy as np
@@ -36,7 +37,7 @@ DRAWN = (
     "mlp",
     "chain-joint",
 )
-WIDTHS = {1280: 1500, 375: 1500}  # pixels across and down
+HEIGHT = 1500  # pixels
 COLOURS = 256
 
 
@@ -48,6 +49,10 @@ class PictureOptions:
     """Folders of finished searches."""
     output: Path = Path("docs/report")
     """Folder of the pictures."""
+    themes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    """Themes of the report."""
+    widths: tuple[int, ...] = (1280, 375)
+    """Widths of the window, in pixels."""
     seed: int = 1
     """Of the random networks that are drawn, one for each of some spaces."""
     spaces: tuple[str, ...] = DRAWN
@@ -60,7 +65,7 @@ def main(options: PictureOptions) -> int:
         program = chromium()
         html = page(read_all(options.runs))
         options.output.mkdir(parents=True, exist_ok=True)
-        photograph(html, program, options.output)
+        photograph(html, program, options)
         for name in options.spaces:
             draw_space(name, options.seed, options.output / f"{name}.svg")
     except NASError as error:
@@ -84,7 +89,7 @@ def chromium() -> str:
     return found
 
 
-def photograph(html: str, program: str, output: Path) -> None:
+def photograph(html: str, program: str, options: PictureOptions) -> None:
     """Write the top of the page, and in the wide one what is below, in both themes."""
     from playwright.sync_api import sync_playwright
 
@@ -93,16 +98,15 @@ def photograph(html: str, program: str, output: Path) -> None:
         file.write_text(html, encoding="utf-8")
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         try:
-            for theme in ("light", "dark"):
-                for width, height in WIDTHS.items():
-                    shown = browser.new_page(
-                        viewport={"width": width, "height": height}, color_scheme=theme
-                    )
-                    shown.goto(file.as_uri())
-                    keep(shown.screenshot(), output / f"{theme}-{width}.png")
-                    shown.locator("#heat-0").evaluate("x => x.scrollIntoView()")
-                    keep(shown.screenshot(), output / f"{theme}-{width}-below.png")
-                    shown.close()
+            for theme, width in product(options.themes, options.widths):
+                picture = options.output / f"{theme}-{width}.png"
+                viewport: Any = {"width": width, "height": HEIGHT}
+                shown = browser.new_page(viewport=viewport, color_scheme=theme)
+                shown.goto(file.as_uri())
+                keep(shown.screenshot(), picture)
+                shown.locator("#heat-0").evaluate("x => x.scrollIntoView()")
+                keep(shown.screenshot(), picture.with_stem(f"{picture.stem}-below"))
+                shown.close()
         finally:
             browser.close()
 

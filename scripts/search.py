@@ -36,7 +36,7 @@ from nas_env.objectives import OBJECTIVES, Objective
 from nas_env.sources import ReadOptions
 from nas_env.store import SQLStore
 from nas_env.tasks import Task
-from nas_env.wrappers import Limits
+from nas_env.wrappers import Limits, Trial
 
 BASELINE = "random"
 
@@ -87,9 +87,9 @@ def search(options: Options, path: Path) -> int:
         settings = {"preset": options.preset} if options.preset and name == options.agent else {}
         searches[name] = run_one(name, env, limits, options.seed, folder, settings)
         folder.write_agent(name, searches[name].agent)
-    best = searches[options.agent].best
+    name, best = best_found(searches)
     spec = probe.task.spec
-    folder.write_best(best.candidate, spec, best.score)
+    folder.write_best(best.candidate, spec, best.score, name)
     report = make_report(options, probe, folder, searches)
     text = f"# Search with {options.agent} on {spec.name}\n\n{report.markdown()}"
     folder.write_report(report, text)
@@ -208,6 +208,12 @@ def run_one(
         env.close()
 
 
+def best_found(searches: dict[str, SearchResult]) -> tuple[str, Trial]:
+    """Return the best network of all searches, and who found it; the agent's of equal ones."""
+    name = max(searches, key=lambda x: searches[x].best.score)
+    return name, searches[name].best
+
+
 def make_report(
     options: Options, env: NASEnv, folder: RunFolder, searches: dict[str, SearchResult]
 ) -> Report:
@@ -221,7 +227,8 @@ def make_report(
     evaluator = innermost(searching.unwrapped.evaluator)
     if isinstance(evaluator, Training):
         retrained = retrain_all(options, env, evaluator, searches, seeds)
-        folder.write_weights(retrained[0])
+        names = list(searches)
+        folder.write_weights(retrained[names.index(best_found(searches)[0])])
     spec = env.task.spec
     return Report(settings, searches, retrained, spec.sizes[2], list(seeds), Shown.of(spec))
 

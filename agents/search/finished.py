@@ -130,9 +130,14 @@ class FinishedRun:
         return str(self.options["agent"])
 
     @property
+    def found_by(self) -> str:
+        """Which search found the best network: that of the agent, or random search."""
+        return str(self.best.get("found_by", self.agent))
+
+    @property
     def failed(self) -> str:
-        """How the networks of the agent failed, where all did; else nothing."""
-        outcomes: Mapping[str, int] = self.summary["searches"][self.agent].get("outcomes", {})
+        """How the networks of all searches failed, where all did; else nothing."""
+        outcomes: Mapping[str, int] = self.summary["searches"][self.found_by].get("outcomes", {})
         all_failed = bool(outcomes) and Outcome.OK not in outcomes
         return ", ".join(f"{count} {x}" for x, count in outcomes.items()) if all_failed else ""
 
@@ -153,7 +158,7 @@ class FinishedRun:
     def retrained(self) -> Mapping[str, Any] | None:
         """What the report says of the best network trained anew; None where nothing was trained."""
         found: list[Mapping[str, Any]] = self.summary.get("retrained", [])
-        return found[0] if found else None
+        return next((x for x in found if x["key"] == self.best["key"]), None)
 
     def trained(self) -> Trained | None:
         """Return the best network with the weights that the report left; None: it left none."""
@@ -167,7 +172,7 @@ class FinishedRun:
             load_file(file),
             self.seeds[0],
             self.epochs,
-            "of the search's report",
+            f"of the search's report, for the best network, found by {self.found_by}",
             list(self.retrained[self.shown.key]),
         )
 

@@ -84,9 +84,10 @@ class RunFolder:
         """Write the hash of data, and what else is known of them, as `data.json`."""
         self._write("data.json", json.dumps(data, indent=2))
 
-    def write_best(self, candidate: Candidate, spec: TaskSpec, score: float) -> None:
-        """Write the best network as JSON and as drawings."""
+    def write_best(self, candidate: Candidate, spec: TaskSpec, score: float, found_by: str) -> None:
+        """Write the best network, and which search found it, as JSON and as drawings."""
         data = {"key": candidate.key, **candidate.to_json(), "score": score, "task": spec.name}
+        data["found_by"] = found_by
         self._write("best.json", json.dumps(data, indent=2))
         title, training = f"score {score:.4f}", candidate.recipe.changes()
         save_svg(

@@ -14,7 +14,7 @@ from agents.search.shown import Shown
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Outcome
 
-CLEAR = 2.0  # a difference of means counts from this many of its standard errors
+CHANCE = 0.05  # a difference of means that chance alone makes more rarely counts
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,16 @@ class Report:
         return (
             f"Noise floor: a new seed moves test {self.shown.words} by "
             f"{self.shown.amount(self._pooled('accuracies'))} and score by "
-            f"{self._pooled('scores'):.4f} (pooled sd); {sample}"
+            f"{self._pooled('scores'):.4f} (pooled sd); {sample} Networks are told apart from "
+            f"{self._clear():.2f} standard errors (Student's t, {100 * CHANCE:.0f} %)."
         )
+
+    def _clear(self) -> float:
+        """Return how many of its standard errors a difference of means needs to count."""
+        from scipy.stats import t as student
+
+        freedom = len(self.retrained) * (len(self.seeds) - 1)  # the deviation is that of all
+        return float(student.ppf(1 - CHANCE / 2, freedom))
 
     def _settings(self) -> str:
         lines = ["How it was made:", ""]
@@ -172,7 +180,7 @@ class Report:
             names = " and ".join(x.name for x in self.retrained)
             return [f"Retrained with one seed, {names} cannot be told apart."]
         error = self._pooled("scores") * sqrt(2 / len(self.seeds))
-        return [_verdict(agent, other, error) for other in others]
+        return [_verdict(agent, other, error, self._clear()) for other in others]
 
 
 def _relation(agent: tuple[str, SearchResult], other: tuple[str, SearchResult]) -> str:
@@ -181,13 +189,13 @@ def _relation(agent: tuple[str, SearchResult], other: tuple[str, SearchResult]) 
     return f"{agent[0]} {word} {other[0]}: {ours:.4f} against {theirs:.4f}"
 
 
-def _verdict(agent: Retrained, other: Retrained, error: float) -> str:
+def _verdict(agent: Retrained, other: Retrained, error: float, clear: float) -> str:
     difference = agent.score[0] - other.score[0]
     numbers = (
         f"difference of mean test scores {difference:+.4f}, standard error {error:.4f} over the "
         "training seeds of one search"
     )
-    if abs(difference) <= CLEAR * error:
+    if abs(difference) <= clear * error:
         return f"Retrained, {agent.name} and {other.name} cannot be told apart ({numbers})."
     word = "beats" if difference > 0 else "loses to"
     return f"Retrained, {agent.name} {word} {other.name} ({numbers})."

@@ -53,7 +53,7 @@ def numbers(results: dict[str, Any]) -> dict[str, str]:
         "networks": f"{settings['networks']:,}",
         "seeds": str(settings["seeds"]),
         "seed_names": ", ".join(map(str, range(settings["seeds"]))),
-        "epochs": str(settings["epochs"]),
+        "epochs": f"{settings['epochs']} epoch{'s' * (settings['epochs'] > 1)}",
         "mmacs": f"{settings['max_mmacs']:g}",
         "images": f"{settings['images']:,}",
         "validation": f"{settings['validation']:,}",

@@ -227,7 +227,7 @@ def test_what_is_missing_is_named_with_its_extra():
 
 def test_a_search_needs_nothing_that_benchmarks_need():
     """README's first command installs the extras agents, draw and export alone."""
-    absent = ("pyarrow", "rliable", "scipy", "sklearn", "psutil", "ray", "psycopg", "hypothesis")
+    absent = ("pyarrow", "rliable", "sklearn", "psutil", "ray", "psycopg", "hypothesis")
     code = f"""
 import runpy, sys
 sys.modules |= dict.fromkeys({absent})

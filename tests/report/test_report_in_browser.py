@@ -204,20 +204,22 @@ def test_the_policy_forbids_the_network(open_page: OpenPage, html: str) -> None:
 
 def test_pictures_for_the_docs_are_made(tmp_path: Path) -> None:
     command = "scripts/search.py --agent random --evaluator synthetic --evaluations 5"
-    script = "scripts/report_pictures.py"
+    run, made, one = (str(tmp_path / x) for x in ("run", "made", "one"))
+    script = ["scripts/report_pictures.py", run]
     for words in (
-        [*command.split(), "--output", str(tmp_path / "run")],
-        [script, str(tmp_path / "run"), "--output", str(tmp_path / "made"), "--spaces", "mlp"],
+        [*command.split(), "--output", run],
+        [*script, "--output", made, "--spaces", "mlp"],
+        [*script, "--output", one, "--themes", "dark", "--widths", str(PHONE), "--spaces"],
     ):
         done = subprocess.run(
             [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=170
         )
         assert done.returncode == 0, done.stderr
-    made = {x.name for x in (tmp_path / "made").iterdir()}
     names = {
         f"{t}-{w}{b}.png" for t in ("light", "dark") for w in (1280, 375) for b in ("", "-below")
     }
-    assert made == names | {"mlp.svg"}
+    assert {x.name for x in Path(made).iterdir()} == names | {"mlp.svg"}
+    assert {x.name for x in Path(one).iterdir()} == {"dark-375.png", "dark-375-below.png"}
     with Image.open(tmp_path / "made" / "dark-375.png") as dark:
         assert dark.size[0] == PHONE
         assert dark.convert("RGB").getpixel((2, 2)) == channels(DARK["page"])

@@ -1,0 +1,47 @@
+"""What the report of a search says of networks that were trained anew."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_ind
+
+from agents.search.report import Report
+from agents.search.retraining import Retrained
+
+NOTHING: Any = None  # the candidate is not looked at
+BEST = SimpleNamespace(score=0.8, evaluation=SimpleNamespace(ok=True))
+SEARCH: Any = SimpleNamespace(best=BEST, quarters=lambda: (0.7, 0.8))
+
+
+def network(name: str, scores: tuple[float, ...]) -> Retrained:
+    return Retrained(name, NOTHING, 10, 20, scores, scores, None)
+
+
+def said_of(pair: list[Retrained], seeds: int) -> str:
+    lines = Report({}, {"ours": SEARCH, "theirs": SEARCH}, pair, 100, range(seeds)).verdicts()
+    (line,) = (x for x in lines if x.startswith("Retrained"))
+    return line
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 20])
+def test_two_networks_are_told_apart_as_by_the_test_of_student(seeds: int) -> None:
+    rng, seen = np.random.default_rng(seeds), set()
+    for shift in np.linspace(-0.1, 0.1, 41):
+        ours, theirs = rng.normal(0.8, 0.02, seeds), rng.normal(0.8 + shift, 0.02, seeds)
+        pair = [network("ours", tuple(ours)), network("theirs", tuple(theirs))]
+        chance = ttest_ind(ours, theirs).pvalue
+        word = "beats" if ours.mean() > theirs.mean() else "loses to"
+        told = f"ours {word}" if chance < 0.05 else "ours and theirs cannot be told apart"
+        assert said_of(pair, seeds).startswith(f"Retrained, {told} "), (ours, theirs)
+        seen.add(chance < 0.05)
+    assert seen == {True, False}
+
+
+def test_one_seed_tells_nothing_apart() -> None:
+    pair = [network("ours", (0.9,)), network("theirs", (0.1,))]
+    told = "Retrained with one seed, ours and theirs cannot be told apart."
+    assert said_of(pair, 1) == told
