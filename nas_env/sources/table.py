@@ -30,6 +30,7 @@ SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
 TARGETS = ("target", "label", "class", "y")
 SPLIT_COLUMN = "split"
 OTHER_SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}  # of a CSV file without commas
+DECIMAL_COMMA = r"[+-]?\d+(,\d+)?"
 GROWTH = 5  # memory of a table over the size of its file, roughly, while it is read
 
 
@@ -142,9 +143,25 @@ def _read(path: Path) -> tuple[Any, list[str]]:
             f"({', '.join(map(str, table.columns))}). Name every column, or remove the separator "
             "at the end of each row."
         )
-    other = separator in OTHER_SEPARATORS and ".tsv" not in name
-    told = f"Values are separated by {OTHER_SEPARATORS.get(separator)}, as the column names are."
-    return table, [told] if other else []
+    notes = []
+    if separator in OTHER_SEPARATORS and ".tsv" not in name:
+        told = OTHER_SEPARATORS[separator]
+        notes = [f"Values are separated by {told}, as the column names are."]
+    return table, [*notes, *_decimal_commas(table)] if separator != "," else notes
+
+
+def _decimal_commas(table: Any) -> list[str]:
+    """Make numbers of columns whose values are numbers with decimal commas; say which."""
+    found = []
+    for name in table.columns:
+        column = table[name]
+        if column.dtype.kind != "O":
+            continue
+        text = column.dropna().astype(str).str.strip()
+        if text.str.fullmatch(DECIMAL_COMMA).all() and text.str.contains(",").any():
+            table[name] = text.str.replace(",", ".").astype(float).reindex(column.index)
+            found.append(repr(name))
+    return [f"Numbers have decimal commas, in {', '.join(found)}."] if found else []
 
 
 def _separator(path: Path) -> str:

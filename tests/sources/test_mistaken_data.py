@@ -99,6 +99,19 @@ def test_other_separators_than_commas_are_found_and_told(
         assert not any("separated" in x for x in read_data(tmp_path / name).notes)
 
 
+@pytest.mark.parametrize(("suffix", "separator"), [("csv", ";"), ("tsv", "\t")])
+def test_decimal_commas_are_numbers_where_commas_separate_nothing(
+    suffix: str, separator: str, tmp_path: Path
+) -> None:
+    made = table().assign(size=np.arange(80) / 4, code=["1,5", "a,5"] * 40)
+    made.loc[3, "size"] = np.nan
+    made.to_csv(tmp_path / f"mine.{suffix}", index=False, sep=separator, decimal=",")
+    data, plain = read_data(tmp_path / f"mine.{suffix}"), read_data(made)
+    np.testing.assert_allclose(data.x, plain.x, rtol=1e-6)
+    (note,) = (x for x in data.notes if "decimal commas" in x)
+    assert "'size'" in note and "'code'" not in note
+
+
 def test_a_table_is_left_as_it_was_given() -> None:
     given = pandas.DataFrame({0: np.arange(40.0), 1: ["yes", "no"] * 20})
     assert read_data(given, ReadOptions(target="1")).classes == ("no", "yes")
