@@ -16,7 +16,7 @@ from search import make_env
 
 from agents import AGENTS
 from agents.q_learning import QLearning
-from agents.search.options import Options
+from agents.search.options import Options, agent_of
 from agents.search.own_data import own_task
 from agents.search.q_table import draw_q, picture_of
 from nas_env.errors import InvalidSettingError, NASError
@@ -58,13 +58,14 @@ def load(run: Path) -> QLearning:
     data = json.loads(file.read_text(encoding="utf-8"))
     data["data"] = Path(data["data"]) if data["data"] else None
     search = Options(**data)
-    kind = AGENTS.get(search.agent)
+    agent = agent_of(search)
+    kind = AGENTS.get(agent)
     if not issubclass(kind, QLearning):
         raise InvalidSettingError(
-            f"Agent {search.agent!r} of {run} has no Q-table. Search with --agent q-learning."
+            f"Agent {agent!r} of {run} has no Q-table. Search with --agent q-learning."
         )
-    env = make_env(search, search.agent, None, own_task(data))
-    return kind.load(run / "agents" / search.agent, env)
+    env = make_env(search, agent, None, own_task(data))
+    return kind.load(run / "agents" / agent, env)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from agents.q_learning import QLearning
 from agents.report.data import read_options, read_run
 from agents.report.decisions import Heat, q_heat
 from agents.report.page import Run, page
-from agents.search.options import Options
+from agents.search.options import Options, agent_of
 from agents.search.own_data import check_same_data, own_task
 from nas_env.errors import InvalidSettingError, NASError
 
@@ -76,15 +76,15 @@ def read(run: Path, name: str) -> Run:
     search, task = Options(**data), own_task(data)
     if task is not None:
         check_same_data(run, task)
-    env = make_env(search, search.agent, None, task)
+    env = make_env(search, agent_of(search), None, task)
     check_same_data(run, env.task)
     return Run(read_run(run, env, name), env.task.spec, q_table(run, search, env))
 
 
 def q_table(run: Path, search: Options, env: Any) -> Heat | None:
     """Return the Q-table that a tabular agent saved at its end, None where there is none."""
-    kind = AGENTS.get(search.agent)
-    saved = run / "agents" / search.agent
+    kind = AGENTS.get(agent_of(search))
+    saved = run / "agents" / agent_of(search)
     if not issubclass(kind, QLearning) or not list(saved.parent.glob(f"{saved.name}*")):
         return None
     return q_heat(kind.load(saved, env))

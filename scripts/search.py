@@ -20,7 +20,7 @@ from agents.search import SearchResult, run_search
 from agents.search.exporting import check_export, export_run
 from agents.search.folder import RunFolder
 from agents.search.interrupt import INTERRUPTED, how_to_go_on, leave_at_the_second_interrupt
-from agents.search.options import Options, check, recorded
+from agents.search.options import Options, agent_of, check, recorded
 from agents.search.own_data import CHOSEN, OwnData, check_same_data, own_data
 from agents.search.progress import Progress
 from agents.search.provenance import versions
@@ -62,7 +62,7 @@ def search(options: Options, path: Path) -> int:
     check(options)
     options, data = with_data(options)
     limits = Limits(options.evaluations, options.seconds, options.until_score)
-    probe = make_env(options, options.agent, None, data.task if data else None)
+    probe = make_env(options, agent_of(options), None, data.task if data else None)
     check_probe(options, path, probe)
     if options.store is not None and not options.resume:
         SQLStore(options.store).close()  # a wrong one is refused before anything is written
@@ -82,16 +82,17 @@ def search(options: Options, path: Path) -> int:
     if options.resume:
         print("going on: what was evaluated before is answered by the store", file=sys.stderr)
     searches = {}
-    for name in dict.fromkeys((options.agent, BASELINE)):
+    for name in dict.fromkeys((agent_of(options), BASELINE)):
         env = make_env(options, name, store_of(options, folder), probe.task)
-        settings = {"preset": options.preset} if options.preset and name == options.agent else {}
+        chosen = options.preset and name == agent_of(options)
+        settings = {"preset": options.preset} if chosen else {}
         searches[name] = run_one(name, env, limits, options.seed, folder, settings)
         folder.write_agent(name, searches[name].agent)
     name, best = best_found(searches)
     spec = probe.task.spec
     folder.write_best(best.candidate, spec, best.score, name)
     report = make_report(options, probe, folder, searches)
-    text = f"# Search with {options.agent} on {spec.name}\n\n{report.markdown()}"
+    text = f"# Search with {agent_of(options)} on {spec.name}\n\n{report.markdown()}"
     folder.write_report(report, text)
     print(f"\n{text}\nWritten to {path}")
     take_away(options, path, probe.task)
@@ -223,7 +224,7 @@ def make_report(
     first = 1 + options.seed * options.retrain_seeds  # no two searches share a retraining seed
     seeds = range(first, first + options.retrain_seeds)
     retrained: list[Retrained] = []
-    searching = make_env(options, options.agent, store_of(options, folder), env.task)
+    searching = make_env(options, agent_of(options), store_of(options, folder), env.task)
     evaluator = innermost(searching.unwrapped.evaluator)
     if isinstance(evaluator, Training):
         retrained = retrain_all(options, env, evaluator, searches, seeds)
@@ -242,7 +243,7 @@ def retrain_all(
 ) -> list[Retrained]:
     """Return the agent's best, random search's best and the reference, trained anew."""
     networks = {f"best of {name}": x.best.candidate for name, x in searches.items()}
-    recipe = searches[options.agent].best.candidate.recipe
+    recipe = searches[agent_of(options)].best.candidate.recipe
     networks["hand-made reference"] = reference_candidate(env.task.spec, recipe)
     found = []
     for name, candidate in networks.items():

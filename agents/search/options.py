@@ -32,6 +32,10 @@ FREE_ON_RESUME = (
 )  # other ones must be the same
 NAMED_DATA = (torch_dataset.PREFIX, hugging_face.PREFIX)  # no paths
 BY_OTHERS = "If left out, what fits the environment, the other options or --data."
+AGENT = (
+    "If left out maskable-ppo, or on --data imagination, which needs fewer networks "
+    "(docs/imagination.md; async-imagination where there are several --workers)."
+)
 OBJECTIVE = "If left out accuracy-under-cost, or metric on --data."
 MADE_UP = "The scores of synthetic are made up and free."
 
@@ -49,7 +53,7 @@ class Options:
     handwritten digits, 100 trained networks, accuracy under a parameter cost.
     """
 
-    agent: Annotated[str, named("Agent", AGENTS)] = "maskable-ppo"
+    agent: Annotated[str | None, named("Agent", AGENTS, AGENT)] = None
     preset: str | None = None
     """A paper's settings of the agent, by their name in agents/hyperparameters.toml: metaqnn of
     q-learning, zoph-le and nasnet of reinforce-lstm."""
@@ -137,6 +141,15 @@ class Options:
     """At the end, write the best network as files to take away, as scripts/export.py does."""
 
 
+def agent_of(options: Options) -> str:
+    """Return the agent of a search: the one that is named, else what suits the other options."""
+    if options.agent is not None:
+        return options.agent
+    if options.data is None or options.task is not None or options.env != "NAS-v0":
+        return "maskable-ppo"
+    return "imagination" if (options.workers or 1) == 1 else "async-imagination"
+
+
 def check(options: Options) -> None:
     """Refuse what cannot work before anything is written.
 
@@ -147,9 +160,9 @@ def check(options: Options) -> None:
     ids = [row.id for row in ENVIRONMENTS if "table" not in row.kwargs]
     if options.env not in ids:
         raise unknown_name("environment", options.env, ids)
-    observation_of(options.agent, options.env)
+    observation_of(agent_of(options), options.env)
     if options.preset is not None:
-        preset(options.agent, options.preset)
+        preset(agent_of(options), options.preset)
     if options.start == "best":
         raise InvalidSettingError(
             "A search begins with an empty store: --start best names nothing. Give decisions."
@@ -168,7 +181,7 @@ def check(options: Options) -> None:
 
 def recorded(options: Options) -> dict[str, Any]:
     """Return the options that make the numbers, as plain data, and where they are kept."""
-    data = asdict(replace(options, output=None, data_cache=None))
+    data = asdict(replace(options, agent=agent_of(options), output=None, data_cache=None))
     if options.data is not None and not options.data.startswith(NAMED_DATA):
         data["data"] = str(Path(options.data).resolve())
     if options.store is not None:
