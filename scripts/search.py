@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import math
 import signal
 import sys
 from dataclasses import replace
@@ -12,7 +12,6 @@ from typing import Any
 
 import gymnasium
 import torch
-import tyro
 
 import nas_env  # noqa: F401 - registers the environments
 from agents import observation_of
@@ -20,7 +19,7 @@ from agents.search import SearchResult, run_search
 from agents.search.exporting import check_export, export_run
 from agents.search.folder import RunFolder
 from agents.search.interrupt import INTERRUPTED, how_to_go_on, leave_at_the_second_interrupt
-from agents.search.options import Options, agent_of, check, recorded
+from agents.search.options import Options, agent_of, check, parse, recorded
 from agents.search.own_data import CHOSEN, OwnData, check_same_data, own_data
 from agents.search.progress import Progress
 from agents.search.provenance import versions
@@ -250,11 +249,12 @@ def retrain_all(
         count = f"{len(seeds)} seed{'s' * (len(seeds) > 1)}"
         print(f"training anew with {count}: {name}", file=sys.stderr, flush=True)
         budget = replace(env.budget, training_seed=0)
-        if evaluator.costs(candidate, budget)[1]:
+        costs, over = evaluator.costs(candidate, budget)
+        if over or costs["params"] > (options.max_params or math.inf):
             name = f"{name} (over the limit)"
         found.append(retrain(name, candidate, evaluator, env.objective, budget, seeds))
     return found
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options, description=inspect.cleandoc(Options.__doc__ or ""))))
+    sys.exit(main(parse()))

@@ -16,6 +16,8 @@ from nas_env.errors import InvalidSettingError
 from nas_env.rendering import draw
 from nas_env.tasks.base import TaskSpec
 
+LIMITS = ("evaluations", "seconds", "until_score")
+
 
 class RunFolder:
     """One folder per search.
@@ -129,9 +131,12 @@ class RunFolder:
         for name, value in options.items():
             unknown = False if value is False else None  # to the version that began it
             if begun.get(name, unknown) != value:
+                further = " To search further, begin another folder with --store "
+                further += f"{begun.get('store') or self.store}: it answers what was evaluated."
                 raise InvalidSettingError(
                     f"The search in {self.path} was begun with {name}={begun.get(name)!r}, not "
-                    f"{value!r}. Give the same options, or another output folder."
+                    f"{value!r}. Leave the option out, or give another output folder."
+                    f"{further if name in LIMITS else ''}"
                 )
 
     def _write(self, name: str, text: str) -> None:

@@ -17,7 +17,14 @@ def how_to_go_on(path: Path) -> str:
     """Return the command that goes on with the search in a folder."""
     given = [word for word in sys.argv if word != "--resume"]
     folder = [] if "--output" in " ".join(given) else ["--output", str(path)]
-    return f"To go on: {shlex.join(['python', *given, *folder, '--resume'])}"
+    return f"To go on: {shlex.join([_python(), *given, *folder, '--resume'])}"
+
+
+def _python() -> str:
+    """Return the interpreter as a user would type it here."""
+    program = Path(sys.executable)
+    here = Path.cwd()
+    return str(program.relative_to(here) if program.is_relative_to(here) else program)
 
 
 def leave_at_the_second_interrupt() -> None:

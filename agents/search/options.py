@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -139,6 +141,26 @@ class Options:
     """Continue the search in the folder of --output; give the same other options."""
     export: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """At the end, write the best network as files to take away, as scripts/export.py does."""
+
+
+def parse(arguments: Sequence[str] | None = None) -> Options:
+    """Return the options of a command line; with --resume, what is left out is as it was begun.
+
+    Args:
+        arguments: The words; None: those of this process.
+    """
+    description = inspect.cleandoc(Options.__doc__ or "")
+    options = tyro.cli(Options, args=arguments, description=description)
+    file = options.output / "options.json" if options.output else None
+    if not options.resume or file is None or not file.is_file():
+        return options
+    begun = json.loads(file.read_text(encoding="utf-8"))
+    names = {x.name for x in fields(Options)} - set(FREE_ON_RESUME)
+    known = {name: value for name, value in begun.items() if name in names}
+    if "://" in (begun.get("store") or ""):
+        del known["store"]  # it is kept without its password
+    before = replace(Options(), **known)
+    return tyro.cli(Options, args=arguments, description=description, default=before)
 
 
 def agent_of(options: Options) -> str:

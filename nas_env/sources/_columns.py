@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ from nas_env.sources.base import missing
 
 MISSING = "(missing)"  # the category of what is missing
 MOST_CATEGORIES = 32  # of a column; rarer ones share one more
+DATE = r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2,4})([ T]\d{1,2}:\d{2}.*)?"
+SHOWN = 20  # columns of a kind that are named
 NUMBERS_SHARE = 0.9  # a text column with more numbers than that is one with mistakes
 ROW_NAMES = ("", "unnamed: 0", "id", "index", "row", "nr", "no")  # of columns that number the rows
 DIFFERENT_SHARE = 0.5  # a text column with more different values than that names its rows
@@ -159,14 +162,29 @@ def choose_columns(source: str, table: Any) -> Columns:
     import pandas
 
     kept = pandas.DataFrame({**numbers, **texts})
+    notes.insert(0, _kinds(numbers, {name: kept[name].nunique() for name in texts}))
     return Columns(kept, tuple(numbers), tuple(texts), tuple(notes))
+
+
+def _kinds(numbers: Iterable[str], texts: Mapping[str, int]) -> str:
+    """Return which columns are read as numbers, and which as text of how many values."""
+    names = {
+        "Numbers": [repr(name) for name in numbers],
+        "Text": [f"{name!r} ({count} different values)" for name, count in texts.items()],
+    }
+    told = []
+    for kind, columns in names.items():
+        more = f" and {len(columns) - SHOWN} more" if len(columns) > SHOWN else ""
+        if columns:
+            told.append(f"{kind}: {', '.join(columns[:SHOWN])}{more}.")
+    return " ".join(told)
 
 
 def _useless(column: Any) -> str:
     """Return why nothing can be learned from a column, or nothing."""
     if column.isna().all():
         return "all its values are missing"
-    if column.dtype.kind in "mM":
+    if column.dtype.kind in "mM" or _dates(column):
         return "dates are not taken; give their parts, such as the month, as numbers"
     if column.map(lambda x: isinstance(x, list | dict | set | tuple | np.ndarray)).any():
         return "its values are lists"
@@ -175,6 +193,13 @@ def _useless(column: Any) -> str:
     if column.nunique(dropna=False) == 1:
         return "all its values are the same"
     return ""
+
+
+def _dates(column: Any) -> bool:
+    """Return whether all values of a column are text that stands for a day."""
+    if column.dtype.kind != "O":
+        return False
+    return bool(column.dropna().astype(str).str.strip().str.fullmatch(DATE).all())
 
 
 def _numbers(source: str, name: str, column: Any) -> NDArray[np.float64] | None:

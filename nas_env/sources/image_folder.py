@@ -76,7 +76,7 @@ class ImageFolder(Source):
             np.array([file.split for file in files], dtype=np.int8),
             encode,
             lambda row: str(paths[row]),
-            notes=_others_note(others),
+            notes=(*_others_note(others), *_deeper_note(files)),
         )
 
 
@@ -164,6 +164,19 @@ def _others_note(others: list[Path]) -> tuple[str, ...]:
         f"{what} were left out: {len(paths)}, such as {paths[0].name}."
         for what, paths in left.items()
         if paths
+    )
+
+
+def _deeper_note(files: list[_File]) -> tuple[str, ...]:
+    """Return what a user should know where images lie below folders of classes, not in them."""
+    deeper = [x for x in files if x.path.parent.name != x.label]
+    if not deeper:
+        return ()
+    path = deeper[0].path
+    inner = f"{deeper[0].label}/…/{path.parent.name}"
+    return (
+        f"{len(deeper)} images lie in folders within those of the classes, such as {inner}: the "
+        f"outer folder, {deeper[0].label}, is taken for the class.",
     )
 
 

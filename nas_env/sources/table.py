@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_env.errors import InvalidDataError
-from nas_env.sources._columns import Columns, choose_columns
+from nas_env.sources._columns import NUMBERS_SHARE, Columns, choose_columns
 from nas_env.sources.base import (
     NOT_SAID,
     SOURCES,
@@ -135,7 +135,8 @@ def _read(path: Path) -> tuple[Any, list[str]]:
     except Exception as error:  # pandas and pyarrow raise many kinds
         raise InvalidDataError(
             f"{path}: not a readable table ({str(error).strip().rstrip('.')}). Needed: one line of "
-            "column names, then rows of as many values, in UTF-8."
+            "column names, then rows of as many values, in UTF-8 (of a spreadsheet: save it as "
+            '"CSV UTF-8").'
         ) from None
     if not isinstance(table.index, pandas.RangeIndex):  # pandas takes the first for names of rows
         raise InvalidDataError(
@@ -158,9 +159,12 @@ def _decimal_commas(table: Any) -> list[str]:
         if column.dtype.kind != "O":
             continue
         text = column.dropna().astype(str).str.strip()
-        if text.str.fullmatch(DECIMAL_COMMA).all() and text.str.contains(",").any():
-            table[name] = text.str.replace(",", ".").astype(float).reindex(column.index)
-            found.append(repr(name))
+        fits = text.str.fullmatch(DECIMAL_COMMA)
+        if fits.mean() < NUMBERS_SHARE or not text[fits].str.contains(",").any():
+            continue
+        numbers = text.where(~fits, text.str.replace(",", "."))  # a mistake stays, and is found
+        table[name] = (numbers.astype(float) if fits.all() else numbers).reindex(column.index)
+        found.append(repr(name))
     return [f"Numbers have decimal commas, in {', '.join(found)}."] if found else []
 
 

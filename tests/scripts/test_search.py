@@ -161,7 +161,9 @@ def test_an_interrupted_search_goes_on_to_the_same_end(tmp_path):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in errors and "kept" in errors
-    assert f"To go on: python scripts/search.py {' '.join(arguments)}" in errors
+    program = os.path.relpath(sys.executable, ROOT)
+    program = sys.executable if program.startswith("..") else program
+    assert f"To go on: {program} scripts/search.py {' '.join(arguments)}" in errors
     assert errors.rstrip().endswith(f"--output {folder} --resume")
     assert kept <= len(rows(folder)) < 12
     search(*arguments, "--output", folder, "--resume")

@@ -21,8 +21,9 @@ from agents.search.best_table import table
 from agents.search.ensemble import Ensemble
 from agents.search.exporting import export_run
 from agents.search.finished import FinishedRun
-from nas_env.architecture import Architecture
+from nas_env.architecture import Architecture, Recipe
 from nas_env.errors import IncompatibleError, InvalidSettingError, StoreError
+from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
 from nas_env.export import _formats
 from nas_env.export import folder as export_folder
@@ -74,6 +75,22 @@ def test_the_best_network_is_that_of_the_better_search(theirs: float, winner: st
     trials = {"ppo": SimpleNamespace(score=0.8), "random": SimpleNamespace(score=theirs)}
     searches = {name: SimpleNamespace(best=trial) for name, trial in trials.items()}
     assert command["best_found"](searches) == (winner, trials[winner])
+
+
+@pytest.mark.parametrize(("most", "marked"), [(None, False), (10_000, False), (9_999, True)])
+def test_the_reference_is_marked_where_it_has_too_many_parameters(
+    most: int | None, marked: bool
+) -> None:
+    command = runpy.run_path(str(ROOT / "scripts" / "search.py"))
+    retrain_all = command["retrain_all"]
+    retrain_all.__globals__["retrain"] = lambda name, *_: name
+    candidate = SimpleNamespace(recipe=Recipe())
+    searches = {"maskable-ppo": SimpleNamespace(best=SimpleNamespace(candidate=candidate))}
+    env = SimpleNamespace(task=TASK, budget=Budget(), objective=None)
+    evaluator = SimpleNamespace(costs=lambda *_: ({"params": 10_000}, None))
+    options = command["Options"](max_params=most)
+    names = retrain_all(options, env, evaluator, searches, [1])
+    assert names[1] == "hand-made reference" + " (over the limit)" * marked
 
 
 def test_the_search_exports_where_it_is_asked_to(made: Path) -> None:

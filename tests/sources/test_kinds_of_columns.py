@@ -1,0 +1,69 @@
+"""What a column is taken for is told, so that a mistake in it is seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_data import image_folder, table
+
+from nas_env.errors import InvalidDataError
+from nas_env.sources import read_data
+
+
+def test_numbers_and_text_are_told_apart() -> None:
+    notes = read_data(table()).notes
+    assert "Numbers: 'age', 'size'. Text: 'colour' (3 different values)." in notes
+    wide = table().assign(**{f"x{i}": np.arange(80.0) ** 0.5 * (i + 1) for i in range(30)})
+    (note,) = (x for x in read_data(wide).notes if x.startswith("Numbers: "))
+    assert "'x17' and 12 more. Text: 'colour'" in note
+
+
+def test_a_mistake_in_a_column_with_decimal_commas_is_found(tmp_path: Path) -> None:
+    made = table().assign(width=[f"{i // 4},{i % 4}" for i in range(80)])
+    made.loc[7, "width"] = "n.d."
+    made.to_csv(tmp_path / "mine.csv", index=False, sep=";")
+    with pytest.raises(InvalidDataError, match=r"row 8 has n\.d\. in the column 'width', of which"):
+        read_data(tmp_path / "mine.csv")
+
+
+@pytest.mark.parametrize(
+    ("day", "are_dates"),
+    [
+        ("2024-03-{:02}", True),
+        ("{:02}.03.2024", True),
+        ("03/{:02}/24", True),
+        ("{:02}.03.2024 10:15", True),
+        ("2024-03-{:02}T10:15:00Z", True),
+        ("03-{:02}.2024", False),
+        ("day {:02}", False),
+    ],
+)
+def test_dates_are_left_out_as_text_too(day: str, are_dates: bool, tmp_path: Path) -> None:
+    made = table().assign(day=[day.format(1 + i % 28) for i in range(80)])
+    made.to_csv(tmp_path / "mine.csv", index=False)
+    told = any("'day' is left out: dates" in x for x in read_data(tmp_path / "mine.csv").notes)
+    assert told is are_dates
+
+
+def test_images_below_the_folders_of_classes_are_told(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        image_folder(tmp_path / name)
+    (note,) = (x for x in read_data(tmp_path).notes if "within" in x)
+    assert note.startswith("60 images lie in folders within those of the classes, such as first/…/")
+    assert note.endswith("the outer folder, first, is taken for the class.")
+    assert not any("within" in x for x in read_data(tmp_path / "first").notes)
+
+
+@pytest.mark.parametrize("name", ["mine.xlsx", "mine.txt"])
+def test_what_a_spreadsheet_writes_is_told_how_to_save(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("a\tb\n")
+    with pytest.raises(InvalidDataError, match=r"save a spreadsheet as CSV, and call .* \.tsv"):
+        read_data(tmp_path / name)
+
+
+def test_another_encoding_is_told_how_to_save(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_bytes("größe,label\n1,a\n".encode("latin-1"))
+    with pytest.raises(InvalidDataError, match='save it as "CSV UTF-8"'):
+        read_data(tmp_path / "mine.csv")
