@@ -26,6 +26,10 @@ METRICS = {  # what a search may be about; the first one unless told otherwise
     "classification": ("accuracy", "balanced_accuracy", "f1", "roc_auc"),
     "regression": ("mse", "mae"),
 }
+CONTRADICTING = (
+    "{:,} of {:,} samples are like others of another class, so no network can be right about all of "
+    "them."
+)
 REPORTS = {**METRICS, "regression": ("mse", "mae", "r2")}
 
 
@@ -53,7 +57,7 @@ class DataTask(SupervisedTask):
         self.data = data
         self.mean, self.sd = _moments(data)
         self.classes = data.classes
-        self.data_hash, self.repeated = _read_through(data)
+        self.data_hash, self.repeated, self.contradicting = _read_through(data)
         shape = tuple(data.x.shape[1:])
         train, validation, test = (len(data.rows[split]) for split in SPLITS)
         metric = _checked(metric, data.problem)
@@ -85,7 +89,10 @@ class DataTask(SupervisedTask):
     def summary(self) -> Summary:
         """What the data are, and how many samples stand in more than one split."""
         found = summarise(self.data)
-        return replace(found, notes=(*found.notes, *_repeated_note(self.repeated, found.sizes)))
+        told = _repeated_note(self.repeated, found.sizes)
+        if self.contradicting and self.data.problem == "classification":
+            told = (*told, CONTRADICTING.format(self.contradicting, sum(found.sizes)))
+        return replace(found, notes=(*found.notes, *told))
 
     @property
     def preprocessing(self) -> list[dict[str, Any]]:
@@ -222,15 +229,15 @@ def _moments(data: DataSet) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return mean.astype(np.float32), np.where(sd > 0, sd, 1).astype(np.float32)
 
 
-def _read_through(data: DataSet) -> tuple[str, tuple[int, int]]:
+def _read_through(data: DataSet) -> tuple[str, tuple[int, int], int]:
     """Return the hash of all splits, wherever and as whatever type the samples lie.
 
     Also how many samples of the validation and of the test split are training samples too, with the
-    same target.
+    same target, and how many of all samples are like others with another target.
     """
     summary, known = hashlib.sha256(), []
     for name in SPLITS:
-        rows, marks = data.rows[name], list[int]()
+        rows, marks = data.rows[name], list[tuple[int, int]]()
         summary.update(f"{(len(rows), *data.x.shape[1:])}".encode())
         for part in chunks(data.x, rows):
             samples = np.ascontiguousarray(part, dtype=np.float32)
@@ -238,17 +245,25 @@ def _read_through(data: DataSet) -> tuple[str, tuple[int, int]]:
             targets = data.y[rows[len(marks) : len(marks) + len(samples)]]
             marks += [_mark(x, y) for x, y in zip(samples, targets, strict=True)]
         summary.update(np.ascontiguousarray(data.y[rows]).tobytes())
-        known.append(np.array(marks, dtype=np.uint64))
-    train, validation, test = known
+        known.append(np.array(marks, dtype=np.uint64).reshape(-1, 2))
+    train, validation, test = (marks[:, 1] for marks in known)
     repeated = int(np.isin(validation, train).sum()), int(np.isin(test, train).sum())
-    return summary.hexdigest(), repeated
+    return summary.hexdigest(), repeated, _contradicting(np.concatenate(known))
 
 
-def _mark(x: NDArray[np.float32], y: np.generic) -> int:
-    """Return a number that differs for different samples."""
+def _contradicting(marks: NDArray[np.uint64]) -> int:
+    """Return how many samples are like others that have another target."""
+    pairs = np.unique(marks, axis=0)[:, 0]
+    alone, targets = np.unique(pairs, return_counts=True)
+    return int(np.isin(marks[:, 0], alone[targets > 1]).sum())
+
+
+def _mark(x: NDArray[np.float32], y: np.generic) -> tuple[int, int]:
+    """Return a number that differs for different samples, and one for their targets too."""
     made = hashlib.blake2b(x.tobytes(), digest_size=8)
-    made.update(y.tobytes())
-    return int.from_bytes(made.digest(), "little")
+    both = made.copy()
+    both.update(y.tobytes())
+    return int.from_bytes(made.digest(), "little"), int.from_bytes(both.digest(), "little")
 
 
 def _repeated_note(repeated: tuple[int, int], sizes: tuple[int, int, int]) -> tuple[str, ...]:
