@@ -162,7 +162,7 @@ def choose_columns(source: str, table: Any) -> Columns:
     import pandas
 
     kept = pandas.DataFrame({**numbers, **texts})
-    notes.insert(0, _kinds(numbers, {name: kept[name].nunique() for name in texts}))
+    notes.append(_kinds(numbers, {name: kept[name].nunique() for name in texts}))
     return Columns(kept, tuple(numbers), tuple(texts), tuple(notes))
 
 

@@ -27,8 +27,7 @@ METRICS = {  # what a search may be about; the first one unless told otherwise
     "regression": ("mse", "mae"),
 }
 CONTRADICTING = (
-    "{:,} of {:,} samples are like others of another class, so no network can be right about all of "
-    "them."
+    "{:,} of {:,} samples are like others of another class, so no network can be right about all."
 )
 REPORTS = {**METRICS, "regression": ("mse", "mae", "r2")}
 
