@@ -83,4 +83,5 @@ def _run(command: str) -> dict[str, Any]:
     ended = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if ended.returncode:
         raise NASError(f"It ended with {ended.returncode}: {command}\n{ended.stdout}")
-    return {"seconds": round(time.monotonic() - begun, 1), "output": ended.stdout}
+    output = ended.stdout.replace(f"{ROOT}/", "")  # paths as a user would type them
+    return {"seconds": round(time.monotonic() - begun, 1), "output": output}

@@ -48,6 +48,13 @@ def test_commands_that_have_ended_are_not_run_again(tmp_path: Path) -> None:
     assert (tmp_path / "steps.begun").read_text() == "python -c exit(3)"
 
 
+def test_paths_of_the_machine_are_not_kept(tmp_path: Path) -> None:
+    command = "python -c \"import os; print(os.path.abspath('runs/mine'))\""
+    both = Steps(tmp_path / "steps.json", [command])
+    both.run()
+    assert [x["output"] for x in both.done()] == ["runs/mine\n"]
+
+
 def test_what_an_interrupted_command_left_is_removed_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
