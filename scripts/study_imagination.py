@@ -5,6 +5,7 @@ Example: python scripts/study_imagination.py optimum protocol
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import dataclass, field
 from functools import partial
@@ -86,7 +87,8 @@ def play(name: str, experiment: Experiment, options: Options, results: Path) -> 
     for done in failed:
         print(f"failed: {done.cell}: {done.error}", file=sys.stderr)
     table, settings = read_results(folder / "best.parquet")
-    write_results(results / f"{name}.parquet", [incumbents(table)], settings)
+    plain = json.loads(json.dumps(settings).replace(f"{ROOT}/", ""))  # no paths of this machine
+    write_results(results / f"{name}.parquet", [incumbents(table)], plain)
     return len(failed)
 
 
