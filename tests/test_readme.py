@@ -57,3 +57,10 @@ def test_makefile_has_the_promised_targets():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in ("search", "test", "test-all", "lint", "format", "type", "check", "bench"):
         assert re.search(rf"^{target}:", text, re.MULTILINE), target
+
+
+def test_pages_and_results_name_no_folder_of_the_machine_that_made_them() -> None:
+    files = [x for x in (ROOT / "docs").rglob("*") if x.is_file()]
+    assert len(files) > 50
+    named = [x.name for x in files if re.search(rb"/(root|home|tmp)/\w", x.read_bytes())]
+    assert named == []
