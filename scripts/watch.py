@@ -20,6 +20,8 @@ from agents.report.data import read_options
 from agents.report.live import is_over, read_live, view
 from nas_env.errors import InvalidSettingError, NASError
 
+PATIENCE_SECONDS = 20.0  # until a search that was just started has its folder
+
 
 @dataclass(frozen=True)
 class WatchOptions:
@@ -41,6 +43,8 @@ def main(options: WatchOptions) -> int:
             raise InvalidSettingError(
                 f"Option --interval must be > 0, but is {options.interval}. Give seconds."
             )
+        if not options.once:
+            wait(options.run, console)
         read_options(options.run)
         if options.once:
             console.print(view(options.run, read_live(options.run)))
@@ -52,6 +56,25 @@ def main(options: WatchOptions) -> int:
     except KeyboardInterrupt:
         pass  # the search goes on
     return 0
+
+
+def wait(run: Path, console: Console) -> None:
+    """Wait a little for a search that has not begun, unless something else is in its place."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    if may_begin(run):
+        text = f"There is no search in {run} yet; waiting up to {PATIENCE_SECONDS:.0f} s for it."
+        console.print(Text(text))
+    while may_begin(run) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def may_begin(run: Path) -> bool:
+    """Return whether a search that has just been started may still come to have this folder."""
+    if not run.exists():
+        return True
+    if not run.is_dir() or (run / "token").is_file():  # written after the options
+        return False
+    return {x.name for x in run.iterdir()} <= {"options.json", "options.json.part", "token.part"}
 
 
 def watch(run: Path, interval: float, console: Console) -> None:

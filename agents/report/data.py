@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from agents.report.phases import Phase, phases_of
+from agents.search.finished import RETRAINED
 from agents.search.folder import token_of
 from agents.search.labels import Labels
 from agents.search.shown import Shown
@@ -67,6 +68,7 @@ class RunData(TypedDict):
     searches: list[SearchData]
     verdicts: list[str]
     retrained: list[dict[str, Any]]
+    longer: dict[str, Any] | None  # what `scripts/retrain.py` left
     candidates: dict[str, dict[str, Any]]  # the networks by key, as JSON
     about: str  # what own data are; of other tasks nothing
 
@@ -126,7 +128,7 @@ def read_run(run: Path, env: NASEnv, name: str | None = None) -> RunData:
         raise InvalidSettingError(
             f"No network was evaluated yet in {run}. Try again when its search has begun."
         )
-    agent, summary = read_options(run)["agent"], _summary(run)
+    agent, summary = read_options(run)["agent"], _json(run / "summary.json")
     how = agent, Labels(env.space), summary, Shown.of(env.task.spec)
     return RunData(
         name=name or run.resolve().name,
@@ -137,14 +139,14 @@ def read_run(run: Path, env: NASEnv, name: str | None = None) -> RunData:
         searches=[_search(search, entries, *how) for search, entries in found if entries],
         verdicts=list(summary.get("verdicts", ())),
         retrained=list(summary.get("retrained", ())),
+        longer=_json(run / RETRAINED) or None,
         candidates={x.candidate.key: x.candidate.to_json() for _, xs in found for x in xs},
         about=env.task.summary.text() if isinstance(env.task, DataTask) else "",
     )
 
 
-def _summary(run: Path) -> dict[str, Any]:
-    """Return `summary.json`, empty while the search runs."""
-    file = run / "summary.json"
+def _json(file: Path) -> dict[str, Any]:
+    """Return what a file holds; nothing where there is none, such as while the search runs."""
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agents.report.palette import REFERENCES, SERIES
-from agents.report.scales import Scale, short
+from agents.report.scales import Scale, numbers
+from nas_env.drawing.layout import text_width
 from nas_env.markup import Content, Markup, element
 
 WIDTH, HEIGHT = 380.0, 280.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 12.0, 46.0
 X = (LEFT, WIDTH - RIGHT)
 Y = (HEIGHT - BOTTOM, TOP)
+TICK, APART = 12.5, 5.0  # size of the numbers on axes, and the least room between two
 
 
 @dataclass(frozen=True)
@@ -111,14 +114,18 @@ def area(x: float, y: float, width: float, height: float) -> dict[str, Any]:
 def axes(x: Scale, y: Scale, x_label: str, y_label: str) -> list[Markup]:
     """Return grid, numbers and labels of both axes."""
     parts = []
-    for value in y.ticks():
+    up, along = y.ticks(), x.ticks()
+    for value, text in zip(up, numbers(up), strict=True):
         at = y(value)
         parts.append(line(X[0], at, X[1], at, "grid"))
-        parts.append(label(X[0] - 8, at + 4, short(value), "end"))
-    for value in x.ticks():
-        at = x(value)
+        parts.append(label(X[0] - 8, at + 4, text, "end"))
+    free = -math.inf  # where the number before ends
+    for value, text in zip(along, numbers(along), strict=True):
+        at, half = x(value), text_width(text, TICK) / 2
         parts.append(line(at, Y[0], at, Y[0] + 5, "axis"))
-        parts.append(label(at, Y[0] + 18, short(value)))
+        if at - half > free:
+            parts.append(label(at, Y[0] + 18, text))
+            free = at + half + APART
     parts.append(line(X[0], Y[0], X[1], Y[0], "axis"))
     parts.append(label((X[0] + X[1]) / 2, HEIGHT - 8, x_label, strong=True))
     middle = (Y[0] + Y[1]) / 2

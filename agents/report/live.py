@@ -15,12 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.report.data import BASELINE, open_store, read_options, searches_of
-from agents.search.shown import Shown
+from agents.search.shown import Shown, ending
+from nas_env.markup import printable
 from nas_env.store import Entry, Search
 from nas_env.tasks.own_data import METRICS
 
 RECENT = 20
 LATEST = 8
+LONGEST = 60  # letters of what a failure says
 Found = list[tuple[Search, list[Entry]]]
 
 
@@ -74,13 +76,13 @@ def _row(search: Search, entries: Sequence[Entry]) -> list[RenderableType]:
     new = [entry for entry in entries if entry.new]
     limit = (search.info.environment.get("limits") or {}).get("evaluations")
     failed = sum(not entry.evaluation.ok for entry in new)
-    recent = [entry.score for entry in entries[-RECENT:]]
+    recent, best = [entry.score for entry in entries[-RECENT:]], _best(new)
     bar: Any = ProgressBar(total=limit, completed=len(new), width=8) if limit else ""
     return [
         Text(search.info.agent),
         f"{len(new)}/{limit}" if limit else str(len(new)),
         bar,
-        f"{max(x.score for x in new):.4f}" if new else "-",
+        "-" if best is None else f"{best:.4f}",
         f"{np.mean(recent):.4f}" if recent else "-",
         str(failed),
         f"{entries[-1].seconds:.0f}" if entries else "-",
@@ -98,6 +100,20 @@ def _state(search: Search, entries: Sequence[Entry]) -> str:
     return f"{name}, running, last network {max(0.0, silent):.0f} s ago"
 
 
+def _best(entries: Sequence[Entry]) -> float | None:
+    """Return the best score of the networks that did not fail; None where all did."""
+    return max((entry.score for entry in entries if entry.evaluation.ok), default=None)
+
+
+def _told(entry: Entry, best: bool) -> str:
+    """Return what became of a network, on one line."""
+    words = ending(entry.evaluation)
+    if not entry.evaluation.ok and (message := " ".join(entry.evaluation.message.split())):
+        cut = message if len(message) <= LONGEST else f"{message[:LONGEST]}..."
+        words += f": {printable(cut)}"
+    return words + ("" if entry.new else ", repeat") + (", best so far" if best else "")
+
+
 def _shown(options: Mapping[str, Any]) -> Shown:
     """Return how the metric of a search is shown, from its options."""
     metric = options.get("metric") or "accuracy"
@@ -109,20 +125,19 @@ def _latest(search: Search, entries: Sequence[Entry], shown: Shown) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     for name in ("number", "score", shown.words, "parameters", "seconds", "outcome"):
         table.add_column(name, justify="left" if name == "outcome" else "right")
-    best = max(entry.score for entry in entries)
+    top = _best(entries)
     for entry in reversed(entries[-LATEST:]):
         metrics = entry.evaluation.metrics
         value = metrics.get(shown.metric)
-        style = "bold" if entry.score == best else "" if entry.evaluation.ok else "yellow"
-        outcome = str(entry.evaluation.outcome) + ("" if entry.new else ", repeat")
-        outcome += ", best so far" if entry.score == best else ""
+        best = entry.evaluation.ok and entry.score == top
+        style = "bold" if best else "" if entry.evaluation.ok else "yellow"
         table.add_row(
             str(entry.number),
-            f"{entry.score:.4f}",
+            f"{entry.score:.4f}" if entry.evaluation.ok else "-",
             "-" if value is None else f"{shown.number(value)}{shown.unit}",
             f"{metrics['params']:,.0f}" if "params" in metrics else "-",
             f"{entry.evaluation.seconds:.1f}",
-            Text(outcome),
+            Text(_told(entry, best)),
             style=style,
         )
     return table

@@ -21,6 +21,7 @@ from agents.report.charts.tree import tree
 from agents.report.data import RunData, SearchData, best_trials, new_trials
 from agents.report.decisions import Heat, shares_of
 from agents.report.frame import Series
+from agents.report.longer import longer
 from agents.report.palette import DARK, LIGHT, variables
 from agents.search.shown import Shown
 from nas_env.architecture import Candidate
@@ -158,7 +159,12 @@ def _overview(runs: Sequence[Run], series: Sequence[Sequence[tuple[Series, Searc
     card = element(
         "section", element("h3", "What came out"), body, told, class_="card wide", id="overview"
     )
-    return element("div", card, _data(runs), class_="grid")
+    trained = [
+        longer(f"longer-{number}", run.data["longer"], run.data["name"] if len(runs) > 1 else "")
+        for number, run in enumerate(runs)
+        if run.data["longer"]
+    ]
+    return element("div", card, trained, _data(runs), class_="grid")
 
 
 def _data(runs: Sequence[Run]) -> list[Markup]:
@@ -227,6 +233,6 @@ def _run(
         heat(f"heat-{number}", table),
         parallel(f"parallel-{number}", search),
         tree(f"tree-{number}", search),
-        best(f"best-{number}", best_trials(search, COUNT), drawings, search["shown"]),
+        best(f"best-{number}", run.data["searches"], drawings),
     ]
     return element("div", element("h2", series.name), element("div", cards, class_="grid"))

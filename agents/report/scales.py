@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -32,7 +32,8 @@ class Scale:
 
     def ticks(self, count: int = 5) -> list[float]:
         """Return about so many round numbers within the range."""
-        return _log_ticks(self.low, self.high) if self.log else _ticks(self.low, self.high, count)
+        found = _log_ticks(self.low, self.high) if self.log else []
+        return found if len(found) > 1 else _ticks(self.low, self.high, count)
 
 
 def linear(values: Iterable[float], start: float, end: float, zero: bool = False) -> Scale:
@@ -68,7 +69,21 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return ticks[:: max(1, len(ticks) // 5)]
 
 
-def short(value: float) -> str:
+def numbers(values: Sequence[float]) -> list[str]:
+    """Return numbers for an axis, with as many digits as tell them apart.
+
+    Example:
+        >>> numbers([20_000, 20_005]), numbers([0.25, 0.5])
+        (['20k', '20.005k'], ['0.25', '0.5'])
+    """
+    for digits in (4, 6, 8):
+        words = [short(value, digits) for value in values]
+        if len(set(words)) == len(words):
+            break
+    return words
+
+
+def short(value: float, digits: int = 4) -> str:
     """Return a number for an axis.
 
     Example:
@@ -77,5 +92,5 @@ def short(value: float) -> str:
     """
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
-            return f"{value / size:.4g}{letter}"
-    return f"{value:.4g}" if abs(value) > 1e-12 else "0"
+            return f"{value / size:.{digits}g}{letter}"
+    return f"{value:.{digits}g}" if abs(value) > 1e-12 else "0"

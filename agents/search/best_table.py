@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
 from agents.search.retraining import mean_sd
 from agents.search.shown import Shown, times_in_words
 
+TEXTS = 2  # columns of words, before those of numbers
+
+
+@dataclass(frozen=True)
+class BestTable:
+    """The table as text: what stands above it, its cells, and what is to be said of it."""
+
+    introduction: str
+    heads: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    notes: list[str]
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> BestTable:
+        """Return the table of what `retrain_best` returned."""
+        shown = Shown(data["metric"], data["fraction"])
+        rows = list(_rows(data, shown))
+        return cls(_introduction(data, shown), _heads(shown), rows, list(_notes(data, shown)))
+
 
 def table(data: Mapping[str, Any]) -> str:
     """Return what `retrain_best` returned, as Markdown."""
-    return "\n".join(_lines(data)) + "\n"
+    found = BestTable.of(data)
+    rule = ["---"] * TEXTS + ["---:"] * (len(found.heads) - TEXTS)
+    lines = [f"| {' | '.join(cells)} |" for cells in (found.heads, rule, *found.rows)]
+    notes = [f"- {line}" for line in found.notes]
+    return "\n".join([found.introduction, "", *lines, "", *notes]) + "\n"
 
 
-def _lines(data: Mapping[str, Any]) -> Iterator[str]:
-    shown = Shown(data["metric"], data["fraction"])
-    yield from (_introduction(data, shown), "", *_heading(shown))
+def _rows(data: Mapping[str, Any], shown: Shown) -> Iterator[tuple[str, ...]]:
     for place, x in enumerate(data["networks"], start=1):
-        yield (
-            f"| {place} | {x['found_by']} | {x['search_score']:.4f} | {x['params']:,} "
-            f"| {_last_tenth(x['validation_curves'], shown)} | {_splits(x['measured'], shown)} |"
-        )
+        found = str(place), x["found_by"], f"{x['search_score']:.4f}", f"{x['params']:,}"
+        rise = _last_tenth(x["validation_curves"], shown)
+        yield *found, rise, *_splits(x["measured"], shown)
     params, count = sum(x["params"] for x in data["networks"]), len(data["networks"])
     seeds, each = len(data["training_seeds"]), _splits(data["ensemble_by_seed"], shown)
-    yield f"| ensemble of the {count}, each seed | - | - | {params:,} | - | {each} |"
+    yield f"ensemble of the {count}, each seed", "-", "-", f"{params:,}", "-", *each
     every = _splits([data["ensemble_of_all"]], shown)
-    yield f"| ensemble of all {count * seeds} | - | - | {params * seeds:,} | - | {every} |"
-    yield ""
-    yield from (f"- {line}" for line in _notes(data, shown))
+    yield f"ensemble of all {count * seeds}", "-", "-", f"{params * seeds:,}", "-", *every
 
 
 def _introduction(data: Mapping[str, Any], shown: Shown) -> str:
@@ -46,12 +65,9 @@ def _introduction(data: Mapping[str, Any], shown: Shown) -> str:
     )
 
 
-def _heading(shown: Shown) -> tuple[str, str]:
-    return (
-        f"| network | found by | score in the search | params | last tenth "
-        f"| validation {shown.title} | test {shown.title} | validation - test |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    )
+def _heads(shown: Shown) -> tuple[str, ...]:
+    splits = f"validation {shown.title}", f"test {shown.title}", "validation - test"
+    return "network", "found by", "score in the search", "params", "last tenth", *splits
 
 
 def _count(number: int, noun: str) -> str:
@@ -65,10 +81,10 @@ def _last_tenth(curves: Sequence[Sequence[float]], shown: Shown) -> str:
     return shown.signed(mean_sd(rises)[0]) if rises else "-"
 
 
-def _splits(measured: Sequence[Mapping[str, float]], shown: Shown) -> str:
+def _splits(measured: Sequence[Mapping[str, float]], shown: Shown) -> tuple[str, str, str]:
     validation, test = ([x[name] for x in measured] for name in ("validation", "test"))
     gap = mean_sd(validation)[0] - mean_sd(test)[0]
-    return f"{shown.spread(validation)} | {shown.spread(test)} | {shown.signed(gap)}"
+    return shown.spread(validation), shown.spread(test), shown.signed(gap)
 
 
 def _notes(data: Mapping[str, Any], shown: Shown) -> Iterator[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from tqdm import tqdm
 
+from agents.search.shown import Shown, ending
 from nas_env.wrappers import TrackSearch, Trial
 
 RECENT = 20
@@ -15,7 +16,7 @@ LINES = 10
 
 
 class Progress:
-    """Shows networks tried, best so far, mean score of the latest twenty, and time left.
+    """Shows networks tried, best so far, mean score of the latest (at most twenty), and time left.
 
     Args:
         title: Name of the search, at the start of the line.
@@ -64,16 +65,18 @@ class Progress:
 
 
 def _describe(tracker: TrackSearch, trial: Trial) -> str:
-    best = tracker.best
-    recent = float(np.mean([x.score for x in tracker.trials[-RECENT:]]))
-    parts = [f"best {best.score:.4f}" if best else "", f"mean of 20 {recent:.4f}"]
+    inner: Any = tracker.unwrapped
+    shown = Shown.of(inner.task.spec)
+    best = tracker.best if tracker.best and tracker.best.evaluation.ok else None
+    latest = [x.score for x in tracker.trials[-RECENT:]]
+    parts = [f"best {best.score:.4f}" if best else "no best yet"]
+    parts.append(f"mean of {len(latest)} {np.mean(latest):.4f}")
     metrics = best.evaluation.metrics if best else {}
-    if "accuracy" in metrics:
-        parts.append(f"accuracy of best {metrics['accuracy']:.4f}")
-    elif "mse" in metrics:
-        parts.append(f"mse of best {metrics['mse']:.4g}")
+    if shown.metric in metrics:
+        digits = ".4f" if shown.fraction else ".4g"
+        parts.append(f"{shown.words} of best {metrics[shown.metric]:{digits}}")
     if "params" in metrics:
         parts.append(f"params {metrics['params']:,.0f}")
     if not trial.evaluation.ok:
-        parts.append(f"last: {trial.evaluation.outcome}")
-    return ", ".join(part for part in parts if part)
+        parts.append(f"last: {ending(trial.evaluation)}")
+    return ", ".join(parts)

@@ -14,6 +14,7 @@ from agents.search.shown import Shown
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Outcome
 
+FEW = 20  # networks; the quarters of fewer say nothing of learning
 CHANCE = 0.05  # a difference of means that chance alone makes more rarely counts
 
 
@@ -67,14 +68,16 @@ class Report:
         parts = [self._searches_table(), self._learning()]
         if self.retrained:
             parts.insert(0, self._retrained_table())
-        parts.append("\n".join(f"- {line}" for line in self.verdicts()))
+        if verdicts := self.verdicts():
+            parts.append("\n".join(f"- {line}" for line in verdicts))
         parts.append(self._settings())
         return "\n\n".join(parts) + "\n"
 
     def verdicts(self) -> list[str]:
         """Return one sentence per comparison; whatever wins, it says so."""
         failed = [_all_failed(*x) for x in self.searches.items() if not x[1].best.evaluation.ok]
-        lines = [_learns(name, result) for name, result in self.searches.items()]
+        many = {name: x for name, x in self.searches.items() if x.evaluations >= FEW}
+        lines = [_learns(name, result) for name, result in many.items()]
         return [*failed, *self._compare_found(), *self._compare_retrained(), *lines]
 
     def _retrained_table(self) -> str:
@@ -210,8 +213,11 @@ def _all_failed(name: str, result: SearchResult) -> str:
 
 def _learns(name: str, result: SearchResult) -> str:
     first, last = result.quarters()
-    word = "rose" if last > first else "fell" if last < first else "stayed"
-    return f"The mean score of {name}'s networks {word} from {first:.4f} to {last:.4f}."
+    before, after = f"{first:.4f}", f"{last:.4f}"
+    word = f"{'rose' if last > first else 'fell'} from {before} to"
+    return (
+        f"The mean score of {name}'s networks {'stayed at' if before == after else word} {after}."
+    )
 
 
 def _failures(result: SearchResult) -> str:

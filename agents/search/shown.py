@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.search.retraining import mean_sd
+from nas_env.evaluation import Evaluation, Outcome
 from nas_env.tasks import TaskSpec
 
 
@@ -71,6 +72,19 @@ class Shown:
         """Return mean ± standard deviation as text; of a single value, the value."""
         mean, sd = mean_sd(values)
         return " ± ".join(map(self.number, (mean, sd)[: len(values)]))
+
+
+def ending(evaluation: Evaluation) -> str:
+    """Return in words how an evaluation ended.
+
+    Example:
+        >>> ending(Evaluation(Outcome.TOO_LARGE, message="Measured 2 ms, limit 1 ms."))
+        'too slow'
+    """
+    over_time = evaluation.message.startswith("Measured ")
+    if evaluation.outcome is Outcome.TOO_LARGE and over_time:  # the limit of latency
+        return "too slow"
+    return str(evaluation.outcome).replace("_", " ")
 
 
 def times_in_words(count: int) -> str:

@@ -60,6 +60,13 @@ def test_a_run_says_what_its_store_says(tmp_path: Path) -> None:
     assert data["verdicts"] == summary["verdicts"]
 
 
+def test_what_was_trained_longer_is_read(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "mine", evaluations=4, reference=False)
+    assert read(path).data["longer"] is None
+    (path / "retrained.json").write_text('{"networks": []}', encoding="utf-8")
+    assert read(path).data["longer"] == {"networks": []}
+
+
 def test_what_a_running_search_does_not_know_is_none(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", reference=False, finished=False)
     data = read(run).data

@@ -5,13 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 from report_runs import make_run, read
-from test_report_page import CHARTS, NASTY
+from test_report_page import CHARTS, LONGER, NASTY
 
 from agents.report.page import page
 from agents.report.palette import DARK, LIGHT, channels
@@ -65,7 +67,8 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
 @pytest.fixture(scope="module")
 def html(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("runs")
-    runs = [read(make_run(folder / "mine"))]
+    mine = read(make_run(folder / "mine"))
+    runs = [replace(mine, data=mine.data | {"longer": LONGER})]
     runs.append(read(make_run(folder / "other", "random", 12, reference=False), "random"))
     return page(runs)
 
@@ -76,7 +79,7 @@ def test_all_is_there_and_nothing_is_wrong(
     open_page: OpenPage, html: str, theme: str, width: int
 ) -> None:
     opened = open_page(html, theme, width)
-    for name in CHARTS:
+    for name in (*CHARTS, "longer-0"):
         box = opened.page.locator(f"#{name}").bounding_box()
         assert box["width"] > 250 and box["height"] > 50
         assert box["x"] >= 0 and box["x"] + box["width"] <= width
@@ -99,6 +102,21 @@ def test_letters_of_charts_can_be_read_on_a_phone(open_page: OpenPage, html: str
     )
     assert len(sizes) > 50
     assert min(sizes) >= 10
+
+
+def test_numbers_on_axes_do_not_run_into_each_other(open_page: OpenPage, html: str) -> None:
+    opened = open_page(html)
+    places = opened.value(
+        "[...document.querySelectorAll('svg.chart')].map(x => [...x.querySelectorAll('.tick')]"
+        ".filter(t => t.getAttribute('text-anchor') == 'middle')"
+        ".map(t => [t.getBoundingClientRect().top, t.getBoundingClientRect().left,"
+        " t.getBoundingClientRect().right]))"
+    )
+    rows = [sorted(x) for x in places if x]
+    assert len(rows) > 3
+    for row in rows:
+        for (top, _, end), (below, begin, _) in pairwise(row):
+            assert below > top + 5 or begin > end
 
 
 def test_hovering_tells_what_a_mark_is(open_page: OpenPage, html: str) -> None:

@@ -7,12 +7,15 @@ import hashlib
 import re
 from collections import Counter
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from report_runs import make_run, read
 
+from agents.report.charts.best import best_of_run
 from agents.report.data import best_trials
 from agents.report.page import Run, page
 from agents.search.shown import Shown
@@ -31,6 +34,37 @@ CHARTS = (
     "tree-0",
     "best-0",
 )
+
+
+LONGER = {
+    "plan": {"top": 1, "seeds": 2, "epochs": 2, "device": "cpu"},
+    "training_seeds": [1, 2],
+    "search_epochs": 1,
+    "sizes": [60, 20, 20],
+    "metric": "accuracy",
+    "fraction": True,
+    "test_openings": 1,
+    "networks": [
+        {
+            "found_by": NASTY,
+            "search_score": 0.75,
+            "params": 1234,
+            "failed": 0,
+            "validation_curves": [[0.7, 0.8], [0.8, 0.9]],
+            "measured": [{"validation": 0.8, "test": 0.7}, {"validation": 0.9, "test": 0.8}],
+        }
+    ],
+    "ensemble_by_seed": [{"validation": 0.8, "test": 0.7}, {"validation": 0.9, "test": 0.8}],
+    "ensemble_of_all": {"validation": 0.9, "test": 0.8},
+}
+
+
+def section(text: str, name: str) -> str:
+    """Return a card of the page as text."""
+    (card,) = [
+        x for x in text.split("<section")[1:] if x.partition(">")[0].endswith(f'id="{name}"')
+    ]
+    return card.partition("</section>")[0]
 
 
 class Parsed(HTMLParser):
@@ -116,6 +150,58 @@ def test_searches_by_another_metric_are_not_compared_with_it(run: Run) -> None:
     mixed = [run, replace(run, data=run.data | {"name": "other", "searches": other})]
     shown = " ".join(Parsed(page(mixed)).texts)
     assert "Left out, for they have another metric: other: q-learning, other: random" in shown
+
+
+@pytest.mark.parametrize("what", [{"shown": Shown("mse", fraction=False)}, {"objective": NASTY}])
+def test_scores_that_mean_different_things_share_no_axis(run: Run, what: dict[str, Any]) -> None:
+    other = [x | what for x in run.data["searches"]]
+    text = page([run, replace(run, data=run.data | {"name": "other", "searches": other})])
+    for name in ("progress-networks", "progress-seconds"):
+        first, second = (section(text, x) for x in (name, f"{name}-1"))
+        assert "mine: q-learning" in first and "other: q-learning" not in first
+        assert "other: q-learning" in second and "mine: q-learning" not in second
+        assert "Other scores have charts of their own" in first and "(accuracy)" in first
+    alone = page([run, replace(run, data=run.data | {"name": "other"})])
+    assert 'id="progress-networks-1"' not in alone and "charts of their own" not in alone
+
+
+def test_the_best_networks_are_those_of_all_searches(run: Run) -> None:
+    ours, theirs = run.data["searches"]
+    key = ours["trials"][0]["key"]
+    both = theirs["trials"][0] | {"key": key, "score": -1.0, "ok": True}
+    worst = [x | {"score": x["score"] - 5} for x in ours["trials"]]
+    searches = [ours | {"trials": worst}, theirs | {"trials": [both, *theirs["trials"][1:]]}]
+    changed = replace(run, data=run.data | {"searches": searches})
+    found = best_of_run(searches, 1000)
+    scores = [x.trial["score"] for x in found]
+    assert scores == sorted(scores, reverse=True)
+    assert len({x.trial["key"] for x in found}) == len(found)
+    (shared,) = [x for x in found if x.trial["key"] == key]
+    assert (shared.by, shared.trial["score"]) == (["q-learning", "random search"], -1.0)
+    captions = re.findall(r"<figcaption>([^<]*)", section(page([changed]), "best-0"))
+    assert len(captions) == 10 and captions[0].endswith(", found by random search")
+    top = max(x["score"] for x in theirs["trials"][1:])
+    assert captions[0].startswith(f"1. score {top:.4f}")
+    one = replace(run, data=run.data | {"searches": [ours]})
+    assert "found by" not in section(page([one]), "best-0")
+
+
+def test_networks_trained_longer_have_their_table(run: Run) -> None:
+    assert 'id="longer' not in page([run])
+    told = replace(run, data=run.data | {"longer": LONGER})
+    text = page([told])
+    shown = section(text, "longer-0")
+    cells = re.findall(r"<t[hd](?: [^>]*)?>([^<]*)", shown)
+    assert cells[5:8] == ["validation accuracy, %", "test accuracy, %", "validation - test"]
+    name = escape(NASTY)
+    row = ["1", name, "0.7500", "1,234", "+10.00", "85.00 ± 7.07", "75.00 ± 7.07", "+10.00"]
+    assert cells[8:16] == row
+    assert cells[16] == "ensemble of the 1, each seed" and cells[21:23] == [row[5], row[6]]
+    assert "each trained for 2 epochs (1 in the search)" in shown and "better than" in shown
+    assert Parsed(text).tags["script"] == Parsed(page([run])).tags["script"]
+    several = page([run, told])
+    assert "Networks trained longer: mine" in section(several, "longer-1")
+    assert 'id="longer-0"' not in several
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:

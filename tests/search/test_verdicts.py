@@ -14,7 +14,13 @@ from agents.search.retraining import Retrained
 
 NOTHING: Any = None  # the candidate is not looked at
 BEST = SimpleNamespace(score=0.8, evaluation=SimpleNamespace(ok=True))
-SEARCH: Any = SimpleNamespace(best=BEST, quarters=lambda: (0.7, 0.8))
+
+
+def search(evaluations: int, first: float = 0.7, last: float = 0.8) -> Any:
+    return SimpleNamespace(best=BEST, quarters=lambda: (first, last), evaluations=evaluations)
+
+
+SEARCH = search(24)
 
 
 def network(name: str, scores: tuple[float, ...]) -> Retrained:
@@ -39,6 +45,27 @@ def test_two_networks_are_told_apart_as_by_the_test_of_student(seeds: int) -> No
         assert said_of(pair, seeds).startswith(f"Retrained, {told} "), (ours, theirs)
         seen.add(chance < 0.05)
     assert seen == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "told"),
+    [
+        (0.7, 0.8, "rose from 0.7000 to 0.8000."),
+        (0.8, 0.7, "fell from 0.8000 to 0.7000."),
+        (0.7627, 0.7627, "stayed at 0.7627."),
+        (0.76271, 0.76269, "stayed at 0.7627."),
+    ],
+)
+def test_what_the_quarters_say(first: float, last: float, told: str) -> None:
+    lines = Report({}, {"ours": search(20, first, last)}, [], 100, []).verdicts()
+    assert lines == [f"The mean score of ours's networks {told}"]
+
+
+def test_the_quarters_of_few_networks_say_nothing_of_learning() -> None:
+    several = {"ours": search(19), "theirs": search(20)}
+    told = [x for x in Report({}, several, [], 100, []).verdicts() if "mean score of" in x]
+    assert told == ["The mean score of theirs's networks rose from 0.7000 to 0.8000."]
+    assert Report({}, {"ours": search(19)}, [], 100, []).verdicts() == []
 
 
 def test_one_seed_tells_nothing_apart() -> None:

@@ -1,10 +1,11 @@
-"""The ten best networks of a search as drawings."""
+"""The ten best networks of a run as drawings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from agents.report.data import Trial
+from agents.report.data import SearchData, Trial, best_trials
 from agents.report.frame import missing
 from agents.search.shown import Shown
 from nas_env.markup import Markup, element
@@ -12,35 +13,62 @@ from nas_env.markup import Markup, element
 COUNT = 10
 
 
-def best(
-    name: str, trials: Sequence[Trial], drawings: Mapping[str, Markup], shown: Shown
-) -> Markup:
-    """Return the drawings of the best networks, the best first; a click makes one large."""
-    title = f"The {len(trials)} best networks" if len(trials) > 1 else "The best network"
-    if not trials:
+@dataclass
+class Found:
+    """A network, and which searches found it."""
+
+    trial: Trial
+    by: list[str] = field(default_factory=list)
+
+
+def best_of_run(searches: Sequence[SearchData], count: int = COUNT) -> list[Found]:
+    """Return the best different networks of all searches of a run, the best first."""
+    found: dict[str, Found] = {}
+    for search in searches:
+        name = "random search" if search["reference"] else search["name"]
+        for trial in best_trials(search, len(search["trials"])):
+            known = found.setdefault(trial["key"], Found(trial))
+            known.by.append(name)
+            if trial["score"] > known.trial["score"]:
+                known.trial = trial
+    return sorted(found.values(), key=lambda x: -x.trial["score"])[:count]
+
+
+def best(name: str, searches: Sequence[SearchData], drawings: Mapping[str, Markup]) -> Markup:
+    """Return the drawings of a run's best networks, the best first; a click makes one large."""
+    found = best_of_run(searches)
+    title = f"The {len(found)} best networks" if len(found) > 1 else "The best network"
+    if not found:
         return missing(name, "The best networks", "No network was evaluated without failing.")
+    shown, several = searches[0]["shown"], len(searches) > 1
     figures = [
-        _figure(rank, trial, drawings[trial["key"]], shown) for rank, trial in enumerate(trials, 1)
+        _figure(f"{rank}. ", x.trial, drawings[x.trial["key"]], shown, x.by if several else ())
+        for rank, x in enumerate(found, 1)
     ]
+    about = "Of all searches of the run, by score" if several else "By score"
     return element(
         "section",
         element("h3", title),
-        element("p", "By score; click one to see it in full size.", class_="about"),
+        element("p", f"{about}; click one to see it in full size.", class_="about"),
         element("div", figures, class_="gallery"),
         class_="card wide gallery-card",
         id=name,
     )
 
 
-def _figure(rank: int, trial: Trial, drawing: Markup, shown: Shown) -> Markup:
+def _figure(
+    rank: str, trial: Trial, drawing: Markup, shown: Shown, found_by: Sequence[str]
+) -> Markup:
     metrics = trial["metrics"]
-    words = [f"{rank}. score {trial['score']:.4f}"]
+    words = [f"{rank}score {trial['score']:.4f}"]
     if shown.metric in metrics:
         words.append(shown.sentence(metrics[shown.metric]))
     if "params" in metrics:
         words.append(f"{metrics['params']:,.0f} parameters")
     if "latency_ms" in metrics:
         words.append(f"{metrics['latency_ms']:.3g} ms")
+    if found_by:
+        words.append(f"found by {' and '.join(found_by)}")
     button = element(
         "button",
         drawing,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from agents.report.data import SearchData, Trial, new_trials
 from agents.report.frame import Series, X, Y, axes, card, dot, legend, missing, picture, polyline
 from agents.report.scales import Scale, linear
+from agents.search.shown import Shown
 from nas_env.markup import Content, Markup
 
 Searches = Sequence[tuple[Series, SearchData]]
@@ -14,19 +15,28 @@ MARKS = 40  # improvements that have a mark each
 
 
 def progress(searches: Searches, drawings: set[str]) -> list[Markup]:
-    """Return both charts.
+    """Return both charts; of searches whose scores mean different things, both for each kind.
 
     Args:
         searches: All of the page.
         drawings: Keys of the networks that have a drawing.
     """
-    about = "Each mark is a network better than all before it."
-    if not any(series.reference for series, _ in searches):
-        about += " There is no random search to compare with."
-    return [
-        _chart("progress-networks", "Best so far, by networks", about, searches, drawings, _place),
-        _chart("progress-seconds", "Best so far, by seconds", about, searches, drawings, _seconds),
-    ]
+    kinds: dict[tuple[str, Shown], list[tuple[Series, SearchData]]] = {}
+    for series, search in searches:
+        kinds.setdefault((search["objective"], search["shown"]), []).append((series, search))
+    charts = []
+    for number, ((objective, shown), same) in enumerate(kinds.items()):
+        about = "Each mark is a network better than all before it."
+        if not any(series.reference for series, _ in same):
+            about += " There is no random search to compare with."
+        after, name = "", f"-{number}" if number else ""
+        if len(kinds) > 1:
+            after = f" ({shown.words})"
+            about += f" Other scores have charts of their own; this one: {objective}."
+        for what, along in (("networks", _place), ("seconds", _seconds)):
+            words = f"progress-{what}{name}", f"Best so far, by {what}{after}", about
+            charts.append(_chart(*words, same, drawings, along))
+    return charts
 
 
 def improvements(search: SearchData) -> list[Trial]:
