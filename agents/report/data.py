@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -141,8 +142,15 @@ def read_run(run: Path, env: NASEnv, name: str | None = None) -> RunData:
         retrained=list(summary.get("retrained", ())),
         longer=_json(run / RETRAINED) or None,
         candidates={x.candidate.key: x.candidate.to_json() for _, xs in found for x in xs},
-        about=env.task.summary.text() if isinstance(env.task, DataTask) else "",
+        about=_about(env.task),
     )
+
+
+def _about(task: Any) -> str:
+    """Return what own data are, under their name: the page is passed on, their folder is not."""
+    if not isinstance(task, DataTask):
+        return ""
+    return replace(task.summary, source=Path(task.summary.source).name).text()
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -98,6 +98,7 @@ def test_a_network_for_a_table_predicts_from_its_rows(houses: Path) -> None:
 def test_the_report_of_a_search_says_its_metric(houses: Path, tmp_path: Path) -> None:
     script("report", houses / "run", "--output", tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "data: houses.csv (table, regression)" in text and str(houses) not in text
     (best, *_) = json.loads((houses / "run" / "summary.json").read_text())["retrained"]
     mean = np.mean(best["test_mae"])
     assert f"Test mae, trained anew with 2 seeds: best of q-learning {mean:.5g} ± " in text
