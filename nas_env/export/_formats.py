@@ -60,7 +60,7 @@ def write_program(network: nn.Module, example: Tensor, path: Path) -> None:
     with _quietly():
         shapes = ({0: torch.export.Dim("batch")},)
         program = torch.export.export(network, (example,), dynamic_shapes=shapes)
-        _forget(program)
+        _forget(program, torch.zeros(2, *example.shape[1:]))
         torch.export.save(program, path)
         loaded = torch.export.load(path).module()
     for count in (1, len(example)):
@@ -105,9 +105,9 @@ def write_onnx(network: nn.Module, example: Tensor, path: Path, output: str = "l
     return max(differences)
 
 
-def _forget(program: torch.export.ExportedProgram) -> None:
-    """Remove the samples a program was made with, and the files of this machine that made it."""
-    program.example_inputs = None
+def _forget(program: torch.export.ExportedProgram, zeros: Tensor) -> None:
+    """Put zeros for the samples a program was made with, and remove paths of this machine."""
+    program.example_inputs = ((zeros,), {})
     for module in program.graph_module.modules():
         for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
             node.meta.pop("stack_trace", None)
