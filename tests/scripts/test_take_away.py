@@ -111,6 +111,9 @@ def test_the_card_says_what_is_known(made: Path) -> None:
     for name, size in sizes:
         assert (made / "export" / name).stat().st_size == int(size.replace(",", ""))
     assert "was read for the report of the search alone, and" in card
+    assert card.startswith("# A network for digits\n")
+    assert "- It predicts one of 10 classes, by their numbers.\n" in card
+    assert "from network import predict, load" in card and "torch.zeros(2, 1, 8, 8)" in card
     assert "2.64 points" in card  # the largest standard error of a share over 359 samples
 
 
