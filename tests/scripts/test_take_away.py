@@ -181,6 +181,24 @@ def test_what_cannot_be_exported_is_refused(run: Path, tmp_path: Path) -> None:
         FinishedRun.read(run)
 
 
+def test_a_folder_with_something_else_in_it_is_refused(
+    without_onnx: None, run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "network.py").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    refused = script("export", run, "--output", tmp_path / "mine", code=2).stderr
+    assert f"{tmp_path / 'mine'} holds files that are no export" in refused and "empty" in refused
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["network.py"]
+    with pytest.raises(InvalidSettingError, match="file is a file"):
+        export_run(run, tmp_path / "file")
+    (tmp_path / "empty").mkdir()
+    for _ in ("an empty one", "an earlier export"):
+        assert "Exported to" in export_run(run, tmp_path / "empty")
+    with pytest.raises(InvalidSettingError, match=r"had no --data, so --data x\.csv"):
+        export_run(run, data="x.csv")
+
+
 def test_the_best_networks_are_different_and_of_this_run(run: Path) -> None:
     found = best_of(FinishedRun.read(run), 100)
     scores = [x.score for x in found]

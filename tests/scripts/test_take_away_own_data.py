@@ -253,9 +253,34 @@ def test_other_data_are_refused(houses: Path, tmp_path: Path) -> None:
     for command in (("search", *SEARCH, *how), ("report", copy / "run")):
         assert "Bring the old data back, or search anew" in script(*command, code=2).stderr
     assert (copy / "run" / "data.json").read_bytes() == kept
-    (copy / "houses.csv").unlink()
-    with pytest.raises(InvalidDataError, match=r"houses\.csv: no such file"):
+
+
+def test_data_that_were_moved_can_be_named(
+    without_onnx: None, houses: Path, tmp_path: Path
+) -> None:
+    copy, moved = Path(shutil.copytree(houses, tmp_path / "copy")), tmp_path / "moved.csv"
+    gone = copy / "houses.csv"
+    options = json.loads((copy / "run" / "options.json").read_text())
+    (copy / "run" / "options.json").write_text(json.dumps({**options, "data": str(gone)}))
+    gone.rename(moved)
+    told = f"{gone}: no such file or folder. The search read its data from there. Put them back"
+    with pytest.raises(InvalidDataError) as refused:
         export_run(copy / "run")
+    assert str(refused.value) == f"{told}, or say where they are now with --data PATH."
+    assert f"error: {told}.\n" in script("report", copy / "run", code=2).stderr
+    assert "from `moved.csv`" in export_card(copy / "run", str(moved))
+    command = runpy.run_path(str(ROOT / "scripts" / "retrain.py"))
+    short = {"top": 1, "seeds": 1, "epochs": 1, "device": "cpu"}
+    assert command["main"](command["Options"](copy / "run", **short)) == 2
+    assert command["main"](command["Options"](copy / "run", data=str(moved), **short)) == 0
+    moved.write_text("\n".join(moved.read_text().splitlines()[:-1]))
+    with pytest.raises(IncompatibleError, match="Bring the old data back"):
+        export_run(copy / "run", data=str(moved))
+
+
+def export_card(run: Path, data: str) -> str:
+    export_run(run, data=data)
+    return (run / "export" / "card.md").read_text(encoding="utf-8")
 
 
 def test_other_arrays_are_refused_too(tmp_path: Path) -> None:
