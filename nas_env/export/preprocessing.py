@@ -142,8 +142,7 @@ def columns(step: Mapping[str, Any]) -> StepSource:
             missing value, "fill"; of a "numeric" one also "mean" and "sd", of a "categorical" one
             "categories" and, whether all others are one more, "rare".
     """
-    words = Call("", tuple(map(literal, MISSING_WORDS)), brackets="()")
-    lines = [*lay_out(words, "MISSING = "), "COLUMNS = {"]
+    lines = [*numbers("MISSING", list(map(literal, MISSING_WORDS)), "", ""), "COLUMNS = {"]
     for column in step["columns"]:
         numeric = column["kind"] == "numeric"
         names = ("fill", "mean", "sd") if numeric else ("fill", "categories", "rare")
