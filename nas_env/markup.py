@@ -70,7 +70,19 @@ def markdown(text: str) -> str:
     r"""Return text so that Markdown shows it as it is, on one line, amid a sentence.
 
     Example:
-        >>> print(markdown("![x](a) <b> | is_it"))
-        \!\[x\](a) &lt;b&gt; \| is\_it
+        >>> print(markdown("![x](a) <b> | is_it 'R&D' &lt;"))
+        \!\[x\](a) &lt;b> \| is\_it 'R&D' &amp;lt;
     """
-    return escape(re.sub(r"([\\`*_\[\]!|~])", r"\\\1", printable(text)))
+    text = re.sub(r"([\\`*_\[\]!|~])", r"\\\1", printable(text))
+    return re.sub(r"&(?=#?\w+;)", "&amp;", text).replace("<", "&lt;")
+
+
+def code(text: str) -> str:
+    r"""Return a name as code; one that Markdown would not leave as it is, in quotes and escaped.
+
+    Example:
+        >>> print(code("petal_length"), code("<b>"))
+        `petal_length` '&lt;b>'
+    """
+    plain = text.isprintable() and text == text.strip() != "" and not set(text) & set("`<>&|\\")
+    return f"`{text}`" if plain else f"'{markdown(text)}'"

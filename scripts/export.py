@@ -26,7 +26,10 @@ class Options:
     run: Annotated[Path, tyro.conf.Positional]
     """Folder of the run, as scripts/search.py wrote it."""
     output: Path | None = None
-    """Folder to write to; export in the folder of the run if left out."""
+    """Folder to write to, a new or empty one, or an earlier export; export in the folder of the run
+    if left out."""
+    data: str | None = None
+    """Where the data of the run are now, if not where the search read them."""
     train: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Where the run has no trained weights, train the network now by its recipe."""
     searched: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -41,7 +44,7 @@ def main(options: Options) -> int:
     torch.set_num_threads(1)  # small networks run fastest on one
     try:
         where = options.run, options.output, options.train, options.device
-        told = export_run(*where, searched=options.searched)
+        told = export_run(*where, searched=options.searched, data=options.data)
     except NASError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

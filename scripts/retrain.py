@@ -35,6 +35,8 @@ class Options:
     """Training seeds of each."""
     epochs: int = 40
     """Epochs of each training; the learning rate's schedule is laid out for them."""
+    data: str | None = None
+    """Where the data of the run are now, if not where the search read them."""
     store: str | None = None
     """Store of the run, where it is not where the search had it."""
     device: str = "auto"
@@ -53,7 +55,7 @@ def main(options: Options) -> int:
     torch.set_num_threads(1)  # small networks train fastest on one
     try:
         plan = Plan(options.top, options.seeds, options.epochs, options.device)
-        run = FinishedRun.read(options.run)
+        run = FinishedRun.read(options.run, data=options.data)
         text = table(retrain_best(run, plan, options.store, options.again, tell))
     except NASError as error:
         print(f"error: {error}", file=sys.stderr)

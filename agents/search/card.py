@@ -9,12 +9,13 @@ from typing import Any
 
 from agents.search.finished import FinishedRun, Trained
 from agents.search.shown import Shown
+from agents.search.usage import data_name, title, usage
 from nas_env.architecture import Candidate
 from nas_env.export import Exported
 from nas_env.layers import layer_type
 from nas_env.markup import markdown
 from nas_env.network import predict
-from nas_env.tasks import Task
+from nas_env.tasks import Task, TaskSpec
 from nas_env.tasks.own_data import DataTask
 
 LIMITS = """\
@@ -51,14 +52,15 @@ def write_card(run: FinishedRun, trained: Trained, exported: Exported, folder: P
     """
     task = run.task
     parts = [
-        f"# A network for {task.spec.name}",
+        f"# {title(run)}",
         _network(run.task, trained.candidate, exported),
+        f"## How to use it\n\n{usage(run)}",
         f"## Data\n\n{_bullets(_data(task))}",
         f"## How it was found\n\n{_search(run)}",
         f"## How it was trained\n\n{_bullets(_training(trained))}",
         f"## How good it is\n\n{_quality(run, trained, exported)}",
         f"## Files\n\n{_files(exported, folder)}",
-        f"## Limits\n\n{_limits(task, trained)}",
+        f"## Limits\n\n{_limits(run, trained)}",
         f"## Versions\n\n{_bullets(_versions(run))}",
     ]
     return "\n\n".join(parts) + "\n"
@@ -92,20 +94,20 @@ def _data(task: Task) -> dict[str, Any]:
     return {
         "task": f"{task.spec.name}, version {task.spec.version}",
         "SHA-256 of all three splits": f"`{getattr(task, 'data_hash', '') or 'unknown'}`",
-        "metric": _metric(task),
+        "metric": _metric(task.spec),
         "split": f"{train:,} training, {validation:,} validation, {test:,} test samples. {how}",
         "preprocessing": ", ".join(steps) or "none that the task tells of",
     }
 
 
-def _metric(task: Task) -> str:
-    spec, words = task.spec, Shown.of(task.spec).words
+def _metric(spec: TaskSpec) -> str:
+    words = Shown.of(spec).words
     if spec.higher_is_better:
         return words
-    return (
-        f"{words}, in the target's own unit; the best constant guess has {spec.guess:.5g} on the "
-        "training split"
+    unit = (
+        "the square of the target's own unit" if spec.metric == "mse" else "the target's own unit"
     )
+    return f"{words}, in {unit}; the best constant guess has {spec.guess:.5g} on the training split"
 
 
 def _search(run: FinishedRun) -> str:
@@ -196,7 +198,8 @@ def _files(exported: Exported, folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _limits(task: Task, trained: Trained) -> str:
+def _limits(run: FinishedRun, trained: Trained) -> str:
+    task = run.task
     size = max(1, task.spec.sizes[2])
     most = 100 * sqrt(0.25 / size)  # of a share, at its largest
     metric = Shown.of(task.spec).words
@@ -206,7 +209,7 @@ def _limits(task: Task, trained: Trained) -> str:
     answer = CLASSES.format(outputs=task.spec.num_outputs)
     if task.spec.problem == "regression":
         answer = NUMBERS
-    told = {"task": task.spec.name, "metric": metric, "opened": trained.opened}
+    told = {"task": data_name(run), "metric": metric, "opened": trained.opened}
     return LIMITS.format(**told, split=split, answer=answer)
 
 

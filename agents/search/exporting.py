@@ -13,6 +13,8 @@ from nas_env.evaluators.training import Training
 from nas_env.export import Exported, export
 from nas_env.tasks import Task
 
+OURS = ("network.json", "network.py")  # files that every export has
+
 
 def export_run(
     path: Path,
@@ -21,6 +23,7 @@ def export_run(
     device: str = "auto",
     task: Task | None = None,
     searched: bool = False,
+    data: str | None = None,
 ) -> str:
     """Write the best network of a run, with its model card; say what was written, and where.
 
@@ -33,14 +36,17 @@ def export_run(
         device: Where it is trained.
         task: What was searched on, where it is at hand; else it is made again.
         searched: Take the network of the search's report also where others were trained longer.
+        data: Where its data are now; None: where the search read them.
 
     Raises:
-        InvalidSettingError: There is no run, or it has not finished.
+        InvalidSettingError: There is no run, it has not finished, or the folder to write to holds
+            something else than an earlier export.
         InvalidDataError: Its data cannot be read any more.
         IncompatibleError: It has no weights and `train` is off, its networks all failed, or its
             data have changed.
     """
-    run, folder = FinishedRun.read(path, task), output or path / "export"
+    run, folder = FinishedRun.read(path, task, data), output or path / "export"
+    _check_folder(folder)
     trained = None if searched else run.converged()
     if trained is None and run.failed:
         raise run.all_failed()
@@ -56,6 +62,18 @@ def export_run(
     text = write_card(run, trained, exported, folder)
     (folder / "card.md").write_text(text, encoding="utf-8")
     return _told(exported, folder, run.shown, trained.origin)
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder that holds something, but no earlier export."""
+    if not folder.exists() or all((folder / name).is_file() for name in OURS):
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        what = "holds files that are no export" if folder.is_dir() else "is a file"
+        raise InvalidSettingError(
+            f"{folder} {what}. Name a new or empty folder with --output, or that of an earlier "
+            f"export, which is written over ({' and '.join(OURS)} are in it)."
+        )
 
 
 def check_export(name: str, evaluator: Evaluator) -> None:

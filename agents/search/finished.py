@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from agents.search.own_data import check_same_data, own_task
+from agents.search.own_data import check_data_are_there, check_same_data, moved_to, own_task
 from agents.search.retraining import weights_of
 from agents.search.shown import Shown, times_in_words
 from nas_env.architecture import Candidate
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "best.safetensors"
 RETRAINED = "retrained.json"
+MOVED = ", or say where they are now with --data PATH"
 
 
 @dataclass(frozen=True)
@@ -70,15 +71,16 @@ class FinishedRun:
     made: Task | None = None
 
     @classmethod
-    def read(cls, path: Path, task: Task | None = None) -> FinishedRun:
+    def read(cls, path: Path, task: Task | None = None, data: str | None = None) -> FinishedRun:
         """Return the run in a folder.
 
         Args:
             path: The folder.
             task: What was searched on, where it is at hand.
+            data: Where its data are now; None: where the search read them.
 
         Raises:
-            InvalidSettingError: There is none, or its search has not finished.
+            InvalidSettingError: There is none, its search has not finished, or it had no data.
         """
         if not (path / "options.json").is_file():
             raise InvalidSettingError(
@@ -94,6 +96,8 @@ class FinishedRun:
         options, summary, best = (
             json.loads((path / name).read_text(encoding="utf-8")) for name in names
         )
+        if data is not None:
+            options = moved_to(data, options)
         return cls(path, options, summary, best, task)
 
     @cached_property
@@ -109,6 +113,8 @@ class FinishedRun:
             InvalidDataError: The data cannot be read any more.
             IncompatibleError: They are not those of the search.
         """
+        if self.made is None:
+            check_data_are_there(self.options, MOVED)
         task = self.made or own_task(self.options)
         task = task or make_task(None, self.best["task"], self.options.get("data"))
         check_same_data(self.path, task, self.summary["settings"].get("data_hash", ""))

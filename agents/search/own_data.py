@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas_env.errors import IncompatibleError, InvalidSettingError
+from agents.search.options import NAMED_DATA
+from nas_env.errors import IncompatibleError, InvalidDataError, InvalidSettingError
 from nas_env.resolve import make_space
 from nas_env.sources import ReadOptions, Suggestion, read_data, suggest, summarise
 from nas_env.spaces import Joint, SearchSpace
@@ -82,9 +83,41 @@ def own_task(options: Mapping[str, Any]) -> DataTask | None:
     """
     if options.get("data") is None or options["task"] is not None:
         return None
+    check_data_are_there(options)
     names = ("target", "image_size", "problem")
     data = read_data(options["data"], ReadOptions(**{name: options[name] for name in names}))
     return DataTask(data, options["metric"])
+
+
+def check_data_are_there(options: Mapping[str, Any], more: str = "") -> None:
+    """Refuse to read the data of a search anew where they are gone.
+
+    Args:
+        options: Options of the search, as its folder keeps them.
+        more: What else can be done than to put them back, as the end of the sentence.
+
+    Raises:
+        InvalidDataError: There is nothing where they were.
+    """
+    data = options.get("data")
+    if data is None or data.startswith(NAMED_DATA) or Path(data).exists():
+        return
+    raise InvalidDataError(
+        f"{data}: no such file or folder. The search read its data from there. Put them back{more}."
+    )
+
+
+def moved_to(data: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a search with the place where its data are now.
+
+    Raises:
+        InvalidSettingError: It was no search on data of its own.
+    """
+    if options.get("data") is None:
+        raise InvalidSettingError(
+            f"The search had no --data, so --data {data} means nothing to its run. Leave it out."
+        )
+    return {**options, "data": data if data.startswith(NAMED_DATA) else str(Path(data).resolve())}
 
 
 def check_same_data(run: Path, task: Task, before: str | None = None) -> None:

@@ -60,6 +60,7 @@ def write_program(network: nn.Module, example: Tensor, path: Path) -> None:
     with _quietly():
         shapes = ({0: torch.export.Dim("batch")},)
         program = torch.export.export(network, (example,), dynamic_shapes=shapes)
+        _forget(program, torch.zeros(2, *example.shape[1:]))
         torch.export.save(program, path)
         loaded = torch.export.load(path).module()
     for count in (1, len(example)):
@@ -94,6 +95,7 @@ def write_onnx(network: nn.Module, example: Tensor, path: Path, output: str = "l
             dynamo=True,
             verbose=False,
         )
+    _forget_in_onnx(path)
     run = runner(path)
     differences = []
     for count in (1, len(example)):
@@ -101,6 +103,32 @@ def write_onnx(network: nn.Module, example: Tensor, path: Path, output: str = "l
             expected = network(example[:count]).numpy()
         differences.append(_check(path, expected, run(example[:count].numpy())))
     return max(differences)
+
+
+def _forget(program: torch.export.ExportedProgram, zeros: Tensor) -> None:
+    """Put zeros for the samples a program was made with, and remove paths of this machine."""
+    program.example_inputs = ((zeros,), {})
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
+            node.meta.pop("stack_trace", None)
+
+
+def _forget_in_onnx(path: Path) -> None:
+    """Remove from an ONNX file the remarks on who made it, with paths of this machine."""
+    import onnx
+
+    model = onnx.load(path)
+    _clear(model)
+    onnx.save(model, path)
+
+
+def _clear(message: Any) -> None:
+    for field, value in message.ListFields():
+        if field.name in ("doc_string", "metadata_props"):
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                _clear(part)
 
 
 def _check(path: Path, expected: NDArray[Any], found: NDArray[Any]) -> float:
@@ -157,6 +185,7 @@ def write_int8(
             weight_type=QuantType.QInt8,
             per_channel=True,
         )
+    _forget_in_onnx(path)
     quality = measure(_Runner(float32)), measure(_Runner(path))
     size = float32.stat().st_size, path.stat().st_size
     return Quantised(quality, size, len(chosen))

@@ -121,7 +121,7 @@ def _source(node: ast.expr, text: str) -> str:
 
 
 def numbers(name: str, values: Sequence[str], before: str, after: str) -> list[str]:
-    """Return the lines that give a name a list of numbers; a long one fills its lines."""
+    """Return the lines that give a name a list of numbers, or words; a long one fills its lines."""
     line = f"{name} = {before}[{', '.join(values)}]{after}"
     if len(line) <= WIDTH:
         return [line]

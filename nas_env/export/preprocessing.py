@@ -15,6 +15,7 @@ import numpy as np
 from nas_env.errors import InvalidSettingError
 from nas_env.export._layout import Call, lay_out, literal, numbers
 from nas_env.registry import Registry
+from nas_env.sources.preprocessing import MISSING_WORDS
 from nas_env.tasks.base import Task
 
 Steps = Sequence[Mapping[str, Any]]
@@ -74,22 +75,61 @@ def resize(step: Mapping[str, Any]) -> StepSource:
 
 ENCODE_ROWS = '''
 def encode(rows: list[dict]) -> Tensor:
-    """Return rows as numbers (rows, features).
+    """Return rows as numbers (rows, features); a single row is a list of one.
 
-    A row has the value of each of COLUMNS by its name; None, NaN and pandas.NA are missing ones.
+    A row has the value of each of COLUMNS by its name. Missing are None, NaN, pandas.NA, and text
+    that is one of MISSING and no category.
     """
-    return torch.tensor([[x for name in COLUMNS for x in numbers(name, row[name])] for row in rows])
+    rows = [rows] if isinstance(rows, dict) else rows
+    return torch.tensor([encode_row(place, row) for place, row in enumerate(rows, 1)])
 
 
-def numbers(name: str, value: object) -> list[float]:
+def encode_row(place: int, row: dict) -> list[float]:
+    """Return the numbers of a row; place is its number in messages."""
+    found = []
+    for name in COLUMNS:
+        if name not in row:
+            needed = ", ".join(COLUMNS)
+            raise ValueError(f"row {place} lacks the column {name!r}; needed: {needed}")
+        try:
+            found += numbers(COLUMNS[name], row[name])
+        except ValueError as error:
+            raise ValueError(f"row {place}, column {name!r}: {error}") from None
+    return found
+
+
+def numbers(column: dict, value: object) -> list[float]:
     """Return a number, standardised; of a category, 1 at its place, else 0. Rare ones share one."""
-    column = COLUMNS[name]
-    if value is None or type(value).__name__ == "NAType" or value != value:
+    known = column.get("categories", [])
+    if is_missing(value, known):
         value = column["fill"]
     if "mean" in column:
-        return [(float(value) - column["mean"]) / column["sd"]]
-    places = [float(str(value) == category) for category in column["categories"]]
+        return [(number(value) - column["mean"]) / column["sd"]]
+    places = [float(str(value) == category) for category in known]
     return [*places, 1 - max(places)] if column["rare"] else places
+
+
+def is_missing(value: object, known: list[str]) -> bool:
+    """Return whether a value is a missing one, where these are the categories of its column."""
+    if isinstance(value, str):
+        return value.strip() in MISSING and value not in known
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
+
+
+def number(value: object) -> float:
+    """Return a value as a number; True and False are 1 and 0, also as text."""
+    word = str(value).strip()
+    if word.lower() in ("true", "false"):
+        return float(word.lower() == "true")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        pass
+    try:
+        hint = f"; if the comma is a decimal one, write {float(word.replace(',', '.'))}"
+    except ValueError:
+        hint = ""
+    raise ValueError(f"{value!r} is not a number{hint}")
 '''
 
 
@@ -102,7 +142,7 @@ def columns(step: Mapping[str, Any]) -> StepSource:
             missing value, "fill"; of a "numeric" one also "mean" and "sd", of a "categorical" one
             "categories" and, whether all others are one more, "rare".
     """
-    lines = ["COLUMNS = {"]
+    lines = [*numbers("MISSING", list(map(literal, MISSING_WORDS)), "", ""), "COLUMNS = {"]
     for column in step["columns"]:
         numeric = column["kind"] == "numeric"
         names = ("fill", "mean", "sd") if numeric else ("fill", "categories", "rare")
@@ -121,7 +161,12 @@ def _pair(key: str, value: Any) -> str | Call:
 
 ENCODE_IMAGES = '''
 def encode(images: list) -> Tensor:
-    """Return image files or PIL images as (n, {channels}, {height}, {width}); needs Pillow."""
+    """Return image files or PIL images, or a single one, as (n, {channels}, {height}, {width}).
+
+    It needs Pillow.
+    """
+    if isinstance(images, str | Path) or hasattr(images, "convert"):
+        images = [images]
     return torch.stack([pixels(image) for image in images])
 
 

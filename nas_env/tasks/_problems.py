@@ -92,9 +92,10 @@ class Regression:
         return 1.0
 
     def measure(self, parts: Measured) -> dict[str, float]:
-        """Return "mse" and "mae" in the targets' own unit, "r2", and "loss" (standardised mse).
+        """Return "mae" in the targets' own unit, "mse" in its square, "r2", and "loss".
 
-        "r2" is 1 less the squared error over that of the split's own mean.
+        "r2" is 1 less the squared error over that of the split's own mean, "loss" the
+        standardised mse.
         """
         columns = ((outputs[:, 0].double(), y.double()) for outputs, y in parts)
         predicted, y = (torch.cat(column) for column in zip(*columns, strict=True))

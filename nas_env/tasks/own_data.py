@@ -35,8 +35,9 @@ REPORTS = {**METRICS, "regression": ("mse", "mae", "r2")}
 class DataTask(SupervisedTask):
     """Classification or regression of a `DataSet`; streams what does not fit in memory.
 
-    Inputs are standardised with the training split's moments, targets of regression too; metrics
-    are in the targets' own unit. Evaluations have all metrics of the problem, whichever is chosen.
+    Inputs are standardised with the training split's moments, targets of regression too; "mae"
+    is in the targets' own unit, "mse" in its square. Evaluations have all metrics of the problem,
+    whichever is chosen.
 
     Args:
         data: The data.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,28 @@ def test_int8_is_measured_before_and_after(exported: Exported, folder: Path, tas
 
     kinds = [node.op_type for node in onnx.load(folder / "network.int8.onnx").graph.node]
     assert "QuantizeLinear" in kinds and "DequantizeLinear" in kinds
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """Return the bytes of a file, and of what it holds if it is an archive."""
+    found = {path.name: path.read_bytes()}
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            found |= {name: archive.read(name) for name in archive.namelist()}
+    return found
+
+
+def test_no_file_tells_of_this_machine_or_holds_samples(
+    exported: Exported, folder: Path, task: Any
+) -> None:
+    packages = Path(torch.__file__).parents[1]
+    words = [folder.parent.name, str(folder), str(packages), "site-packages", str(Path(__file__))]
+    sample = task.tensors("validation")[0][0].numpy().tobytes()
+    for file in exported.files:
+        for name, data in contents(folder / file).items():
+            assert not [word for word in words if word.encode() in data], name
+            assert sample not in data, name
+    torch.export.load(folder / "network.pt2").run_decompositions()
 
 
 def test_the_preprocessing_is_plain_data_too(exported: Exported, folder: Path, task: Any) -> None:

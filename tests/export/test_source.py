@@ -275,7 +275,7 @@ def test_rows_of_a_table_become_numbers() -> None:
     assert np.array_equal(
         names["encode"](rows), apply(steps, {x: [row[x] for row in rows] for x in rows[0]})
     )
-    with pytest.raises(KeyError, match="colour"):
+    with pytest.raises(ValueError, match="row 1 lacks the column 'colour'"):
         names["encode"]([{"age": 2, "kind": long[0]}])
     assert "encode([dict.fromkeys(COLUMNS)])" in text and complaints(text) == ""
 

@@ -128,6 +128,9 @@ def test_the_card_says_what_is_known(made: Path) -> None:
     for name, size in sizes:
         assert (made / "export" / name).stat().st_size == int(size.replace(",", ""))
     assert "was read for the report of the search alone, and" in card
+    assert card.startswith("# A network for digits\n")
+    assert "- It predicts one of 10 classes, by their numbers.\n" in card
+    assert "from network import predict, load" in card and "torch.zeros(2, 1, 8, 8)" in card
     assert "2.64 points" in card  # the largest standard error of a share over 359 samples
 
 
@@ -193,6 +196,24 @@ def test_what_cannot_be_exported_is_refused(run: Path, tmp_path: Path) -> None:
     (run / "summary.json").unlink()
     with pytest.raises(InvalidSettingError, match=r"has not finished.*--resume"):
         FinishedRun.read(run)
+
+
+def test_a_folder_with_something_else_in_it_is_refused(
+    without_onnx: None, run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "network.py").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    refused = script("export", run, "--output", tmp_path / "mine", code=2).stderr
+    assert f"{tmp_path / 'mine'} holds files that are no export" in refused and "empty" in refused
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["network.py"]
+    with pytest.raises(InvalidSettingError, match="file is a file"):
+        export_run(run, tmp_path / "file")
+    (tmp_path / "empty").mkdir()
+    for _ in ("an empty one", "an earlier export"):
+        assert "Exported to" in export_run(run, tmp_path / "empty")
+    with pytest.raises(InvalidSettingError, match=r"had no --data, so --data x\.csv"):
+        export_run(run, data="x.csv")
 
 
 def test_the_best_networks_are_different_and_of_this_run(run: Path) -> None:

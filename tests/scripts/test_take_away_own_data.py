@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
+import re
 import runpy
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ from test_take_away import PLAN, ROOT, TINY, Watch, script
 
 from agents.search.best import retrain_best
 from agents.search.best_table import table as table_of
+from agents.search.card import _metric
 from agents.search.exporting import export_run
 from agents.search.finished import FinishedRun
 from agents.search.options import Options, recorded
@@ -90,9 +95,46 @@ def test_a_network_for_a_table_predicts_from_its_rows(houses: Path) -> None:
     )
     assert f"| validation mae in float32, in 8-bit integers | {mae:.5g}, " in card
     assert "accuracy" not in card and "classes" not in card
-    assert "The target is the column &#x27;price&#x27;. Column &#x27;&lt;i&gt;&#x27; is" in card
+    assert "The target is the column 'price'. Column '&lt;i>' is" in card
     assert "60/20/20, stratified" in card and "<i>" not in card
-    assert r"Column &#x27;\!\[x\](u)\\n# H&#x27; is left out" in card and "\n# H" not in card
+    assert r"Column '\!\[x\](u)\\n# H' is left out" in card and "\n# H" not in card
+
+
+def program_of(card: str) -> str:
+    """Return the program that a model card shows."""
+    (program,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    return str(program)
+
+
+def outcome(program: str, folder: Path) -> str:
+    """Return what a program prints that is run in a folder."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=170
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_card_of_a_table_says_what_it_predicts_and_how(houses: Path) -> None:
+    folder = houses / "run" / "export"
+    card = (folder / "card.md").read_text(encoding="utf-8")
+    assert card.startswith("# A network that predicts `price`, from `houses.csv`\n")
+    assert "- It predicts the column `price`: a number.\n" in card
+    assert "- It needs columns of numbers: `age`, `size`.\n" in card
+    assert "- It needs columns of text: `colour`, 'is \"it\"\ufffd&lt;b>'.\n" in card
+    assert "- It is known to work on samples as those of `houses.csv` only." in card
+    assert str(houses) not in card and "<b>" not in card
+    shutil.copy(houses / "houses.csv", folder / "new.csv")
+    assert outcome(program_of(card), folder).startswith("tensor([")
+    assert outcome(program_of(card), folder).count(",") >= 80
+
+
+def test_mse_is_in_the_square_of_the_unit(houses: Path) -> None:
+    data = houses / "houses.csv"
+    spec = own_data(data, target="price", problem="regression", metric="mse").spec
+    assert _metric(spec).startswith("mse, in the square of the target's own unit; ")
+    spec = own_data(data, target="price", problem="regression", metric="mae").spec
+    assert _metric(spec).startswith("mae, in the target's own unit; ")
 
 
 def test_the_report_of_a_search_says_its_metric(houses: Path, tmp_path: Path) -> None:
@@ -122,6 +164,12 @@ def test_images_are_exported_as_they_were_searched(without_onnx: None, pets: Pat
     card = (pets / "run" / "export" / "card.md").read_text(encoding="utf-8")
     assert f"| validation F1, % | {100 * task.validate(searched(run))['f1']:.2f} |" in card
     assert "chosen by its F1" in card and "accuracy" not in card
+    assert card.startswith("# A network that tells 3 classes apart, from `pets`\n")
+    assert "- It predicts one of these classes: `cat`, `dog`, `owl`.\n" in card
+    for name, place in (("one.png", 0), ("two.png", -1)):
+        shutil.copy(files[place], pets / "run" / "export" / name)
+    answers = ast.literal_eval(outcome(program_of(card), pets / "run" / "export"))
+    assert answers == module.classify(module.load(), module.encode([files[0], files[-1]]))
 
 
 def test_the_best_are_trained_again_by_the_metric_of_the_search(houses: Path) -> None:
@@ -206,9 +254,35 @@ def test_other_data_are_refused(houses: Path, tmp_path: Path) -> None:
     for command in (("search", *SEARCH, *how), ("report", copy / "run")):
         assert "Bring the old data back, or search anew" in script(*command, code=2).stderr
     assert (copy / "run" / "data.json").read_bytes() == kept
-    (copy / "houses.csv").unlink()
-    with pytest.raises(InvalidDataError, match=r"houses\.csv: no such file"):
+
+
+def test_data_that_were_moved_can_be_named(
+    without_onnx: None, houses: Path, tmp_path: Path
+) -> None:
+    copy, moved = Path(shutil.copytree(houses, tmp_path / "copy")), tmp_path / "moved.csv"
+    (copy / "run" / "retrained.json").unlink(missing_ok=True)  # of another test
+    gone = copy / "houses.csv"
+    options = json.loads((copy / "run" / "options.json").read_text())
+    (copy / "run" / "options.json").write_text(json.dumps({**options, "data": str(gone)}))
+    gone.rename(moved)
+    told = f"{gone}: no such file or folder. The search read its data from there. Put them back"
+    with pytest.raises(InvalidDataError) as refused:
         export_run(copy / "run")
+    assert str(refused.value) == f"{told}, or say where they are now with --data PATH."
+    assert f"error: {told}.\n" in script("report", copy / "run", code=2).stderr
+    assert "from `moved.csv`" in export_card(copy / "run", str(moved))
+    command = runpy.run_path(str(ROOT / "scripts" / "retrain.py"))
+    short = {"top": 1, "seeds": 1, "epochs": 1, "device": "cpu"}
+    assert command["main"](command["Options"](copy / "run", **short)) == 2
+    assert command["main"](command["Options"](copy / "run", data=str(moved), **short)) == 0
+    moved.write_text("\n".join(moved.read_text().splitlines()[:-1]))
+    with pytest.raises(IncompatibleError, match="Bring the old data back"):
+        export_run(copy / "run", data=str(moved))
+
+
+def export_card(run: Path, data: str) -> str:
+    export_run(run, data=data)
+    return (run / "export" / "card.md").read_text(encoding="utf-8")
 
 
 def test_other_arrays_are_refused_too(tmp_path: Path) -> None:

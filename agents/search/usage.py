@@ -1,0 +1,110 @@
+"""What a network is for, and how it is used, for its model card."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from agents.search.finished import FinishedRun
+from agents.search.options import NAMED_DATA
+from nas_env.markup import code
+from nas_env.tasks.own_data import DataTask
+
+MOST_NAMES = 50  # of classes or columns that the card names
+OF_TABLE = """\
+import csv
+
+from network import {answer}, encode, load
+
+with open("new.csv", newline="", encoding="utf-8-sig") as file:
+    rows = list(csv.DictReader(file, delimiter=","))  # or what separates the values of your file
+print({answer}(load(), encode(rows)))"""
+OF_IMAGES = """\
+from network import {answer}, encode, load
+
+print({answer}(load(), encode(["one.png", "two.png"])))"""
+OF_TENSORS = """\
+import torch
+
+from network import {answer}, load
+
+samples = torch.zeros(2, {shape})  # put yours here, as the data have them
+print({answer}(load(), samples))"""
+NOTES = {
+    OF_TABLE: "Empty cells are missing values, and numbers have decimal points.",
+    OF_IMAGES: "Images may have any size; reading them needs Pillow.",
+    OF_TENSORS: "Samples are tensors as the data have them, before anything is done to them.",
+}
+
+
+def data_name(run: FinishedRun) -> str:
+    """Return the name of the data of a run for the card; of own data that of the file or folder."""
+    data = run.options.get("data")
+    if data is None:
+        return run.task.spec.name
+    return code(data if data.startswith(NAMED_DATA) else Path(data).name)
+
+
+def title(run: FinishedRun) -> str:
+    """Return the title of the card."""
+    if run.options.get("data") is None:
+        return f"A network for {data_name(run)}"
+    target, spec = _target(run), run.task.spec
+    what = f"tells {spec.num_outputs} classes apart"
+    if target or spec.problem == "regression":
+        what = f"predicts {code(target) if target else 'a number'}"
+    return f"A network that {what}, from {data_name(run)}"
+
+
+def usage(run: FinishedRun) -> str:
+    """Return what the network takes and answers, and a program that uses it, as Markdown."""
+    task, spec = run.task, run.task.spec
+    first = next(iter(getattr(task, "preprocessing", [])), {"step": ""})["step"]
+    program = {"columns": OF_TABLE, "image": OF_IMAGES}.get(first, OF_TENSORS)
+    named = spec.problem == "classification" and len(getattr(task, "classes", ())) > 0
+    shape = ", ".join(map(str, spec.input_shape))
+    text = program.format(answer="classify" if named else "predict", shape=shape)
+    told = "\n".join(f"- {line}" for line in _names(run))
+    return (
+        f"{told}\n\nIn the folder of this card, with torch installed:\n\n```python\n{text}\n```\n\n"
+        f"{NOTES[program]}"
+    )
+
+
+def _names(run: FinishedRun) -> Iterator[str]:
+    """Yield what is predicted, and from which columns."""
+    task, target = run.task, _target(run)
+    classes = [str(x) for x in getattr(task, "classes", ())]
+    what = f"It predicts the column {code(target)}" if target else "It predicts"
+    if task.spec.problem == "regression":
+        yield f"{what}{':' if target else ''} a number."
+    elif classes:
+        yield f"{what}{', ' if target else ' '}one of these classes: {_listed(classes)}."
+    else:
+        yield f"{what} one of {task.spec.num_outputs} classes, by their numbers."
+    for step in getattr(task, "preprocessing", []):
+        for kind, words in (("numeric", "numbers"), ("categorical", "text")):
+            names = [x["name"] for x in step.get("columns", ()) if x["kind"] == kind]
+            if names:
+                yield f"It needs columns of {words}: {_listed(names)}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(map(code, names[:MOST_NAMES])) + more
+
+
+def _target(run: FinishedRun) -> str | None:
+    """Return the column that is predicted, where the data are a table."""
+    task: Any = run.task
+    if not isinstance(task, DataTask):
+        return None
+    if run.options.get("target") is not None:
+        return str(run.options["target"])
+    for note in task.data.notes:  # where it was found out, the source says it
+        if found := re.fullmatch(r"The target is the column ('.*'|\".*\")\.", note):
+            return str(ast.literal_eval(found[1]))
+    return None
