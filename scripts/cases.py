@@ -60,7 +60,7 @@ CASES = {
         f"python scripts/example_data.py objects {DATA}/objects",
         f"python scripts/search.py --data {DATA}/objects --max-latency-ms 1 --evaluations 60 "
         f"--output {RUNS}/objects",
-        f"python scripts/retrain.py {RUNS}/objects --top 3 --seeds 2 --epochs 20",
+        f"python scripts/retrain.py {RUNS}/objects --top 2 --seeds 2 --epochs 10",
         f"python scripts/export.py {RUNS}/objects",
         f"python scripts/report.py {RUNS}/objects",
         f"python scripts/report_pictures.py {RUNS}/objects --output {SHOWN}/objects {ONE}",
