@@ -26,9 +26,10 @@ DATA, RUNS = "data", "runs"
 SPLITS = range(5)
 TORCH_ONLY = f"{RUNS}/torch-only"
 SHOWN, ONE = "docs/cases", "--themes light --widths 1280 --spaces"  # pictures: of the report only
-ALONE = (
-    "import torch, sys; sys.path.insert(0, sys.argv[1]); from network import load, predict; "
-    "print(predict(load(), torch.randint(0, 256, (3, 1, 28, 28))))"
+ALONE = (  # with torch and nothing else: what the network says of three images of noise
+    f'{TORCH_ONLY}/bin/python -c "import torch, sys; sys.path.insert(0, sys.argv[1]); '
+    "from network import load, predict; "
+    'print(predict(load(), torch.randint(0, 256, (3, %s))))" '
 )
 CASES = {
     "digits": (
@@ -40,7 +41,7 @@ CASES = {
         f"python scripts/report_pictures.py {RUNS}/digits --output {SHOWN}/digits {ONE}",
         f"python -m venv {TORCH_ONLY}",
         f"{TORCH_ONLY}/bin/pip install --quiet -c constraints.txt torch",
-        f'{TORCH_ONLY}/bin/python -c "{ALONE}" {RUNS}/digits/export',
+        f"{ALONE % '1, 28, 28'}{RUNS}/digits/export",
     ),
     "passengers": tuple(
         command
@@ -64,6 +65,7 @@ CASES = {
         f"python scripts/export.py {RUNS}/objects",
         f"python scripts/report.py {RUNS}/objects",
         f"python scripts/report_pictures.py {RUNS}/objects --output {SHOWN}/objects {ONE}",
+        f"{ALONE % '3, 32, 32'}{RUNS}/objects/export",
     ),
 }
 
