@@ -210,8 +210,9 @@ def run_one(
 
 def best_found(searches: dict[str, SearchResult]) -> tuple[str, Trial]:
     """Return the best network of all searches, and who found it; the agent's of equal ones."""
-    name = max(searches, key=lambda x: searches[x].best.score)
-    return name, searches[name].best
+    found = {name: x.best for name, x in searches.items()}
+    name = max(found, key=lambda x: (found[x].evaluation.ok, found[x].score))
+    return name, found[name]
 
 
 def make_report(

@@ -141,6 +141,11 @@ class FinishedRun:
         return str(self.best.get("found_by", self.agent))
 
     @property
+    def _whose(self) -> str:
+        whose = "found_by" in self.best  # else it is the agent's, of an older version
+        return f", found by {self.found_by}" if whose else f" of {self.agent}"
+
+    @property
     def failed(self) -> str:
         """How the networks of all searches failed, where all did; else nothing."""
         outcomes: Mapping[str, int] = self.summary["searches"][self.found_by].get("outcomes", {})
@@ -178,7 +183,7 @@ class FinishedRun:
             load_file(file),
             self.seeds[0],
             self.epochs,
-            f"of the search's report, for the best network, found by {self.found_by}",
+            f"of the search's report, for the best network{self._whose}",
             list(self.retrained[self.shown.key]),
         )
 

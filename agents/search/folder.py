@@ -131,13 +131,20 @@ class RunFolder:
         for name, value in options.items():
             unknown = False if value is False else None  # to the version that began it
             if begun.get(name, unknown) != value:
-                further = " To search further, begin another folder with --store "
-                further += f"{begun.get('store') or self.store}: it answers what was evaluated."
                 raise InvalidSettingError(
                     f"The search in {self.path} was begun with {name}={begun.get(name)!r}, not "
-                    f"{value!r}. Leave the option out, or give another output folder."
-                    f"{further if name in LIMITS else ''}"
+                    f"{value!r}. {self._remedy(name, value, begun.get('store'))}"
                 )
+
+    def _remedy(self, name: str, value: Any, store: str | None) -> str:
+        """Return what to do about an option that differs."""
+        if name == "store" and value is None:
+            return "Give --store again: its password is not kept."
+        other = "Leave the option out, or give another output folder."
+        if name not in LIMITS:
+            return other
+        where = "the same --store" if store else f"--store {self.store}"
+        return f"{other} To search further, begin one with {where}: it answers what was evaluated."
 
     def _write(self, name: str, text: str) -> None:
         """Write a file as a whole or not at all."""

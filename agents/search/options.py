@@ -159,8 +159,10 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     known = {name: value for name, value in begun.items() if name in names}
     if "://" in (begun.get("store") or ""):
         del known["store"]  # it is kept without its password
-    before = replace(Options(), **known)
-    return tyro.cli(Options, args=arguments, description=description, default=before)
+    flags: dict[str, Any] = {name: True for name, value in known.items() if value is True}
+    before = replace(Options(), **{x: y for x, y in known.items() if x not in flags})
+    again = tyro.cli(Options, args=arguments, description=description, default=before)
+    return replace(again, **flags)  # as a default they could not be said again
 
 
 def agent_of(options: Options) -> str:

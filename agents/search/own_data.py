@@ -139,7 +139,8 @@ def check_same_data(run: Path, task: Task, before: str | None = None) -> None:
     if before is not None and found != before:
         raise IncompatibleError(
             f"The data of task {task.spec.name!r} have the hash {found[:16]}, but those of the "
-            f"search in {run} had {before[:16]}. Bring the old data back, or search anew."
+            f"search in {run} had {before[:16]}. Bring the old data back, or search anew; also if "
+            "another version of nas-env searched, which read the same data otherwise."
         )
 
 

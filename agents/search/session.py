@@ -69,7 +69,7 @@ class SearchResult:
 
     @property
     def best(self) -> Trial:
-        """The trial with the highest score; the earliest of equals.
+        """The trial with the highest score, a failure last; the earliest of equals.
 
         Raises:
             InvalidSettingError: The limit was too small for a single network.
@@ -79,7 +79,7 @@ class SearchResult:
                 f"The search ended ({self.reason}) before its first network was finished. "
                 "Raise the limit."
             )
-        return max(self.trials, key=lambda trial: (trial.score, -trial.episode))
+        return max(self.trials, key=lambda x: (x.evaluation.ok, x.score, -x.episode))
 
     def quarters(self) -> tuple[float, float]:
         """Return the mean score of the first and of the last quarter of the new networks."""

@@ -14,7 +14,11 @@ from nas_env.sources.base import missing
 
 MISSING = "(missing)"  # the category of what is missing
 MOST_CATEGORIES = 32  # of a column; rarer ones share one more
-DATE = r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2,4})([ T]\d{1,2}:\d{2}.*)?"
+DAY = r"(0?[1-9]|[12]\d|3[01])"  # or a month
+DATE = (  # years of two digits between slashes only: 1.2.33 is a version
+    rf"((19|20)\d\d[-/.]{DAY}[-/.]{DAY}|{DAY}[-/.]{DAY}[-/.](19|20)\d\d|{DAY}/{DAY}/\d\d)"
+    r"([ T]\d{1,2}:\d{2}.*)?"
+)
 SHOWN = 20  # columns of a kind that are named
 NUMBERS_SHARE = 0.9  # a text column with more numbers than that is one with mistakes
 ROW_NAMES = ("", "unnamed: 0", "id", "index", "row", "nr", "no")  # of columns that number the rows

@@ -137,14 +137,16 @@ def number(value: Any) -> float:
     if word.lower() in ("true", "false"):
         return float(word.lower() == "true")
     try:
-        return float(value)
+        found = float(value)
     except (TypeError, ValueError):
-        pass
+        found = float("nan")
+    if abs(found) < float("inf"):
+        return found
     try:
         hint = f"; if the comma is a decimal one, write {float(word.replace(',', '.'))}"
     except ValueError:
         hint = ""
-    raise ValueError(f"{value!r} is not a number{hint}")
+    raise ValueError(f"{value!r} is not a number{hint if ',' in word else ''}")
 
 
 def _standardise(step: Step, samples: Any) -> NDArray[np.float32]:

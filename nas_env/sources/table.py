@@ -30,6 +30,7 @@ SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
 TARGETS = ("target", "label", "class", "y")
 SPLIT_COLUMN = "split"
 OTHER_SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}  # of a CSV file without commas
+THOUSANDS = r"[+-]?[1-9]\d{0,2},\d{3}"  # or a decimal comma, nobody knows
 DECIMAL_COMMA = r"[+-]?\d+(,\d+)?"
 GROWTH = 5  # memory of a table over the size of its file, roughly, while it is read
 
@@ -148,24 +149,36 @@ def _read(path: Path) -> tuple[Any, list[str]]:
     if separator in OTHER_SEPARATORS and ".tsv" not in name:
         told = OTHER_SEPARATORS[separator]
         notes = [f"Values are separated by {told}, as the column names are."]
-    return table, [*notes, *_decimal_commas(table)] if separator != "," else notes
+    return table, [*notes, *_decimal_commas(str(path), table)] if separator != "," else notes
 
 
-def _decimal_commas(table: Any) -> list[str]:
-    """Make numbers of columns whose values are numbers with decimal commas; say which."""
-    found = []
+def _decimal_commas(source: str, table: Any) -> list[str]:
+    """Make numbers of columns whose values are numbers with decimal commas; say which.
+
+    Raises:
+        InvalidDataError: All the commas may as well stand for thousands.
+    """
+    found, plain = {}, False
     for name in table.columns:
         column = table[name]
         if column.dtype.kind != "O":
             continue
         text = column.dropna().astype(str).str.strip()
         fits = text.str.fullmatch(DECIMAL_COMMA)
-        if fits.mean() < NUMBERS_SHARE or not text[fits].str.contains(",").any():
+        commas = text[fits & text.str.contains(",")]
+        if fits.mean() < NUMBERS_SHARE or not len(commas):
             continue
+        plain = plain or not commas.str.fullmatch(THOUSANDS).all()
         numbers = text.where(~fits, text.str.replace(",", "."))  # a mistake stays, and is found
         table[name] = (numbers.astype(float) if fits.all() else numbers).reindex(column.index)
-        found.append(repr(name))
-    return [f"Numbers have decimal commas, in {', '.join(found)}."] if found else []
+        found[name] = commas.iloc[0]
+    if found and not plain:
+        name, value = next(iter(found.items()))
+        raise InvalidDataError(
+            f"{source}: column {name!r} has {value}. If the comma is a decimal one, write "
+            f"{value.replace(',', '.')} everywhere, or {value.replace(',', '')} if it is not."
+        )
+    return [f"Numbers have decimal commas, in {', '.join(map(repr, found))}."] if found else []
 
 
 def _separator(path: Path) -> str:

@@ -31,6 +31,8 @@ WRONG = {
     "8,16": "'8,16' is not a number; if the comma is a decimal one, write 8.16",
     "1.000,5": "'1.000,5' is not a number",
     "many": "'many' is not a number",
+    "NAN": "'NAN' is not a number",
+    "-inf": "'-inf' is not a number",
 }
 
 

@@ -69,10 +69,19 @@ def run(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "run"))
 
 
-@pytest.mark.parametrize(("theirs", "winner"), [(0.8, "ppo"), (0.7, "ppo"), (0.9, "random")])
-def test_the_best_network_is_that_of_the_better_search(theirs: float, winner: str) -> None:
+@pytest.mark.parametrize(
+    ("theirs", "ok", "winner"),
+    [(0.8, True, "ppo"), (0.7, True, "ppo"), (0.9, True, "random"), (0.8, False, "random")],
+)
+def test_the_best_network_is_that_of_the_better_search(
+    theirs: float, ok: bool, winner: str
+) -> None:
     command = runpy.run_path(str(ROOT / "scripts" / "search.py"))
-    trials = {"ppo": SimpleNamespace(score=0.8), "random": SimpleNamespace(score=theirs)}
+    ours, works = SimpleNamespace(ok=ok), SimpleNamespace(ok=True)
+    trials = {
+        "ppo": SimpleNamespace(score=0.8, evaluation=ours),
+        "random": SimpleNamespace(score=theirs, evaluation=works),
+    }
     searches = {name: SimpleNamespace(best=trial) for name, trial in trials.items()}
     assert command["best_found"](searches) == (winner, trials[winner])
 

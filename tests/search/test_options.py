@@ -42,6 +42,8 @@ def test_what_is_left_out_on_resume_is_as_it_was_begun(tmp_path: Path) -> None:
     assert recorded(again) == recorded(begun)
     assert (again.resume, again.workers, again.data_cache) == (True, 2, None)
     RunFolder(run, recorded(again), resume=True)
+    said = parse([*words, "--output", str(run), "--resume"])  # as the program says after Ctrl-C
+    assert recorded(said) == recorded(begun)
     other = parse(["--output", str(run), "--resume", "--evaluations", "9"])
     assert (other.evaluations, other.seed) == (9, 3)
     with pytest.raises(InvalidSettingError, match=r"begun with evaluations=8, not 9\..*--store "):
@@ -55,6 +57,9 @@ def test_a_store_whose_password_is_not_kept_is_given_again(tmp_path: Path) -> No
     begun = parse(["--store", store, "--output", str(tmp_path)])
     RunFolder(tmp_path, recorded(begun), resume=False)
     assert "secret" not in (tmp_path / "options.json").read_text()
-    assert parse(["--output", str(tmp_path), "--resume"]).store is None
+    without = parse(["--output", str(tmp_path), "--resume"])
+    assert without.store is None
+    with pytest.raises(InvalidSettingError, match="Give --store again: its password is not kept"):
+        RunFolder(tmp_path, recorded(without), resume=True)
     again = parse(["--output", str(tmp_path), "--resume", "--store", store])
     assert recorded(again) == recorded(begun)

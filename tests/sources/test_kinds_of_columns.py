@@ -28,6 +28,23 @@ def test_a_mistake_in_a_column_with_decimal_commas_is_found(tmp_path: Path) -> N
         read_data(tmp_path / "mine.csv")
 
 
+@pytest.mark.parametrize("values", [("1,200", "12,000", "0,5"), ("1,200", "7,25")])
+def test_a_comma_is_decimal_where_one_is_plainly(values: tuple[str, ...], tmp_path: Path) -> None:
+    made = table().assign(size=[values[i % len(values)] for i in range(80)])
+    made.to_csv(tmp_path / "mine.tsv", index=False, sep="\t")
+    plain = made.assign(size=made["size"].str.replace(",", ".").astype(float))
+    assert plain["size"][0] == 1.2
+    np.testing.assert_allclose(read_data(tmp_path / "mine.tsv").x, read_data(plain).x, rtol=1e-6)
+
+
+def test_a_comma_that_may_stand_for_thousands_is_refused(tmp_path: Path) -> None:
+    made = table().assign(size=["950", "1,200", "12,000", "-1,300"] * 20)
+    made.to_csv(tmp_path / "mine.tsv", index=False, sep="\t")
+    told = r"'size' has 1,200\. .*write 1\.200 everywhere, or 1200 "
+    with pytest.raises(InvalidDataError, match=told):
+        read_data(tmp_path / "mine.tsv")
+
+
 @pytest.mark.parametrize(
     ("day", "are_dates"),
     [
@@ -36,8 +53,9 @@ def test_a_mistake_in_a_column_with_decimal_commas_is_found(tmp_path: Path) -> N
         ("03/{:02}/24", True),
         ("{:02}.03.2024 10:15", True),
         ("2024-03-{:02}T10:15:00Z", True),
-        ("03-{:02}.2024", False),
         ("day {:02}", False),
+        ("1.2.{:02}", False),
+        ("10-20-{:02}", False),
     ],
 )
 def test_dates_are_left_out_as_text_too(day: str, are_dates: bool, tmp_path: Path) -> None:
