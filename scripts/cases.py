@@ -150,7 +150,8 @@ def excerpt(step: Mapping[str, Any]) -> str:
     if "scripts/report_pictures.py" in command:
         words = shlex.split(command)
         folder = Path(words[words.index("--output") + 1]).relative_to("docs")
-        return f"![The report of {words[2]} in Chromium]({folder}/light-1280.png)"
+        shown = {"The report": "light-1280", "Further down": "light-1280-below"}
+        return "\n".join(f"![{x}: {words[2]}]({folder}/{shown[x]}.png)" for x in shown)
     return ""
 
 
