@@ -138,7 +138,7 @@ class Options:
     output: Path | None = None
     """Folder for the run; runs/DATE-TIME if left out."""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Continue the search in the folder of --output; give the same other options."""
+    """Continue the search in the folder of --output; other options are as it was begun."""
     export: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """At the end, write the best network as files to take away, as scripts/export.py does."""
 

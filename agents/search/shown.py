@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.search.retraining import mean_sd
-from nas_env.evaluation import Evaluation, Outcome
+from nas_env.evaluation import Evaluation
+from nas_env.evaluators.latency import was_too_slow
 from nas_env.tasks import TaskSpec
 
 
@@ -78,11 +79,11 @@ def ending(evaluation: Evaluation) -> str:
     """Return in words how an evaluation ended.
 
     Example:
+        >>> from nas_env.evaluation import Outcome
         >>> ending(Evaluation(Outcome.TOO_LARGE, message="Measured 2 ms, limit 1 ms."))
         'too slow'
     """
-    over_time = evaluation.message.startswith("Measured ")
-    if evaluation.outcome is Outcome.TOO_LARGE and over_time:  # the limit of latency
+    if was_too_slow(evaluation):
         return "too slow"
     return str(evaluation.outcome).replace("_", " ")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -100,11 +98,4 @@ def _listed(names: Sequence[str]) -> str:
 def _target(run: FinishedRun) -> str | None:
     """Return the column that is predicted, where the data are a table."""
     task: Any = run.task
-    if not isinstance(task, DataTask):
-        return None
-    if run.options.get("target") is not None:
-        return str(run.options["target"])
-    for note in task.data.notes:  # where it was found out, the source says it
-        if found := re.fullmatch(r"The target is the column ('.*'|\".*\")\.", note):
-            return str(ast.literal_eval(found[1]))
-    return None
+    return (task.data.target or None) if isinstance(task, DataTask) else None

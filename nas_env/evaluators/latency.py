@@ -14,11 +14,31 @@ import numpy as np
 
 from nas_env.architecture import Shape, is_count
 from nas_env.errors import InvalidSettingError
+from nas_env.evaluation import Evaluation, Outcome
 from nas_env.registry import unknown_name
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+
+TOO_SLOW = "Measured"  # how the message of a network over the limit begins
+
+
+def too_slow(latency_ms: float, limit_ms: float) -> str:
+    """Return the message of a network that is over the limit, which is not trained."""
+    return f"{TOO_SLOW} {latency_ms:.3g} ms, limit {limit_ms:g} ms."
+
+
+def was_too_slow(evaluation: Evaluation) -> bool:
+    """Return whether a network failed because it was over the limit of latency.
+
+    Example:
+        >>> was_too_slow(Evaluation(Outcome.TOO_LARGE, message=too_slow(2, 1)))
+        True
+    """
+    ours = evaluation.message.startswith(TOO_SLOW)
+    return evaluation.outcome is Outcome.TOO_LARGE and ours
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from nas_env.errors import IncompatibleError, InvalidArchitectureError, InvalidS
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators._checkpoints import Checkpoints, Progress, State, name_of
 from nas_env.evaluators.base import EVALUATORS, Evaluator, failed
-from nas_env.evaluators.latency import Latency
+from nas_env.evaluators.latency import Latency, too_slow
 from nas_env.network import NetworkCost, build, predict
 from nas_env.registry import unknown_name
 from nas_env.tasks import Metrics, Task
@@ -240,7 +240,7 @@ class Training(Evaluator):
             return found, excess
         latency = self._measured(candidate, self.latency)
         if budget.max_latency_ms is not None and latency > budget.max_latency_ms:
-            excess = f"Measured {latency:.3g} ms, limit {budget.max_latency_ms:g} ms."
+            excess = too_slow(latency, budget.max_latency_ms)
         return {**found, "latency_ms": latency}, excess
 
     def _measured(self, candidate: Candidate, how: Latency) -> float:

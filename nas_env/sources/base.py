@@ -107,6 +107,7 @@ class Samples:
         classes: Names of the classes 0, 1, ... where targets are such codes.
         few_are_classes: Whether integers are classes only where there are few different ones.
         notes: What else a user should know, one sentence each.
+        target: The column that is predicted; empty where data have no columns.
     """
 
     source: str
@@ -118,6 +119,7 @@ class Samples:
     classes: tuple[str, ...] | None = None
     few_are_classes: bool = False
     notes: tuple[str, ...] = ()
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ class DataSet:
         ready: Whether samples are standardised already.
         notes: What a user should know, one sentence each.
         in_memory: Whether the samples may be made ready in memory as a whole.
+        target: The column that is predicted; empty where data have no columns.
     """
 
     source: str
@@ -149,6 +152,7 @@ class DataSet:
     ready: bool = False
     notes: tuple[str, ...] = ()
     in_memory: bool = True
+    target: str = ""
 
 
 class Source(ABC):

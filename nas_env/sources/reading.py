@@ -105,6 +105,7 @@ def complete(samples: Samples, options: ReadOptions) -> DataSet:
         encoded.ready,
         tuple(note for note in notes if note),
         in_memory,
+        samples.target,
     )
 
 

@@ -107,6 +107,7 @@ def samples_of_table(
         classes,
         few_are_classes=True,
         notes=(f"The target is the column {target!r}.", *columns.notes),
+        target=target,
     )
 
 
