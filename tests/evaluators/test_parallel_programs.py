@@ -74,6 +74,36 @@ def gone(pids: list[int]) -> bool:
     return False
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_processes_are_deaf_to_interrupts_before_python_starts(method: str, tmp_path: Path) -> None:
+    text = f"""
+    import pathlib, re, signal, psutil
+    import multiprocessing.util as util
+
+    def masked():
+        words = pathlib.Path("/proc/thread-self/status").read_text()
+        mask = int(re.search(r"SigBlk:\\s*(\\w+)", words)[1], 16)
+        return bool(mask >> (signal.SIGINT - 1) & 1)
+
+    plain, seen = util.spawnv_passfds, []
+
+    def noting(path, args, passfds):
+        seen.append(masked())
+        return plain(path, args, passfds)
+
+    util.spawnv_passfds = noting
+    import multiprocessing.popen_spawn_posix
+
+    if __name__ == "__main__":
+        parallel = Parallel(Synthetic(TASKS.get("wine")()), workers=2, start_method="{method}")
+        print(parallel.evaluate([network(4), network(5)], BUDGET)[1].ok)
+        parallel.close()
+        print(len(seen) > 1 and all(seen), masked())
+    """
+    assert run(program(tmp_path, text)).split() == ["True", "True", "False"]
+
+
 SLEEPING = """
     class Sleeping(Evaluator):
         fingerprint = "sleeping"

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from math import inf
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from typing import Any
@@ -39,19 +40,19 @@ def start_context(method: str | None, imports: Imports) -> BaseContext:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let processes that begin inside the block ignore Ctrl-C, also while they import."""
-    if threading.current_thread() is not threading.main_thread():
+    """Let processes that this thread starts inside the block be deaf to Ctrl-C from the first.
+
+    They inherit the thread's mask; a handler of their own would come after Python has started.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
-    if before is None:  # not set from Python: it cannot be put back
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource_tracker.ensure_running()  # when it starts, it lets Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Worker:
