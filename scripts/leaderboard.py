@@ -1,4 +1,4 @@
-"""Write the leaderboard's page and figures from a file of results.
+"""Write the leaderboard's page and figures from files of results.
 
 Example: python scripts/leaderboard.py docs/leaderboard/best.parquet
 """
@@ -12,23 +12,25 @@ from typing import Annotated
 
 import tyro
 
+from agents.benchmark.joined import Results, join
 from agents.benchmark.page import TITLE, write_page
 from agents.benchmark.results import incumbents, read_results, write_results
 from agents.benchmark.statistics import REPEATS
-from nas_env.errors import NASError
+from nas_env.errors import InvalidSettingError, NASError
 
 COMMITTED = Path(__file__).parents[1] / "docs" / "leaderboard"
 
 
 @dataclass(frozen=True)
 class Options:
-    """Write the leaderboard's page and figures from a file of results."""
+    """Write the leaderboard's page and figures from files of results."""
 
-    file: Annotated[Path, tyro.conf.Positional]
-    """results.parquet or best.parquet of a benchmark; both make the same page."""
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """results.parquet or best.parquet of a benchmark; both make the same page. Several, whose
+    limits are the same: all their runs on one page."""
     page: Path | None = None
     """The page; figures and best.parquet go into the folder of its name. Left out: leaderboard.md
-    beside the file, of docs/leaderboard/best.parquet docs/leaderboard.md."""
+    beside the first file, of docs/leaderboard/best.parquet docs/leaderboard.md."""
     repeats: int = REPEATS
     """Bootstrap samples of an interval."""
     title: str = TITLE
@@ -37,9 +39,11 @@ class Options:
 
 def main(options: Options) -> int:
     """Write everything and return the exit code."""
-    page = options.page or page_of(options.file)
     try:
-        table, settings = read_results(options.file)
+        if not options.files:
+            raise InvalidSettingError("No file of results is given. Give one or more.")
+        page = options.page or page_of(options.files[0])
+        table, settings = join([Results(path, *read_results(path)) for path in options.files])
         kept = page.with_suffix("") / "best.parquet"
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_results(kept, [incumbents(table)], settings)

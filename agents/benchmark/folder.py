@@ -22,6 +22,7 @@ from nas_env.wrappers import Limits
 EPISODES = 10  # a run plays at most this many times its limit of queries
 LOCK = ".lock"
 REASON = b"reason"
+SHARED = ("limit", "simulated_seconds", "charge_repeats", "charge_isomorphs")  # by all cells
 BEFORE = {"charge_repeats": False, "charge_isomorphs": True}  # where settings.json lacks them
 
 
@@ -72,8 +73,7 @@ class Plan:
 
     def fixed(self) -> dict[str, Any]:
         """Return the settings that all cells of a folder share."""
-        names = ("limit", "simulated_seconds", "charge_repeats", "charge_isomorphs")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in SHARED}
 
 
 class BenchmarkFolder:

@@ -24,7 +24,12 @@ HALVING = "successive-halving"
 SETTINGS = (
     "Agents and their settings. Where `agents/hyperparameters.toml` names docs/sweep.md as source, "
     "they were searched for, on made-up landscapes of the shapes of NAS-Bench-201 and "
-    "NAS-Bench-Macro; all others are a paper's, a library's or chosen before a table was looked at:"
+    "NAS-Bench-Macro; all others are a paper's, a library's or chosen before a table was looked "
+    "at{but}:"
+)
+EXPLORED = (
+    ", but for those of `imagination`, which a prototype explored on NAS-Bench-201 and "
+    "NAS-Bench-Macro with a noise-free reward (docs/imagination.md)"
 )
 
 
@@ -270,7 +275,9 @@ class Leaderboard:
         return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
     def _made(self) -> str:
-        return "\n".join([*made(self.settings), "", SETTINGS, "", *self._agents()])
+        explored = any(x.get("name") == "imagination" for x in self.settings["agents"].values())
+        said = SETTINGS.format(but=EXPLORED if explored else "")
+        return "\n".join([*made(self.settings), "", said, "", *self._agents()])
 
     def _agents(self) -> list[str]:
         """Return one line on each agent's settings, and on each environment's."""

@@ -1,0 +1,100 @@
+"""Several files of results as one: an agent enters the table of others."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from agents.benchmark.folder import BEFORE, SHARED
+from agents.benchmark.results import incumbents, run_starts
+from nas_env.errors import InvalidSettingError
+
+
+class Results(NamedTuple):
+    """The rows of a file of results, and the settings that made them, as `read_results` has them.
+
+    Attributes:
+        path: The file, for messages.
+        table: Its rows.
+        settings: Its settings.
+    """
+
+    path: Path
+    table: pa.Table
+    settings: dict[str, Any]
+
+
+def join(parts: Sequence[Results]) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the runs of all files, agents and environments in order of appearance, then seeds.
+
+    Raises:
+        InvalidSettingError: Runs ended after different limits, one label stands for two things, or
+            a run is in two files and not the same.
+    """
+    first = parts[0]
+    settings = {**BEFORE, **copy.deepcopy(first.settings)}
+    for part in parts[1:]:
+        theirs = {**BEFORE, **copy.deepcopy(part.settings)}
+        for name in SHARED:
+            _same(first, part, f"--{name.replace('_', '-')}", settings[name], theirs[name])
+        for label, entry in theirs["envs"].items():
+            _same(first, part, f"--envs {label}", settings["envs"].setdefault(label, entry), entry)
+        for label, entry in theirs["agents"].items():
+            _enter(first, part, label, settings["agents"].setdefault(label, entry), entry)
+        settings["commands"] += [x for x in theirs["commands"] if x not in settings["commands"]]
+    rows = pa.concat_tables(_runs(parts))
+    order = [_places(rows["agent"], settings["agents"]), _places(rows["env"], settings["envs"])]
+    return rows.take(pa.array(np.lexsort((rows["seed"].to_numpy(), *order[::-1])))), settings
+
+
+def _places(column: pa.ChunkedArray, labels: dict[str, Any]) -> Any:
+    """Return (rows,) the place of each row's label among all of them."""
+    places = {label: place for place, label in enumerate(labels)}
+    return np.array([places[label] for label in column.to_pylist()], dtype=np.int64)
+
+
+def _enter(first: Results, part: Results, label: str, known: Any, entry: Any) -> None:
+    """Compare what a label stands for; stored hyper-parameters grow with the environments."""
+    for name in {**known, **entry}:
+        if name != "stored":
+            _same(first, part, f"--agents {label}", known.get(name), entry.get(name))
+    for env_id, stored in entry.get("stored", {}).items():
+        here = known.setdefault("stored", {}).setdefault(env_id, stored)
+        _same(first, part, f"--agents {label} (stored for {env_id})", here, stored)
+
+
+def _same(first: Results, part: Results, option: str, known: Any, value: Any) -> None:
+    if json.dumps(known, sort_keys=True) != json.dumps(value, sort_keys=True):
+        raise InvalidSettingError(
+            f"{part.path} was made with {option} = {value}, {first.path} with {known}. Make one of "
+            "them again with the same, or under another label."
+        )
+
+
+def _runs(parts: Sequence[Results]) -> list[pa.Table]:
+    """Return the rows of each run; a run that two files hold alike is taken once."""
+    found: dict[tuple[str, str, int], tuple[Path, pa.Table]] = {}
+    for part in parts:
+        starts = run_starts(part.table) if len(part.table) else []
+        for start, end in pairwise([*starts, len(part.table)]):
+            rows = part.table.slice(start, end - start)
+            run = tuple(rows[name][0].as_py() for name in ("agent", "env", "seed"))
+            path, known = found.setdefault(run, (part.path, rows))
+            if known is not rows and _text(known) != _text(rows):
+                raise InvalidSettingError(
+                    f"The run of {run[0]} on {run[1]} with seed {run[2]} is in {path} and, with "
+                    f"other rows, in {part.path}. Give the agent another label in one of them."
+                )
+    return [rows for _, rows in found.values()] or [parts[0].table]
+
+
+def _text(rows: pa.Table) -> str:
+    """Return the best rows of a run as text, in which numbers that are missing are equal."""
+    return repr(incumbents(rows).to_pylist())
