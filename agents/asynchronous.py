@@ -11,6 +11,7 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.base import AGENTS
+from agents.callbacks import after_step
 from agents.limits import tracker_of
 from agents.regularized_evolution import RegularizedEvolution
 from agents.walks import WalkAgent
@@ -116,22 +117,21 @@ class Asynchronous(WalkAgent):
         """Learn of an evaluation at the last of its walk's steps; return whether to go on."""
         for left in reversed(range(len(candidate.walk))):
             self.num_timesteps += 1
-            if left == 0:
-                self._learn_of(candidate, evaluation)
-            if not callbacks.on_step():
+            score = 0.0 if left else self._learn_of(candidate, evaluation)
+            if not after_step(callbacks, left == 0, score):
                 return False
         return True
 
-    def _learn_of(self, candidate: Candidate, evaluation: Evaluation) -> None:
-        """Enter an evaluation into the books of the search, if there is one, and tell its score."""
+    def _learn_of(self, candidate: Candidate, evaluation: Evaluation) -> float:
+        """Enter an evaluation into the books, if there are any, learn its score, and return it."""
         tracker, inner = tracker_of(self.env), self.env.unwrapped
         if tracker is None:
             score = float(inner.objective.score(evaluation))  # type: ignore[attr-defined]
         else:
             score = tracker.enter(candidate, evaluation)
         self.evaluation = evaluation
-        self.keep(candidate.walk, score)
-        self.tell(candidate.walk, score)
+        self.receive(candidate.walk, score)
+        return score
 
 
 @AGENTS.register("async-random")

@@ -94,8 +94,14 @@ def make_agent(
 
     Raises:
         UnknownNameError: No such agent, or no such preset.
-        IncompatibleError: Scoring is to be deferred and cannot be.
+        IncompatibleError: It is no environment, or scoring is to be deferred and cannot be.
     """
+    given: Any = env
+    if not isinstance(given, gymnasium.Env | gymnasium.vector.VectorEnv | VecEnv):
+        raise IncompatibleError(
+            f"Agent {name!r} needs an environment, but was given {given!r}. Make one, such as "
+            "gymnasium.make('NAS-v0')."
+        )
     values = settings_of(name, _env_id(env), settings)
     deferred = values.pop("deferred", None)
     agent = AGENTS.get(name).create(env, seed, device, **values)

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import gymnasium
 import numpy as np
-from gymnasium.wrappers import NormalizeReward
 from numpy.typing import NDArray
 from sb3_contrib.common.maskable.buffers import MaskableRolloutBuffer
 from stable_baselines3.common.buffers import RolloutBuffer
@@ -16,6 +14,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
 from agents.vec_env import NASVecEnv
+from agents.wrapping import reward_wrapper
 from nas_env.env import NASEnv
 from nas_env.errors import IncompatibleError
 from nas_env.evaluators import Deferred, Evaluator
@@ -243,15 +242,6 @@ def _why_not_process(envs: Sequence[Any]) -> str | None:
         if not isinstance(env.mdp, Construct):
             kind = type(env.mdp).__name__
             return f"the process {kind!r} shows the score to the agent. Use mdp='construct'."
-    return None
-
-
-def reward_wrapper(env: gymnasium.Env[Any, Any]) -> str | None:
-    """Return the name of a wrapper around an environment that changes rewards, if there is one."""
-    while isinstance(env, gymnasium.Wrapper):
-        if isinstance(env, gymnasium.RewardWrapper | NormalizeReward):
-            return type(env).__name__
-        env = env.env
     return None
 
 

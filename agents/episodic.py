@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 from abc import ABC, abstractmethod
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
+from agents import saving
+from agents.callbacks import Given, after_step, one_callback
 from agents.limits import share_used
-from nas_env.errors import IncompatibleError, InvalidDataError
+from agents.rules import check_rules
+from nas_env.errors import IncompatibleError
 from nas_env.tables.base import DAMAGES
 
 
@@ -40,6 +42,7 @@ class EpisodicAgent(ABC):
 
     Raises:
         IncompatibleError: It is a vector of environments.
+        InvalidSettingError: The seed is not an integer of at least 0.
     """
 
     observation: ClassVar[str] = "state"
@@ -52,8 +55,9 @@ class EpisodicAgent(ABC):
                 f"{given.num_envs} lanes. Make one by gymnasium.make, or use an agent of "
                 "Stable-Baselines3, such as ppo."
             )
+        check_rules(("seed", seed, _is_whole(seed, 0), "an integer >= 0"))
         self.env = env
-        self.seed = seed
+        self.seed = seed = int(seed)
         self.rng = np.random.default_rng(seed)
         self.num_timesteps = 0
         self.logger = Logger(folder=None, output_formats=[])
@@ -88,20 +92,33 @@ class EpisodicAgent(ABC):
     def learn(
         self,
         total_timesteps: int,
-        callback: BaseCallback | list[BaseCallback] | None = None,
+        callback: Given = None,
         *,
+        log_interval: int | None = None,
+        tb_log_name: str = "run",
+        reset_num_timesteps: bool = False,
         progress_bar: bool = False,
     ) -> Self:
         """Play and learn for so many steps, or until the callback returns False.
 
         Args:
             total_timesteps: Environment steps; the episode in which they run out is played on.
-            callback: A Stable-Baselines3 callback, or a list of them.
+            callback: A Stable-Baselines3 callback, a list of them, or a function.
+            log_interval: Taken as by Stable-Baselines3's algorithms; these agents print nothing.
+            tb_log_name: Likewise; `set_logger` says where to log.
+            reset_num_timesteps: Whether `num_timesteps` begins at 0 again.
             progress_bar: Show steps on the terminal.
+
+        Raises:
+            IncompatibleError: The callback evaluates in another environment.
+            InvalidSettingError: The steps are not an integer of at least 1.
         """
-        self._total_timesteps = self.num_timesteps + total_timesteps
-        listed = _listed(callback, progress_bar)
-        callbacks = listed[0] if len(listed) == 1 else CallbackList(listed)
+        steps = ("total_timesteps", total_timesteps, _is_whole(total_timesteps, 1))
+        check_rules((*steps, "an integer >= 1"))
+        if reset_num_timesteps:
+            self.num_timesteps = 0
+        self._total_timesteps = self.num_timesteps + int(total_timesteps)
+        callbacks = one_callback(callback, progress_bar)
         callbacks.init_callback(self)  # type: ignore[arg-type]
         callbacks.on_training_start(locals(), globals())
         self._play(callbacks)
@@ -116,12 +133,31 @@ class EpisodicAgent(ABC):
         deterministic: bool = False,
         action_masks: NDArray[np.bool_] | None = None,
     ) -> tuple[Any, None]:
-        """Return the action for an observation; without masks, the environment's present one."""
+        """Return the action for an observation, or (1,) that of a batch of one.
+
+        What is legal without masks, and for most agents how far the episode is, is looked up in the
+        agent's own environment: evaluate there, `evaluate_policy(agent, agent.env)`.
+
+        Raises:
+            IncompatibleError: The batch holds several observations, or nothing is legal.
+        """
         mask = action_masks
         if mask is None:
             mask = self.env.get_wrapper_attr("action_masks")()
-        action = self.act(observation, np.asarray(mask, dtype=bool).ravel(), greedy=deterministic)
-        return np.int64(action), None
+        if not np.any(mask):
+            raise IncompatibleError(
+                f"Nothing is legal: the episode of this {type(self).__name__}'s environment is "
+                "over. Reset it (agent.env.reset()); predict plays no other environment."
+            )
+        batched = np.ndim(observation) == len(self.env.observation_space.shape or ()) + 1
+        if batched and len(observation) != 1:
+            raise IncompatibleError(
+                f"Agent {type(self).__name__} plays one environment, but was given "
+                f"{len(observation)} observations. Give one."
+            )
+        seen = observation[0] if batched else observation
+        action = np.int64(self.act(seen, np.asarray(mask, dtype=bool).ravel(), deterministic))
+        return (np.array([action]) if batched else action), None
 
     def get_env(self) -> VecEnv:
         """Return the environment as a vector of one, for Stable-Baselines3's callbacks."""
@@ -134,34 +170,42 @@ class EpisodicAgent(ABC):
         self.logger = logger
 
     def save(self, path: str | Path) -> None:
-        """Write the agent to an `.npz` file."""
-        state = json.dumps({"rng": self.rng.bit_generator.state, **self.settings()})
-        arrays: dict[str, Any] = {"settings": np.array(state), **self.arrays()}
-        np.savez_compressed(_npz(path), **arrays)
+        """Write the agent to a file, `.npz` unless its name ends in `.zip`."""
+        state = {
+            "rng": self.rng.bit_generator.state,
+            "agent": type(self).__name__,
+            "num_timesteps": self.num_timesteps,
+            "spaces": self.spaces(),
+        }
+        saving.write(path, saving.Saved(self.settings(), state, self.arrays()))
 
     @classmethod
     def load(cls, path: str | Path, env: gymnasium.Env[Any, Any]) -> Self:
         """Return the agent that `save` wrote, for an environment of the same spaces.
 
         Raises:
-            InvalidDataError: The file does not exist or is not such a file.
+            InvalidDataError: The file does not exist or is not such a file, or the spaces differ.
         """
+        saved = saving.read(path, cls)
+        agent = cls(env, **saved.settings)
+        for name, here in agent.spaces().items():
+            there = saved.state.get("spaces", {}).get(name, here)
+            if there != here:
+                raise saving.unusable(path, cls, f"its {name}: {there}; here: {here}")
         try:
-            with np.load(_npz(path), allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            saved = json.loads(str(arrays.pop("settings")))
-            settings = {name: value for name, value in saved.items() if name != "rng"}
-            inspect.signature(cls).bind(env, **settings)  # a TypeError for another agent's
-            rng = saved["rng"]
-        except DAMAGES as error:
-            raise InvalidDataError(
-                f"{_npz(path)}: not a {cls.__name__} that was saved ({error}). Give a path that "
-                "its save wrote."
-            ) from None
-        agent = cls(env, **settings)
-        agent.rng.bit_generator.state = rng
-        agent.restore(arrays)
+            agent.rng.bit_generator.state = saved.state["rng"]
+            agent.restore(saved.arrays)
+        except (*DAMAGES, IndexError) as error:
+            raise saving.unusable(path, cls, str(error)) from None
+        agent.num_timesteps = int(saved.state.get("num_timesteps", 0))
         return agent
+
+    def spaces(self) -> dict[str, str]:
+        """Return what an environment must have in common with the one that was learned in."""
+        return {
+            "actions": str(self.env.action_space),
+            "observations": str(self.env.observation_space),
+        }
 
     def settings(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data."""
@@ -201,7 +245,7 @@ class EpisodicAgent(ABC):
             self.num_timesteps += 1
             if done:
                 self.end_episode(steps)
-            if not callbacks.on_step():
+            if not after_step(callbacks, done, float(reward), info):
                 return False
         return True
 
@@ -212,17 +256,6 @@ def random_legal(rng: np.random.Generator, mask: NDArray[np.bool_]) -> int:
     return int(legal[rng.integers(len(legal))])  # what rng.choice draws, five times faster
 
 
-def _listed(
-    callback: BaseCallback | list[BaseCallback] | None, progress_bar: bool
-) -> list[BaseCallback]:
-    from stable_baselines3.common.callbacks import ProgressBarCallback
-
-    bar: list[BaseCallback] = [ProgressBarCallback()] if progress_bar else []
-    if callback is None:
-        return bar
-    return [*callback, *bar] if isinstance(callback, list) else [callback, *bar]
-
-
-def _npz(path: str | Path) -> Path:
-    path = Path(path)
-    return path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
+def _is_whole(value: object, least: int) -> bool:
+    """Return whether a value is an integer of at least another, of Python or numpy."""
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least

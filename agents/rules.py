@@ -17,7 +17,7 @@ def check_rules(*rules: Rule) -> None:
     """
     for name, value, holds, rule in rules:
         if not holds:
-            raise InvalidSettingError(f"Setting {name} must be {rule}, but is {value}.")
+            raise InvalidSettingError(f"Setting {name} must be {rule}, but is {value!r}.")
 
 
 def switches(**values: object) -> list[Rule]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
 from collections.abc import Container
+from functools import cached_property
+from math import isfinite
 from typing import Any
 
 import gymnasium
@@ -11,19 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 
+from agents.callbacks import after_step
 from agents.episodic import EpisodicAgent, random_legal
+from agents.wrapping import reward_wrapper
+from nas_env.env import NASEnv
+from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Evaluation
 from nas_env.mdp import Edit
+from nas_env.reward_wrappers import EvaluatedReward
 from nas_env.spaces import SearchSpace, Walk
 
-DRAWS = 100  # random walks in search of a new one
+DRAWS = 100  # random walks in search of a new one, before what is left is listed
+LISTED = 20_000  # the largest space whose walks are listed
 
 
 class WalkAgent(EpisodicAgent):
     """Proposes a walk, plays it through the environment, is told its score.
 
     In an environment that appends decisions the walk is played step by step; in one that edits, an
-    episode is begun from it.
+    episode is begun from it. What is told is the score of the network, which the wrappers of
+    `nas_env.reward_wrappers` leave as it is.
+
+    Raises:
+        IncompatibleError: It is no environment of nas_env, or a wrapper changes its rewards.
     """
 
     observation = "tokens"
@@ -31,6 +44,17 @@ class WalkAgent(EpisodicAgent):
     def __init__(self, env: gymnasium.Env[Any, Any], seed: int = 0) -> None:
         super().__init__(env, seed)
         inner: Any = env.unwrapped
+        name = type(self).__name__
+        if not isinstance(inner, NASEnv):
+            raise IncompatibleError(
+                f"Agent {name} searches a space of networks, and {type(inner).__name__} has none. "
+                "Give an environment of nas_env, such as gymnasium.make('NAS-v0')."
+            )
+        if (wrapper := reward_wrapper(env, but=(EvaluatedReward,))) is not None:
+            raise IncompatibleError(
+                f"Agent {name} is told scores, which the wrapper {wrapper} does not change. Leave "
+                "it out; what is to be maximised is the environment's objective."
+            )
         self.space: SearchSpace = inner.space
         self.edits = isinstance(inner.mdp, Edit)
         self.best: Walk = ()
@@ -45,13 +69,46 @@ class WalkAgent(EpisodicAgent):
     def tell(self, walk: Walk, score: float) -> None:
         """Learn the score of a proposed walk."""
 
+    @cached_property
+    def num_walks(self) -> int:
+        """Walks of the space; of at most 20,000 those within the parameter limit."""
+        every = self.space.automaton().walks[0]
+        return self.space.size() if every <= LISTED else every
+
     def fresh(self, known: Container[Walk]) -> Walk:
-        """Return a random walk, drawn decision by decision; a known one only where none is new."""
+        """Return a random walk, drawn decision by decision, that is not known.
+
+        A known one only where none is left, or where 100 draws find none in a space of more than
+        20,000 walks.
+        """
         for _ in range(DRAWS):
             walk = self.space.sample(self.rng)
             if walk not in known:
-                break
-        return walk
+                return walk
+        return self.unknown(known) or walk
+
+    def unknown(self, known: Container[Walk]) -> Walk | None:
+        """Return a random one of all walks that are not known, if the space is small enough."""
+        if self.num_walks > LISTED:
+            return None
+        left = [walk for walk in self.space.enumerate() if walk not in known]
+        return left[int(self.rng.integers(len(left)))] if left else None
+
+    def receive(self, walk: Walk, score: float) -> None:
+        """Remember the walk where it is the best, and learn its score.
+
+        Raises:
+            InvalidSettingError: The score is not finite.
+        """
+        check_score(walk, score)
+        self.keep(walk, score)
+        self.tell(walk, score)
+
+    def spaces(self) -> dict[str, str]:
+        """Return the space as text: only its walks count, whatever is observed."""
+        options = hashlib.sha256(repr(self.space.options()).encode()).hexdigest()[:8]
+        decisions, longest = self.space.num_decisions, self.space.max_length
+        return {"space": f"{decisions} decisions ({options}), walks of at most {longest}"}
 
     def options(self) -> dict[str, Any]:
         """Return the reset options of the episode that plays the proposed walk."""
@@ -91,7 +148,7 @@ class WalkAgent(EpisodicAgent):
         self.env.reset(seed=None if self._seeded else self.seed, options=options or None)
         self._seeded = True
         for position, decision in enumerate(() if self.edits else walk or ()):
-            if position and not callbacks.on_step():
+            if position and not after_step(callbacks, done=False):
                 return False
             self.env.step(decision)
             self.num_timesteps += 1
@@ -99,6 +156,18 @@ class WalkAgent(EpisodicAgent):
         state: Any = self.env.unwrapped.state  # type: ignore[attr-defined]
         walk, score = state.walk, float(state.score)
         self.evaluation = self.env.unwrapped.evaluation  # type: ignore[attr-defined]
-        self.keep(walk, score)
-        self.tell(walk, score)
-        return callbacks.on_step()
+        self.receive(walk, score)
+        return after_step(callbacks, done=True, reward=score)
+
+
+def check_score(walk: Walk, score: float) -> None:
+    """Refuse a score that cannot be compared.
+
+    Raises:
+        InvalidSettingError: It is not finite.
+    """
+    if not isfinite(score):
+        raise InvalidSettingError(
+            f"A score must be finite, but that of {walk} is {score}. Let the objective return a "
+            "finite number for every evaluation, failures included."
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from math import isfinite, log
+from math import log
 from typing import Any, Self
 
 import gymnasium
@@ -13,19 +13,21 @@ from numpy.typing import NDArray
 from agents.asynchronous import Asynchronous
 from agents.base import AGENTS
 from agents.imagination.acquisition import log_expected_improvement, upper_confidence_bound
-from agents.imagination.kernel import LISTED
 from agents.imagination.model import RewardModel
 from agents.imagination.planner import PLANNERS, Dream
 from agents.imagination.process import Posterior
 from agents.imagination.targets import TARGETS, Numbers
 from agents.imagination.threads import one_thread
 from agents.rules import check_rules, is_number, switches
-from agents.walks import WalkAgent
+from agents.walks import WalkAgent, check_score
 from nas_env.architecture import is_count
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Evaluation
+from nas_env.evaluators.synthetic import Synthetic
 from nas_env.registry import unknown_name
 from nas_env.spaces import Walk
+
+NO_SECONDS = "Evaluations of this environment tell no seconds. Leave per_second=True out."
 
 
 @AGENTS.register("imagination")
@@ -35,7 +37,8 @@ class Imagination(WalkAgent):
     The model is a Gaussian process over walks (see `Kernel`: similarities of decisions are learned)
     of the rank-normalised scores; the value of an imagined walk is an upper confidence bound. The
     first walks are random, drawn decision by decision. No walk is evaluated twice before all are,
-    in a space of at most 20,000; in a larger one, while the planner finds new ones.
+    in a space of at most 20,000 walks; in a larger one, while new ones are found. Where all were
+    evaluated, the answer is evaluated again.
 
     Args:
         env: One environment.
@@ -53,12 +56,16 @@ class Imagination(WalkAgent):
         random_share: Chance that a walk is random instead.
         noisy: Whether scores are noisy: `predict` then follows the evaluated walk of which most is
             expected, else the one with the best score.
-        per_second: Maximise the logarithm of the expected improvement per predicted second instead;
-            what failed tells nothing of seconds.
+        per_second: Maximise the logarithm of the expected improvement per predicted second instead
+            (`optimism` then counts for nothing). A model of the logarithm of seconds predicts them,
+            its kernel always fitted and without descriptors; what failed tells it nothing. The
+            first network that a process trains takes longer than the same one would later.
 
     Raises:
+        IncompatibleError: It is no environment of nas_env, or a wrapper changes its rewards.
         UnknownNameError: No such planner or target.
-        InvalidSettingError: A setting is out of its range, or the space has no descriptors.
+        InvalidSettingError: A setting is out of its range, the space has no descriptors, or seconds
+            are asked for and not told.
     """
 
     NAMES = (
@@ -98,8 +105,10 @@ class Imagination(WalkAgent):
             *switches(learn_kernel=learn_kernel, descriptors=descriptors),
             *switches(noisy=noisy, per_second=per_second),
         )
-        if target not in TARGETS:
+        if not isinstance(target, str) or target not in TARGETS:
             raise unknown_name("target", target, TARGETS)
+        if per_second:
+            check_seconds(env.unwrapped)
         self.planner, self.initial, self.optimism = planner, initial, optimism
         self.target, self.learn_kernel, self.descriptors = target, learn_kernel, descriptors
         self.batch_size, self.random_share = batch_size, random_share
@@ -107,7 +116,6 @@ class Imagination(WalkAgent):
         self.model = RewardModel(self.space, target, learn_kernel, descriptors)
         self.log_seconds = RewardModel(self.space, "score")
         self.plan = PLANNERS.get(planner)(self.space)
-        self.num_walks = self.space.automaton().walks[0]
         self.queue: list[Walk] = []  # proposals that wait to be played
         self.pending: list[Walk] = []  # and all that are not known yet
         self._answer: Walk | None = None
@@ -128,10 +136,11 @@ class Imagination(WalkAgent):
         """Take an evaluation into the model.
 
         Raises:
+            IllegalDecisionError: The walk is not complete and legal in this space.
             InvalidSettingError: The score is not finite; seconds are asked for, but none told.
         """
-        if not isfinite(score):
-            raise InvalidSettingError(f"A score must be finite, but that of {walk} is {score}.")
+        check_score(walk, score)
+        self.space.require(walk, limited=False)
         if walk in self.pending:
             self.pending.remove(walk)
         self._answer = None
@@ -184,7 +193,7 @@ class Imagination(WalkAgent):
         found: list[Walk] = []
         for _ in range(count):
             walk: Walk | None = None
-            if len(self.model) and len(self.model) + len(self.pending) >= self.initial:
+            if self._knows_enough():
                 if posterior is None:
                     posterior = self._believed()
                 walk = self._imagined(posterior)
@@ -195,6 +204,11 @@ class Imagination(WalkAgent):
             found.append(walk)
         return found
 
+    def _knows_enough(self) -> bool:
+        """Return whether the first random walks were made, or all that there are."""
+        begun = len(self.model) + len(self.pending)
+        return len(self.model) > 0 and begun >= min(self.initial, self.num_walks)
+
     def _believed(self) -> Posterior:
         """Return the posterior, after a fit where one is due.
 
@@ -202,6 +216,7 @@ class Imagination(WalkAgent):
         """
         self.model.fit()
         self.log_seconds.fit()
+        self._answer = None  # what is expected may have changed
         posterior = self.model.posterior()
         for walk in self.pending:
             posterior = posterior.extended(self.model.encode([walk]))
@@ -217,18 +232,11 @@ class Imagination(WalkAgent):
         known = list(self.model.walks)
         elites = [known[index] for index in order[:5]]
         value = self._per_second if self.per_second else self._bound
-        dream = Dream(lambda walks: value(posterior, list(walks)), {*known, *self.pending}, elites)
+        seen = {*known, *self.pending}
+        dream = Dream(lambda walks: value(posterior, list(walks)), seen, elites)
         self.plan.imagine(dream, self.rng)
         self.logger.record("imagination/best_value", dream.best_value)
-        return dream.best or self._unseen()
-
-    def _unseen(self) -> Walk | None:
-        """Return a random walk that was never proposed, where the space is small enough to list."""
-        if self.num_walks > LISTED:
-            return None
-        seen = {*self.model.walks, *self.pending}
-        left = [walk for walk in self.space.enumerate() if walk not in seen]
-        return left[int(self.rng.integers(len(left)))] if left else None
+        return dream.best or self.unknown(seen)
 
     def _bound(self, posterior: Posterior, walks: list[Walk]) -> Numbers:
         mean, spread = posterior.predict(self.model.encode(walks))
@@ -237,7 +245,8 @@ class Imagination(WalkAgent):
     def _per_second(self, posterior: Posterior, walks: list[Walk]) -> Numbers:
         """Return the logarithm of the expected improvement per predicted second."""
         mean, spread = posterior.predict(self.model.encode(walks))
-        incumbent = float(posterior.data.targets[: len(self.model)].max())
+        told = posterior.data.targets[: len(self.model)]
+        incumbent = float((self.model.expected() if self.noisy else told).max())
         gain = log_expected_improvement(mean, spread, incumbent)
         return gain - self._expected_log_seconds(walks) if len(self.log_seconds) else gain
 
@@ -256,10 +265,22 @@ def seconds_of(evaluation: Evaluation) -> float:
     """
     seconds = float(evaluation.metrics.get("simulated_seconds", 0.0)) or evaluation.seconds
     if seconds <= 0:
-        raise InvalidSettingError(
-            "Evaluations of this environment tell no seconds. Leave per_second=True out."
-        )
+        raise InvalidSettingError(NO_SECONDS)
     return seconds
+
+
+def check_seconds(env: Any) -> None:
+    """Refuse an environment of which it is known beforehand that it tells no seconds.
+
+    Raises:
+        InvalidSettingError: Its evaluator makes scores up, or its table has no seconds of the
+            environment's number of epochs.
+    """
+    table = getattr(env.evaluator, "table", None)
+    if isinstance(env.evaluator, Synthetic) or (
+        table is not None and env.budget.epochs not in table.seconds
+    ):
+        raise InvalidSettingError(NO_SECONDS)
 
 
 def _under(prefix: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

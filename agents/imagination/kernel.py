@@ -207,8 +207,9 @@ class Kernel:
 def start_embedding(space: SearchSpace) -> Numbers:
     """Return (symbols, dimensions) the embedding before anything is learned.
 
-    Decisions that agree in no field are at the squared distance -ln 0.6, those that agree in a
-    share of their fields so much nearer. The last symbol, "no decision", agrees with none.
+    Decisions that differ in every field of the space are at the squared distance -ln 0.6, those
+    that agree in a share of them so much nearer; a field that both lack counts as agreed. The last
+    symbol, "no decision", agrees with none.
     """
     fields = [{n: str(v) for n, (v, _) in x.fields.items()} for x in space.options()]
     names = sorted({name for each in fields for name in each})

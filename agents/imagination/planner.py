@@ -19,7 +19,7 @@ class Dream:
 
     Args:
         valuation: Returns (n,) the value of each of n walks.
-        seen: Walks that were evaluated or are about to be: they count as the least value.
+        seen: Walks that were evaluated or are about to be: they count as the least value so far.
         elites: The best of those that were evaluated, best first.
 
     Attributes:

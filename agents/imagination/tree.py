@@ -68,7 +68,7 @@ class TreeSearch(Planner):
     """A fresh tree for every decision: 512 rollouts in batches of 32, completed at random.
 
     The value of an edge is the mean of what came back, scaled to [0, 1] by the least and greatest
-    so far; a walk that was evaluated before counts as the least.
+    so far; a walk that was evaluated before brings back what is the least by then (0 before any).
     """
 
     def __init__(self, space: SearchSpace) -> None:

@@ -16,10 +16,11 @@ from agents.benchmark.results import read_results
 from agents.benchmark.runs import Runs
 from agents.benchmark.specs import EnvSpec
 from agents.benchmark.statistics import improvement
-from agents.imagination.kernel import UNLIKE
+from agents.imagination.kernel import APART, UNLIKE
 from agents.imagination.model import EVERY, FIRST_STEPS, SHARE, STEPS
-from agents.imagination.policy import EPISODES, ROUNDS
-from agents.imagination.tree import BATCH, ROLLOUTS
+from agents.imagination.policy import EPISODES, MEMORY, ROUNDS
+from agents.imagination.process import NOISE
+from agents.imagination.tree import BATCH, EXPLORATION, ROLLOUTS
 from nas_env.errors import InvalidDataError
 from study.experiments import UPPER_BOUND
 from study.noisy import AFTER, made_by, read
@@ -35,6 +36,10 @@ SETTINGS = {  # of the agent, as the text names them
     "every": str(EVERY),
     "share": f"{100 * SHARE:.0f} %",
     "unlike": str(UNLIKE),
+    "apart": f"{APART:.0f}",
+    "noise": str(NOISE),
+    "exploration": str(EXPLORATION),
+    "memory": f"{MEMORY} from one real decision to the next",
     "idea_seed": str(SEED),
     "idea_cells": str(EVALUATED),
 }
@@ -158,7 +163,7 @@ def reached(runs: Runs) -> list[str]:
 
 def protocol_table(table: Any, settings: dict[str, Any]) -> str:
     """Return the accuracies of the NAS-Bench-201 paper's protocol."""
-    lines = head("agent", "runs", "networks", *(f"{x}, %" for x in NAMES), "best found")
+    lines = head("agent", "runs", "trainings", *(f"{x}, %" for x in NAMES), "best found")
     for words, means, spreads in PUBLISHED.values():
         cells = [f"{m:.2f} ± {s:.2f}" for m, s in zip(means, spreads, strict=True)]
         lines.append(row(f"{words}, published", "500", "", *cells, ""))

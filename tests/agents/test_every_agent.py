@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import inspect
 
+import gymnasium
 import numpy as np
 import pytest
 from agents_tiny import tiny_env
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import (
+    BaseCallback,
+    CheckpointCallback,
+    EvalCallback,
+    StopTrainingOnMaxEpisodes,
+)
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from agents import AGENTS, make_agent
@@ -15,12 +23,14 @@ from agents.base import settings_of
 from agents.episodic import EpisodicAgent
 from agents.hyperparameters import _table, hyperparameters, preset, presets
 from agents.search import run_search
+from agents.walks import WalkAgent
 from nas_env.errors import (
     IncompatibleError,
     InvalidDataError,
     InvalidSettingError,
     UnknownNameError,
 )
+from nas_env.reward_wrappers import RankReward
 from nas_env.wrappers import Limits, TrackSearch
 
 NAMES = AGENTS.names()
@@ -178,3 +188,79 @@ def test_schedules_follow_the_share_of_the_limit():
     ppo_env.evaluations = 4
     ppo._update_current_progress_remaining(1, 10_000)
     assert np.isclose(ppo._current_progress_remaining, 0.6)
+
+
+WALKING = [name for name in EPISODIC if issubclass(AGENTS.get(name), WalkAgent)]
+
+
+class Negated(gymnasium.RewardWrapper):
+    """Makes the worst network the best one."""
+
+    def reward(self, reward):
+        return -reward
+
+
+@pytest.mark.parametrize("name", WALKING)
+def test_agents_that_are_told_scores_refuse_what_they_cannot_search(name):
+    with pytest.raises(IncompatibleError, match=r"Negated does not change.*Leave it out"):
+        make_agent(name, Negated(tiny_env("tokens")))
+    with pytest.raises(IncompatibleError, match=r"CartPoleEnv has none. Give an environment"):
+        make_agent(name, gymnasium.make("CartPole-v1"))
+    make_agent(name, RankReward(tiny_env("tokens")))  # leaves scores as they are
+
+
+@pytest.mark.parametrize("given", [None, "NAS-v0"])
+def test_what_is_no_environment_is_refused(given):
+    with pytest.raises(IncompatibleError, match="'ppo' needs an environment, but was given"):
+        make_agent("ppo", given)
+
+
+@pytest.mark.parametrize("steps", [0, -5, 1.5, "x", None])
+@pytest.mark.parametrize("name", ["random", "imagination"])
+def test_steps_that_are_no_count_are_refused(name, steps):
+    agent = make_agent(name, tiny_env("tokens"))
+    with pytest.raises(InvalidSettingError, match="total_timesteps must be an integer >= 1"):
+        agent.learn(steps)
+
+
+@pytest.mark.parametrize("name", EPISODIC)
+def test_the_verbs_of_stable_baselines3(name, tmp_path):
+    env = tiny_env(AGENTS.get(name).observation)
+    agent = make_agent(name, env, seed=0)
+    rewards, _ = evaluate_policy(agent, env, 2, return_episode_rewards=True, warn=False)
+    assert len(rewards) == 2
+    ends = StopTrainingOnMaxEpisodes(5)
+    keeps = CheckpointCallback(10, str(tmp_path))
+    agent.learn(10_000, [ends, keeps], log_interval=1, reset_num_timesteps=True)
+    assert ends.n_episodes == 5
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files and all(file.endswith("_steps.zip") for file in files)
+    loaded = type(agent).load(tmp_path / files[0], env)
+    assert loaded.num_timesteps == int(files[0].split("_")[-2])
+    seen = []
+    agent.learn(20, lambda told, _: seen.append(told["dones"]) or True, reset_num_timesteps=True)
+    assert len(seen) == agent.num_timesteps >= 20
+    with pytest.raises(IncompatibleError, match="EvalCallback plays a second environment"):
+        agent.learn(20, EvalCallback(Monitor(env)))
+
+
+def test_a_file_of_another_agent_or_another_environment_is_refused(tmp_path):
+    make_agent("random", tiny_env("tokens")).save(tmp_path / "random")
+    with pytest.raises(InvalidDataError, match=r"not a LocalSearch .*it is a RandomSearch"):
+        AGENTS.get("local-search").load(tmp_path / "random", tiny_env("tokens"))
+    with pytest.raises(InvalidDataError, match=r"its observations: .*; here: "):
+        AGENTS.get("random").load(tmp_path / "random", tiny_env("features"))
+
+
+def test_an_agent_of_one_environment_takes_no_batch_of_observations():
+    agent = make_agent("random", tiny_env("tokens"))
+    observation, _ = agent.env.reset(seed=0)
+    action, _ = agent.predict(observation)
+    several, _ = agent.predict(observation[None])
+    assert np.shape(action) == () and np.shape(several) == (1,)
+    with pytest.raises(IncompatibleError, match="was given 2 observations"):
+        agent.predict(np.stack([observation, observation]))
+    with pytest.raises(
+        IncompatibleError, match="episode of this RandomSearch's environment is over"
+    ):
+        agent.predict(observation, action_masks=np.zeros(agent.env.action_space.n, bool))

@@ -16,10 +16,16 @@ import nas_env  # noqa: F401 - registers the environments
 from agents import make_agent
 from agents.imagination import Imagination
 from agents.imagination.acquisition import log_expected_improvement
+from agents.imagination.agent import seconds_of
 from agents.imagination.planner import PLANNERS, Dream
 from agents.imagination.policy import advantages
 from agents.search import run_search
-from nas_env.errors import InvalidSettingError, UnknownNameError
+from nas_env.errors import (
+    IllegalDecisionError,
+    InvalidDataError,
+    InvalidSettingError,
+    UnknownNameError,
+)
 from nas_env.evaluation import Evaluation, Outcome
 from nas_env.spaces import SPACES
 from nas_env.spaces.chain import ChainSpace
@@ -339,7 +345,7 @@ def test_predict_follows_the_answer():
 
 def test_improvement_is_divided_by_the_seconds_that_are_expected():
     """Networks that begin with 0 take a second, all others ten."""
-    agent = Imagination(gym.make("NASBenchMacro-v0"), per_second=True)
+    agent = Imagination(gym.make("NASBench201-v0"), per_second=True)
     for _ in range(60):
         walk = agent.propose()
         seconds = 1.0 if walk[0] == 0 else 10.0
@@ -355,7 +361,7 @@ def test_improvement_is_divided_by_the_seconds_that_are_expected():
 
 
 def test_what_failed_tells_nothing_of_seconds():
-    agent = Imagination(gym.make("NASBenchMacro-v0"), per_second=True)
+    agent = Imagination(gym.make("NASBench201-v0"), per_second=True)
     for number in range(30):
         walk = agent.propose()
         failed = number < 10 or number % 3 == 0
@@ -384,9 +390,11 @@ def test_simulated_seconds_are_used_and_missing_ones_refused():
     agent = make_agent("imagination", gym.make("NASBench201-v0"), seed=0, per_second=True)
     agent.learn(6 * 12)
     assert min(agent.log_seconds.scores) > 0
-    agent = make_agent("imagination", gym.make("NASBenchMacro-v0"), seed=0, per_second=True)
+    for env in (gym.make("NASBenchMacro-v0"), tiny_env("tokens")):
+        with pytest.raises(InvalidSettingError, match="tell no seconds"):
+            make_agent("imagination", env, seed=0, per_second=True)
     with pytest.raises(InvalidSettingError, match="tell no seconds"):
-        agent.learn(8)
+        seconds_of(Evaluation(Outcome.OK, {"accuracy": 0.5}))
 
 
 def test_asynchronous_proposals_know_what_runs():
@@ -415,8 +423,12 @@ def test_in_an_environment_that_edits_episodes_begin_from_what_was_imagined():
         ({"initial": 0}, InvalidSettingError, "initial must be an integer >= 1, but is 0"),
         ({"optimism": -1}, InvalidSettingError, "optimism must be a finite number >= 0"),
         ({"optimism": np.inf}, InvalidSettingError, "optimism must be a finite number"),
+        ({"optimism": "1"}, InvalidSettingError, "but is '1'"),
+        ({"target": ["rank"]}, UnknownNameError, "Unknown target"),
+        ({"seed": -1}, InvalidSettingError, "seed must be an integer >= 0, but is -1"),
+        ({"seed": "a"}, InvalidSettingError, "seed must be an integer >= 0, but is 'a'"),
         ({"optimism": "a"}, InvalidSettingError, "optimism must be a finite number"),
-        ({"noisy": "false"}, InvalidSettingError, "noisy must be True or False, but is false"),
+        ({"noisy": "false"}, InvalidSettingError, "noisy must be True or False, but is 'false'"),
         ({"batch_size": 1.5}, InvalidSettingError, "batch_size must be an integer"),
         ({"random_share": 2}, InvalidSettingError, "random_share must be a number in"),
         ({"random_share": None}, InvalidSettingError, "random_share must be a number in"),
@@ -431,5 +443,66 @@ def test_a_wrong_setting_is_refused(settings, error, message):
 @pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
 def test_a_score_that_is_no_number_is_refused(score):
     agent = Imagination(tiny_env("tokens"))
-    with pytest.raises(InvalidSettingError, match="score must be finite"):
+    with pytest.raises(InvalidSettingError, match=r"score must be finite.*Let the objective"):
         agent.tell(agent.propose(), score)
+
+
+def test_a_score_that_is_no_number_is_not_kept_as_the_best(monkeypatch):
+    env = tiny_env("tokens")
+    agent = make_agent("imagination", env, seed=0)
+    agent.learn(40)
+    best, waiting = agent.best_score, len(agent.model)
+    monkeypatch.setattr(type(env.unwrapped.objective), "score", lambda *_: np.inf)
+    with pytest.raises(InvalidSettingError, match="score must be finite"):
+        agent.learn(40)
+    monkeypatch.undo()
+    assert agent.best_score == best and len(agent.model) == waiting
+    agent.learn(1)  # the walk that was not learned is played again
+    assert len(agent.model) == waiting + 1 and not agent.pending
+
+
+@pytest.mark.parametrize("walk", [(9, 9), (0,), ()])
+def test_the_score_of_a_walk_that_is_not_complete_and_legal_is_refused(walk):
+    agent = Imagination(gym.make("NASBench201-v0"))
+    with pytest.raises(IllegalDecisionError):
+        agent.tell(walk, 0.5)
+    assert not len(agent.model)
+
+
+def test_the_answer_does_not_depend_on_whether_it_was_asked_for():
+    """Under noise a fit, which comes before a walk is played, changes what is expected."""
+
+    def answer(asking: bool):
+        def ask(told, _):
+            if asking and len(agent.model):
+                agent.answer()
+            return agent.num_timesteps < 195
+
+        env = gym.make("NASBenchMacro-v0", run="random")
+        agent = make_agent("imagination", env, seed=1, noisy=True)
+        agent.learn(320, ask)
+        return agent.answer()
+
+    assert answer(asking=True) == answer(asking=False)
+
+
+def test_a_file_of_another_space_is_refused(tmp_path):
+    macro = make_agent("imagination", gym.make("NASBenchMacro-v0"), seed=0)
+    macro.learn(8 * 10)
+    macro.save(tmp_path / "macro")
+    with pytest.raises(InvalidDataError, match=r"its space: 3 decisions .* here: 5 decisions"):
+        Imagination.load(tmp_path / "macro", gym.make("NASBench201-v0"))
+    same = gym.make("NASBenchMacro-v0", observation="features")  # it looks at the walk alone
+    assert Imagination.load(tmp_path / "macro", same).answer() == macro.answer()
+
+
+@pytest.mark.parametrize("initial", [1, 40])
+def test_small_spaces_are_exhausted_before_anything_is_repeated(initial):
+    """A limit on parameters counts, more first walks than there are, and random ones too."""
+    space = ChainSpace(GRAMMAR, "small", (1, 8, 8), 10, max_params=300)
+    env = gym.make("NAS-v0", space=space, task="digits", evaluator="synthetic")
+    agent = Imagination(env, initial=initial, random_share=0.3)
+    assert agent.num_walks == space.size() < space.automaton().walks[0]
+    walks = drive(agent, agent.num_walks + 3)
+    assert len(set(walks[:-3])) == agent.num_walks
+    assert walks[-3:] == [agent.answer()] * 3

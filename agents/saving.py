@@ -1,0 +1,75 @@
+"""The file of an agent that is not a neural network: arrays, and its settings as JSON."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_env.errors import InvalidDataError
+from nas_env.tables.base import DAMAGES
+
+OWN = ("rng", "agent", "num_timesteps", "spaces")  # of the JSON, besides the settings
+
+
+class Saved(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        settings: Arguments of the agent's constructor.
+        state: Where the agent stood: "rng", and in files of today "agent", "num_timesteps" and
+            "spaces".
+        arrays: What was learned.
+    """
+
+    settings: dict[str, Any]
+    state: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+
+
+def write(path: str | Path, saved: Saved) -> None:
+    """Write a file, `.npz` unless its name ends in `.zip`, as Stable-Baselines3's names do."""
+    text = json.dumps({**saved.state, **saved.settings})
+    with file_of(path).open("wb") as file:
+        np.savez_compressed(file, settings=np.array(text), **saved.arrays)  # type: ignore[arg-type]
+
+
+def read(path: str | Path, kind: type[Any]) -> Saved:
+    """Return what a file holds.
+
+    Args:
+        path: What `write` was given.
+        kind: The class of the agent.
+
+    Raises:
+        InvalidDataError: The file does not exist, is not such a file, or is of another agent.
+    """
+    try:
+        with np.load(file_of(path), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        state = json.loads(str(arrays.pop("settings")))
+        if state.get("agent", kind.__name__) != kind.__name__:
+            raise TypeError(f"it is a {state['agent']}")
+        settings = {name: value for name, value in state.items() if name not in OWN}
+        inspect.signature(kind).bind(None, **settings)  # a TypeError for another agent's
+        return Saved(settings, {x: state[x] for x in OWN if x == "rng" or x in state}, arrays)
+    except DAMAGES as error:
+        raise unusable(path, kind, str(error)) from None
+
+
+def unusable(path: str | Path, kind: type[Any], reason: str) -> InvalidDataError:
+    """Return the error for a file that an agent cannot be made from."""
+    return InvalidDataError(
+        f"{file_of(path)}: not a {kind.__name__} that was saved ({reason}). Give a path that its "
+        "save wrote."
+    )
+
+
+def file_of(path: str | Path) -> Path:
+    """Return the path with its ending."""
+    path = Path(path)
+    return path if path.suffix in (".npz", ".zip") else path.with_name(f"{path.name}.npz")

@@ -1,0 +1,23 @@
+"""What stands around an environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+from gymnasium.wrappers import NormalizeReward
+
+
+def reward_wrapper(env: gymnasium.Env[Any, Any], but: tuple[type, ...] = ()) -> str | None:
+    """Return the name of a wrapper around an environment that changes rewards, if there is one.
+
+    Args:
+        env: The environment.
+        but: Wrappers that do not count.
+    """
+    while isinstance(env, gymnasium.Wrapper):
+        changes = isinstance(env, gymnasium.RewardWrapper | NormalizeReward)
+        if changes and not isinstance(env, but):
+            return type(env).__name__
+        env = env.env
+    return None
