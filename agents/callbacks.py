@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,14 @@ from stable_baselines3.common.callbacks import (
     CallbackList,
     ConvertCallback,
     EvalCallback,
+    EventCallback,
     ProgressBarCallback,
 )
 
 from nas_env.errors import IncompatibleError
 
-Given = BaseCallback | list[BaseCallback] | Callable[[dict[str, Any], dict[str, Any]], bool] | None
+Function = Callable[[dict[str, Any], dict[str, Any]], bool]
+Given = BaseCallback | Function | Sequence[BaseCallback | Function] | None
 
 
 def one_callback(given: Given, progress_bar: bool) -> BaseCallback:
@@ -25,12 +27,10 @@ def one_callback(given: Given, progress_bar: bool) -> BaseCallback:
     Raises:
         IncompatibleError: It is an `EvalCallback`.
     """
-    listed: list[BaseCallback] = list(given) if isinstance(given, list) else []
-    if isinstance(given, BaseCallback):
-        listed = [given]
-    elif given is not None and not isinstance(given, list):
-        listed = [ConvertCallback(given)]
-    if any(isinstance(callback, EvalCallback) for callback in listed):
+    each: Sequence[Any] = given if isinstance(given, list | tuple) else [given]
+    held = [x for x in each if x is not None]
+    listed = [x if isinstance(x, BaseCallback) else ConvertCallback(x) for x in held]
+    if any(_evaluates(callback) for callback in listed):
         raise IncompatibleError(
             "EvalCallback plays a second environment, but these agents look up in their own what "
             "is legal. Leave it out, and between two calls of learn() use "
@@ -38,6 +38,14 @@ def one_callback(given: Given, progress_bar: bool) -> BaseCallback:
         )
     listed += [ProgressBarCallback()] if progress_bar else []
     return listed[0] if len(listed) == 1 else CallbackList(listed)
+
+
+def _evaluates(callback: BaseCallback) -> bool:
+    """Return whether a callback is, or holds, an `EvalCallback`."""
+    inner = list(callback.callbacks) if isinstance(callback, CallbackList) else []
+    if isinstance(callback, EventCallback) and callback.callback is not None:
+        inner.append(callback.callback)
+    return isinstance(callback, EvalCallback) or any(map(_evaluates, inner))
 
 
 def after_step(

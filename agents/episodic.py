@@ -117,7 +117,7 @@ class EpisodicAgent(ABC):
         check_rules((*steps, "an integer >= 1"))
         if reset_num_timesteps:
             self.num_timesteps = 0
-        self._total_timesteps = self.num_timesteps + int(total_timesteps)
+        total_timesteps = self._total_timesteps = self.num_timesteps + int(total_timesteps)
         callbacks = one_callback(callback, progress_bar)
         callbacks.init_callback(self)  # type: ignore[arg-type]
         callbacks.on_training_start(locals(), globals())

@@ -42,23 +42,34 @@ def read(path: str | Path, kind: type[Any]) -> Saved:
     """Return what a file holds.
 
     Args:
-        path: What `write` was given.
-        kind: The class of the agent.
+        path: What `write` was given; where that wrote nothing, its name with `.zip` too.
+        kind: The class of the agent, or one above or below it.
 
     Raises:
         InvalidDataError: The file does not exist, is not such a file, or is of another agent.
     """
     try:
-        with np.load(file_of(path), allow_pickle=False) as file:
+        zipped = Path(f"{path}.zip")  # as Stable-Baselines3's checkpoints are named
+        found = file_of(path)
+        found = zipped if zipped.is_file() and not found.is_file() else found
+        with np.load(found, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         state = json.loads(str(arrays.pop("settings")))
-        if state.get("agent", kind.__name__) != kind.__name__:
+        if not _related(kind, state.get("agent", kind.__name__)):
             raise TypeError(f"it is a {state['agent']}")
         settings = {name: value for name, value in state.items() if name not in OWN}
         inspect.signature(kind).bind(None, **settings)  # a TypeError for another agent's
         return Saved(settings, {x: state[x] for x in OWN if x == "rng" or x in state}, arrays)
     except DAMAGES as error:
         raise unusable(path, kind, str(error)) from None
+
+
+def _related(kind: type[Any], name: str) -> bool:
+    """Return whether a class, one above or one below it has a name."""
+    below = [kind]
+    for each in below:  # grows
+        below += each.__subclasses__()
+    return name in {x.__name__ for x in (*kind.__mro__, *below)}
 
 
 def unusable(path: str | Path, kind: type[Any], reason: str) -> InvalidDataError:

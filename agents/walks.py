@@ -71,7 +71,7 @@ class WalkAgent(EpisodicAgent):
 
     @cached_property
     def num_walks(self) -> int:
-        """Walks of the space; of at most 20,000 those within the parameter limit."""
+        """Walks of the space; where it has at most 20,000, those within its parameter limit."""
         every = self.space.automaton().walks[0]
         return self.space.size() if every <= LISTED else every
 

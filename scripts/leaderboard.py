@@ -30,7 +30,7 @@ class Options:
     limits are the same: all their runs on one page."""
     page: Path | None = None
     """The page; figures and best.parquet go into the folder of its name. Left out: leaderboard.md
-    beside the first file, of docs/leaderboard/best.parquet docs/leaderboard.md."""
+    beside the file, of docs/leaderboard/best.parquet docs/leaderboard.md; needed for several."""
     repeats: int = REPEATS
     """Bootstrap samples of an interval."""
     title: str = TITLE
@@ -42,6 +42,11 @@ def main(options: Options) -> int:
     try:
         if not options.files:
             raise InvalidSettingError("No file of results is given. Give one or more.")
+        if len(options.files) > 1 and options.page is None:
+            raise InvalidSettingError(
+                "Several files make a new page. Say where: --page runs/all.md, or, to replace that "
+                f"of the first file, --page {page_of(options.files[0])}."
+            )
         page = options.page or page_of(options.files[0])
         table, settings = join([Results(path, *read_results(path)) for path in options.files])
         kept = page.with_suffix("") / "best.parquet"

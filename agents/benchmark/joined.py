@@ -43,7 +43,7 @@ def join(parts: Sequence[Results]) -> tuple[pa.Table, dict[str, Any]]:
     for part in parts[1:]:
         theirs = {**BEFORE, **copy.deepcopy(part.settings)}
         for name in SHARED:
-            _same(first, part, f"--{name.replace('_', '-')}", settings[name], theirs[name])
+            _same(first, part, f"--{name.replace('_', '-')}", settings.get(name), theirs.get(name))
         for label, entry in theirs["envs"].items():
             _same(first, part, f"--envs {label}", settings["envs"].setdefault(label, entry), entry)
         for label, entry in theirs["agents"].items():

@@ -275,7 +275,7 @@ class Leaderboard:
         return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
     def _made(self) -> str:
-        explored = any(x.get("name") == "imagination" for x in self.settings["agents"].values())
+        explored = any("imagination" in x.get("name", "") for x in self.settings["agents"].values())
         said = SETTINGS.format(but=EXPLORED if explored else "")
         return "\n".join([*made(self.settings), "", said, "", *self._agents()])
 

@@ -12,6 +12,7 @@ from stable_baselines3.common.callbacks import (
     BaseCallback,
     CheckpointCallback,
     EvalCallback,
+    EveryNTimesteps,
     StopTrainingOnMaxEpisodes,
 )
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -235,13 +236,13 @@ def test_the_verbs_of_stable_baselines3(name, tmp_path):
     assert ends.n_episodes == 5
     files = sorted(path.name for path in tmp_path.iterdir())
     assert files and all(file.endswith("_steps.zip") for file in files)
-    loaded = type(agent).load(tmp_path / files[0], env)
+    loaded = type(agent).load((tmp_path / files[0]).with_suffix(""), env)
     assert loaded.num_timesteps == int(files[0].split("_")[-2])
     seen = []
-    agent.learn(20, lambda told, _: seen.append(told["dones"]) or True, reset_num_timesteps=True)
+    agent.learn(20, [lambda told, _: seen.append(told["dones"]) or True], reset_num_timesteps=True)
     assert len(seen) == agent.num_timesteps >= 20
     with pytest.raises(IncompatibleError, match="EvalCallback plays a second environment"):
-        agent.learn(20, EvalCallback(Monitor(env)))
+        agent.learn(20, [EveryNTimesteps(8, EvalCallback(Monitor(env)))])
 
 
 def test_a_file_of_another_agent_or_another_environment_is_refused(tmp_path):

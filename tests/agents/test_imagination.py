@@ -506,3 +506,11 @@ def test_small_spaces_are_exhausted_before_anything_is_repeated(initial):
     walks = drive(agent, agent.num_walks + 3)
     assert len(set(walks[:-3])) == agent.num_walks
     assert walks[-3:] == [agent.answer()] * 3
+
+
+def test_a_file_of_the_asynchronous_agent_is_one_of_the_other(tmp_path):
+    env = tiny_env("tokens")
+    agent = make_agent("async-imagination", env, seed=0)
+    agent.learn(60)
+    agent.save(tmp_path / "agent")
+    assert Imagination.load(tmp_path / "agent", env).answer() == agent.answer()

@@ -88,4 +88,6 @@ def test_a_page_of_two_files_is_that_of_all_runs(tmp_path):
         kept = read_results(page.with_suffix("") / "best.parquet")[0]
         assert sorted(set(kept["agent"].to_pylist())) == ["r", "s"]
     assert pages[0] == pages[1]
+    several = [tmp_path / "r.parquet", tmp_path / "s.parquet"]
+    assert "Say where: --page runs/all.md" in run("leaderboard.py", *several, code=2)
     assert "No file of results is given" in run("leaderboard.py", code=2)
