@@ -13,8 +13,8 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
+from agents.environments import reward_wrapper
 from agents.vec_env import NASVecEnv
-from agents.wrapping import reward_wrapper
 from nas_env.env import NASEnv
 from nas_env.errors import IncompatibleError
 from nas_env.evaluators import Deferred, Evaluator

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.callbacks import after_step
+from agents.environments import reward_wrapper
 from agents.episodic import EpisodicAgent, random_legal
-from agents.wrapping import reward_wrapper
 from nas_env.env import NASEnv
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Evaluation

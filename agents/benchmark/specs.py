@@ -15,6 +15,7 @@ from typing import Any
 import gymnasium
 
 from agents.base import AGENTS, make_agent, observation_of
+from agents.environments import simulates_seconds
 from agents.hyperparameters import hyperparameters, preset
 from nas_env.errors import InvalidSettingError, UnknownNameError
 from nas_env.registration import ENVIRONMENTS
@@ -67,11 +68,7 @@ class EnvSpec:
 
     def tells_seconds(self) -> bool:
         """Return whether a table or a surrogate tells how long the networks took to train."""
-        inner: Any = self.make().unwrapped
-        table = getattr(inner.evaluator, "table", None)
-        if table is None:
-            return bool(inner.evaluator.simulates)
-        return inner.budget.epochs in table.seconds
+        return simulates_seconds(self.make().unwrapped)
 
     def to_json(self) -> dict[str, Any]:
         """Return id and settings as plain data."""

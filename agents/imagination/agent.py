@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from agents.asynchronous import Asynchronous
 from agents.base import AGENTS
+from agents.environments import simulates_seconds
 from agents.imagination.acquisition import log_expected_improvement, upper_confidence_bound
 from agents.imagination.model import RewardModel
 from agents.imagination.planner import PLANNERS, Dream
@@ -118,7 +119,6 @@ class Imagination(WalkAgent):
         self.plan = PLANNERS.get(planner)(self.space)
         self.queue: list[Walk] = []  # proposals that wait to be played
         self.pending: list[Walk] = []  # and all that are not known yet
-        self._answer: Walk | None = None
 
     def learn(self, *arguments: Any, **named: Any) -> Self:
         """Learn as every agent does; walks that an interruption left unplayed come first."""
@@ -143,7 +143,6 @@ class Imagination(WalkAgent):
         self.space.require(walk, limited=False)
         if walk in self.pending:
             self.pending.remove(walk)
-        self._answer = None
         self.model.tell(walk, score)
         if self.per_second and self.evaluation is not None and self.evaluation.ok:
             self.log_seconds.tell(walk, log(seconds_of(self.evaluation)))
@@ -156,11 +155,9 @@ class Imagination(WalkAgent):
         """
         if not len(self.model):
             raise InvalidSettingError("Nothing was evaluated yet. Call learn() first.")
-        if self._answer is None:
-            with one_thread():
-                values = self.model.expected() if self.noisy else self.model.scores
-            self._answer = list(self.model.walks)[int(values.argmax())]
-        return self._answer
+        with one_thread():
+            values = self.model.expected() if self.noisy else self.model.scores
+        return list(self.model.walks)[int(values.argmax())]
 
     def followed(self) -> Walk:
         """Return the answer, which `predict` follows."""
@@ -180,7 +177,6 @@ class Imagination(WalkAgent):
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take back what `arrays` returned."""
         super().restore(arrays)
-        self._answer = None
         self.model.restore(arrays)
         self.plan.restore(_under("plan_", arrays))
         self.log_seconds.restore(_under("seconds_", arrays))
@@ -216,7 +212,6 @@ class Imagination(WalkAgent):
         """
         self.model.fit()
         self.log_seconds.fit()
-        self._answer = None  # what is expected may have changed
         posterior = self.model.posterior()
         for walk in self.pending:
             posterior = posterior.extended(self.model.encode([walk]))
@@ -276,10 +271,8 @@ def check_seconds(env: Any) -> None:
         InvalidSettingError: Its evaluator makes scores up, or its table has no seconds of the
             environment's number of epochs.
     """
-    table = getattr(env.evaluator, "table", None)
-    if isinstance(env.evaluator, Synthetic) or (
-        table is not None and env.budget.epochs not in table.seconds
-    ):
+    looked_up = getattr(env.evaluator, "table", None) is not None
+    if isinstance(env.evaluator, Synthetic) or (looked_up and not simulates_seconds(env)):
         raise InvalidSettingError(NO_SECONDS)
 
 

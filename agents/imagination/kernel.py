@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.imagination.targets import Numbers
+from agents.walks import LISTED
 from nas_env.errors import InvalidSettingError
 from nas_env.spaces import SearchSpace, Walk
 
@@ -16,8 +17,7 @@ UNLIKE = 0.6  # likeness of two walks that differ in one decision, before anythi
 # Two random walks are at least as alike as walks that differ in so many decisions (0.010), so that
 # long walks are not all strangers to each other; so many random walks tell how far they are apart.
 APART, COMPARED = 9.0, 64
-# Descriptors are standardised by all walks of a space, of a larger one by so many random ones.
-LISTED, SAMPLED = 20_000, 2_000
+SAMPLED = 2_000  # random walks that standardise the descriptors of a space too large to be listed
 
 
 class Inputs(NamedTuple):

@@ -37,6 +37,7 @@ class RewardModel:
         self.counts: list[int] = []
         self.fitted = 0  # walks at the last fit
         self._posterior: Posterior | None = None
+        self._expected: Numbers | None = None
 
     def __len__(self) -> int:
         return len(self.walks)
@@ -48,7 +49,7 @@ class RewardModel:
 
     def tell(self, walk: Walk, score: float) -> None:
         """Take in an evaluation."""
-        self._posterior = None
+        self._forget()
         row = self.walks.setdefault(walk, len(self.walks))
         if row == len(self.sums):
             self.sums.append(0.0)
@@ -60,7 +61,8 @@ class RewardModel:
         """Fit the kernel where that is due."""
         if self.learn and len(self) - self.fitted >= max(EVERY, int(SHARE * self.fitted)):
             self.process.fit(self.data(), STEPS if self.fitted else FIRST_STEPS)
-            self.fitted, self._posterior = len(self), None
+            self.fitted = len(self)
+            self._forget()
 
     def posterior(self) -> Posterior:
         """Return what is believed now; asking changes nothing."""
@@ -79,8 +81,14 @@ class RewardModel:
 
     def expected(self) -> Numbers:
         """Return (n,) what is believed of the walks that were evaluated."""
-        posterior = self.posterior()
-        return posterior.predict(posterior.data.inputs)[0]
+        if self._expected is None:
+            posterior = self.posterior()
+            self._expected = posterior.predict(posterior.data.inputs)[0]
+        return self._expected
+
+    def _forget(self) -> None:
+        """Forget what was believed before data or parameters changed."""
+        self._posterior = self._expected = None
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return data and parameters."""
@@ -104,4 +112,4 @@ class RewardModel:
         self.fitted = int(arrays["fitted"])
         self.process.vector, self.process.adam.moments = arrays["vector"], arrays["moments"]
         self.process.adam.updates = int(arrays["updates"])
-        self._posterior = None
+        self._forget()

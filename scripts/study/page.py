@@ -25,6 +25,7 @@ from nas_env.errors import InvalidDataError
 from study.experiments import UPPER_BOUND
 from study.noisy import AFTER, made_by, read
 from study.picture import EVALUATED, SEED, draw_idea
+from study.ratios import capped, ratio_cell, told_apart
 
 TEMPLATE = Path(__file__).with_name("template.md")
 Numbers = NDArray[np.float64]
@@ -124,6 +125,17 @@ def optimum_table(table: Any, settings: dict[str, Any]) -> str:
     return "\n".join([*lines, "", *reached(runs)])
 
 
+def neural_table(table: Any, settings: dict[str, Any]) -> str:
+    """Return queries to the optimum, and their ratios with and without an archive of elites."""
+    runs, lines = Runs(table, settings["limit"]), [optimum_table(table, settings)]
+    for agent in runs.agents:
+        to = agent.removesuffix("-elites")
+        if to != agent and to in runs.agents:
+            cells = [f"{env} {ratio_cell(runs, agent, env, to)}" for env in runs.envs]
+            lines.append(f"- Queries of `{agent}`, ratio to `{to}`: {'; '.join(cells)}.")
+    return "\n".join(lines)
+
+
 def queries_cell(runs: Runs, agent: str, env: str) -> str:
     """Return mean ± standard error (median, 95th percentile; runs that found the optimum)."""
     found = runs.to_optimum(agent, env)
@@ -142,11 +154,6 @@ def with_error(values: Numbers, digits: int = 1) -> str:
         return f"{values[0]:.{digits}f}"
     error = values.std(ddof=1) / np.sqrt(len(values))
     return f"{values.mean():.{digits}f} ± {error:.{digits}f}"
-
-
-def capped(found: Iterable[int | None], cap: int) -> Numbers:
-    """Return queries, the cap where the optimum was not found."""
-    return np.array([cap if x is None else x for x in found], dtype=float)
 
 
 def reached(runs: Runs) -> list[str]:
@@ -312,46 +319,15 @@ def ratio_table(table: Any, settings: dict[str, Any]) -> str:
     for agent in runs.agents:
         cells = []
         for env in runs.envs:
-            sign, value, low, high = ratio(runs, agent, env)
-            cells += [queries_cell(runs, agent, env), f"{sign}{value:.2f} [{low:.2f}, {high:.2f}]"]
+            cells += [queries_cell(runs, agent, env), ratio_cell(runs, agent, env)]
         lines.append(row(f"`{agent}`", *cells))
     return "\n".join([*lines, "", *(told_apart(runs, env) for env in runs.envs)])
-
-
-def told_apart(runs: Runs, env: str) -> str:
-    """Return which agents need more or fewer queries than `imagination` as it is."""
-    found = {agent: ratio(runs, agent, env) for agent in runs.agents}
-    more = [f"`{agent}`" for agent, (_, _, low, _) in found.items() if low > 1]
-    fewer = [f"`{agent}`" for agent, (*_, high) in found.items() if high < 1]
-    return (
-        f"- {env}, intervals without 1: more queries with {', '.join(more) or 'none'}; fewer with "
-        f"{', '.join(fewer) or 'none'}."
-    )
-
-
-def ratio(runs: Runs, agent: str, env: str) -> tuple[str, float, float, float]:
-    """Return sign, value and 95 % bootstrap interval of the ratio of means to `imagination`.
-
-    Runs are paired by seed; "≥" or "≤" where runs of one side count as the cap, "~" where of both.
-    """
-    sides = []
-    for name in (agent, "imagination"):
-        seeds = [run.seed for run in runs.of(name, env)]
-        sides.append(dict(zip(seeds, runs.to_optimum(name, env), strict=True)))
-    found, usual = sides
-    seeds = [seed for seed in found if seed in usual]
-    short, usually_short = (None in [side[seed] for seed in seeds] for side in sides)
-    sign = "~ " if short and usually_short else "≥ " if short else "≤ " if usually_short else ""
-    above, below = (capped([side[seed] for seed in seeds], runs.limit) for side in sides)
-    rows = np.random.default_rng(0).integers(len(seeds), size=(2000, len(seeds)))
-    low, high = np.percentile(above[rows].mean(axis=1) / below[rows].mean(axis=1), (2.5, 97.5))
-    return sign, float(above.mean() / below.mean()), float(low), float(high)
 
 
 PARTS: dict[str, Callable[[Any, dict[str, Any]], str]] = {
     "optimum": optimum_table,
     "optimum-tabular": optimum_table,
-    "optimum-neural": optimum_table,
+    "optimum-neural": neural_table,
     "optimum-long": optimum_table,
     "protocol": protocol_table,
     "unseen": unseen_table,

@@ -1,4 +1,4 @@
-"""What stands around an environment."""
+"""What is to be known of an environment before an agent plays it."""
 
 from __future__ import annotations
 
@@ -21,3 +21,15 @@ def reward_wrapper(env: gymnasium.Env[Any, Any], but: tuple[type, ...] = ()) -> 
             return type(env).__name__
         env = env.env
     return None
+
+
+def simulates_seconds(inner: Any) -> bool:
+    """Return whether a table or a surrogate tells how long the networks took to train.
+
+    Args:
+        inner: A `NASEnv` without wrappers.
+    """
+    table = getattr(inner.evaluator, "table", None)
+    if table is None:
+        return bool(inner.evaluator.simulates)
+    return inner.budget.epochs in table.seconds
