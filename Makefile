@@ -25,7 +25,7 @@ venv: $(BIN)/python  ## Make the virtual environment only.
 install: $(DEV_STAMP)  ## Install everything for searching, testing and developing.
 
 search: $(SEARCH_STAMP)  ## Search a network for handwritten digits; ARGS and OUTPUT change it.
-	$(BIN)/python scripts/search.py --output $(OUTPUT) $(ARGS)
+	$(BIN)/nas-env search --output $(OUTPUT) $(ARGS)
 
 test: $(DEV_STAMP)  ## Run the tests but those that are slow or expensive.
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not expensive and not slow" $(ARGS)
@@ -53,10 +53,10 @@ type: $(DEV_STAMP)  ## Check types.
 check: lint type test  ## Lint, types and tests.
 
 bench: $(DEV_STAMP)  ## Measure, and write the pages under docs/benchmarks; ARGS names some.
-	$(BIN)/python scripts/bench.py $(ARGS)
+	$(BIN)/python -m scripts.bench $(ARGS)
 
 data: $(DEV_STAMP)  ## Make the embedded data sets again from scikit-learn and MNIST.
-	$(BIN)/python scripts/make_embedded_data.py
+	$(BIN)/python -m scripts.data.embedded
 
 clean:  ## Remove caches and the virtual environment; runs are kept.
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

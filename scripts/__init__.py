@@ -1,0 +1,1 @@
+"""Programs of the repository: the command `nas-env`, studies, speed benchmarks, data makers."""

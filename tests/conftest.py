@@ -23,14 +23,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from browsers import browser  # noqa: F401 - the fixture
 from hypothesis import HealthCheck, settings
-from slow_tests import (  # noqa: F401 - hooks, and what a test asks for
-    pytest_addoption,
-    pytest_collection_modifyitems,
-    pytest_configure,
-    stale_slow_tests,
-)
 
 from nas_env.evaluators import EVALUATORS
 from nas_env.evaluators.ray import cluster as ray_cluster
@@ -41,6 +34,13 @@ from nas_env.registration import ENVIRONMENTS, Row
 from nas_env.resolve import WITH_DATA
 from nas_env.spaces import SPACES, SearchSpace
 from nas_env.tasks import TASKS, Task, TaskSpec
+from tests.support.browsers import browser  # noqa: F401 - the fixture
+from tests.support.slow_tests import (  # noqa: F401 - hooks, and what a test asks for
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    stale_slow_tests,
+)
 
 
 def mdp_of(kwargs: dict[str, Any]) -> Any:
@@ -104,11 +104,12 @@ TOGETHER: dict[tuple[str, ...], list[tuple[str | None, ...]]] = {
     ],
 }
 ANSWERING_IDS = [row.id for row in ENVIRONMENTS if answers(row)]
-TABLE_FILE = Path(__file__).parent / "data" / "table.csv"
+TABLE_FILE = Path(__file__).parent / "support" / "table.csv"
 # What an id needs to be made at all.
 NEEDED = {"NASTable-v0": {"path": TABLE_FILE, "decisions": list("abcd"), "reward": "valid"}}
 
-collect_ignore = ["evaluators/faults.py"]  # looked at for doctests, its layer would be registered
+FAULTS = "tests.nas_env.evaluators.faults"
+collect_ignore = ["nas_env/evaluators/faults.py"]  # a doctest run would register its layer
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 os.environ.setdefault("RAY_AUTH_TOKEN", uuid.uuid4().hex)  # else Ray writes one to the home folder
 torch.set_num_threads(1)
@@ -206,8 +207,8 @@ def spec_for() -> Callable[[SearchSpace], TaskSpec]:
 
 @pytest.fixture(scope="module")
 def faults() -> Iterator[ModuleType]:
-    """Return tests/evaluators/faults.py, with its layer registered for the tests of one file."""
-    yield importlib.import_module("faults")
-    del sys.modules["faults"]
+    """Return the module `faults`, with its layer registered for the tests of one file."""
+    yield importlib.import_module(FAULTS)
+    del sys.modules[FAULTS]
     del LAYERS._entries["fault"]
-    LAYERS._modules.discard("faults")
+    LAYERS._modules.discard(FAULTS)

@@ -3,6 +3,6 @@
 One file per agent; an agent registers itself with `@AGENTS.register(name)`.
 """
 
-from agents.base import AGENTS, Agent, make_agent, observation_of
+from nas_env_agents.common.base import AGENTS, Agent, make_agent, observation_of
 
 __all__ = ["AGENTS", "Agent", "make_agent", "observation_of"]

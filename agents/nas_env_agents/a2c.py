@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Self
 import gymnasium
 import stable_baselines3
 
-from agents.base import AGENTS
-from agents.deferred import DeferredScoring
-from agents.limits import FollowLimit
+from nas_env_agents.common.base import AGENTS
+from nas_env_agents.common.deferred import DeferredScoring
+from nas_env_agents.common.limits import FollowLimit
 
 
 @AGENTS.register("a2c")

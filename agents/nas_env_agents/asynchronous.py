@@ -10,15 +10,15 @@ import gymnasium
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
-from agents.base import AGENTS
-from agents.callbacks import after_step
-from agents.limits import tracker_of
-from agents.regularized_evolution import RegularizedEvolution
-from agents.walks import WalkAgent
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError
 from nas_env.evaluation import Evaluation
 from nas_env.spaces import Walk
+from nas_env_agents.common.base import AGENTS
+from nas_env_agents.common.callbacks import after_step
+from nas_env_agents.common.limits import tracker_of
+from nas_env_agents.common.walks import WalkAgent
+from nas_env_agents.regularized_evolution import RegularizedEvolution
 
 
 class Asynchronous(WalkAgent):

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self
 import gymnasium
 import stable_baselines3
 
-from agents.base import AGENTS
-from agents.limits import FollowLimit
+from nas_env_agents.common.base import AGENTS
+from nas_env_agents.common.limits import FollowLimit
 
 
 @AGENTS.register("dqn")

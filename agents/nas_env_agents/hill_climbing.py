@@ -9,9 +9,9 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.base import AGENTS
-from agents.walks import WalkAgent
 from nas_env.spaces import Walk
+from nas_env_agents.common.base import AGENTS
+from nas_env_agents.common.walks import WalkAgent
 
 
 @AGENTS.register("hill-climbing")

@@ -6,10 +6,10 @@ from typing import Any
 
 import gymnasium
 
-from agents.base import AGENTS
-from agents.hill_climbing import HillClimbing
 from nas_env.registry import unknown_name
 from nas_env.spaces import Walk
+from nas_env_agents.common.base import AGENTS
+from nas_env_agents.hill_climbing import HillClimbing
 
 IMPROVEMENTS = ("first", "best")
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.buffers import ReplayBuffer
 from torch import Tensor
 
-from agents.base import AGENTS
-from agents.limits import FollowLimit
 from nas_env.errors import IncompatibleError, InvalidSettingError
+from nas_env_agents.common.base import AGENTS
+from nas_env_agents.common.limits import FollowLimit
 
 
 class MaskedSamples(NamedTuple):

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import stable_baselines3
 
-from agents.base import AGENTS
-from agents.deferred import DeferredScoring
-from agents.elites import Elites
-from agents.limits import FollowLimit
+from nas_env_agents.common.base import AGENTS
+from nas_env_agents.common.deferred import DeferredScoring
+from nas_env_agents.common.elites import Elites
+from nas_env_agents.common.limits import FollowLimit
 
 
 @AGENTS.register("ppo")

@@ -15,11 +15,11 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.base import AGENTS
-from agents.episodic import EpisodicAgent, Step, random_legal
 from nas_env.architecture import is_count
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.registry import unknown_name
+from nas_env_agents.common.base import AGENTS
+from nas_env_agents.common.episodic import EpisodicAgent, Step, random_legal
 
 Cell = tuple[int, int]  # row and action
 Plain = tuple[Cell, float, list[Cell]]  # a step: its cell, its reward, the legal cells after it

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.base import AGENTS
-from agents.episodic import EpisodicAgent, random_legal
+from nas_env_agents.common.base import AGENTS
+from nas_env_agents.common.episodic import EpisodicAgent, random_legal
 
 
 @AGENTS.register("random")

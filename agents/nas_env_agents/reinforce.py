@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.base import AGENTS
-from agents.policy_gradient import Episode, PolicyGradient
+from nas_env_agents.common.base import AGENTS
+from nas_env_agents.common.policy_gradient import Episode, PolicyGradient
 
 
 @AGENTS.register("reinforce")

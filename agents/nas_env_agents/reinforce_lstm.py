@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from agents.base import AGENTS
-from agents.policy_gradient import Episode, PolicyGradient
-from agents.rules import check_rules, switches
 from nas_env.architecture import is_count
 from nas_env.errors import IncompatibleError
 from nas_env.mdp import Edit
 from nas_env.spaces import Anchor
+from nas_env_agents.common.base import AGENTS
+from nas_env_agents.common.policy_gradient import Episode, PolicyGradient
+from nas_env_agents.common.rules import check_rules, switches
 
 State = tuple[Tensor, Tensor]
 

@@ -9,12 +9,12 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.base import AGENTS
-from agents.rules import check_rules
-from agents.walks import WalkAgent
 from nas_env.architecture import is_count
 from nas_env.evaluators.halving import rungs_of
 from nas_env.spaces import Walk
+from nas_env_agents.common.base import AGENTS
+from nas_env_agents.common.rules import check_rules
+from nas_env_agents.common.walks import WalkAgent
 
 
 @AGENTS.register("successive-halving")

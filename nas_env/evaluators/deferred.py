@@ -32,7 +32,7 @@ class Deferred(Around):
     call, which fills all workers and gives evaluators that compare networks something to compare.
     The score of a pending evaluation, and so the reward, is NaN until whoever defers has settled.
     Only where no transition depends on the score: mdp="construct", rewards as they are.
-    `agents.deferred` does it for Stable-Baselines3's on-policy algorithms.
+    `nas_env_agents.common.deferred` does it for Stable-Baselines3's on-policy algorithms.
 
     Args:
         evaluator: Who evaluates.

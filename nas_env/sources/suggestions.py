@@ -91,7 +91,7 @@ def _epochs(summary: Summary, updates: int) -> Choice:
     epochs = min(enough, max(round(PIXELS / pixels), EPOCHS[0])) if summary.shape[1:] else enough
     reason = f"about {epochs * updates:,} updates of {updates:,} an epoch"
     if epochs < enough:
-        reason += "; more take long for so many pixels, scripts/retrain.py gives them to the best"
+        reason += "; more take long for so many pixels, nas-env retrain gives them to the best"
     return Choice(epochs, reason)
 
 

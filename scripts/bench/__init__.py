@@ -1,0 +1,1 @@
+"""Benchmarks of speed: `python -m scripts.bench` writes docs/benchmarks/."""

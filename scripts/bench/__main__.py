@@ -1,6 +1,6 @@
 """Run the benchmarks one after the other; each writes its page under docs/benchmarks.
 
-Example: python scripts/bench.py steps training
+Example: python -m scripts.bench steps training
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Annotated
 
 import tyro
 
-FOLDER = Path(__file__).with_name("bench")
 BENCHMARKS = {
     "startup": ["--repeats", "2"],
     "memory": ["--repeats", "1", "--evaluations", "2", "--epochs", "1", "--retrain-seeds", "1"],
@@ -57,8 +56,8 @@ def main(settings: Settings) -> int:
         if settings.output is not None:
             arguments = [*arguments, "--output", str(settings.output)]
         print(f"== {name}", flush=True)
-        script = str(FOLDER / f"{name}.py")
-        failed += subprocess.run([sys.executable, script, *arguments]).returncode != 0
+        command = [sys.executable, "-m", f"scripts.bench.{name}", *arguments]
+        failed += subprocess.run(command).returncode != 0
     return failed
 
 

@@ -1,6 +1,6 @@
 """Measure how long `imagination` thinks about a network, up to 400 of them.
 
-Example: python scripts/bench/decisions.py --repeats 5
+Example: python -m scripts.bench.decisions --repeats 5
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 import psutil
 import torch
 import tyro
-from page import PAGES, Page, spread, verdict
 from threadpoolctl import threadpool_limits
 
 import nas_env  # noqa: F401 - registers the environments
-from agents import make_agent
-from agents.imagination import Imagination
+from nas_env_agents import make_agent
+from nas_env_agents.imagination import Imagination
+from scripts.bench.page import PAGES, Page, spread, verdict
 
 MEDIAN_MS, LATE_MS = 50.0, 150.0
 SEARCHES = {

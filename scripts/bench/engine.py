@@ -1,6 +1,6 @@
 """Measure the evaluation engine against a plain sequential PyTorch script.
 
-Example: python scripts/bench/engine.py --repeats 3
+Example: python -m scripts.bench.engine --repeats 3
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import tyro
-from page import PAGES, ROOT, Page, spread, verdict
-from plain_loop import train_plainly
 
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget
@@ -24,6 +22,8 @@ from nas_env.evaluators.training import Training
 from nas_env.spaces import SPACES
 from nas_env.tasks import TASKS
 from nas_env.tasks.supervised import SupervisedTask
+from scripts.bench.page import PAGES, ROOT, Page, spread, verdict
+from scripts.bench.plain_loop import train_plainly
 
 PLAIN, INLINE = "plain script", "`Training`, in one process"
 START = "start of the worker processes, once a search"

@@ -1,6 +1,6 @@
 """Measure the memory of a search and of its worker processes over many evaluations.
 
-Example: python scripts/bench/engine_memory.py --evaluations 2000
+Example: python -m scripts.bench.engine_memory --evaluations 2000
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import psutil
 import tyro
-from page import PAGES, Page, verdict
 
 from nas_env.evaluation import Budget
 from nas_env.evaluators import Cached, Parallel
@@ -25,6 +24,7 @@ from nas_env.objectives import Accuracy
 from nas_env.spaces import SPACES
 from nas_env.store import SQLStore
 from nas_env.tasks import TASKS
+from scripts.bench.page import PAGES, Page, verdict
 
 GROWTH = 1.05
 PARENT, WORKERS = "parent", "worker"

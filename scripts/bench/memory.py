@@ -1,6 +1,6 @@
 """Measure the peak memory of a search on the digits, in a process of its own.
 
-Example: python scripts/bench/memory.py --evaluations 20
+Example: python -m scripts.bench.memory --evaluations 20
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import psutil
 import tyro
-from page import PAGES, ROOT, Page, spread
+
+from scripts.bench.page import PAGES, ROOT, Page, spread
 
 SEARCH = ROOT / "scripts" / "search.py"
 PROGRAMS = {
@@ -84,7 +85,7 @@ def main(settings: Settings) -> None:
         "memory",
         "Peak memory of a search on the digits",
         "Highest resident memory of the process and its children, looked at every 10 ms. The "
-        "search is the main job (`scripts/search.py`, the report included) with fewer networks "
+        "search is the main job (`nas-env search`, the report included) with fewer networks "
         f"(epochs of each: {settings.epochs}, retraining seeds: {settings.retrain_seeds}); "
         "importing alone is shown beside it.",
         f"{settings.repeats} of each, taking turns",

@@ -1,6 +1,6 @@
 """Measure what each layer of the evaluation engine adds to an evaluation.
 
-Example: python scripts/bench/overhead.py --repeats 5
+Example: python -m scripts.bench.overhead --repeats 5
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from page import PAGES, Page, spread, verdict
 
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget
@@ -25,6 +24,7 @@ from nas_env.objectives import Accuracy
 from nas_env.spaces import SPACES
 from nas_env.store import SQLStore
 from nas_env.tasks import TASKS
+from scripts.bench.page import PAGES, Page, spread, verdict
 
 TRAINING_SECONDS = 1.0  # of the evaluation whose share is shown
 RAY = "`Ray`, one at a time"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from agents.search.provenance import cpu_model
+from nas_env_cli.search.provenance import cpu_model
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "benchmarks"
@@ -74,7 +74,7 @@ class Page:
 
     def text(self) -> str:
         """Return the page as Markdown."""
-        command = " ".join(["python", f"scripts/bench/{self.name}.py", *sys.argv[1:]])
+        command = " ".join(["python", "-m", f"scripts.bench.{self.name}", *sys.argv[1:]])
         rule = tuple("---" for _ in self.columns)
         table = [f"| {' | '.join(row)} |" for row in (self.columns, rule, *self.rows)]
         lines = [

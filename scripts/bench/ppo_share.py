@@ -1,6 +1,6 @@
 """Measure which share of PPO's learning time goes into the steps of the environment.
 
-Example: python scripts/bench/ppo_share.py --repeats 5
+Example: python -m scripts.bench.ppo_share --repeats 5
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 import gymnasium
 import torch
 import tyro
-from page import PAGES, Page, spread, verdict
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 
 import nas_env  # noqa: F401 - registers the ids
-from agents.vec_env import NASVecEnv
+from nas_env_agents.common.vec_env import NASVecEnv
+from scripts.bench.page import PAGES, Page, spread, verdict
 
 ENV = "NASBench201-v0"
 MOST_SHARE = 0.1

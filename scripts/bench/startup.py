@@ -1,6 +1,6 @@
 """Measure what `import nas_env` costs beyond `import gymnasium`, in fresh processes.
 
-Example: python scripts/bench/startup.py --repeats 15
+Example: python -m scripts.bench.startup --repeats 15
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from page import PAGES, Page, fresh, spread, verdict
+
+from scripts.bench.page import PAGES, Page, fresh, spread, verdict
 
 AIM_SECONDS = 0.5
 PROGRAM = """

@@ -1,6 +1,6 @@
 """Measure steps per second of one NASEnv with a free evaluator, against CartPole-v1.
 
-Example: python scripts/bench/steps.py --repeats 15
+Example: python -m scripts.bench.steps --repeats 15
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 import tyro
-from page import PAGES, Page, spread, verdict
 
 import nas_env  # noqa: F401 - registers NAS-v0
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import Evaluator
 from nas_env.spaces.nasbench201 import candidate
+from scripts.bench.page import PAGES, Page, spread, verdict
 
 AIMS = {
     "free": "with the free evaluator, NASEnv",

@@ -1,6 +1,6 @@
 """Measure the store: processes that write and read evaluations at once, and what gets lost.
 
-Example: python scripts/bench/store.py --evaluations 2000
+Example: python -m scripts.bench.store --evaluations 2000
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tyro
-from page import PAGES, Page, spread, verdict
-from private_postgres import NoPostgreSQL, PrivatePostgres
 
 from nas_env.architecture import Architecture, Candidate, Layer
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.store import Entry, EvaluationKey, Record, SearchInfo, SQLStore
+from scripts.bench.page import PAGES, Page, spread, verdict
+from scripts.bench.private_postgres import NoPostgreSQL, PrivatePostgres
 
 BUDGET = Budget()
 LONGEST_HOURS = 3
@@ -32,7 +32,7 @@ COLUMNS = (
     "entered/s",
     "ms per read of one process",
     "lost",
-    "ms per result of one process",  # read by scripts/simulation/scaling.py
+    "ms per result of one process",  # read by scripts/studies/scaling/scaling.py
 )
 
 

@@ -1,6 +1,6 @@
 """Measure what making an environment of a table costs, in fresh processes.
 
-Example: python scripts/bench/tables.py --repeats 15
+Example: python -m scripts.bench.tables --repeats 15
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from page import PAGES, Page, fresh, spread, verdict
+
+from scripts.bench.page import PAGES, Page, fresh, spread, verdict
 
 AIM_SECONDS, AIM_MEGABYTES = 0.3, 150
 AIMED_AT = "NASBench201-v0"

@@ -1,6 +1,6 @@
 """Measure samples per second of the training evaluator against a plain PyTorch loop.
 
-Example: python scripts/bench/training.py --repeats 5
+Example: python -m scripts.bench.training --repeats 5
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import tyro
-from page import PAGES, ROOT, Page, spread, verdict
-from plain_loop import train_plainly
 from scipy.stats import t as student
 
 from nas_env.architecture import Architecture, Candidate, Layer
@@ -24,6 +22,8 @@ from nas_env.evaluators.training import Training
 from nas_env.spaces import SPACES
 from nas_env.tasks import TASKS
 from nas_env.tasks.supervised import SupervisedTask
+from scripts.bench.page import PAGES, ROOT, Page, spread, verdict
+from scripts.bench.plain_loop import train_plainly
 
 PLAIN = "plain loop, float32"
 POOL = Layer.of("max-pool", kernel=2, stride=2)

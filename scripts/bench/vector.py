@@ -1,6 +1,6 @@
 """Measure steps per second of NASVectorEnv against Gymnasium's vectorised CartPole-v1.
 
-Example: python scripts/bench/vector.py --repeats 15
+Example: python -m scripts.bench.vector --repeats 15
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 import tyro
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
-from page import PAGES, Page, spread, verdict
 
 import nas_env  # noqa: F401 - registers the ids
+from scripts.bench.page import PAGES, Page, spread, verdict
 
 CARTPOLE, SYNC = "CartPole-v1, vectorised", "NASBench201-v0, SyncVectorEnv"
 TIMES_SYNC = 25

@@ -4,7 +4,7 @@ Every training is committed to the work file as it ends, so the command can be k
 again. Workers take the networks in a shuffled order, one seed after the other, so what is there at
 any time is a fair sample. Run alone at the end, in one process: latency, and the table itself.
 
-Example: nohup nice python scripts/make_chain_table.py > runs/chain_table.log &
+Example: nohup nice python -m scripts.data.chain_bench > runs/chain_table.log &
 """
 
 from __future__ import annotations
@@ -22,10 +22,8 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
-from make_embedded_data import write
 from numpy.typing import NDArray
 
-from agents.search.provenance import versions
 from nas_env.architecture import Candidate, canonical_json
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators.training import Training
@@ -33,8 +31,10 @@ from nas_env.network import build, predict
 from nas_env.spaces import SPACES, SearchSpace, Walk
 from nas_env.store import EvaluationKey, Record, SQLStore
 from nas_env.tasks import TASKS
+from nas_env_cli.search.provenance import versions
+from scripts.data.embedded import write
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SPACE = "chain-bench"
 EPOCHS = 6
 SEEDS = (0, 1, 2)

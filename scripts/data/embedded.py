@@ -1,6 +1,6 @@
 """Make the embedded data sets again from scikit-learn and MNIST; equal bytes at every call.
 
-Example: python scripts/make_embedded_data.py --output nas_env/data
+Example: python -m scripts.data.embedded --output nas_env/data
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 
 from nas_env.tasks.supervised import stratified_split
 
-DATA = Path(__file__).resolve().parents[1] / "nas_env" / "data"
+DATA = Path(__file__).resolve().parents[2] / "nas_env" / "data"
 MNIST = DATA.parents[2] / "shared" / "data" / "mnist_15k.npz"
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 MNIST_SIZES = (1000, 2000, 2000)  # training, validation, test

@@ -4,7 +4,7 @@ Reads the Parquet files of a folder of tables (`--source`), writes `.npz` files 
 on the numbers only. Accuracies stay in percent, as published; the loaders turn them into fractions.
 Accel-NASBench, which is a sample of its space, becomes the coefficients of a surrogate instead.
 
-Example: python scripts/make_tables.py --source ../shared/data
+Example: python -m scripts.data.tables --source ../shared/data
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as parquet
 import tyro
-from fit_surrogate import fit, page
-from make_embedded_data import DATA, write
 from numpy.typing import NDArray
+
+from scripts.data.embedded import DATA, write
+from scripts.data.surrogate import fit, page
 
 Arrays = dict[str, NDArray[Any]]
 EDGES = ("op_1_0", "op_2_0", "op_2_1", "op_3_0", "op_3_1", "op_3_2")

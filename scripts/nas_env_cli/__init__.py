@@ -1,0 +1,1 @@
+"""The command `nas-env`, and the applications behind it: search, benchmark, report."""

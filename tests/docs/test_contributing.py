@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support.paths import ROOT
+
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"`([\w/]+\.py)`:\n\n```python\n(.*?)```", TEXT, re.DOTALL))
 COPIED = ("nas_env", "agents", "tests", "scripts")
@@ -29,8 +30,8 @@ assert 0 < reward <= 1
 """
 SEARCH = """
 import gymnasium, nas_env
-from agents import AGENTS, observation_of
-from agents.search import run_search
+from nas_env_agents import AGENTS, observation_of
+from nas_env_cli.search import run_search
 from nas_env.wrappers import Limits
 assert NAME in AGENTS
 env = gymnasium.make("NAS-v0", evaluator="synthetic", observation=observation_of(NAME))
@@ -57,11 +58,14 @@ USES = {
         "tests/spaces tests/network tests/env",
     ),
     "nas_env/tasks": ("SETTINGS = {'task': NAME}" + EPISODE, "tests/tasks"),
-    "nas_env/layers": (BUILD, "tests/network/test_graphs.py tests/export/test_source.py"),
+    "nas_env/layers": (
+        BUILD,
+        "tests/nas_env/network/test_graphs.py tests/nas_env/export/test_source.py",
+    ),
     "nas_env/evaluators": ("SETTINGS = {'evaluator': NAME}" + EPISODE, "tests/evaluators"),
     "nas_env/objectives": (
         "SETTINGS = {'objective': NAME}" + EPISODE.replace("<= 1", "<= 4"),
-        "tests/test_objectives.py",
+        "tests/nas_env/test_objectives.py",
     ),
     "agents": (SEARCH, "tests/agents"),
 }
@@ -118,7 +122,7 @@ def test_the_examples_pass_the_contract_tests(copy: Path) -> None:
     names = [add(copy, path) for path in EXAMPLES]
     words = [*names, *(Path(path).stem for path in EXAMPLES), "does_not_fit"]
     folders = " ".join(USES[str(Path(path).parent)][1] for path in EXAMPLES).split()
-    tests = [*dict.fromkeys(folders), "tests/test_imports.py"]
+    tests = [*dict.fromkeys(folders), "tests/nas_env/test_imports.py"]
     options = ["-p", "no:cacheprovider", "-rA", "-k", " or ".join(words)]
     told = python(copy, "-m", "pytest", *options, *tests)
     passed = [line for line in told.splitlines() if line.startswith("PASSED")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from page_programs import ROOT, printed, programs
+from tests.support.page_programs import ROOT, printed, programs
 
 PAGE = (ROOT / "docs" / "engine.md").read_text(encoding="utf-8")
 
@@ -22,9 +22,9 @@ def test_the_programs_of_the_page_run(tmp_path: Path) -> None:
 
 
 def test_the_page_names_what_there_is() -> None:
-    from agents import AGENTS
-    from agents.asynchronous import Asynchronous
-    from agents.deferred import DeferredScoring
+    from nas_env_agents import AGENTS
+    from nas_env_agents.asynchronous import Asynchronous
+    from nas_env_agents.common.deferred import DeferredScoring
 
     for name in AGENTS:
         if issubclass(AGENTS.get(name), Asynchronous | DeferredScoring):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import re
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from page_programs import ROOT, printed
 
 from nas_env.surrogates import SURROGATES
+from scripts.data import surrogate
+from tests.support.page_programs import ROOT, printed
 
 PAGE = (ROOT / "docs" / "environments.md").read_text(encoding="utf-8")
 EVALUATION, SEARCH, STOPPED, LATENCY, OWN, MOBILE, MASKED, VECTOR = re.findall(
@@ -60,13 +60,9 @@ def test_the_surrogate(tmp_path: Path) -> None:
     assert tau == SURROGATES.get("accel-nasbench")().errors["accuracy"].tau
 
 
-def test_the_errors_on_the_page_are_those_that_are_shipped(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.syspath_prepend(ROOT / "scripts")
-    fit_surrogate = importlib.import_module("fit_surrogate")
+def test_the_errors_on_the_page_are_those_that_are_shipped() -> None:
     with np.load(ROOT / "nas_env" / "data" / "accel_nasbench.npz") as arrays:
-        table, top = fit_surrogate.page(dict(arrays)).split("\n\n")
+        table, top = surrogate.page(dict(arrays)).split("\n\n")
     assert table in PAGE
     assert top in PAGE.replace("\n", " ")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from page_programs import ROOT, printed, programs
+from tests.support.page_programs import ROOT, printed, programs
 
 PAGE = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
 
@@ -29,13 +29,13 @@ def test_the_programs_of_the_page_run(tmp_path: Path) -> None:
 def test_the_commands_have_the_options_they_are_given() -> None:
     (commands,) = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
     lines = [line.split("#")[0].split() for line in commands.splitlines()]
-    assert [line[1] for line in lines] == [
-        "scripts/search.py",
-        "scripts/retrain.py",
-        "scripts/export.py",
+    assert [" ".join(line[:2]) for line in lines] == [
+        "nas-env search",
+        "nas-env retrain",
+        "nas-env export",
     ]
     for line in lines:
-        file = {"scripts/search.py": "agents/search/options.py"}.get(line[1], line[1])
-        text = (ROOT / file).read_text(encoding="utf-8")
+        file = "search/options.py" if line[1] == "search" else f"commands/{line[1]}.py"
+        text = (ROOT / "scripts" / "nas_env_cli" / file).read_text(encoding="utf-8")
         for option in (word for word in line if word.startswith("--")):
             assert f"    {option.removeprefix('--')}: " in text, option

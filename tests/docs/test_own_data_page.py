@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from page_programs import ROOT, printed, programs
-
 from nas_env.sources.base import SPLIT_NAMES
 from nas_env.tasks.own_data import METRICS
+from tests.support.page_programs import ROOT, printed, programs
 
 PAGE = (ROOT / "docs" / "own-data.md").read_text(encoding="utf-8")
 
@@ -29,6 +28,6 @@ def test_the_page_names_what_there_is() -> None:
     for name in (*SPLIT_NAMES, *(metric for names in METRICS.values() for metric in names)):
         assert f"`{name}`" in PAGE, name
     options = set(re.findall(r"(--[a-z][a-z-]+)", PAGE))
-    script = (ROOT / "agents/search/options.py").read_text(encoding="utf-8")
+    script = (ROOT / "scripts/nas_env_cli/search/options.py").read_text(encoding="utf-8")
     for option in options:
         assert f"    {option[2:].replace('-', '_')}:" in script, option

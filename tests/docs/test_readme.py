@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support.paths import ROOT
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
@@ -38,12 +38,12 @@ def test_block_runs(block, tmp_path):
 
 
 def test_links_and_names_exist():
-    from agents import AGENTS
     from nas_env.evaluators import EVALUATORS
     from nas_env.objectives import OBJECTIVES
     from nas_env.registration import ENVIRONMENTS
     from nas_env.spaces import SPACES
     from nas_env.tasks import TASKS
+    from nas_env_agents import AGENTS
 
     for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
         assert (ROOT / target).exists(), target

@@ -7,13 +7,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-from page_programs import ROOT, printed, programs
+from tests.support.page_programs import ROOT, printed, programs
 
 PAGE = ROOT / "docs" / "spaces.md"
 
 
 def test_the_page_is_what_the_registry_makes(tmp_path: Path) -> None:
-    command = [sys.executable, "scripts/spaces_page.py", "--output", str(tmp_path / "spaces.md")]
+    command = [
+        sys.executable,
+        "-m",
+        "scripts.studies.spaces",
+        "--output",
+        str(tmp_path / "spaces.md"),
+    ]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     assert (tmp_path / "spaces.md").read_text("utf-8") == PAGE.read_text("utf-8")
 

@@ -9,11 +9,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from agents_tiny import tiny_env, tiny_space
 from stable_baselines3.common.callbacks import BaseCallback
 
-from agents import AGENTS, make_agent
-from agents.search import run_search
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError
 from nas_env.evaluation import Budget, Evaluation
@@ -21,6 +18,9 @@ from nas_env.evaluators import Around
 from nas_env.evaluators.synthetic import Synthetic
 from nas_env.tasks import TASKS
 from nas_env.wrappers import Limits, TrackSearch
+from nas_env_agents import AGENTS, make_agent
+from nas_env_cli.search import run_search
+from tests.nas_env_agents.tiny import tiny_env, tiny_space
 
 PAIRS = [("async-random", "random"), ("async-regularized-evolution", "regularized-evolution")]
 NAMES = [name for name, _ in PAIRS]

@@ -6,14 +6,14 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from agents_tiny import all_scores, tiny_env
 
-from agents import AGENTS, make_agent
-from agents.policy_gradient import Episode
-from agents.reinforce_lstm import ReinforceLSTM
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.spaces import SPACES, Joint
 from nas_env.spaces.skip_chain import FILTERS, SkipChainSpace
+from nas_env_agents import AGENTS, make_agent
+from nas_env_agents.common.policy_gradient import Episode
+from nas_env_agents.reinforce_lstm import ReinforceLSTM
+from tests.nas_env_agents.tiny import all_scores, tiny_env
 
 TYPES = range(8, 12)  # the decisions for a layer's filters
 

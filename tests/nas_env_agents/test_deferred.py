@@ -10,16 +10,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from agents_tiny import tiny_env, tiny_space
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecMonitor, VecNormalize
 
-from agents import make_agent
-from agents.deferred import DeferredRolloutBuffer, deferred_scoring
-from agents.search import run_search
-from agents.vec_env import NASVecEnv
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError
 from nas_env.evaluation import Budget, Evaluation, Outcome
@@ -27,6 +22,11 @@ from nas_env.evaluators import Around, Deferred, Evaluator, Halving
 from nas_env.evaluators.synthetic import Synthetic
 from nas_env.tasks import TASKS
 from nas_env.wrappers import Limits, TrackSearch
+from nas_env_agents import make_agent
+from nas_env_agents.common.deferred import DeferredRolloutBuffer, deferred_scoring
+from nas_env_agents.common.vec_env import NASVecEnv
+from nas_env_cli.search import run_search
+from tests.nas_env_agents.tiny import tiny_env, tiny_space
 
 LANES = 4
 KINDS: list[tuple[Any, dict[str, Any]]] = [

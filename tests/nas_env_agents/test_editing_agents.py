@@ -5,16 +5,16 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-from agents_tiny import all_scores, tiny_env
 
-from agents import AGENTS, make_agent, observation_of
-from agents.asynchronous import Asynchronous
-from agents.episodic import Step
-from agents.q_learning import QLearning
-from agents.search import run_search
-from agents.search.q_table import depths, draw_q, greedy_path, grouped, picture_of
 from nas_env.errors import UnknownNameError
 from nas_env.wrappers import Limits
+from nas_env_agents import AGENTS, make_agent, observation_of
+from nas_env_agents.asynchronous import Asynchronous
+from nas_env_agents.common.episodic import Step
+from nas_env_agents.q_learning import QLearning
+from nas_env_cli.search import run_search
+from nas_env_cli.search.q_table import depths, draw_q, greedy_path, grouped, picture_of
+from tests.nas_env_agents.tiny import all_scores, tiny_env
 
 
 def edit_env(observation: str = "loss-bins", **settings) -> gym.Env:

@@ -7,7 +7,6 @@ import inspect
 import gymnasium
 import numpy as np
 import pytest
-from agents_tiny import tiny_env
 from stable_baselines3.common.callbacks import (
     BaseCallback,
     CheckpointCallback,
@@ -19,12 +18,6 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from agents import AGENTS, make_agent
-from agents.base import settings_of
-from agents.episodic import EpisodicAgent
-from agents.hyperparameters import _table, hyperparameters, preset, presets
-from agents.search import run_search
-from agents.walks import WalkAgent
 from nas_env.errors import (
     IncompatibleError,
     InvalidDataError,
@@ -33,6 +26,13 @@ from nas_env.errors import (
 )
 from nas_env.reward_wrappers import RankReward
 from nas_env.wrappers import Limits, TrackSearch
+from nas_env_agents import AGENTS, make_agent
+from nas_env_agents.common.base import settings_of
+from nas_env_agents.common.episodic import EpisodicAgent
+from nas_env_agents.common.hyperparameters import _table, hyperparameters, preset, presets
+from nas_env_agents.common.walks import WalkAgent
+from nas_env_cli.search import run_search
+from tests.nas_env_agents.tiny import tiny_env
 
 NAMES = AGENTS.names()
 UNMASKED = ("a2c", "dqn", "ppo")

@@ -8,18 +8,10 @@ from dataclasses import replace
 import gymnasium as gym
 import numpy as np
 import pytest
-from agents_tiny import GRAMMAR, all_scores, tiny_env, tiny_space
 from stable_baselines3.common.callbacks import BaseCallback
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import nas_env  # noqa: F401 - registers the environments
-from agents import make_agent
-from agents.imagination import Imagination
-from agents.imagination.acquisition import log_expected_improvement
-from agents.imagination.agent import seconds_of
-from agents.imagination.planner import PLANNERS, Dream
-from agents.imagination.policy import advantages
-from agents.search import run_search
 from nas_env.errors import (
     IllegalDecisionError,
     InvalidDataError,
@@ -30,6 +22,14 @@ from nas_env.evaluation import Evaluation, Outcome
 from nas_env.spaces import SPACES
 from nas_env.spaces.chain import ChainSpace
 from nas_env.wrappers import Limits, TrackSearch
+from nas_env_agents import make_agent
+from nas_env_agents.imagination import Imagination
+from nas_env_agents.imagination.acquisition import log_expected_improvement
+from nas_env_agents.imagination.agent import seconds_of
+from nas_env_agents.imagination.planner import PLANNERS, Dream
+from nas_env_agents.imagination.policy import advantages
+from nas_env_cli.search import run_search
+from tests.nas_env_agents.tiny import GRAMMAR, all_scores, tiny_env, tiny_space
 
 PLANNER_NAMES = PLANNERS.names()
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-from agents_tiny import tiny_space
 from scipy.stats import norm, rankdata
 
 import nas_env  # noqa: F401 - registers the environments
-from agents.imagination.acquisition import log_expected_improvement
-from agents.imagination.kernel import Inputs, Kernel
-from agents.imagination.model import RewardModel
-from agents.imagination.process import Data, GaussianProcess, Posterior, noise
-from agents.imagination.targets import rank_normal, standardised
 from nas_env.spaces import SPACES
+from nas_env_agents.imagination.acquisition import log_expected_improvement
+from nas_env_agents.imagination.kernel import Inputs, Kernel
+from nas_env_agents.imagination.model import RewardModel
+from nas_env_agents.imagination.process import Data, GaussianProcess, Posterior, noise
+from nas_env_agents.imagination.targets import rank_normal, standardised
+from tests.nas_env_agents.tiny import tiny_space
 
 SPACE_NAMES = ["tiny", "nasbench201", "nasbench-macro", "mlp", "chain-bench"]
 

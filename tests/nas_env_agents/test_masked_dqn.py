@@ -6,12 +6,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from agents_tiny import tiny_env
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from agents import make_agent
-from agents.masked_dqn import MaskedReplayBuffer, best_legal
 from nas_env.errors import IncompatibleError, InvalidSettingError
+from nas_env_agents import make_agent
+from nas_env_agents.masked_dqn import MaskedReplayBuffer, best_legal
+from tests.nas_env_agents.tiny import tiny_env
 
 
 def make(**settings):

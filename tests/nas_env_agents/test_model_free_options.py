@@ -6,16 +6,16 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from agents_tiny import tiny_env
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import nas_env  # noqa: F401 - registers the environments
-from agents import AGENTS, make_agent
-from agents.deferred import why_not
-from agents.episodic import Step
-from agents.policy_gradient import Episode, Ranks
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.wrappers import Limits, TrackSearch
+from nas_env_agents import AGENTS, make_agent
+from nas_env_agents.common.deferred import why_not
+from nas_env_agents.common.episodic import Step
+from nas_env_agents.common.policy_gradient import Episode, Ranks
+from tests.nas_env_agents.tiny import tiny_env
 
 POLICIES = ("ppo", "maskable-ppo")
 

@@ -7,15 +7,15 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from agents_tiny import tiny_env
 from scipy.stats import chisquare
 
-from agents import AGENTS, make_agent
-from agents.episodic import Step
-from agents.policy_gradient import Adam, Baseline, Episode
-from agents.reinforce import Reinforce
-from agents.reinforce_lstm import ReinforceLSTM
 from nas_env.errors import InvalidSettingError
+from nas_env_agents import AGENTS, make_agent
+from nas_env_agents.common.episodic import Step
+from nas_env_agents.common.policy_gradient import Adam, Baseline, Episode
+from nas_env_agents.reinforce import Reinforce
+from nas_env_agents.reinforce_lstm import ReinforceLSTM
+from tests.nas_env_agents.tiny import tiny_env
 
 NAMES = ("reinforce", "reinforce-lstm")
 CLASSES = (Reinforce, ReinforceLSTM)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from agents_tiny import tiny_env
 
-from agents.episodic import Step
-from agents.q_learning import METAQNN_SCHEDULE, QLearning
 from nas_env.errors import IncompatibleError, InvalidDataError, InvalidSettingError
+from nas_env_agents.common.episodic import Step
+from nas_env_agents.q_learning import METAQNN_SCHEDULE, QLearning
+from tests.nas_env_agents.tiny import tiny_env
 
 ALL = np.ones(8, dtype=bool)
 

@@ -16,10 +16,10 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 import nas_env  # noqa: F401 - registers the ids
-from agents.base import AGENTS, make_agent
-from agents.hyperparameters import hyperparameters
-from agents.vec_env import NASVecEnv
 from nas_env.errors import InvalidSettingError
+from nas_env_agents.common.base import AGENTS, make_agent
+from nas_env_agents.common.hyperparameters import hyperparameters
+from nas_env_agents.common.vec_env import NASVecEnv
 
 LANES = 4
 SMALL: dict[str, Any] = {"evaluator": "synthetic"}

@@ -7,14 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from agents_tiny import all_scores, tiny_env
 from scipy.stats import chisquare
 
-from agents import AGENTS, make_agent
-from agents.local_search import LocalSearch
-from agents.regularized_evolution import RegularizedEvolution
 from nas_env.errors import InvalidSettingError, UnknownNameError
 from nas_env.spaces import Choice, Option, SearchSpace
+from nas_env_agents import AGENTS, make_agent
+from nas_env_agents.local_search import LocalSearch
+from nas_env_agents.regularized_evolution import RegularizedEvolution
+from tests.nas_env_agents.tiny import all_scores, tiny_env
 
 
 class Words(SearchSpace):

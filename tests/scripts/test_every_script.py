@@ -7,7 +7,6 @@ import os
 import re
 import statistics
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,20 +17,23 @@ import pytest
 from nas_env.objectives import OBJECTIVES
 from nas_env.registration import ENVIRONMENTS
 from nas_env.spaces import SPACES
+from nas_env_cli.main import COMMANDS
+from tests.support.paths import ROOT, program
 
-ROOT = Path(__file__).parents[2]
-SCRIPTS = sorted(
-    path.relative_to(ROOT).as_posix()
-    for path in (ROOT / "scripts").rglob("*.py")
-    if "__main__" in path.read_text(encoding="utf-8")
+PROGRAMS = sorted(
+    path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__main__")
+    for folder in ("studies", "bench", "data", "integrations")
+    for path in (ROOT / "scripts" / folder).rglob("*.py")
+    if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
 )
+SCRIPTS = [*PROGRAMS, *(f"nas-env {name}" for name in COMMANDS)]
 KEPT = ("docs", "nas_env/data")  # what a script with an --output of its own leaves alone
 
 
 def run(command: str, out: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Run a script as a user does, in the root of the repository; {out} is a folder."""
     done = subprocess.run(
-        [sys.executable, *command.format(out=out).split()],
+        program(command.format(out=out)),
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -59,7 +61,7 @@ def check_cases(out: Path) -> None:
     page = (out / "cases.md").read_text(encoding="utf-8")
     assert "Images in folders" in page
     for name in ("digits", "passengers", "objects"):
-        assert f"Not run yet: `python scripts/cases.py {name}`." in page
+        assert f"Not run yet: `python -m scripts.studies.cases {name}`." in page
 
 
 def check_example_data(out: Path) -> None:
@@ -173,9 +175,9 @@ def check_engine_memory(out: Path) -> None:
 def check_benchmarks(out: Path) -> None:
     check_startup(out)
     check_steps(out)
-    unknown = run("scripts/bench.py stepps", out, code=1).stderr
+    unknown = run("scripts.bench stepps", out, code=1).stderr
     known = set(unknown.split("Known: ")[1].strip(" .\n").split(", "))
-    assert known == {Path(name).stem for name in SCRIPTS if name.startswith("scripts/bench/")}
+    assert known == {name.split(".")[2] for name in PROGRAMS if name.startswith("scripts.bench.")}
 
 
 def check_main_job(out: Path) -> None:
@@ -227,14 +229,14 @@ def check_edits(out: Path) -> None:
     for name, best, *_ in rows:
         scores = [search["score"] for search in searches if search["method"] == name]
         assert best.startswith(f"{statistics.mean(scores):.4f} ± ")
-    again = run(f"scripts/compare_edits.py {EDITS} --seeds 1", out).stdout
+    again = run(f"scripts.studies.edits {EDITS} --seeds 1", out).stdout
     assert again.startswith("# Editing"), "a finished search was run again"
 
 
 def check_q_table(out: Path) -> None:
     assert (out / "q.png").read_bytes()[:4] == b"\x89PNG"
     assert "</svg>" in (out / "q.svg").read_text()
-    assert "holds no search" in run("scripts/plot_q.py {out}/absent", out, code=2).stderr
+    assert "holds no search" in run("nas-env plot-q {out}/absent", out, code=2).stderr
 
 
 def check_report(out: Path) -> None:
@@ -243,8 +245,8 @@ def check_report(out: Path) -> None:
     for search in summary["searches"].values():
         assert f"{search['best']['score']:.4f}" in page
     assert "Q-table by depth" in page and 'id="best-0"' in page
-    assert "holds no search" in run("scripts/report.py {out}/absent", out, code=2).stderr
-    assert "No run is given" in run("scripts/report.py", out, code=2).stderr
+    assert "holds no search" in run("nas-env report {out}/absent", out, code=2).stderr
+    assert "No run is given" in run("nas-env report", out, code=2).stderr
 
 
 def check_compression(out: Path) -> None:
@@ -283,7 +285,7 @@ def check_halving(out: Path) -> None:
     assert number(continued[2]) > 0
     text = (out / "halving.md").read_text()
     assert len(re.findall(r"\*\*The aim (holds|does not hold)\.\*\*", text)) == 3
-    assert "must be >= 2" in run("scripts/halving.py --seeds 1", out, code=2).stderr
+    assert "must be >= 2" in run("scripts.studies.halving --seeds 1", out, code=2).stderr
 
 
 def check_sweep(out: Path) -> None:
@@ -295,7 +297,7 @@ def check_sweep(out: Path) -> None:
         assert all(row[-1] == "2" for row in rows)  # one search in each of two landscapes
         assert all(number(row[2]) >= number(row[1]) for row in rows)
     assert "--spaces strings-3x3 chain" in page.read_text()
-    assert "Known: reinforce" in run("scripts/sweep.py --agents ppoo", out, code=2).stderr
+    assert "Known: reinforce" in run("scripts.studies.sweep --agents ppoo", out, code=2).stderr
 
 
 def check_walkthrough(out: Path) -> None:
@@ -323,7 +325,7 @@ def check_study(out: Path) -> None:
     assert batches[0][2] == "1.00 [1.00, 1.00]"
     assert all(number(row[1].lstrip("≥ ")) > 8 for row in batches)
     assert (out / "study" / "idea.svg").is_file()
-    unknown = run("scripts/study_imagination.py optimun --page {out}/study.md", out, code=2)
+    unknown = run("scripts.studies.imagination optimun --page {out}/study.md", out, code=2)
     assert "Did you mean 'optimum'" in unknown.stderr
 
 
@@ -346,9 +348,9 @@ def check_pareto(out: Path) -> None:
         assert number(row[-1]) == pytest.approx(100 * statistics.mean(last), abs=0.005)
     for device in ("edgegpu", "raspi4"):
         assert "</svg>" in (out / "pareto" / f"curves-{device}.svg").read_text()
-    again = run(f"scripts/pareto.py {PARETO}", out)
+    again = run(f"scripts.studies.pareto {PARETO}", out)
     assert "runs" not in again.stderr, "a finished run was played again"
-    wrong = run("scripts/pareto.py --agents reinforced --page {out}/none.md", out, code=2)
+    wrong = run("scripts.studies.pareto --agents reinforced --page {out}/none.md", out, code=2)
     assert "Did you mean 'reinforce'" in wrong.stderr
 
 
@@ -374,13 +376,17 @@ def check_transfer(out: Path) -> None:
     assert len({tuple(x["walk"]) for x in found}) == 4, "cells of seeds and groups differ"
     page = (out / "transfer.md").read_text()
     assert "`random` against `random cells`" in page and "less than 0.333" in page
-    again = run(f"scripts/transfer.py {TRANSFER.format(out=out)}", out)
+    again = run(f"scripts.studies.transfer {TRANSFER.format(out=out)}", out)
     assert not again.stderr, "a finished job was run again"
-    other = run(f"scripts/transfer.py {TRANSFER.format(out=out)} --channels 3", out, code=2)
+    other = run(f"scripts.studies.transfer {TRANSFER.format(out=out)} --channels 3", out, code=2)
     assert "was begun with the settings" in other.stderr
-    absent = run("scripts/transfer.py --source {out}/none --page {out}/x.md", out, code=2)
+    absent = run("scripts.studies.transfer --source {out}/none --page {out}/x.md", out, code=2)
     assert "no such file" in absent.stderr
-    wrong = run("scripts/transfer.py --source {out}/images.npz --page {out}/x.md", out, code=2)
+    wrong = run(
+        "scripts.studies.transfer --source {out}/images.npz --page {out}/x.md",
+        out,
+        code=2,
+    )
     assert "x_train, y_train, x_test, y_test are needed" in wrong.stderr
 
 
@@ -410,7 +416,7 @@ class Try(NamedTuple):
     before: tuple[str, ...] = ()
 
 
-Q_LEARNING = "scripts/search.py --agent q-learning --device cpu"
+Q_LEARNING = "nas-env search --agent q-learning --device cpu"
 SEARCH = f"{Q_LEARNING} --evaluations 4 --epochs 1 --retrain-seeds 2"
 PARETO = "--seeds 2 --choosing 1 --networks 24 --agents reinforce --page {out}/pareto.md"
 EDITS = "--evaluator synthetic --evaluations 6 --store {out}/store.sqlite --output {out}/edits"
@@ -420,113 +426,111 @@ TRANSFER = (
     "--source {out}/pixels.npz --store {out}/store.sqlite --page {out}/transfer.md"
 )
 TRIES = {
-    "scripts/bench.py": Try("startup steps --quick --output {out}", check_benchmarks),
-    "scripts/bench/decisions.py": Try(
-        "--repeats 1 --evaluations 12 --output {out}", check_decisions
-    ),
-    "scripts/study_imagination.py": Try(
+    "scripts.bench": Try("startup steps --quick --output {out}", check_benchmarks),
+    "scripts.bench.decisions": Try("--repeats 1 --evaluations 12 --output {out}", check_decisions),
+    "scripts.studies.imagination": Try(
         "batches --seeds 1 --folder {out}/runs --source {out}/none --page {out}/study.md",
         check_study,
     ),
-    "scripts/bench/engine.py": Try(
+    "scripts.bench.engine": Try(
         "--repeats 1 --networks 3 --images 60 --mnist {out}/images.npz --output {out}",
         check_engine,
     ),
-    "scripts/bench/engine_memory.py": Try(
+    "scripts.bench.engine_memory": Try(
         "--evaluations 80 --batch 10 --output {out}", check_engine_memory
     ),
-    "scripts/bench/memory.py": Try(
+    "scripts.bench.memory": Try(
         "--repeats 1 --evaluations 2 --epochs 1 --retrain-seeds 1 --output {out}", check_memory
     ),
-    "scripts/bench/overhead.py": Try("--repeats 1 --evaluations 20 --output {out}", check_overhead),
-    "scripts/bench/ppo_share.py": Try("--repeats 1 --steps 2048 --output {out}", check_ppo_share),
-    "scripts/bench/startup.py": Try("--repeats 1 --output {out}", check_startup),
-    "scripts/bench/steps.py": Try("--repeats 1 --steps 200 --output {out}", check_steps),
-    "scripts/bench/store.py": Try(
+    "scripts.bench.overhead": Try("--repeats 1 --evaluations 20 --output {out}", check_overhead),
+    "scripts.bench.ppo_share": Try("--repeats 1 --steps 2048 --output {out}", check_ppo_share),
+    "scripts.bench.startup": Try("--repeats 1 --output {out}", check_startup),
+    "scripts.bench.steps": Try("--repeats 1 --steps 200 --output {out}", check_steps),
+    "scripts.bench.store": Try(
         "--repeats 1 --evaluations 30 --processes 2 --output {out}", check_store
     ),
-    "scripts/bench/tables.py": Try("--repeats 1 --output {out}", check_tables),
-    "scripts/bench/training.py": Try(
+    "scripts.bench.tables": Try("--repeats 1 --output {out}", check_tables),
+    "scripts.bench.training": Try(
         "--repeats 1 --epochs 1 --mnist-epochs 1 --networks 1 --mnist {out}/images.npz "
         "--output {out}",
         check_training,
     ),
-    "scripts/chain_table_page.py": Try("--output {out}/chain.md", check_chain_page),
-    "scripts/bench/vector.py": Try(
+    "scripts.studies.chain_bench": Try("--output {out}/chain.md", check_chain_page),
+    "scripts.bench.vector": Try(
         "--repeats 1 --seconds 0.01 --lanes 16 --sync-lanes 4 --output {out}", check_vector
     ),
-    "scripts/compare_edits.py": Try(f"{EDITS} --seeds 2 --workers 1", check_edits),
-    "scripts/compress.py": Try(
+    "scripts.studies.edits": Try(f"{EDITS} --seeds 2 --workers 1", check_edits),
+    "scripts.studies.compression": Try(
         "--agents random --evaluations 2 --epochs 1 --seeds 2 --latency-repeats 2 "
         "--store {out}/store.sqlite --output {out}/compression.md",
         check_compression,
     ),
-    "scripts/cases.py": Try("--page {out}/cases.md", check_cases),
-    "scripts/example_data.py": Try(
+    "scripts.studies.cases": Try("--page {out}/cases.md", check_cases),
+    "scripts.studies.cases.example_data": Try(
         "passengers {out}/table.csv",
         check_example_data,
-        ("scripts/example_data.py passengers {out}/other.csv --seed 1",),
+        ("scripts.studies.cases.example_data passengers {out}/other.csv --seed 1",),
     ),
-    "scripts/halving.py": Try(
+    "scripts.studies.halving": Try(
         "--batch 9 --seeds 3 --epochs 3 --task digits --output {out}/halving.md", check_halving
     ),
-    "scripts/main_job_page.py": Try(
+    "scripts.studies.main_job": Try(
         "{out}/1 {out}/0 --output {out}/page.md",
         check_main_job,
         (f"{SEARCH} --seed 0 --output {{out}}/0", f"{SEARCH} --seed 1 --output {{out}}/1"),
     ),
-    "scripts/joint.py": Try(
+    "scripts.studies.joint": Try(
         "--agents random --seeds 2 --networks 2 --epochs 1 --retrain-seeds 2 "
         "--store {out}/store.sqlite --page {out}/joint.md",
         check_joint,
     ),
-    "scripts/make_embedded_data.py": Try("--output {out}/made", check_embedded_data),
-    "scripts/pareto.py": Try(PARETO, check_pareto),
-    "scripts/report.py": Try(
+    "scripts.data.embedded": Try("--output {out}/made", check_embedded_data),
+    "scripts.studies.pareto": Try(PARETO, check_pareto),
+    "nas-env report": Try(
         "{out}/run --output {out}/page.html",
         check_report,
         (f"{Q_LEARNING} --evaluator synthetic --evaluations 20 --output {{out}}/run",),
     ),
-    "scripts/plot_q.py": Try(
+    "nas-env plot-q": Try(
         "{out}/run --output {out}/q",
         check_q_table,
         (f"{Q_LEARNING} --evaluator synthetic --evaluations 20 --output {{out}}/run",),
     ),
-    "scripts/simulate_search.py": Try(
+    "scripts.studies.scaling": Try(
         "--workers 4 50 --seeds 2 --trainings 2 --wall-trainings 2 --counts 20 "
         "--measured {out} --output {out}/scaling.md",
         check_scaling,
     ),
-    "scripts/spaces_page.py": Try("--networks 3 --output {out}/spaces.md", check_spaces),
-    "scripts/sweep.py": Try(
+    "scripts.studies.spaces": Try("--networks 3 --output {out}/spaces.md", check_spaces),
+    "scripts.studies.sweep": Try(
         "--agents reinforce masked-dqn --spaces strings-3x3 chain --seeds 1 --cheap-seeds 1 "
         "--evaluations 5 --output {out}/sweep.md",
         check_sweep,
     ),
-    "scripts/transfer.py": Try(TRANSFER, check_transfer),
-    "scripts/walkthrough.py": Try(
+    "scripts.studies.transfer": Try(TRANSFER, check_transfer),
+    "scripts.studies.walkthrough": Try(
         "--free-episodes 20 --episodes 2 --edits 2 --seeds 2 --epochs 1 "
         "--comparison {out}/edits.json --store {out}/walk.sqlite --output {out}/walk.md",
         check_walkthrough,
-        (f"scripts/compare_edits.py {EDITS} --seeds 1 --workers 1",),
+        (f"scripts.studies.edits {EDITS} --seeds 1 --workers 1",),
     ),
 }
 TESTED_ELSEWHERE = {
-    "scripts/benchmark.py": "tests/benchmark/test_benchmark.py",
-    "scripts/export.py": "tests/scripts/test_take_away.py",
-    "scripts/leaderboard.py": "tests/benchmark/test_benchmark.py",
-    "scripts/make_chain_table.py": "tests/scripts/test_chain_table.py",
-    "scripts/make_tables.py": "tests/scripts/test_make_tables.py",
-    "scripts/metaqnn.py": "tests/scripts/test_metaqnn_study.py",
-    "scripts/nb201_protocol.py": "tests/benchmark/test_replay.py",
-    "scripts/replay.py": "tests/benchmark/test_replay.py",
-    "scripts/rivals.py": "tests/scripts/test_rivals.py",
-    "scripts/report_pictures.py": "tests/report/test_report_in_browser.py",
-    "scripts/tensorboard_pictures.py": "tests/report/test_tensorboard.py",
-    "scripts/retrain.py": "tests/scripts/test_take_away.py",
-    "scripts/search.py": "tests/scripts/test_search.py",
-    "scripts/watch.py": "tests/report/test_watch.py",
-    "scripts/integrations/cleanrl_ppo.py": "tests/integrations/test_cleanrl.py",
+    "nas-env benchmark": "tests/nas_env_cli/benchmark/test_benchmark.py",
+    "nas-env export": "tests/nas_env_cli/search/test_take_away.py",
+    "nas-env leaderboard": "tests/nas_env_cli/benchmark/test_benchmark.py",
+    "scripts.data.chain_bench": "tests/scripts/data/test_chain_bench.py",
+    "scripts.data.tables": "tests/scripts/data/test_tables.py",
+    "scripts.studies.metaqnn": "tests/scripts/studies/test_metaqnn.py",
+    "scripts.studies.nb201_protocol": "tests/nas_env_cli/benchmark/test_replay.py",
+    "nas-env replay": "tests/nas_env_cli/benchmark/test_replay.py",
+    "scripts.studies.cases.baselines": "tests/scripts/studies/test_baselines.py",
+    "scripts.studies.report": "tests/nas_env_cli/report/test_report_in_browser.py",
+    "scripts.studies.tensorboard": "tests/scripts/studies/test_tensorboard.py",
+    "nas-env retrain": "tests/nas_env_cli/search/test_take_away.py",
+    "nas-env search": "tests/nas_env_cli/search/test_search.py",
+    "nas-env watch": "tests/nas_env_cli/report/test_watch.py",
+    "scripts.integrations.cleanrl_ppo": "tests/scripts/integrations/test_cleanrl.py",
 }
 
 

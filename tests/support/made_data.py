@@ -9,12 +9,10 @@ import numpy as np
 import pandas
 from PIL import Image
 
-import nas_env
 from nas_env.sources import DataSet
 from nas_env.sources.splitting import SPLITS
 
 SIDES = (8, 6)  # height, width
-SHARED = Path(nas_env.__file__).parents[2] / "shared" / "data"
 
 
 def image(number: int, label: int, size: tuple[int, int] = SIDES, mode: str = "L") -> Image.Image:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-LIST = Path(__file__).with_suffix(".txt")
+LIST = Path(__file__).parents[1] / "slow_tests.txt"
 HEAD = "# Tests that `make test` leaves out; measured and written by `make slow-tests`.\n"
 STALE = pytest.StashKey[list[str]]()
 

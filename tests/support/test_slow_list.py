@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slow_tests import read, slow
+from tests.support.slow_tests import read, slow
 
 
 def test_the_list_names_only_tests_that_there_are(stale_slow_tests: list[str]) -> None:

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Protocol, Self
 import gymnasium
 from stable_baselines3.common.vec_env import VecEnv
 
-from agents.hyperparameters import hyperparameters, preset
 from nas_env.errors import IncompatibleError
 from nas_env.registry import Registry
+from nas_env_agents.common.hyperparameters import hyperparameters, preset
 
 
 class Agent(Protocol):
@@ -42,9 +42,7 @@ class Agent(Protocol):
         """Take a Stable-Baselines3 logger."""
 
 
-AGENTS: Registry[type[Agent]] = Registry(
-    "agent", package="agents", besides=("benchmark", "search", "report")
-)
+AGENTS: Registry[type[Agent]] = Registry("agent", package="nas_env_agents", besides=("common",))
 
 
 def observation_of(name: str, env_id: str = "default") -> str:
@@ -88,9 +86,9 @@ def make_agent(
         seed: Seed of the agent's own randomness and of the environment's.
         device: Device of a neural agent; these networks are small, so "cpu" is fastest.
         settings: Hyper-parameters that take the place of the stored ones. Also "preset": the name
-            of a paper's in `agents/hyperparameters.toml`. Also "deferred": whether
-            networks are scored by whole rollouts, see `agents.deferred`; left out, they are where
-            the agent can and the environment's evaluator runs several evaluations at once.
+            of a paper's in `agents/nas_env_agents/hyperparameters.toml`. Also "deferred": whether
+            networks are scored by whole rollouts, see `nas_env_agents.common.deferred`. By default
+            they are if the agent can and the evaluator runs several evaluations at once.
 
     Raises:
         UnknownNameError: No such agent, or no such preset.
@@ -111,7 +109,7 @@ def make_agent(
 
 
 def _set_deferred(name: str, agent: Agent, deferred: bool) -> None:
-    from agents.deferred import DeferredScoring, why_not
+    from nas_env_agents.common.deferred import DeferredScoring, why_not
 
     if isinstance(agent, DeferredScoring):
         agent.deferred = deferred

@@ -13,13 +13,13 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
-from agents.environments import reward_wrapper
-from agents.vec_env import NASVecEnv
 from nas_env.env import NASEnv
 from nas_env.errors import IncompatibleError
 from nas_env.evaluators import Deferred, Evaluator
 from nas_env.mdp import Construct
 from nas_env.objectives import Objective
+from nas_env_agents.common.environments import reward_wrapper
+from nas_env_agents.common.vec_env import NASVecEnv
 
 
 class Gap(NamedTuple):
@@ -228,7 +228,8 @@ def why_not(agent: Any) -> str | None:
     if isinstance(layer, NASVecEnv):
         return _why_not_process([layer.envs.template])
     if not isinstance(layer, DummyVecEnv):
-        return f"{type(layer).__name__} is out of reach. Use DummyVecEnv or agents.vec_env."
+        remedy = "Use DummyVecEnv or nas_env_agents.common.vec_env."
+        return f"{type(layer).__name__} is out of reach. {remedy}"
     for single in layer.envs:
         if (wrapper := reward_wrapper(single)) is not None:
             return f"The wrapper {wrapper} changes each reward. Leave it out."
@@ -284,6 +285,6 @@ def unexplained(gap: Gap) -> IncompatibleError:
     """Return the error for a reward that is NaN though no evaluation was asked for."""
     return IncompatibleError(
         f"The reward of lane {gap.lane} at step {gap.step} is NaN, and no evaluation waits for it. "
-        "Learn inside `agents.deferred.deferred_scoring`, with rewards as the environment gives "
-        "them."
+        "Learn inside `nas_env_agents.common.deferred.deferred_scoring`, with rewards as the "
+        "environment gives them."
     )

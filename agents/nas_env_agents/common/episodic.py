@@ -14,12 +14,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from agents import saving
-from agents.callbacks import Given, after_step, one_callback
-from agents.limits import share_used
-from agents.rules import check_rules
 from nas_env.errors import IncompatibleError
 from nas_env.tables.base import DAMAGES
+from nas_env_agents.common import saving
+from nas_env_agents.common.callbacks import Given, after_step, one_callback
+from nas_env_agents.common.limits import share_used
+from nas_env_agents.common.rules import check_rules
 
 
 class Step(NamedTuple):

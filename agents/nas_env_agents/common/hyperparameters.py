@@ -10,7 +10,7 @@ from typing import Any
 from nas_env.errors import InvalidSettingError
 from nas_env.registry import unknown_name
 
-FILE = Path(__file__).with_name("hyperparameters.toml")
+FILE = Path(__file__).parents[1] / "hyperparameters.toml"
 PRESETS = "presets"
 
 

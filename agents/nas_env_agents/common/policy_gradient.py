@@ -16,10 +16,10 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.adam import Adam
-from agents.episodic import EpisodicAgent, Step
-from agents.rules import check_rules
 from nas_env.architecture import is_count
+from nas_env_agents.common.adam import Adam
+from nas_env_agents.common.episodic import EpisodicAgent, Step
+from nas_env_agents.common.rules import check_rules
 
 
 class Episode(NamedTuple):

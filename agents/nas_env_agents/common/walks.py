@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 
-from agents.callbacks import after_step
-from agents.environments import reward_wrapper
-from agents.episodic import EpisodicAgent, random_legal
 from nas_env.env import NASEnv
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Evaluation
 from nas_env.mdp import Edit
 from nas_env.reward_wrappers import EvaluatedReward
 from nas_env.spaces import SearchSpace, Walk
+from nas_env_agents.common.callbacks import after_step
+from nas_env_agents.common.environments import reward_wrapper
+from nas_env_agents.common.episodic import EpisodicAgent, random_legal
 
 DRAWS = 100  # random walks in search of a new one, before what is left is listed
 LISTED = 20_000  # the largest space whose walks are listed

@@ -5,6 +5,6 @@ both, `model` keeps what was evaluated; `tree`, `policy` and `reference` plan in
 imagination over the decisions of `paths`; `agent` plays what was planned.
 """
 
-from agents.imagination.agent import AsyncImagination, Imagination
+from nas_env_agents.imagination.agent import AsyncImagination, Imagination
 
 __all__ = ["AsyncImagination", "Imagination"]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from agents.imagination.targets import Numbers
+from nas_env_agents.imagination.targets import Numbers
 
 TAIL = -25.0  # below it, expected improvement is taken from its expansion
 LEAST_SPREAD = 1e-9

@@ -10,23 +10,23 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.asynchronous import Asynchronous
-from agents.base import AGENTS
-from agents.environments import simulates_seconds
-from agents.imagination.acquisition import log_expected_improvement, upper_confidence_bound
-from agents.imagination.model import RewardModel
-from agents.imagination.planner import PLANNERS, Dream
-from agents.imagination.process import Posterior
-from agents.imagination.targets import TARGETS, Numbers
-from agents.imagination.threads import one_thread
-from agents.rules import check_rules, is_number, switches
-from agents.walks import WalkAgent, check_score
 from nas_env.architecture import is_count
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Evaluation
 from nas_env.evaluators.synthetic import Synthetic
 from nas_env.registry import unknown_name
 from nas_env.spaces import Walk
+from nas_env_agents.asynchronous import Asynchronous
+from nas_env_agents.common.base import AGENTS
+from nas_env_agents.common.environments import simulates_seconds
+from nas_env_agents.common.rules import check_rules, is_number, switches
+from nas_env_agents.common.walks import WalkAgent, check_score
+from nas_env_agents.imagination.acquisition import log_expected_improvement, upper_confidence_bound
+from nas_env_agents.imagination.model import RewardModel
+from nas_env_agents.imagination.planner import PLANNERS, Dream
+from nas_env_agents.imagination.process import Posterior
+from nas_env_agents.imagination.targets import TARGETS, Numbers
+from nas_env_agents.imagination.threads import one_thread
 
 NO_SECONDS = "Evaluations of this environment tell no seconds. Leave per_second=True out."
 

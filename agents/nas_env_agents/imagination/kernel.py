@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.imagination.targets import Numbers
-from agents.walks import LISTED
 from nas_env.errors import InvalidSettingError
 from nas_env.spaces import SearchSpace, Walk
+from nas_env_agents.common.walks import LISTED
+from nas_env_agents.imagination.targets import Numbers
 
 UNLIKE = 0.6  # likeness of two walks that differ in one decision, before anything is learned
 # Two random walks are at least as alike as walks that differ in so many decisions (0.010), so that

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.imagination.kernel import Inputs, Kernel
-from agents.imagination.process import Data, GaussianProcess, Posterior
-from agents.imagination.targets import TARGETS, Numbers
 from nas_env.spaces import SearchSpace, Walk
+from nas_env_agents.imagination.kernel import Inputs, Kernel
+from nas_env_agents.imagination.process import Data, GaussianProcess, Posterior
+from nas_env_agents.imagination.targets import TARGETS, Numbers
 
 FIRST_STEPS, STEPS = 15, 5  # of the optimiser, at the first fit and at each one after
 EVERY, SHARE = 2, 0.05  # a fit is due after two more walks, or 5 % more where that is more

@@ -79,4 +79,4 @@ class Planner(ABC):
         """Take back what `arrays` returned."""
 
 
-PLANNERS: Registry[type[Planner]] = Registry("planner", package="agents.imagination")
+PLANNERS: Registry[type[Planner]] = Registry("planner", package="nas_env_agents.imagination")

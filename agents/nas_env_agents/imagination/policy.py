@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.imagination.planner import PLANNERS, Dream, Planner
-from agents.imagination.targets import Numbers
 from nas_env.spaces import SearchSpace, Walk
+from nas_env_agents.imagination.planner import PLANNERS, Dream, Planner
+from nas_env_agents.imagination.targets import Numbers
 
 ROUNDS, EPISODES = 4, 128
 LEARNING_RATE = 1.0

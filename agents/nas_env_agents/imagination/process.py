@@ -12,9 +12,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from agents.adam import Adam
-from agents.imagination.kernel import Inputs, Kernel
-from agents.imagination.targets import Numbers
+from nas_env_agents.common.adam import Adam
+from nas_env_agents.imagination.kernel import Inputs, Kernel
+from nas_env_agents.imagination.targets import Numbers
 
 NOISE, NOISE_SPREAD = 0.1, 0.7  # variance of the noise before any data, and sd of its logarithm
 LEAST_NOISE = 1e-6  # keeps matrices invertible, whatever is learned

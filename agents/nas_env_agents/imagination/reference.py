@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.imagination.planner import PLANNERS, Dream, Planner
+from nas_env_agents.imagination.planner import PLANNERS, Dream, Planner
 
 WALKS = 512
 ELITES = RANDOM = 5

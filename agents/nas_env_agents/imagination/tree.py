@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agents.imagination.paths import Paths, Step
-from agents.imagination.planner import PLANNERS, Dream, Planner
 from nas_env.spaces import SearchSpace, Walk
+from nas_env_agents.imagination.paths import Paths, Step
+from nas_env_agents.imagination.planner import PLANNERS, Dream, Planner
 
 ROLLOUTS, BATCH = 512, 32
 EXPLORATION = 0.5

@@ -13,10 +13,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.utils import set_random_seed
 
-from agents.benchmark.results import Row
-from agents.benchmark.specs import AgentSpec, EnvSpec
 from nas_env.errors import InvalidSettingError
 from nas_env.wrappers import Limits, TrackSearch, Trial
+from nas_env_cli.benchmark.results import Row
+from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
 
 METRICS = ("report", "regret_reward", "regret_report")
 MADE: dict[str, gymnasium.Env[Any, Any]] = {}  # environments of this process

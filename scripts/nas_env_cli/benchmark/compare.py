@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from agents.benchmark.runs import Numbers, Runs
-from agents.benchmark.statistics import REPEATS, Interval, improvement
+from nas_env_cli.benchmark.runs import Numbers, Runs
+from nas_env_cli.benchmark.statistics import REPEATS, Interval, improvement
 
 RIVALS = {
     "random": "random search",

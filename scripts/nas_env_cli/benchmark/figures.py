@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agents.benchmark.runs import Numbers, Runs
-from agents.benchmark.statistics import REPEATS, Interval, middles, profile
+from nas_env_cli.benchmark.runs import Numbers, Runs
+from nas_env_cli.benchmark.statistics import REPEATS, Interval, middles, profile
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

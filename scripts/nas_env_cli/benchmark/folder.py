@@ -13,11 +13,11 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from agents.benchmark.cells import Cell
-from agents.benchmark.results import ResultWriter, Row, incumbents, table_of, with_trials
-from agents.benchmark.specs import AgentSpec, EnvSpec
 from nas_env.errors import InvalidDataError, InvalidSettingError
 from nas_env.wrappers import Limits
+from nas_env_cli.benchmark.cells import Cell
+from nas_env_cli.benchmark.results import ResultWriter, Row, incumbents, table_of, with_trials
+from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
 
 EPISODES = 10  # a run plays at most this many times its limit of queries
 LOCK = ".lock"

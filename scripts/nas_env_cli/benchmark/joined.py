@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from agents.benchmark.folder import BEFORE, SHARED
-from agents.benchmark.results import incumbents, run_starts
 from nas_env.errors import InvalidSettingError
+from nas_env_cli.benchmark.folder import BEFORE, SHARED
+from nas_env_cli.benchmark.results import incumbents, run_starts
 
 
 class Results(NamedTuple):

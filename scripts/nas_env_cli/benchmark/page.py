@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from agents.benchmark.compare import ENOUGH, RIVALS, Comparison, Rival, rivals
-from agents.benchmark.figures import draw_curves, draw_profiles, save_svg
-from agents.benchmark.runs import Runs
-from agents.benchmark.statistics import REPEATS, Interval, ToOptimum, iqm
 from nas_env.errors import InvalidDataError
+from nas_env_cli.benchmark.compare import ENOUGH, RIVALS, Comparison, Rival, rivals
+from nas_env_cli.benchmark.figures import draw_curves, draw_profiles, save_svg
+from nas_env_cli.benchmark.runs import Runs
+from nas_env_cli.benchmark.statistics import REPEATS, Interval, ToOptimum, iqm
 
 TITLE = "Leaderboard"
 BY = ("query", "trial")
 HALVING = "successive-halving"
 SETTINGS = (
-    "Agents and their settings. Where `agents/hyperparameters.toml` names docs/sweep.md as source, "
-    "they were searched for, on made-up landscapes of the shapes of NAS-Bench-201 and "
-    "NAS-Bench-Macro; all others are a paper's, a library's or chosen before a table was looked "
-    "at{but}:"
+    "Agents and their settings. Where `agents/nas_env_agents/hyperparameters.toml` names "
+    "docs/sweep.md as source, they were searched for, on made-up landscapes of the shapes of "
+    "NAS-Bench-201 and NAS-Bench-Macro; all others are a paper's, a library's or chosen before "
+    "a table was looked at{but}:"
 )
 EXPLORED = (
     ", but for those of `imagination`, which a prototype explored on NAS-Bench-201 and "
@@ -132,7 +132,7 @@ class Leaderboard:
                 f"where each repeat costs a query.{self._raw()}",
                 "",
                 f"Everything here is made from [{self.source}]({self.source}) alone, by `python "
-                "scripts/leaderboard.py FILE`; `python scripts/replay.py FILE` plays its rows "
+                "nas-env leaderboard FILE`; `nas-env replay FILE` plays its rows "
                 "again. How to enter an agent: docs/benchmarking.md.",
             ]
         )

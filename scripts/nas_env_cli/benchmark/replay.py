@@ -9,9 +9,9 @@ import gymnasium
 import numpy as np
 import pyarrow as pa
 
-from agents.benchmark.specs import EnvSpec
 from nas_env.errors import InvalidDataError, NASError
 from nas_env.mdp import Edit
+from nas_env_cli.benchmark.specs import EnvSpec
 
 COMPARED = ("score", "report", "regret_reward", "regret_report")
 Numbers = dict[str, float]

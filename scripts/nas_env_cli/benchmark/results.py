@@ -197,7 +197,7 @@ def read_results(path: Path) -> tuple[pa.Table, dict[str, Any]]:
         raise InvalidDataError(f"{path} is a folder. Give a file of it: {path / 'best.parquet'}.")
     check_name(path)
     if not path.is_file():
-        raise InvalidDataError(f"{path}: no such file. Give one that scripts/benchmark.py wrote.")
+        raise InvalidDataError(f"{path}: no such file. Give one that nas-env benchmark wrote.")
     try:
         table, text = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
         settings = json.loads(text)
@@ -206,7 +206,7 @@ def read_results(path: Path) -> tuple[pa.Table, dict[str, Any]]:
         return with_trials(table), settings
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise InvalidDataError(
-            f"{path}: not a file of results ({error}). Give a file that scripts/benchmark.py "
+            f"{path}: not a file of results ({error}). Give a file that nas-env benchmark "
             "wrote, or make it again."
         ) from None
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from agents.benchmark.cells import Cell, play
-from agents.benchmark.folder import BenchmarkFolder, Plan
-from agents.search.provenance import versions
 from nas_env.wrappers import Limits
+from nas_env_cli.benchmark.cells import Cell, play
+from nas_env_cli.benchmark.folder import BenchmarkFolder, Plan
+from nas_env_cli.search.provenance import versions
 
 ORPHANED = 3
 # A server that has imported everything forks the workers; it has no threads that a fork would lose.
@@ -46,7 +46,7 @@ class Worker:
     def __init__(self, folder: BenchmarkFolder, limits: Limits) -> None:
         context: Any = multiprocessing.get_context(START)
         if START == "forkserver":
-            context.set_forkserver_preload(["__main__", "agents.benchmark.cells"])
+            context.set_forkserver_preload(["__main__", "nas_env_cli.benchmark.cells"])
         self.connection, other = context.Pipe()
         self.process = context.Process(target=work, args=(other, folder, limits), daemon=True)
         self.process.start()

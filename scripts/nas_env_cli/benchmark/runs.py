@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from agents.benchmark.results import incumbents, run_starts
 from nas_env.errors import InvalidDataError
+from nas_env_cli.benchmark.results import incumbents, run_starts
 
 Numbers = NDArray[np.float64]
 QUANTITIES = ("score", "report", "regret_reward", "regret_report")
@@ -75,7 +75,7 @@ class Runs:
 
     def __init__(self, table: pa.Table, limit: int) -> None:
         if not len(table):
-            raise InvalidDataError("There are no results. Run scripts/benchmark.py first.")
+            raise InvalidDataError("There are no results. Run nas-env benchmark first.")
         self.limit = limit
         self._runs: dict[tuple[str, str], list[Run]] = {}
         kept = incumbents(table)

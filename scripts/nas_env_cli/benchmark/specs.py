@@ -14,12 +14,12 @@ from typing import Any
 
 import gymnasium
 
-from agents.base import AGENTS, make_agent, observation_of
-from agents.environments import simulates_seconds
-from agents.hyperparameters import hyperparameters, preset
 from nas_env.errors import InvalidSettingError, UnknownNameError
 from nas_env.registration import ENVIRONMENTS
 from nas_env.registry import unknown_name
+from nas_env_agents.common.base import AGENTS, make_agent, observation_of
+from nas_env_agents.common.environments import simulates_seconds
+from nas_env_agents.common.hyperparameters import hyperparameters, preset
 
 LABEL = re.compile(r"([^:=\[\]{}]+)=(.+)", re.DOTALL)
 FILES = ("path", "data")  # settings that name a file

@@ -1,6 +1,6 @@
 """Run agents on environments with many seeds, and write the results and a leaderboard.
 
-Example: python scripts/benchmark.py --agents random q-learning --envs
+Example: nas-env benchmark --agents random q-learning --envs
 c10=NASBench201-v0:dataset=cifar10 NASBenchMacro-v0 --seeds 100 --output runs/board
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,16 +17,16 @@ from typing import Annotated
 import tyro
 
 import nas_env  # noqa: F401 - registers the environments
-from agents import AGENTS
-from agents.benchmark.command import exit_code
-from agents.benchmark.folder import BenchmarkFolder, Plan
-from agents.benchmark.page import write_page
-from agents.benchmark.results import check_name, read_results
-from agents.benchmark.runner import run_plan
-from agents.benchmark.specs import AgentSpec, EnvSpec, distinct
-from agents.benchmark.statistics import REPEATS
 from nas_env.errors import InvalidSettingError
 from nas_env.registration import ENVIRONMENTS
+from nas_env_agents import AGENTS
+from nas_env_cli.benchmark.folder import BenchmarkFolder, Plan
+from nas_env_cli.benchmark.page import write_page
+from nas_env_cli.benchmark.results import check_name, read_results
+from nas_env_cli.benchmark.runner import run_plan
+from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec, distinct
+from nas_env_cli.benchmark.statistics import REPEATS
+from nas_env_cli.interrupts import exit_code
 
 FAILED = 1
 LEAST = {"seeds": 1, "first_seed": 0, "limit": 1, "processes": 1, "repeats": 1}
@@ -67,12 +68,12 @@ class Options:
     """Bootstrap samples of an interval on the page (leaderboard.md in the folder)."""
 
 
-def main(options: Options) -> int:
-    """Run what is missing, write results and page, and return the exit code."""
-    return exit_code(partial(run, options))
-
-
 def run(options: Options) -> int:
+    """Run what is missing, write results and page, and return the exit code."""
+    return exit_code(partial(_run, options))
+
+
+def _run(options: Options) -> int:
     """Play every cell that is not finished, write results and page, and return the exit code."""
     plan = plan_of(options)
     folder = BenchmarkFolder(options.output)
@@ -117,7 +118,7 @@ def plan_of(options: Options) -> Plan:
     for agent in agents:
         check_agent(agent, envs[0])
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    command = f"python scripts/benchmark.py {' '.join(sys.argv[1:])}"
+    command = f"nas-env {' '.join(sys.argv[1:])}"
     plan = Plan(
         agents,
         envs,
@@ -162,5 +163,7 @@ def check_agent(agent: AgentSpec, env: EnvSpec) -> None:
         ) from None
 
 
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options, description=inspect.cleandoc(Options.__doc__ or ""))))
+def main(arguments: Sequence[str]) -> int:
+    """Run the command with the words that follow its name; return the exit code."""
+    description = inspect.cleandoc(Options.__doc__ or "")
+    return run(tyro.cli(Options, args=arguments, prog="nas-env benchmark", description=description))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +12,8 @@ from typing import Annotated
 import torch
 import tyro
 
-from agents.search.exporting import export_run
 from nas_env.errors import NASError
+from nas_env_cli.search.exporting import export_run
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Options:
     """
 
     run: Annotated[Path, tyro.conf.Positional]
-    """Folder of the run, as scripts/search.py wrote it."""
+    """Folder of the run, as nas-env search wrote it."""
     output: Path | None = None
     """Folder to write to, a new or empty one, or an earlier export; export in the folder of the run
     if left out."""
@@ -33,13 +34,13 @@ class Options:
     train: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Where the run has no trained weights, train the network now by its recipe."""
     searched: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Take the network as the search's report has it, also where scripts/retrain.py trained the
+    """Take the network as the search's report has it, also where nas-env retrain trained the
     best ones longer."""
     device: str = "auto"
     """Where it is trained: auto, cpu, cuda."""
 
 
-def main(options: Options) -> int:
+def run(options: Options) -> int:
     """Export and return the exit code."""
     torch.set_num_threads(1)  # small networks run fastest on one
     try:
@@ -52,5 +53,7 @@ def main(options: Options) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options, description=inspect.cleandoc(Options.__doc__ or ""))))
+def main(arguments: Sequence[str]) -> int:
+    """Run the command with the words that follow its name; return the exit code."""
+    description = inspect.cleandoc(Options.__doc__ or "")
+    return run(tyro.cli(Options, args=arguments, prog="nas-env export", description=description))

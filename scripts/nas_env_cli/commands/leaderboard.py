@@ -1,24 +1,26 @@
 """Write the leaderboard's page and figures from files of results.
 
-Example: python scripts/leaderboard.py docs/leaderboard/best.parquet
+Example: nas-env leaderboard docs/leaderboard/best.parquet
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from agents.benchmark.joined import Results, join
-from agents.benchmark.page import TITLE, write_page
-from agents.benchmark.results import incumbents, read_results, write_results
-from agents.benchmark.statistics import REPEATS
 from nas_env.errors import InvalidSettingError, NASError
+from nas_env_cli.benchmark.joined import Results, join
+from nas_env_cli.benchmark.page import TITLE, write_page
+from nas_env_cli.benchmark.results import incumbents, read_results, write_results
+from nas_env_cli.benchmark.statistics import REPEATS
 
-COMMITTED = Path(__file__).parents[1] / "docs" / "leaderboard"
+COMMITTED = Path(__file__).resolve().parents[3] / "docs" / "leaderboard"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Options:
     """Title of the page."""
 
 
-def main(options: Options) -> int:
+def run(options: Options) -> int:
     """Write everything and return the exit code."""
     try:
         if not options.files:
@@ -67,5 +69,9 @@ def page_of(file: Path) -> Path:
     return folder.with_suffix(".md") if folder == COMMITTED else file.with_name("leaderboard.md")
 
 
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options, description=Options.__doc__)))
+def main(arguments: Sequence[str]) -> int:
+    """Run the command with the words that follow its name; return the exit code."""
+    description = inspect.cleandoc(Options.__doc__ or "")
+    return run(
+        tyro.cli(Options, args=arguments, prog="nas-env leaderboard", description=description)
+    )

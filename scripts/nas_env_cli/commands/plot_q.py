@@ -1,26 +1,28 @@
 """Draw the Q-table of a finished search: values, visits, greedy path.
 
-Example: python scripts/plot_q.py runs/mine
+Example: nas-env plot-q runs/mine
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
-from search import make_env
 
-from agents import AGENTS
-from agents.q_learning import QLearning
-from agents.search.options import Options, agent_of
-from agents.search.own_data import own_task
-from agents.search.q_table import draw_q, picture_of
 from nas_env.errors import InvalidSettingError, NASError
 from nas_env.rendering import save_drawing
+from nas_env_agents import AGENTS
+from nas_env_agents.q_learning import QLearning
+from nas_env_cli.commands.search import make_env
+from nas_env_cli.search.options import Options, agent_of
+from nas_env_cli.search.own_data import own_task
+from nas_env_cli.search.q_table import draw_q, picture_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class PlotOptions:
     """Stem of the pictures (.svg, .png); RUN/q_table if left out."""
 
 
-def main(options: PlotOptions) -> int:
+def run(options: PlotOptions) -> int:
     """Write the pictures and return the exit code."""
     try:
         agent = load(options.run)
@@ -68,5 +70,9 @@ def load(run: Path) -> QLearning:
     return kind.load(run / "agents" / agent, env)
 
 
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(PlotOptions, description=PlotOptions.__doc__)))
+def main(arguments: Sequence[str]) -> int:
+    """Run the command with the words that follow its name; return the exit code."""
+    description = inspect.cleandoc(PlotOptions.__doc__ or "")
+    return run(
+        tyro.cli(PlotOptions, args=arguments, prog="nas-env plot-q", description=description)
+    )

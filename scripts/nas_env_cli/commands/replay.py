@@ -1,11 +1,13 @@
 """Play rows of a file of results again and compare every score exactly.
 
-Example: python scripts/replay.py docs/leaderboard/best.parquet
+Example: nas-env replay docs/leaderboard/best.parquet
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,9 +15,9 @@ from typing import Annotated
 import tyro
 
 import nas_env  # noqa: F401 - registers the environments
-from agents.benchmark.replay import replay, sample_rows
-from agents.benchmark.results import read_results
 from nas_env.errors import InvalidSettingError, NASError
+from nas_env_cli.benchmark.replay import replay, sample_rows
+from nas_env_cli.benchmark.results import read_results
 
 DIFFERS = 1
 
@@ -35,7 +37,7 @@ class Options:
     """Seed of the draw."""
 
 
-def main(options: Options) -> int:
+def run(options: Options) -> int:
     """Play the rows and return the exit code."""
     try:
         if options.sample is not None and options.sample < 1:
@@ -53,5 +55,7 @@ def main(options: Options) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options, description=Options.__doc__)))
+def main(arguments: Sequence[str]) -> int:
+    """Run the command with the words that follow its name; return the exit code."""
+    description = inspect.cleandoc(Options.__doc__ or "")
+    return run(tyro.cli(Options, args=arguments, prog="nas-env replay", description=description))

@@ -1,26 +1,28 @@
 """Write one HTML page about one or several searches, finished or running.
 
-Example: python scripts/report.py runs/mine runs/other --output report.html
+Example: nas-env report runs/mine runs/other --output report.html
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from search import make_env
 
-from agents import AGENTS
-from agents.q_learning import QLearning
-from agents.report.data import read_options, read_run
-from agents.report.decisions import Heat, q_heat
-from agents.report.page import Run, page
-from agents.search.options import Options, agent_of
-from agents.search.own_data import check_same_data, own_task
 from nas_env.errors import InvalidSettingError, NASError
+from nas_env_agents import AGENTS
+from nas_env_agents.q_learning import QLearning
+from nas_env_cli.commands.search import make_env
+from nas_env_cli.report.data import read_options, read_run
+from nas_env_cli.report.decisions import Heat, q_heat
+from nas_env_cli.report.page import Run, page
+from nas_env_cli.search.options import Options, agent_of
+from nas_env_cli.search.own_data import check_same_data, own_task
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class ReportOptions:
     """The file; report.html in the first folder if left out."""
 
 
-def main(options: ReportOptions) -> int:
+def run(options: ReportOptions) -> int:
     """Write the page and return the exit code."""
     try:
         text = page(read_all(options.runs))
@@ -90,5 +92,9 @@ def q_table(run: Path, search: Options, env: Any) -> Heat | None:
     return q_heat(kind.load(saved, env))
 
 
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(ReportOptions, description=ReportOptions.__doc__)))
+def main(arguments: Sequence[str]) -> int:
+    """Run the command with the words that follow its name; return the exit code."""
+    description = inspect.cleandoc(ReportOptions.__doc__ or "")
+    return run(
+        tyro.cli(ReportOptions, args=arguments, prog="nas-env report", description=description)
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +12,10 @@ from typing import Annotated
 import torch
 import tyro
 
-from agents.search.best import Plan, retrain_best
-from agents.search.best_table import table
-from agents.search.finished import FinishedRun
 from nas_env.errors import NASError
+from nas_env_cli.search.best import Plan, retrain_best
+from nas_env_cli.search.best_table import table
+from nas_env_cli.search.finished import FinishedRun
 
 INTERRUPTED = 130
 
@@ -28,7 +29,7 @@ class Options:
     """
 
     run: Annotated[Path, tyro.conf.Positional]
-    """Folder of the run, as scripts/search.py wrote it."""
+    """Folder of the run, as nas-env search wrote it."""
     top: int = 5
     """Networks: the best different ones by score."""
     seeds: int = 3
@@ -50,7 +51,7 @@ def tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def main(options: Options) -> int:
+def run(options: Options) -> int:
     """Train, report and return the exit code."""
     torch.set_num_threads(1)  # small networks train fastest on one
     try:
@@ -68,5 +69,7 @@ def main(options: Options) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options, description=inspect.cleandoc(Options.__doc__ or ""))))
+def main(arguments: Sequence[str]) -> int:
+    """Run the command with the words that follow its name; return the exit code."""
+    description = inspect.cleandoc(Options.__doc__ or "")
+    return run(tyro.cli(Options, args=arguments, prog="nas-env retrain", description=description))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,19 +15,6 @@ import gymnasium
 import torch
 
 import nas_env  # noqa: F401 - registers the environments
-from agents import observation_of
-from agents.search import SearchResult, run_search
-from agents.search.exporting import check_export, export_run
-from agents.search.folder import RunFolder
-from agents.search.interrupt import INTERRUPTED, how_to_go_on, leave_at_the_second_interrupt
-from agents.search.options import Options, agent_of, check, parse, recorded
-from agents.search.own_data import CHOSEN, OwnData, check_same_data, own_data
-from agents.search.progress import Progress
-from agents.search.provenance import versions
-from agents.search.reference import reference_candidate
-from agents.search.report import Report
-from agents.search.retraining import Retrained, retrain
-from agents.search.shown import Shown
 from nas_env.env import NASEnv
 from nas_env.errors import InvalidSettingError, NASError
 from nas_env.evaluators import innermost
@@ -36,11 +24,24 @@ from nas_env.sources import ReadOptions
 from nas_env.store import SQLStore
 from nas_env.tasks import Task
 from nas_env.wrappers import Limits, Trial
+from nas_env_agents import observation_of
+from nas_env_cli.search import SearchResult, run_search
+from nas_env_cli.search.exporting import check_export, export_run
+from nas_env_cli.search.folder import RunFolder
+from nas_env_cli.search.interrupt import INTERRUPTED, how_to_go_on, leave_at_the_second_interrupt
+from nas_env_cli.search.options import Options, agent_of, check, parse, recorded
+from nas_env_cli.search.own_data import CHOSEN, OwnData, check_same_data, own_data
+from nas_env_cli.search.progress import Progress
+from nas_env_cli.search.provenance import versions
+from nas_env_cli.search.reference import reference_candidate
+from nas_env_cli.search.retraining import Retrained, retrain
+from nas_env_cli.search.shown import Shown
+from nas_env_cli.search.summary import Report
 
 BASELINE = "random"
 
 
-def main(options: Options) -> int:
+def run(options: Options) -> int:
     """Run the search and return the exit code."""
     leave_at_the_second_interrupt()
     torch.set_num_threads(1)  # agents and networks are small: one thread is fastest
@@ -257,5 +258,6 @@ def retrain_all(
     return found
 
 
-if __name__ == "__main__":
-    sys.exit(main(parse()))
+def main(arguments: Sequence[str]) -> int:
+    """Run the command with the words that follow its name; return the exit code."""
+    return run(parse(arguments))

@@ -1,12 +1,14 @@
 """Watch a running search from another terminal: its table, from its store, until it ends.
 
-Example: python scripts/watch.py runs/mine
+Example: nas-env watch runs/mine
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -16,9 +18,9 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from agents.report.data import read_options
-from agents.report.live import is_over, read_live, view
 from nas_env.errors import InvalidSettingError, NASError
+from nas_env_cli.report.data import read_options
+from nas_env_cli.report.live import is_over, read_live, view
 
 PATIENCE_SECONDS = 20.0  # until a search that was just started has its folder
 
@@ -35,7 +37,7 @@ class WatchOptions:
     """Print the table as it is now, and leave."""
 
 
-def main(options: WatchOptions) -> int:
+def run(options: WatchOptions) -> int:
     """Show the table until the searches have ended, and return the exit code."""
     console = Console()
     try:
@@ -97,5 +99,9 @@ def look(run: Path) -> tuple[RenderableType, bool]:
     return view(run, found), is_over(run, found)
 
 
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(WatchOptions, description=WatchOptions.__doc__)))
+def main(arguments: Sequence[str]) -> int:
+    """Run the command with the words that follow its name; return the exit code."""
+    description = inspect.cleandoc(WatchOptions.__doc__ or "")
+    return run(
+        tyro.cli(WatchOptions, args=arguments, prog="nas-env watch", description=description)
+    )

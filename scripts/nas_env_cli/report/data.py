@@ -8,15 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
 
-from agents.report.phases import Phase, phases_of
-from agents.search.finished import RETRAINED
-from agents.search.folder import token_of
-from agents.search.labels import Labels
-from agents.search.shown import Shown
 from nas_env.env import NASEnv
 from nas_env.errors import InvalidSettingError
 from nas_env.store import Entry, Search, SQLStore
 from nas_env.tasks.own_data import DataTask
+from nas_env_cli.report.phases import Phase, phases_of
+from nas_env_cli.search.finished import RETRAINED
+from nas_env_cli.search.folder import token_of
+from nas_env_cli.search.labels import Labels
+from nas_env_cli.search.shown import Shown
 
 BASELINE = "random"
 
@@ -69,7 +69,7 @@ class RunData(TypedDict):
     searches: list[SearchData]
     verdicts: list[str]
     retrained: list[dict[str, Any]]
-    longer: dict[str, Any] | None  # what `scripts/retrain.py` left
+    longer: dict[str, Any] | None  # what `nas-env retrain` left
     candidates: dict[str, dict[str, Any]]  # the networks by key, as JSON
     about: str  # what own data are; of other tasks nothing
 

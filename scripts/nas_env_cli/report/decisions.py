@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.q_learning import QLearning
-from agents.search.q_table import picture_of
+from nas_env_agents.q_learning import QLearning
+from nas_env_cli.search.q_table import picture_of
 
 COLUMNS = 32  # words in one chart, from which types of layers stand for them
 
@@ -73,7 +73,7 @@ def shares_of(walks: Sequence[Sequence[str]]) -> Heat:
 
 
 def q_heat(agent: QLearning) -> Heat:
-    """Return the Q-table of an agent by depth, see `agents.search.q_table.picture_of`."""
+    """Return the Q-table of an agent by depth, see `nas_env_cli.search.q_table.picture_of`."""
     picture = picture_of(agent)
     actions = list(picture.actions)
     kinds = actions if len(actions) <= COLUMNS else [type_of(x) for x in actions]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agents.report.palette import REFERENCES, SERIES
-from agents.report.scales import Scale, numbers
 from nas_env.drawing.layout import text_width
 from nas_env.markup import Content, Markup, element
+from nas_env_cli.report.palette import REFERENCES, SERIES
+from nas_env_cli.report.scales import Scale, numbers
 
 WIDTH, HEIGHT = 380.0, 280.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 12.0, 46.0

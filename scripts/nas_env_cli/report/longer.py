@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agents.search.best_table import TEXTS, BestTable
 from nas_env.markup import Markup, element
+from nas_env_cli.search.best_table import TEXTS, BestTable
 
 TITLE = "Networks trained longer"
 
 
 def longer(name: str, data: Mapping[str, Any], run: str = "") -> Markup:
-    """Return the table of what `scripts/retrain.py` left.
+    """Return the table of what `nas-env retrain` left.
 
     Args:
         name: Its id.

@@ -9,25 +9,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 
-from agents.report.charts.best import COUNT, best
-from agents.report.charts.front import comparable, front, front_of
-from agents.report.charts.heat import heat
-from agents.report.charts.parallel import parallel
-from agents.report.charts.phases import phases
-from agents.report.charts.progress import MARKS, improvements, progress
-from agents.report.charts.shares import shares
-from agents.report.charts.times import times
-from agents.report.charts.tree import tree
-from agents.report.data import RunData, SearchData, best_trials, new_trials
-from agents.report.decisions import Heat, shares_of
-from agents.report.frame import Series
-from agents.report.longer import longer
-from agents.report.palette import DARK, LIGHT, variables
-from agents.search.shown import Shown
 from nas_env.architecture import Candidate
 from nas_env.drawing import draw_svg
 from nas_env.markup import Markup, element, join
 from nas_env.tasks.base import TaskSpec
+from nas_env_cli.report.charts.best import COUNT, best
+from nas_env_cli.report.charts.front import comparable, front, front_of
+from nas_env_cli.report.charts.heat import heat
+from nas_env_cli.report.charts.parallel import parallel
+from nas_env_cli.report.charts.phases import phases
+from nas_env_cli.report.charts.progress import MARKS, improvements, progress
+from nas_env_cli.report.charts.shares import shares
+from nas_env_cli.report.charts.times import times
+from nas_env_cli.report.charts.tree import tree
+from nas_env_cli.report.data import RunData, SearchData, best_trials, new_trials
+from nas_env_cli.report.decisions import Heat, shares_of
+from nas_env_cli.report.frame import Series
+from nas_env_cli.report.longer import longer
+from nas_env_cli.report.palette import DARK, LIGHT, variables
+from nas_env_cli.search.shown import Shown
 
 FOLDER = Path(__file__).parent
 NUMERIC = ("best score", "quality", "parameters", "networks", "failed", "seed")

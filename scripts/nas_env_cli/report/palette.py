@@ -1,7 +1,7 @@
 """Colours of the report, for light and dark, told apart without red against green.
 
 Lines and marks are at least 3 to 1 against what is behind them, text at least 4.5 to 1 (WCAG 2.2,
-AA); `tests/report/test_palette.py` computes it. Series also differ by dash and mark.
+AA); `tests/nas_env_cli/report/test_palette.py` computes it. Series also differ by dash and mark.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def _fifth(number: int, count: int) -> str:
 def _epsilon(
     schedule: Sequence[Sequence[float]], limits: Mapping[str, Any], used: tuple[int, float]
 ) -> str:
-    """Return epsilon after what was used of the limit, as `agents.q_learning` follows it."""
+    """Return epsilon after what was used of the limit, as `q-learning` follows it."""
     shares = [used[0] / limits["evaluations"]]
     if limits.get("seconds"):
         shares.append(used[1] / limits["seconds"])

@@ -9,16 +9,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.search.finished import RETRAINED, FinishedRun, weights_file
-from agents.search.folder import token_of
-from agents.search.provenance import versions
-from agents.search.retraining import train_once, weights_of
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError, NASError
 from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
 from nas_env.network import build, predict
 from nas_env.store import SQLStore
+from nas_env_cli.search.finished import RETRAINED, FinishedRun, weights_file
+from nas_env_cli.search.folder import token_of
+from nas_env_cli.search.provenance import versions
+from nas_env_cli.search.retraining import train_once, weights_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -247,7 +247,7 @@ def _measured(
     trainings: Trainings, networks: Sequence[Found], left: Sequence[Sequence[Any]]
 ) -> dict[str, Any]:
     """Return what networks and ensembles do on both splits; this opens the test split."""
-    from agents.search.ensemble import Ensemble
+    from nas_env_cli.search.ensemble import Ensemble
 
     task, device = trainings.task, trainings.evaluator.device
     made = [

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from agents.search.retraining import mean_sd
-from agents.search.shown import Shown, times_in_words
+from nas_env_cli.search.retraining import mean_sd
+from nas_env_cli.search.shown import Shown, times_in_words
 
 TEXTS = 2  # columns of words, before those of numbers
 

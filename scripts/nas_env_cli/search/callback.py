@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from stable_baselines3.common.callbacks import BaseCallback
 
-from agents.search.events import SearchEvents
-from agents.search.progress import Progress
-from agents.search.record import SearchRecord
 from nas_env.wrappers import TrackSearch
+from nas_env_cli.search.events import SearchEvents
+from nas_env_cli.search.progress import Progress
+from nas_env_cli.search.record import SearchRecord
 
 
 class SearchCallback(BaseCallback):

@@ -17,13 +17,13 @@ from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
-from agents.search.network_rows import NetworkRows, scalars
-from agents.search.policy_table import picture_of_agent
-from agents.search.q_table import draw_q
 from nas_env.evaluators import Cached
 from nas_env.evaluators.base import Around, Evaluator
 from nas_env.rendering import draw, rgb_array, text_table
 from nas_env.wrappers import TrackSearch, Trial
+from nas_env_cli.search.network_rows import NetworkRows, scalars
+from nas_env_cli.search.policy_table import picture_of_agent
+from nas_env_cli.search.q_table import draw_q
 
 RECENT = 20
 TABLES = 5  # pictures of what an agent thinks in a search, at equal shares of its limit

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agents.search.card import write_card
-from agents.search.finished import FinishedRun
-from agents.search.shown import Shown
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluators import Evaluator
 from nas_env.evaluators.training import Training
 from nas_env.export import Exported, export
 from nas_env.tasks import Task
+from nas_env_cli.search.card import write_card
+from nas_env_cli.search.finished import FinishedRun
+from nas_env_cli.search.shown import Shown
 
 OURS = ("network.json", "network.py")  # files that every export has
 
@@ -27,7 +27,7 @@ def export_run(
 ) -> str:
     """Write the best network of a run, with its model card; say what was written, and where.
 
-    Where scripts/retrain.py trained the best ones longer, it is the best of those on validation.
+    Where nas-env retrain trained the best ones longer, it is the best of those on validation.
 
     Args:
         path: Folder of the run.
@@ -89,7 +89,7 @@ def check_export(name: str, evaluator: Evaluator) -> None:
     if not isinstance(evaluator, Training):
         raise InvalidSettingError(
             f"Option --export needs trained networks, but evaluator {name!r} trains none. Use "
-            "--evaluator training, or scripts/export.py RUN --train afterwards."
+            "--evaluator training, or nas-env export RUN --train afterwards."
         )
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from agents.search.own_data import check_data_are_there, check_same_data, moved_to, own_task
-from agents.search.retraining import weights_of
-from agents.search.shown import Shown, times_in_words
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget, Outcome
 from nas_env.evaluators.training import Training
 from nas_env.resolve import make_task
 from nas_env.tasks import Task
+from nas_env_cli.search.own_data import check_data_are_there, check_same_data, moved_to, own_task
+from nas_env_cli.search.retraining import weights_of
+from nas_env_cli.search.shown import Shown, times_in_words
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,7 +89,7 @@ class FinishedRun:
             )
         if not (path / "summary.json").is_file():
             raise InvalidSettingError(
-                f"The search in {path} has not finished. Run scripts/search.py with its options, "
+                f"The search in {path} has not finished. Run nas-env search with its options, "
                 f"--output {path} and --resume."
             )
         names = ("options.json", "summary.json", "best.json")
@@ -188,7 +188,7 @@ class FinishedRun:
         )
 
     def converged(self) -> Trained | None:
-        """Return the best network that scripts/retrain.py left; None where it left none.
+        """Return the best network that nas-env retrain left; None where it left none.
 
         It is the one with the best mean on the validation split; the weights are those of the
         first seed.
@@ -210,12 +210,12 @@ class FinishedRun:
         weights = weights_file(self.path, candidate, epochs, seed)
         if not weights.is_file():
             raise IncompatibleError(
-                f"{weights} is missing, which scripts/retrain.py left. Put it back, or export the "
+                f"{weights} is missing, which nas-env retrain left. Put it back, or export the "
                 "network of the search's report with --searched."
             )
         left = torch.load(weights, weights_only=True)
         origin = (
-            f"of scripts/retrain.py: of {len(data['networks'])} networks that were trained longer "
+            f"of nas-env retrain: of {len(data['networks'])} networks that were trained longer "
             f"the best on validation, found by {best['found_by']}"
         )
         tested = [x["test"] for x in best["measured"]]

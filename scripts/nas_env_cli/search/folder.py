@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-from agents.base import Agent
-from agents.search.report import Report
-from agents.search.retraining import Retrained
 from nas_env.architecture import Candidate
 from nas_env.drawing import draw_svg, save_svg
 from nas_env.errors import InvalidSettingError
 from nas_env.rendering import draw
 from nas_env.tasks.base import TaskSpec
+from nas_env_agents.common.base import Agent
+from nas_env_cli.search.retraining import Retrained
+from nas_env_cli.search.summary import Report
 
 LIMITS = ("evaluations", "seconds", "until_score")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -15,15 +16,16 @@ LATER = 0.01  # seconds until the search is asked again whether it may end
 
 def how_to_go_on(path: Path) -> str:
     """Return the command that goes on with the search in a folder."""
-    given = [word for word in sys.argv if word != "--resume"]
+    given = [word for word in sys.argv[1:] if word != "--resume"]
     folder = [] if "--output" in " ".join(given) else ["--output", str(path)]
-    return f"To go on: {shlex.join([_python(), *given, *folder, '--resume'])}"
+    return f"To go on: {shlex.join([_program(), *given, *folder, '--resume'])}"
 
 
-def _python() -> str:
-    """Return the interpreter as a user would type it here."""
-    program = Path(sys.executable)
-    here = Path.cwd()
+def _program() -> str:
+    """Return the command `nas-env` as a user types it here: with its folder if not on the path."""
+    if shutil.which("nas-env") is not None:
+        return "nas-env"
+    program, here = Path(sys.executable).with_name("nas-env"), Path.cwd()
     return str(program.relative_to(here) if program.is_relative_to(here) else program)
 
 

@@ -17,9 +17,9 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from agents.search.labels import Labels
 from nas_env.spaces import SearchSpace
 from nas_env.wrappers import Trial
+from nas_env_cli.search.labels import Labels
 
 ROWS = 1000  # from which on a row is written for a new best network only
 COLUMNS = 20  # decisions that have a column

@@ -11,8 +11,6 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from agents import AGENTS, observation_of
-from agents.hyperparameters import preset
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluators import EVALUATORS
 from nas_env.objectives import OBJECTIVES
@@ -22,6 +20,8 @@ from nas_env.sources import hugging_face, torch_dataset
 from nas_env.spaces import SPACES
 from nas_env.store.database import shown
 from nas_env.tasks import TASKS
+from nas_env_agents import AGENTS, observation_of
+from nas_env_agents.common.hyperparameters import preset
 
 FREE_ON_RESUME = (
     "output",
@@ -57,11 +57,11 @@ class Options:
 
     agent: Annotated[str | None, named("Agent", AGENTS, AGENT)] = None
     preset: str | None = None
-    """A paper's settings of the agent, by their name in agents/hyperparameters.toml: metaqnn of
-    q-learning, zoph-le and nasnet of reinforce-lstm."""
+    """A paper's settings of the agent, by name: metaqnn of q-learning, zoph-le and nasnet of
+    reinforce-lstm."""
     env: str = "NAS-v0"
     """Environment id: NAS-v0 (append layers), NASEdit-v0 (change a finished network). Those of
-    tables and surrogates are for scripts/benchmark.py."""
+    tables and surrogates are for nas-env benchmark."""
     space: Annotated[str | None, named("Search space", SPACES, BY_OTHERS)] = None
     task: Annotated[str | None, named("Task", TASKS, BY_OTHERS)] = None
     data: str | None = None
@@ -140,7 +140,7 @@ class Options:
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Continue the search in the folder of --output; other options are as it was begun."""
     export: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """At the end, write the best network as files to take away, as scripts/export.py does."""
+    """At the end, write the best network as files to take away, as nas-env export does."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> Options:

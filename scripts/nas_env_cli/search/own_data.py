@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.search.options import NAMED_DATA
 from nas_env.errors import IncompatibleError, InvalidDataError, InvalidSettingError
 from nas_env.resolve import make_space
 from nas_env.sources import ReadOptions, Suggestion, read_data, suggest, summarise
 from nas_env.spaces import Joint, SearchSpace
 from nas_env.tasks import Task
 from nas_env.tasks.own_data import DataTask
+from nas_env_cli.search.options import NAMED_DATA
 
 CHOSEN = ("space", "objective", "batch_size", "epochs", "max_params")
 

@@ -12,11 +12,11 @@ from sb3_contrib import MaskablePPO
 from stable_baselines3 import DQN
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from agents.q_learning import QLearning
-from agents.reinforce import Reinforce
-from agents.search.q_table import Cells, QPicture, picture_of
 from nas_env.mdp import Construct
 from nas_env.spaces import Walk
+from nas_env_agents.q_learning import QLearning
+from nas_env_agents.reinforce import Reinforce
+from nas_env_cli.search.q_table import Cells, QPicture, picture_of
 
 WALKS = 100  # the latest ones, whose states a mean is over
 

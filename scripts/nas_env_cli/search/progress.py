@@ -8,8 +8,8 @@ from typing import Any, TextIO
 import numpy as np
 from tqdm import tqdm
 
-from agents.search.shown import Shown, ending
 from nas_env.wrappers import TrackSearch, Trial
+from nas_env_cli.search.shown import Shown, ending
 
 RECENT = 20
 LINES = 10

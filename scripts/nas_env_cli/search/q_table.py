@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.q_learning import QLearning
 from nas_env.mdp import Edit
 from nas_env.observations.training import BINS, Bins
 from nas_env.spaces import SearchSpace
+from nas_env_agents.q_learning import QLearning
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,10 +11,10 @@ from uuid import uuid4
 
 import gymnasium
 
-from agents.base import settings_of
-from agents.search.provenance import versions
 from nas_env.store import Entry, EvaluationKey, SearchInfo, Store
 from nas_env.wrappers import Limits, TrackSearch, Trial
+from nas_env_agents.common.base import settings_of
+from nas_env_cli.search.provenance import versions
 
 logger = logging.getLogger(__name__)
 

@@ -12,14 +12,14 @@ import gymnasium
 import numpy as np
 from stable_baselines3.common.logger import Logger
 
-from agents.asynchronous import Asynchronous
-from agents.base import Agent, make_agent
-from agents.search.callback import SearchCallback
-from agents.search.events import SearchEvents
-from agents.search.progress import Progress
-from agents.search.record import SearchRecord, describe
 from nas_env.errors import InvalidSettingError
 from nas_env.wrappers import STAGNATION, Limits, TrackSearch, Trial
+from nas_env_agents.asynchronous import Asynchronous
+from nas_env_agents.common.base import Agent, make_agent
+from nas_env_cli.search.callback import SearchCallback
+from nas_env_cli.search.events import SearchEvents
+from nas_env_cli.search.progress import Progress
+from nas_env_cli.search.record import SearchRecord, describe
 
 EPISODES_WITHOUT_LIMIT = 1_000_000
 TOLD_LATE = {  # limits that need what comes out of an evaluation, and their value in a trial
@@ -109,7 +109,7 @@ def run_search(
         env: An environment with the agent's observation (see `observation_of`).
         limits: When the search ends.
         seed: Seed of agent and environment.
-        tensorboard: Folder for event files, see `agents.search.events.SearchEvents`, or None.
+        tensorboard: Folder for event files, see `nas_env_cli.search.events.SearchEvents`, or None.
         progress: Shows each trial, or None.
         token: Names the search in the store; None for a new name.
         settings: Hyper-parameters that take the place of the stored ones.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.search.retraining import mean_sd
 from nas_env.evaluation import Evaluation
 from nas_env.evaluators.latency import was_too_slow
 from nas_env.tasks import TaskSpec
+from nas_env_cli.search.retraining import mean_sd
 
 
 @dataclass(frozen=True)

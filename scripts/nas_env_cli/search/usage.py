@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from agents.search.finished import FinishedRun
-from agents.search.options import NAMED_DATA
 from nas_env.markup import code
 from nas_env.tasks.own_data import DataTask
+from nas_env_cli.search.finished import FinishedRun
+from nas_env_cli.search.options import NAMED_DATA
 
 MOST_NAMES = 50  # of classes or columns that the card names
 OF_TABLE = """\

@@ -1,1 +1,1 @@
-"""The parts of scripts/cases.py."""
+"""The study behind docs/cases.md."""

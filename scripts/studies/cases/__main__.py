@@ -1,6 +1,6 @@
 """From data to a network one can take away, three times: docs/cases.md.
 
-Example: python scripts/cases.py digits
+Example: python -m scripts.studies.cases digits
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from practice.steps import ROOT, Steps
-from practice.table import Rows, lines, numbers
 
-from agents.benchmark.command import exit_code
+from nas_env_cli.interrupts import exit_code
+from scripts.studies.cases.steps import ROOT, Steps
+from scripts.studies.cases.table import Rows, lines, numbers
 
-TEMPLATE = Path(__file__).with_name("cases_template.md")
+TEMPLATE = Path(__file__).with_name("template.md")
 DATA, RUNS = "data", "runs"
 SPLITS = range(5)
 TORCH_ONLY = f"{RUNS}/torch-only"
@@ -33,12 +33,12 @@ ALONE = (  # with torch and nothing else: what the network says of three images 
 )
 CASES = {
     "digits": (
-        f"python scripts/example_data.py digits {DATA}/digits",
-        f"python scripts/search.py --data {DATA}/digits --evaluations 25 --output {RUNS}/digits",
-        f"python scripts/retrain.py {RUNS}/digits --top 3 --seeds 3 --epochs 20",
-        f"python scripts/export.py {RUNS}/digits",
-        f"python scripts/report.py {RUNS}/digits",
-        f"python scripts/report_pictures.py {RUNS}/digits --output {SHOWN}/digits {ONE}",
+        f"python -m scripts.studies.cases.example_data digits {DATA}/digits",
+        f"nas-env search --data {DATA}/digits --evaluations 25 --output {RUNS}/digits",
+        f"nas-env retrain {RUNS}/digits --top 3 --seeds 3 --epochs 20",
+        f"nas-env export {RUNS}/digits",
+        f"nas-env report {RUNS}/digits",
+        f"python -m scripts.studies.report {RUNS}/digits --output {SHOWN}/digits {ONE}",
         f"python -m venv {TORCH_ONLY}",
         f"{TORCH_ONLY}/bin/pip install --quiet -c constraints.txt torch",
         f"{ALONE % '1, 28, 28'}{RUNS}/digits/export",
@@ -48,23 +48,23 @@ CASES = {
         for seed in SPLITS
         for table, run in [(f"{DATA}/passengers-{seed}.csv", f"{RUNS}/passengers-{seed}")]
         for command in (
-            f"python scripts/example_data.py passengers {table} --seed {seed}",
-            f"python scripts/search.py --data {table} --target survived --max-params 2000 "
+            f"python -m scripts.studies.cases.example_data passengers {table} --seed {seed}",
+            f"nas-env search --data {table} --target survived --max-params 2000 "
             f"--evaluations 60 --seed {seed} --output {run}",
-            f"python scripts/retrain.py {run} --top 5 --seeds 3 --epochs 50",
-            f"python scripts/export.py {run}",
-            f"python scripts/rivals.py {table} --target survived --settings 120 "
+            f"nas-env retrain {run} --top 5 --seeds 3 --epochs 50",
+            f"nas-env export {run}",
+            f"python -m scripts.studies.cases.baselines {table} --target survived --settings 120 "
             f"--output {run}/rivals.json",
         )
     ),
     "objects": (
-        f"python scripts/example_data.py objects {DATA}/objects",
-        f"python scripts/search.py --data {DATA}/objects --max-latency-ms 1 --evaluations 60 "
+        f"python -m scripts.studies.cases.example_data objects {DATA}/objects",
+        f"nas-env search --data {DATA}/objects --max-latency-ms 1 --evaluations 60 "
         f"--output {RUNS}/objects",
-        f"python scripts/retrain.py {RUNS}/objects --top 2 --seeds 2 --epochs 10",
-        f"python scripts/export.py {RUNS}/objects",
-        f"python scripts/report.py {RUNS}/objects",
-        f"python scripts/report_pictures.py {RUNS}/objects --output {SHOWN}/objects {ONE}",
+        f"nas-env retrain {RUNS}/objects --top 2 --seeds 2 --epochs 10",
+        f"nas-env export {RUNS}/objects",
+        f"nas-env report {RUNS}/objects",
+        f"python -m scripts.studies.report {RUNS}/objects --output {SHOWN}/objects {ONE}",
         f"{ALONE % '3, 32, 32'}{RUNS}/objects/export",
     ),
 }
@@ -114,7 +114,9 @@ def page(done: Mapping[str, Sequence[Mapping[str, Any]]], splits: Sequence[Rows]
     values = {}
     for name, steps in done.items():
         whole = len(steps) == len(CASES[name])
-        values[name] = case(steps) if whole else f"Not run yet: `python scripts/cases.py {name}`."
+        values[name] = (
+            case(steps) if whole else f"Not run yet: `python -m scripts.studies.cases {name}`."
+        )
     table = "\n".join(lines(splits)) if splits else ""
     return string.Template(TEMPLATE.read_text("utf-8")).substitute(values, table=table)
 
@@ -140,14 +142,14 @@ def timed(step: Mapping[str, Any]) -> str:
 def excerpt(step: Mapping[str, Any]) -> str:
     """Return what a page shows of what a command said."""
     command, output = step["command"], step["output"].strip()
-    if "scripts/search.py" in command:
+    if "nas-env search" in command:
         found: str = output[output.index("# Search with") :].partition("\n")[2]
         return found.partition("How it was made:")[0].strip()
-    if "scripts/retrain.py" in command:
+    if "nas-env retrain" in command:
         return str(output.partition("\nWritten to")[0].strip())
-    if output and ("scripts/export.py" in command or " -c " in command):
+    if output and ("nas-env export" in command or " -c " in command):
         return f"```text\n{output}\n```"
-    if "scripts/report_pictures.py" in command:
+    if "scripts/studies/report/__main__.py" in command:
         words = shlex.split(command)
         folder = Path(words[words.index("--output") + 1]).relative_to("docs")
         shown = {"The report": "light-1280", "Further down": "light-1280-below"}

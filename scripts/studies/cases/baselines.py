@@ -1,6 +1,6 @@
 """Test gradient boosting and logistic regression on a table with given splits, for docs/cases.md.
 
-Example: python scripts/rivals.py data/passengers.csv --target survived
+Example: python -m scripts.studies.cases.baselines data/passengers.csv --target survived
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from agents.benchmark.command import exit_code
 from nas_env.errors import InvalidDataError, InvalidSettingError
+from nas_env_cli.interrupts import exit_code
 
 ITERATIONS = 10_000  # of logistic regression: until it has converged
 
@@ -168,7 +168,9 @@ def _read(file: Path, target: str) -> Any:
     import pandas
 
     if not file.is_file():
-        raise InvalidDataError(f"There is no table {file}. Write it with scripts/example_data.py.")
+        raise InvalidDataError(
+            f"There is no table {file}. Write it with scripts/studies/cases/example_data.py."
+        )
     table = pandas.read_csv(file)
     for name in (target, "split"):
         if name not in table:

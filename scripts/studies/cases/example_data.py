@@ -1,6 +1,6 @@
 """Write data as a practitioner has them, for docs/cases.md: folders of images, and a table.
 
-Example: python scripts/example_data.py digits data/digits
+Example: python -m scripts.studies.cases.example_data digits data/digits
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import tyro
 
-from agents.benchmark.command import exit_code
 from nas_env.errors import InvalidDataError, InvalidSettingError
+from nas_env_cli.interrupts import exit_code
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 PASSENGERS = ("pclass", "sex", "age", "sibsp", "parch", "fare", "embarked", "survived")
 SHARES = (("train", 0.6), ("val", 0.2), ("test", 0.2))
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.search.provenance import versions
 from nas_env.errors import NASError
+from nas_env_cli.search.provenance import versions
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,17 @@ class Steps:
 
 def left_by(words: Sequence[str]) -> list[Path]:
     """Return what an interrupted command of the same words may have left, which it would refuse."""
-    if "scripts/search.py" in words:
+    if words[:2] == ["nas-env", "search"]:
         return [ROOT / words[words.index("--output") + 1]]
-    return [ROOT / words[3]] if "scripts/example_data.py" in words else []
+    return [ROOT / words[4]] if "scripts.studies.cases.example_data" in words else []
 
 
 def _run(command: str) -> dict[str, Any]:
     words = shlex.split(command)
     if words[0] == "python":
         words[0] = sys.executable
+    elif words[0] == "nas-env":
+        words[:1] = [sys.executable, "-m", "nas_env_cli"]
     begun = time.monotonic()
     ended = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if ended.returncode:

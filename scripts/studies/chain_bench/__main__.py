@@ -1,6 +1,6 @@
 """Write `docs/chain-bench.md` and its pictures from the table of `NASChain-v0` alone.
 
-Example: python scripts/chain_table_page.py
+Example: python -m scripts.studies.chain_bench
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import tyro
-from chain_pictures import draw_landscape, draw_scores
-from chain_statistics import (
+
+from scripts.studies.chain_bench.pictures import draw_landscape, draw_scores
+from scripts.studies.chain_bench.statistics import (
     TOP,
     Floats,
     Landscape,
@@ -30,7 +31,7 @@ from chain_statistics import (
     regret_of_one_seed,
 )
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 SHARES = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 
 
@@ -113,8 +114,8 @@ def heading(table: Table) -> Iterator[str]:
         "",
         "```bash",
         "make data",
-        "python scripts/make_chain_table.py  # an hour on two cores; goes on if killed",
-        "python scripts/chain_table_page.py  # this page, from the table alone",
+        "python -m scripts.data.chain_bench  # an hour on two cores; goes on if killed",
+        "python -m scripts.studies.chain_bench  # this page, from the table alone",
         "```",
         "",
         f"- Task and evaluator: `{about['evaluator']}`",

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from experiment.results import Line, Results
 from nas_env.errors import InvalidSettingError
+from scripts.studies.common.results import Line, Results
 
+ROOT = Path(__file__).resolve().parents[3]
 J = TypeVar("J")
 
 
@@ -49,7 +50,12 @@ def finish(
         page: The page.
         write: Returns its text.
     """
-    command = " ".join([f"python scripts/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    command = " ".join(
+        [
+            f"python -m {Path(sys.argv[0]).parent.relative_to(ROOT).as_posix().replace('/', '.')}",
+            *sys.argv[1:],
+        ]
+    )
     results.run(jobs, play, processes, command)
     page.write_text(write(results), encoding="utf-8")
     print(f"Written: {page}")

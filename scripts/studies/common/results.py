@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agents.benchmark.runner import one_thread_each
-from agents.search.provenance import versions
 from nas_env.errors import InvalidSettingError
+from nas_env_cli.benchmark.runner import one_thread_each
+from nas_env_cli.search.provenance import versions
 
 J = TypeVar("J")
 Line = dict[str, Any]

@@ -9,16 +9,16 @@ import torch
 from stable_baselines3.common.utils import set_random_seed
 
 import nas_env  # noqa: F401 - registers the environments
-from agents.benchmark.cells import Stop
-from agents.benchmark.specs import AgentSpec, EnvSpec
 from nas_env.wrappers import Limits, TrackSearch, Trial
+from nas_env_cli.benchmark.cells import Stop
+from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
 
 
 def best_trial(agent: str, seed: int, networks: int, **environment: Any) -> Trial:
     """Return the best of what an agent finds.
 
     Args:
-        agent: As scripts/benchmark.py names agents.
+        agent: As `nas-env benchmark` names agents.
         seed: Of the agent and the environment.
         networks: Unique networks that are evaluated.
         environment: Arguments of `NAS-v0`.

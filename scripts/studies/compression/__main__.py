@@ -18,11 +18,6 @@ import gymnasium
 import torch
 import tyro
 
-from agents import observation_of
-from agents.search import run_search
-from agents.search.progress import Progress
-from agents.search.provenance import versions
-from agents.search.retraining import mean_sd, retrain
 from nas_env.architecture import Candidate
 from nas_env.env import NASEnv
 from nas_env.errors import InvalidSettingError, NASError
@@ -30,8 +25,13 @@ from nas_env.network import build, predict
 from nas_env.objectives import AccuracyUnderCost
 from nas_env.registry import unknown_name
 from nas_env.wrappers import Limits, Trial
+from nas_env_agents import observation_of
+from nas_env_cli.search import run_search
+from nas_env_cli.search.progress import Progress
+from nas_env_cli.search.provenance import versions
+from nas_env_cli.search.retraining import mean_sd, retrain
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 LARGE = (
     "conv 64, 3x3",
     "conv 64, 3x3",
@@ -199,7 +199,7 @@ def page(settings: Settings, env: NASEnv, rows: dict[str, list[Result]]) -> str:
         "many training seeds. Latency: one image, one thread, median of "
         f"{settings.latency_repeats} forward passes, all networks taking turns.",
         "",
-        f"- Command: `{' '.join(['python scripts/compress.py', *sys.argv[1:]])}`",
+        f"- Command: `{' '.join(['python -m scripts.studies.compression', *sys.argv[1:]])}`",
         f"- Versions: {', '.join(f'{k} {v}' for k, v in versions().items() if k != 'commit')}",
         "",
         "| network | test accuracy, % | parameters | MACs | latency, ms |",

@@ -22,12 +22,12 @@ import tyro
 from scipy.stats import binomtest
 
 import nas_env  # noqa: F401 - registers the environments
-from agents.search import run_search
-from agents.search.provenance import versions
-from agents.search.retraining import mean_sd
 from nas_env.wrappers import Limits
+from nas_env_cli.search import run_search
+from nas_env_cli.search.provenance import versions
+from nas_env_cli.search.retraining import mean_sd
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 BASELINE = "random search"
 CONSTRUCT: dict[str, Any] = {"space": "chain-editable", "objective": "negative-loss"}
 
@@ -160,7 +160,7 @@ def page(found: Sequence[dict[str, Any]], settings: Settings) -> str:
         name: sorted((x for x in found if x["method"] == name), key=lambda x: x["seed"])
         for name in settings.methods
     }
-    command = f"python scripts/compare_edits.py {' '.join(sys.argv[1:])}".strip()
+    command = f"python -m scripts.studies.edits {' '.join(sys.argv[1:])}".strip()
     lines = [
         "# Editing networks against building them",
         "",

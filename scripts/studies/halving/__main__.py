@@ -1,6 +1,6 @@
 """Measure successive halving against full training, and write `docs/halving.md`.
 
-Example: python scripts/halving.py
+Example: python -m scripts.studies.halving
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import numpy as np
 import torch
 import tyro
 
-from agents.search.provenance import versions
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError, NASError
 from nas_env.evaluation import Budget, Evaluation
@@ -28,8 +27,9 @@ from nas_env.evaluators.training import Training
 from nas_env.spaces import SPACES, SearchSpace
 from nas_env.tables import TABLES, TableTask
 from nas_env.tasks import TASKS
+from nas_env_cli.search.provenance import versions
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 VARIANTS = ((3, 1), (2, 1), (3, 2))  # eta and min_epochs
 MOST_SHARE = 1 / 3
 MARGIN = 1.0  # points; the standard deviation between training seeds is larger, see chain-bench.md
@@ -101,7 +101,7 @@ def heading(settings: Settings) -> Iterator[str]:
         "those that were evaluated furthest."
     )
     yield ""
-    yield f"- Command: `{' '.join(['python scripts/halving.py', *sys.argv[1:]])}`"
+    yield f"- Command: `{' '.join(['python -m scripts.studies.halving', *sys.argv[1:]])}`"
     yield f"- Machine: {found.pop('machine')}"
     shown = (f"{name} {value}" for name, value in found.items() if name != "commit")
     yield f"- Versions: {', '.join(shown)}"

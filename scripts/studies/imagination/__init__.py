@@ -1,1 +1,1 @@
-"""The parts of `study_imagination.py`: which runs answer which question, and their page."""
+"""The study behind docs/imagination.md."""

@@ -1,6 +1,6 @@
 """Run the experiments behind docs/imagination.md, and write that page from their results.
 
-Example: python scripts/study_imagination.py optimum protocol
+Example: python -m scripts.studies.imagination optimum protocol
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from study import noisy
-from study.experiments import FIRST, Experiment, experiments
-from study.page import write_study
-from study.tables import unseen
 
 import nas_env  # noqa: F401 - registers the environments
-from agents.benchmark.command import exit_code
-from agents.benchmark.results import incumbents, read_results, write_results
 from nas_env.registry import unknown_name
+from nas_env_cli.benchmark.results import incumbents, read_results, write_results
+from nas_env_cli.interrupts import exit_code
+from scripts.studies.imagination import noisy
+from scripts.studies.imagination.experiments import FIRST, Experiment, experiments
+from scripts.studies.imagination.page import write_study
+from scripts.studies.imagination.tables import unseen
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 NOISY = "noisy"
 IMAGES, VALIDATION = 3_000, 1_000
 
@@ -94,7 +94,7 @@ def play(name: str, experiment: Experiment, options: Options, results: Path) -> 
 
 def command(name: str, options: Options) -> str:
     """Return the command line of one experiment, for its results."""
-    text = f"python scripts/study_imagination.py {name}"
+    text = f"python -m scripts.studies.imagination {name}"
     return text if options.seeds is None else f"{text} --seeds {options.seeds}"
 
 

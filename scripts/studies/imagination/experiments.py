@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.benchmark.folder import BenchmarkFolder, Plan
-from agents.benchmark.runner import Done, run_plan
-from agents.benchmark.specs import AgentSpec, EnvSpec
+from nas_env_cli.benchmark.folder import BenchmarkFolder, Plan
+from nas_env_cli.benchmark.runner import Done, run_plan
+from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
 
 FIRST = 1000
 

@@ -19,12 +19,12 @@ import gymnasium
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 
-from agents.benchmark.runner import one_thread_each
-from agents.benchmark.specs import AgentSpec, EnvSpec
-from agents.search.provenance import versions
 from nas_env.errors import InvalidSettingError
 from nas_env.wrappers import Limits, TrackSearch
-from study.experiments import EVOLUTION, REINFORCE
+from nas_env_cli.benchmark.runner import one_thread_each
+from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
+from nas_env_cli.search.provenance import versions
+from scripts.studies.imagination.experiments import EVOLUTION, REINFORCE
 
 ENV = "macro=NASBenchMacro-v0:run=random"
 AFTER = (50, 100, 200)  # queries at which runs are judged

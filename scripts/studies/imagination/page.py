@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.benchmark.page import made
-from agents.benchmark.protocol import NAMES, PUBLISHED, protocol_results
-from agents.benchmark.results import read_results
-from agents.benchmark.runs import Runs
-from agents.benchmark.specs import EnvSpec
-from agents.benchmark.statistics import improvement
-from agents.imagination.kernel import APART, UNLIKE
-from agents.imagination.model import EVERY, FIRST_STEPS, SHARE, STEPS
-from agents.imagination.policy import EPISODES, MEMORY, ROUNDS
-from agents.imagination.process import NOISE
-from agents.imagination.tree import BATCH, EXPLORATION, ROLLOUTS
 from nas_env.errors import InvalidDataError
-from study.experiments import UPPER_BOUND
-from study.noisy import AFTER, made_by, read
-from study.picture import EVALUATED, SEED, draw_idea
-from study.ratios import capped, ratio_cell, told_apart
+from nas_env_agents.imagination.kernel import APART, UNLIKE
+from nas_env_agents.imagination.model import EVERY, FIRST_STEPS, SHARE, STEPS
+from nas_env_agents.imagination.policy import EPISODES, MEMORY, ROUNDS
+from nas_env_agents.imagination.process import NOISE
+from nas_env_agents.imagination.tree import BATCH, EXPLORATION, ROLLOUTS
+from nas_env_cli.benchmark.page import made
+from nas_env_cli.benchmark.results import read_results
+from nas_env_cli.benchmark.runs import Runs
+from nas_env_cli.benchmark.specs import EnvSpec
+from nas_env_cli.benchmark.statistics import improvement
+from scripts.studies.imagination.experiments import UPPER_BOUND
+from scripts.studies.imagination.noisy import AFTER, made_by, read
+from scripts.studies.imagination.picture import EVALUATED, SEED, draw_idea
+from scripts.studies.imagination.ratios import capped, ratio_cell, told_apart
+from scripts.studies.nb201_protocol.page import NAMES, PUBLISHED, protocol_results
 
 TEMPLATE = Path(__file__).with_name("template.md")
 Numbers = NDArray[np.float64]
@@ -50,7 +50,7 @@ PROTOTYPE = "44.5, 39.0, 74.5 and 28.3 (with descriptors 32.3, 31.7 and 59.8)"
 REACH = {"cifar10": 55, "cifar100": 48, "imagenet16-120": 90, "macro": 34}
 REACH_PROTOCOL = 94.25
 REACH_NOISY = {50: 92.92, 100: 92.93, 200: 92.94}
-MISSING = "Not run yet: `python scripts/study_imagination.py {name}`."
+MISSING = "Not run yet: `python -m scripts.studies.imagination {name}`."
 
 
 def write_study(results: Path, page: Path) -> None:

@@ -9,11 +9,11 @@ import gymnasium
 import numpy as np
 from matplotlib.figure import Figure
 
-from agents import make_agent
-from agents.benchmark.figures import save_svg
-from agents.imagination import Imagination
-from agents.imagination.kernel import distances
-from agents.imagination.planner import Dream
+from nas_env_agents import make_agent
+from nas_env_agents.imagination import Imagination
+from nas_env_agents.imagination.kernel import distances
+from nas_env_agents.imagination.planner import Dream
+from nas_env_cli.benchmark.figures import save_svg
 
 EVALUATED, SEED = 24, 1000
 SHORT = ("none", "skip", "conv 1x1", "conv 3x3", "pool 3x3")

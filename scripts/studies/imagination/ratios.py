@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.benchmark.runs import Runs
+from nas_env_cli.benchmark.runs import Runs
 
 Numbers = NDArray[np.float64]
 

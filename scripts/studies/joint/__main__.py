@@ -1,6 +1,6 @@
 """Are training choices worth being decisions? Search with and without them: docs/joint.md.
 
-Example: python scripts/joint.py
+Example: python -m scripts.studies.joint
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tyro
-from experiment.command import finish, prepare
-from experiment.results import Results
-from experiment.search import best_trial
-from experiment.statistics import difference, least_chance, with_sd
 
-from agents.benchmark.command import exit_code
-from agents.benchmark.specs import AgentSpec
-from agents.search.retraining import retrain
 from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES
 from nas_env.tasks import TASKS
+from nas_env_cli.benchmark.specs import AgentSpec
+from nas_env_cli.interrupts import exit_code
+from nas_env_cli.search.retraining import retrain
+from scripts.studies.common.command import finish, prepare
+from scripts.studies.common.results import Results
+from scripts.studies.common.search import best_trial
+from scripts.studies.common.statistics import difference, least_chance, with_sd
 
-ROOT = Path(__file__).resolve().parents[1]
-TEMPLATE = Path(__file__).with_name("joint_template.md")
+ROOT = Path(__file__).resolve().parents[3]
+TEMPLATE = Path(__file__).with_name("template.md")
 SPACES = {"fixed recipe": "chain", "joint": "chain-joint"}
 
 
@@ -39,7 +39,7 @@ class Settings:
     """Search networks with the fixed recipe, and networks together with their recipe."""
 
     agents: tuple[str, ...] = ("imagination", "random")
-    """Who searches, as scripts/benchmark.py names agents."""
+    """Who searches, as `nas-env benchmark` names agents."""
     seeds: int = 5
     """Searches of each agent in each space: seeds 0, 1, ..."""
     networks: int = 60

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import tyro
 from scipy.stats import t as student
 
-from agents.search.retraining import mean_sd
+from nas_env_cli.search.retraining import mean_sd
 
-PAGE = Path(__file__).parents[1] / "docs" / "main-job.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "main-job.md"
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def page(runs: Sequence[dict[str, Any]]) -> str:
             f"for seed in {' '.join(map(str, seeds))}; do",
             '  make search ARGS="--seed $seed" OUTPUT=runs/main-job-$seed',
             "done",
-            ".venv/bin/python scripts/main_job_page.py runs/main-job-*",
+            ".venv/bin/python -m scripts.studies.main_job runs/main-job-*",
             "```",
             "",
             f"Versions: {versions}. Numbers depend on the processor in the last digits.",

@@ -2,7 +2,7 @@
 
 The text is `metaqnn_template.md`; every number and the picture come from the results.
 
-Example: python scripts/metaqnn.py --processes 2
+Example: python -m scripts.studies.metaqnn --processes 2
 """
 
 from __future__ import annotations
@@ -27,15 +27,8 @@ import numpy as np
 import torch
 import tyro
 from numpy.typing import NDArray
-from study.metaqnn_page import BASELINE, METHODS, write_page
 
 import nas_env  # noqa: F401 - registers the environments
-from agents.benchmark.command import exit_code
-from agents.benchmark.runner import end_with_parent
-from agents.search import SearchResult, run_search
-from agents.search.progress import Progress
-from agents.search.provenance import versions
-from agents.search.retraining import retrain
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidDataError, InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
@@ -48,8 +41,15 @@ from nas_env.spaces import SPACES
 from nas_env.tasks.arrays import arrays
 from nas_env.tasks.supervised import SupervisedTask
 from nas_env.wrappers import Limits, TrackSearch, Trial
+from nas_env_cli.benchmark.runner import end_with_parent
+from nas_env_cli.interrupts import exit_code
+from nas_env_cli.search import SearchResult, run_search
+from nas_env_cli.search.progress import Progress
+from nas_env_cli.search.provenance import versions
+from nas_env_cli.search.retraining import retrain
+from scripts.studies.metaqnn.page import BASELINE, METHODS, write_page
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 FILE = "mnist_15k.npz"
 SPACE = "metaqnn-small"
 SETTINGS: dict[str, dict[str, Any]] = {"q-learning": {"preset": "metaqnn"}, BASELINE: {}}
@@ -181,7 +181,7 @@ def collect(options: Options, wanted: list[tuple[str, int]]) -> dict[str, Any]:
     made = {json.dumps(x.pop("versions")) for x in searches}
     return {
         "settings": numbers_of(options),
-        "command": shlex.join(["python", "scripts/metaqnn.py", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", "scripts.studies.metaqnn", *sys.argv[1:]]),
         "versions": [json.loads(text) for text in sorted(made)],
         "searches": [{k: v for k, v in x.items() if k != "settings"} for x in searches],
     }

@@ -1,4 +1,4 @@
-"""The page of `scripts/metaqnn.py`, made from its results alone."""
+"""The page of `scripts/studies/metaqnn/__main__.py`, made from its results alone."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.search.retraining import mean_sd
+from nas_env_cli.search.retraining import mean_sd
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TEMPLATE = Path(__file__).parents[1] / "metaqnn_template.md"
+TEMPLATE = Path(__file__).with_name("template.md")
 METAQNN, BASELINE = "q-learning", "random"
 METHODS = {METAQNN: "MetaQNN", BASELINE: "random search"}
 WINDOW = 25  # networks of the rolling mean

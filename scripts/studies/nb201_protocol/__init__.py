@@ -1,0 +1,1 @@
+"""The study behind docs/nb201-protocol.md."""

@@ -10,15 +10,15 @@ from pathlib import Path
 import tyro
 
 import nas_env  # noqa: F401 - registers the environments
-from agents.benchmark.command import exit_code
-from agents.benchmark.folder import BenchmarkFolder, Plan
-from agents.benchmark.protocol import AGENTS, ENV, protocol_page, protocol_results
-from agents.benchmark.results import incumbents, read_results, write_results
-from agents.benchmark.runner import run_plan
-from agents.benchmark.specs import AgentSpec, EnvSpec, distinct
 from nas_env.errors import InvalidSettingError
+from nas_env_cli.benchmark.folder import BenchmarkFolder, Plan
+from nas_env_cli.benchmark.results import incumbents, read_results, write_results
+from nas_env_cli.benchmark.runner import run_plan
+from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec, distinct
+from nas_env_cli.interrupts import exit_code
+from scripts.studies.nb201_protocol.page import AGENTS, ENV, protocol_page, protocol_results
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Options:
     simulated_seconds: float = 12_000.0
     """Seconds of the table's training times that a run has."""
     agents: tuple[str, ...] = AGENTS
-    """The agents, as scripts/benchmark.py takes them."""
+    """The agents, as `nas-env benchmark` takes them."""
     processes: int = 2
     """Runs at once."""
     output: Path = ROOT / "runs" / "nb201-protocol"
@@ -53,7 +53,7 @@ def run(options: Options) -> int:
             )
     agents = tuple(AgentSpec.parse(text) for text in options.agents)
     distinct(agents, "agents")
-    command = " ".join(["python scripts/nb201_protocol.py", *sys.argv[1:]])
+    command = " ".join(["python -m scripts.studies.nb201_protocol", *sys.argv[1:]])
     plan = Plan(
         agents,
         (EnvSpec.parse(ENV),),

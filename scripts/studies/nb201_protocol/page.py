@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from agents.benchmark.page import made
-from agents.benchmark.replay import decisions, play_walk
-from agents.benchmark.runs import Runs
-from agents.benchmark.specs import EnvSpec
 from nas_env.errors import InvalidSettingError
+from nas_env_cli.benchmark.page import made
+from nas_env_cli.benchmark.replay import decisions, play_walk
+from nas_env_cli.benchmark.runs import Runs
+from nas_env_cli.benchmark.specs import EnvSpec
 
 SEARCHED = "cifar10"
 DATASETS = (SEARCHED, "cifar100", "imagenet16-120")
@@ -83,7 +83,9 @@ def protocol_results(table: pa.Table, settings: dict[str, Any]) -> list[Found]:
         InvalidSettingError: The file was not made by this protocol.
     """
     if settings["envs"].get(SEARCHED, {}).get("id") != "NASBench201-v0":
-        raise InvalidSettingError("These results are not of scripts/nb201_protocol.py. Run it.")
+        raise InvalidSettingError(
+            "These results are not of scripts/studies/nb201_protocol/__main__.py. Run it."
+        )
     runs = Runs(table, settings["limit"] or 0)
     picks = {agent: [run.walks[-1] for run in runs.of(agent, SEARCHED)] for agent in runs.agents}
     tests = _tests({walk for walks in picks.values() for walk in walks})
@@ -134,8 +136,8 @@ def protocol_page(found: list[Found], settings: dict[str, Any], source: str) -> 
             "Local search stands beside them because it is what a controller must beat; the paper "
             "has no row for it.",
             "",
-            f"Made from [{source}]({source}) by `python scripts/nb201_protocol.py`; "
-            "`python scripts/replay.py` plays its rows again.",
+            f"Made from [{source}]({source}) by `python -m scripts.studies.nb201_protocol`; "
+            "`nas-env replay` plays its rows again.",
             "",
             *made(settings),
             "",

@@ -1,1 +1,1 @@
-"""The parts of scripts/pareto.py: problems, methods, the file of results, pictures and the page."""
+"""The study behind docs/pareto.md."""

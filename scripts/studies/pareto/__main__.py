@@ -1,6 +1,6 @@
 """Search accuracy and latency of NAS-Bench-201 together, and write `docs/pareto.md`.
 
-Example: python scripts/pareto.py
+Example: python -m scripts.studies.pareto
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from pathlib import Path
 
 import torch
 import tyro
-from fronts.experiment import CHEAP, DEAR, Choice, Experiment, Plan
-from fronts.page import write_page
 
 import nas_env  # noqa: F401 - registers the environments
-from agents.base import AGENTS
-from agents.benchmark.command import exit_code
 from nas_env.errors import InvalidSettingError
 from nas_env.registry import unknown_name
+from nas_env_agents.common.base import AGENTS
+from nas_env_cli.interrupts import exit_code
+from scripts.studies.pareto.experiment import CHEAP, DEAR, Choice, Experiment, Plan
+from scripts.studies.pareto.page import write_page
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def run(options: Options) -> int:
     for agent in options.agents:
         if agent not in AGENTS:
             raise unknown_name("agent", agent, AGENTS)
-    command = " ".join(["python scripts/pareto.py", *sys.argv[1:]])
+    command = " ".join(["python -m scripts.studies.pareto", *sys.argv[1:]])
     folder = options.page.with_suffix("")
     experiment = Experiment(folder / "results.jsonl", options.networks)
     plan = Plan(options.agents, options.choosing, options.seeds)

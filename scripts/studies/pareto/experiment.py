@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from agents.search.provenance import versions
-from fronts.methods import NSGA2, Method, play
-from fronts.problem import DEVICES, problem
 from nas_env.errors import InvalidDataError, InvalidSettingError
+from nas_env_cli.search.provenance import versions
+from scripts.studies.pareto.methods import NSGA2, Method, play
+from scripts.studies.pareto.problem import DEVICES, problem
 
 POPULATIONS = (6, 10, 20, 40)
 KINDS, SIZES = ("targets", "weights"), (3, 5, 10)
@@ -210,7 +210,8 @@ class Choice:
             values = [run.searched[-1] for run in runs if run.method == method.label]
             if not values:
                 raise InvalidDataError(
-                    f"There are no runs of {method.label!r} to choose by. Run scripts/pareto.py."
+                    f"There are no runs of {method.label!r} to choose by. Run "
+                    "python -m scripts.studies.pareto."
                 )
             self.means[method.label] = fmean(values)
 

@@ -9,8 +9,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from agents.benchmark.figures import save_svg
-from fronts.problem import Numbers
+from nas_env_cli.benchmark.figures import save_svg
+from scripts.studies.pareto.problem import Numbers
 
 PANELS = {"searched": "what is searched", "reported": "what is reported"}
 REPEATS = 2000

@@ -12,13 +12,13 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 
-from agents.benchmark.specs import AgentSpec, EnvSpec
-from fronts import nsga2
-from fronts.problem import DATASET, Numbers, problem
 from nas_env.objectives import MnasNet, Objective, WeightedSum
 from nas_env.objectives.reward import Reward
 from nas_env.spaces import Walk
 from nas_env.wrappers import Limits, TrackSearch
+from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
+from scripts.studies.pareto import nsga2
+from scripts.studies.pareto.problem import DATASET, Numbers, problem
 
 ENV = f"cells=NASBench201-v0:dataset={DATASET}"
 NSGA2 = "nsga2"
@@ -33,7 +33,7 @@ class Method:
 
     Attributes:
         label: How the page names it.
-        agent: An agent as scripts/benchmark.py takes it, or "nsga2".
+        agent: An agent as `nas-env benchmark` takes it, or "nsga2".
         kind: "targets" or "weights", by which two objectives become one; empty where nothing does.
         size: Targets or weights; members of NSGA-II's population.
     """

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.benchmark.page import made
-from agents.benchmark.specs import AgentSpec, EnvSpec
-from fronts.experiment import (
+from nas_env_cli.benchmark.page import made
+from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
+from scripts.studies.pareto.experiment import (
     DEAR,
     FIRST_CHOOSING,
     KINDS,
@@ -22,9 +22,9 @@ from fronts.experiment import (
     marks_of,
     points_of,
 )
-from fronts.figures import REPEATS, difference, draw_curves, interval
-from fronts.methods import ENV, HEAVIEST, LIGHTEST, NSGA2
-from fronts.problem import DEVICES, WORST_ACCURACY, Numbers, Problem, problem
+from scripts.studies.pareto.figures import REPEATS, difference, draw_curves, interval
+from scripts.studies.pareto.methods import ENV, HEAVIEST, LIGHTEST, NSGA2
+from scripts.studies.pareto.problem import DEVICES, WORST_ACCURACY, Numbers, Problem, problem
 
 TEMPLATE = Path(__file__).with_name("template.md")
 RIVALS = (NSGA2, "random")

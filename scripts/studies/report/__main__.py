@@ -1,7 +1,7 @@
 """Make the pictures of docs/report.md: the report in both themes and two widths, and drawings.
 
 Needs Chromium (apt-get install chromium) and playwright.
-Example: python scripts/report_pictures.py runs/mine --output docs/report
+Example: python -m scripts.studies.report runs/mine --output docs/report
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import gymnasium
 import numpy as np
 import tyro
 from PIL import Image
-from report import read_all
 
 import nas_env  # noqa: F401 - registers the environments
-from agents.report.page import page
 from nas_env.drawing import draw_svg, save_svg
 from nas_env.errors import MissingDependencyError, NASError
+from nas_env_cli.commands.report import read_all
+from nas_env_cli.report.page import page
 
 DRAWN = (
     "chain",

@@ -1,1 +1,1 @@
-"""What `scripts/simulate_search.py` is made of: a cluster, searches, figures and pictures."""
+"""The study behind docs/scaling.md."""

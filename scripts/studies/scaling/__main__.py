@@ -2,7 +2,7 @@
 
 A short event simulation over NAS-Bench-201's real training times; no network is trained.
 
-Example: python scripts/simulate_search.py
+Example: python -m scripts.studies.scaling
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from pathlib import Path
 
 import matplotlib
 import tyro
-from simulation.cluster import shipping_seconds
-from simulation.pictures import draw_efficiency, draw_quality
-from simulation.scaling import (
+
+from nas_env.tables import TABLES, Table
+from scripts.studies.scaling.cluster import shipping_seconds
+from scripts.studies.scaling.pictures import draw_efficiency, draw_quality
+from scripts.studies.scaling.scaling import (
     SEARCHES,
     SEEN,
     Cell,
@@ -32,8 +34,6 @@ from simulation.scaling import (
     mean_sd,
     scales_of,
 )
-
-from nas_env.tables import TABLES, Table
 
 MEGABYTES, GIGABITS = (10, 170, 2000), (1, 10)
 
@@ -229,7 +229,7 @@ def main(settings: Settings) -> int:
 
 def command(settings: Settings) -> str:
     """Return the command that makes the page."""
-    return "python scripts/simulate_search.py" + "".join(_changed(settings))
+    return "python -m scripts.studies.scaling" + "".join(_changed(settings))
 
 
 def _changed(settings: Settings) -> Iterator[str]:

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_env.tables import Table
-from simulation.cluster import Costs, Run, asynchronous, in_batches, shipping_seconds
-from simulation.searches import Endless, Evolution, Random, best_so_far
+from scripts.studies.scaling.cluster import Costs, Run, asynchronous, in_batches, shipping_seconds
+from scripts.studies.scaling.searches import Endless, Evolution, Random, best_so_far
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SHORT_SECONDS = 1.0
 BUSY = 0.95
 SEEN = 0.8  # of the table; beyond it every search finds the best

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-POPULATION, SAMPLE = 10, 3  # as agents/hyperparameters.toml has them
+POPULATION, SAMPLE = 10, 3  # as agents/nas_env_agents/hyperparameters.toml has them
 MOST_REPEATS = 50  # in a row, of evolution; then a random network
 
 
@@ -44,7 +44,7 @@ class Random:
 
 
 class Evolution:
-    """Regularised evolution as `agents/regularized_evolution.py` has it, over numbered networks.
+    """Regularised evolution as the agent of that name has it, over numbered networks.
 
     Each network is proposed once. A child that is known already enters the population at once, as
     an answer of the store would; one that is being trained is dropped.

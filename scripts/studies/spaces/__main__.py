@@ -1,6 +1,6 @@
 """Write `docs/spaces.md`: every search space with its sizes, from the registry alone.
 
-Example: python scripts/spaces_page.py
+Example: python -m scripts.studies.spaces
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from nas_env.spaces import SPACES, SearchSpace
 from nas_env.spaces.joint import TRAINING
 from nas_env.tasks import TaskSpec
 
-ROOT = Path(__file__).resolve().parents[1]
-TEMPLATE = Path(__file__).with_name("spaces_template.md")
+ROOT = Path(__file__).resolve().parents[3]
+TEMPLATE = Path(__file__).with_name("template.md")
 OUTPUTS = 10
 
 

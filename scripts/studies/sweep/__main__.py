@@ -25,16 +25,16 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
 import nas_env  # noqa: F401 - registers the environments
-from agents import make_agent, observation_of
-from agents.search.provenance import versions
 from nas_env.architecture import Architecture, Candidate, Layer
 from nas_env.evaluation import Budget
 from nas_env.evaluators.synthetic import Synthetic
 from nas_env.resolve import make_space, make_task
 from nas_env.spaces import SPACES, Choice, Option, SearchSpace, Walk
 from nas_env.wrappers import Limits, TrackSearch
+from nas_env_agents import make_agent, observation_of
+from nas_env_cli.search.provenance import versions
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = 1000  # random networks that say what is usual in a landscape
 EPISODES = 5  # a search ends after so many times its limit in episodes
 CHEAP = ("q-learning", "reinforce")
@@ -306,8 +306,8 @@ Each search looks for {evaluations} new networks in a landscape of the evaluator
 of {sample} random networks of the landscape. "mean best": the best so far, in the mean over the
 queries; "last best": at the end; "against random" and "against stored": differences of "mean best"
 in the same landscapes with the same seed; "new": new networks found. ± is the standard error over
-searches. "as stored" is `agents/hyperparameters.toml` when the sweep ran; other rows say what
-differs from it."""
+searches. "as stored" is `agents/nas_env_agents/hyperparameters.toml` when the sweep
+ran; other rows say what differs from it."""
 
 
 def header(settings: Settings) -> dict[str, Any]:
@@ -315,7 +315,7 @@ def header(settings: Settings) -> dict[str, Any]:
     found = versions()
     packages = ("torch", "stable-baselines3", "sb3-contrib")
     return {
-        "command": " ".join(["python", *sys.argv]),
+        "command": " ".join(["python -m scripts.studies.sweep", *sys.argv[1:]]),
         "machine": found["machine"],
         "versions": ", ".join(f"{name} {found[name]}" for name in packages),
         "evaluations": settings.evaluations,

@@ -1,7 +1,7 @@
 """Make the pictures of docs/tensorboard.md: what a running TensorBoard shows of a search.
 
 Needs Chromium (apt-get install chromium) and playwright.
-Example: python scripts/tensorboard_pictures.py runs/mine/tensorboard --output docs/tensorboard
+Example: python -m scripts.studies.tensorboard runs/mine/tensorboard --output docs/tensorboard
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Annotated, Any
 from urllib.request import urlopen
 
 import tyro
-from report_pictures import chromium, keep
 
 from nas_env.errors import InvalidSettingError, NASError
+from scripts.studies.report.__main__ import chromium, keep
 
 WIDTH, HEIGHT = 1280, 800
 ALL = 1440  # pixels down, for a drawing and what is below it

@@ -1,6 +1,6 @@
 """Search cells on small images, stack them larger, train on larger images: docs/transfer.md.
 
-Example: python scripts/transfer.py
+Example: python -m scripts.studies.transfer
 """
 
 from __future__ import annotations
@@ -16,15 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tyro
-from experiment.command import finish, prepare
-from experiment.results import Results
-from experiment.search import best_trial
-from experiment.statistics import difference, least_chance, with_sd
 from numpy.typing import NDArray
 
-from agents.benchmark.command import exit_code
-from agents.benchmark.specs import AgentSpec
-from agents.search.retraining import retrain
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidDataError
 from nas_env.evaluation import Budget
@@ -32,9 +25,16 @@ from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES
 from nas_env.spaces.nasnet_cell import NASNET, NASNetSpace
 from nas_env.tasks import TASKS, Task
+from nas_env_cli.benchmark.specs import AgentSpec
+from nas_env_cli.interrupts import exit_code
+from nas_env_cli.search.retraining import retrain
+from scripts.studies.common.command import finish, prepare
+from scripts.studies.common.results import Results
+from scripts.studies.common.search import best_trial
+from scripts.studies.common.statistics import difference, least_chance, with_sd
 
-ROOT = Path(__file__).resolve().parents[1]
-TEMPLATE = Path(__file__).with_name("transfer_template.md")
+ROOT = Path(__file__).resolve().parents[3]
+TEMPLATE = Path(__file__).with_name("template.md")
 RANDOM_CELLS = "random cells"  # one for each seed, chosen by nobody
 CLASSES = 10
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -45,7 +45,7 @@ class Settings:
     """Search cells on small images, stack them larger and train them on larger images."""
 
     agents: tuple[str, ...] = ("imagination", "random")
-    """Who searches the cells, as scripts/benchmark.py names agents."""
+    """Who searches the cells, as `nas-env benchmark` names agents."""
     seeds: int = 5
     """Searches of each agent, and random cells: seeds 0, 1, ..."""
     networks: int = 40

@@ -18,15 +18,15 @@ import numpy as np
 import torch
 import tyro
 
-from agents.episodic import Step
-from agents.q_learning import QLearning
-from agents.search.provenance import versions
-from agents.search.q_table import draw_q, picture_of
-from agents.search.retraining import mean_sd
 from nas_env.rendering import save_drawing
+from nas_env_agents.common.episodic import Step
+from nas_env_agents.q_learning import QLearning
+from nas_env_cli.search.provenance import versions
+from nas_env_cli.search.q_table import draw_q, picture_of
+from nas_env_cli.search.retraining import mean_sd
 
-ROOT = Path(__file__).resolve().parents[1]
-TEMPLATE = Path(__file__).with_name("walkthrough_template.md")
+ROOT = Path(__file__).resolve().parents[3]
+TEMPLATE = Path(__file__).with_name("template.md")
 START = (0, 14, 17, 19, 21)  # one 1x1 convolution of 8 channels, ReLU, nothing else
 ALPHA, GAMMA, EPSILON = 0.1, 0.9, 0.1
 
@@ -149,7 +149,7 @@ def main(settings: Settings) -> int:
 def numbers(settings: Settings, free: Story, stories: list[Story]) -> dict[str, str]:
     """Return the numbers of the page."""
     shared = [aliased(story) for story in stories]
-    command = " ".join(["python scripts/walkthrough.py", *sys.argv[1:]])
+    command = " ".join(["python -m scripts.studies.walkthrough", *sys.argv[1:]])
     return {
         "command": command,
         "versions": ", ".join(f"{k} {v}" for k, v in versions().items() if k != "commit"),

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import nas_env  # noqa: F401 - registers the environments
-from agents import make_agent
-from agents.deferred import why_not
 from nas_env.errors import InvalidSettingError
 from nas_env.reward_wrappers import ImprovementReward, NormalizedReward, RankReward
 from nas_env.wrappers import Limits, TrackSearch
+from nas_env_agents import make_agent
+from nas_env_agents.common.deferred import why_not
 
 WRAPPERS = (ImprovementReward, NormalizedReward, RankReward)
 

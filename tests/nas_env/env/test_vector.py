@@ -10,10 +10,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from conftest import free_settings
 from gymnasium.utils.env_checker import data_equivalence as equal
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
-from vector_doubles import Counted, Prefixes
 
 from nas_env.env import NASEnv
 from nas_env.errors import InvalidSettingError, UnknownNameError
@@ -22,6 +20,8 @@ from nas_env.lanes.tree import TreeLanes
 from nas_env.lanes.walks import WalkLanes
 from nas_env.mdp import ILLEGAL_MODES
 from nas_env.vector import NASVectorEnv
+from tests.conftest import free_settings
+from tests.nas_env.env.vector_doubles import Counted, Prefixes
 
 MODES, LANES = ("NextStep", "SameStep"), 4
 

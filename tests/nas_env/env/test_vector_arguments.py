@@ -7,12 +7,12 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from conftest import free_settings
 from gymnasium.vector import AutoresetMode
 
 from nas_env.env import NASEnv
 from nas_env.errors import IllegalDecisionError, InvalidSettingError, UnknownNameError
 from nas_env.vector import AUTORESET_MODES, NASVectorEnv
+from tests.conftest import free_settings
 
 LANES = 4
 

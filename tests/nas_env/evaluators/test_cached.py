@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vector_doubles import Counted
 
 from nas_env.architecture import Architecture, Candidate, Layer, Recipe
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import Cached, Evaluator
 from nas_env.objectives import Accuracy
 from nas_env.store import MemoryStore, SQLStore, Store
+from tests.nas_env.env.vector_doubles import Counted
 
 BUDGET = Budget(epochs=1)
 

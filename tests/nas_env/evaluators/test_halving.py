@@ -11,7 +11,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from fidelity_doubles import Written, network, three, trained_recipes
 
 from nas_env.errors import InvalidSettingError, UnknownNameError
 from nas_env.evaluation import Budget, Outcome
@@ -23,6 +22,7 @@ from nas_env.spaces import SearchSpace
 from nas_env.store import MemoryStore, SQLStore
 from nas_env.tables import TABLES, TableTask
 from nas_env.tasks import Task
+from tests.nas_env.evaluators.fidelity_doubles import Written, network, three, trained_recipes
 
 NINE = Budget(epochs=9)
 

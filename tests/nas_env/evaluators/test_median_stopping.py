@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fidelity_doubles import Written, network, three, trained_recipes
 
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
@@ -23,6 +22,7 @@ from nas_env.spaces import SearchSpace
 from nas_env.store import MemoryStore
 from nas_env.tables import TABLES, TableTask
 from nas_env.tasks import Task
+from tests.nas_env.evaluators.fidelity_doubles import Written, network, three, trained_recipes
 
 FOUR = Budget(epochs=4)
 # Running averages of the three completed ones after two epochs: 0.3, 0.4, 0.5. Their median: 0.4.

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from interrupts import listen
+
+from tests.support.interrupts import listen
 
 HEADER = """
 import os, sys, time

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from written import as_if_trained
 
 from nas_env.architecture import Architecture, Layer
 from nas_env.errors import ExportMismatchError
@@ -21,6 +20,7 @@ from nas_env.export import Exported, Source, _formats, export
 from nas_env.spaces import SPACES
 from nas_env.tasks import TASKS, Task, TaskSpec
 from nas_env.tasks.base import TaskWithoutData
+from tests.nas_env.export.written import as_if_trained
 
 CHAIN = Architecture(
     (

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
-from made_data import image, table
 from PIL import Image
-from written import run
 
 from nas_env.architecture import Architecture, Layer
 from nas_env.errors import InvalidDataError
@@ -19,6 +17,8 @@ from nas_env.export import write_source
 from nas_env.sources import preprocessing
 from nas_env.tasks import TaskSpec
 from nas_env.tasks.own_data import DataTask, own_data
+from tests.nas_env.export.written import run
+from tests.support.made_data import image, table
 
 VECTOR = Architecture((Layer.of("linear", units=6),))
 CONVOLUTION = Architecture((Layer.of("conv", channels=4, kernel=3),))

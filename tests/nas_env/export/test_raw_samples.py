@@ -13,16 +13,16 @@ import numpy as np
 import pandas
 import pytest
 import torch
-from made_data import Pairs, image, table
 from PIL import Image
 from torch import nn
-from written import as_if_trained, complaints, run
 
 from nas_env.architecture import Architecture, Layer
 from nas_env.export import _formats, export, write_source
 from nas_env.export.folder import load_module
 from nas_env.sources import preprocessing
 from nas_env.tasks.own_data import DataTask, own_data
+from tests.nas_env.export.written import as_if_trained, complaints, run
+from tests.support.made_data import Pairs, image, table
 
 VECTOR = Architecture((Layer.of("linear", units=6),))
 CONVOLUTION = Architecture((Layer.of("conv", channels=4, kernel=3),))

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_graphs import EXAMPLES, READS
 from torch import Tensor, nn
-from written import as_if_trained, complaints, outputs, restored, run
 
 from nas_env.architecture import Architecture, Layer
 from nas_env.errors import InvalidArchitectureError, InvalidSettingError, UnknownNameError
@@ -20,6 +18,8 @@ from nas_env.layers.base import LayerType
 from nas_env.sources.preprocessing import apply
 from nas_env.spaces import SPACES, SearchSpace
 from nas_env.tasks import TASKS, TaskSpec
+from tests.nas_env.export.written import as_if_trained, complaints, outputs, restored, run
+from tests.nas_env.network.test_graphs import EXAMPLES, READS
 
 IMAGE = TaskSpec("probe", 1, "image", (3, 6, 6), 4)
 WALKS = 3

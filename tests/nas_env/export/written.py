@@ -15,8 +15,8 @@ from nas_env.architecture import Architecture
 from nas_env.export import Source
 from nas_env.network import build
 from nas_env.tasks import TaskSpec
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 ALLOWED = ("pathlib", "torch")  # what a written network may import
 
 

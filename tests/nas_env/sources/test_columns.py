@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pandas
 import pytest
-from made_data import table
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import StandardScaler
 
 from nas_env.errors import InvalidDataError
 from nas_env.sources import ReadOptions, preprocessing, read_data
 from nas_env.sources._columns import MOST_CATEGORIES
+from tests.support.made_data import table
 
 
 def raw(made: pandas.DataFrame) -> dict[str, list[object]]:

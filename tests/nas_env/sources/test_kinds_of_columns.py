@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_data import image_folder, table
 
 from nas_env.errors import InvalidDataError
 from nas_env.sources import read_data
+from tests.support.made_data import image_folder, table
 
 
 def test_numbers_and_text_are_told_apart() -> None:

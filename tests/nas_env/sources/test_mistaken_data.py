@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
-from made_data import SIDES, Pairs, image, image_folder, table
 from PIL import Image
 
 from nas_env.errors import InvalidDataError
 from nas_env.sources import ReadOptions, archive, read_data, summarise
+from tests.support.made_data import SIDES, Pairs, image, image_folder, table
 
 
 def test_splits_beside_another_folder_are_not_taken_for_classes(tmp_path: Path) -> None:

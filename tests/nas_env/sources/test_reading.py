@@ -11,13 +11,13 @@ import numpy as np
 import pandas
 import pytest
 import torch
-from made_data import SHARED, SIDES, Pairs, image, image_folder, pixels, sizes, table
 
 from nas_env.errors import InvalidDataError, UnknownNameError
 from nas_env.sources import SOURCES, ReadOptions, read_data
 from nas_env.sources.splitting import SPLITS
 from nas_env.sources.storage import MappedArray
 from nas_env.tasks.own_data import own_data
+from tests.support.made_data import SHARED, SIDES, Pairs, image, image_folder, pixels, sizes, table
 
 # ---- tables ----
 

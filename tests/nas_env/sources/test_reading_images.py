@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_data import SHARED, SIDES, image, image_folder, pixels, sizes, table
 from PIL import Image
 
 from nas_env.sources import ReadOptions, read_data
 from nas_env.sources.storage import MappedArray
 from nas_env.tasks.own_data import own_data
+from tests.support.made_data import SHARED, SIDES, image, image_folder, pixels, sizes, table
 
 # ---- images ----
 

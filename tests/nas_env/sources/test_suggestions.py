@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_data import image_folder, table
 
 from nas_env.architecture import Recipe
 from nas_env.evaluation import Budget
@@ -17,6 +16,7 @@ from nas_env.objectives import OBJECTIVES
 from nas_env.sources import Summary, read_data, suggest, summarise
 from nas_env.spaces import SPACES
 from nas_env.tasks.own_data import METRICS
+from tests.support.made_data import image_folder, table
 
 
 def summary(train: int = 1000, shape: tuple[int, ...] = (3, 32, 32), **changes: Any) -> Summary:

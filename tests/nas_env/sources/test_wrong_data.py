@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_data import Pairs, image, image_folder, table
 from PIL import Image
 
 from nas_env.errors import (
@@ -24,6 +23,7 @@ from nas_env.errors import (
     UnknownNameError,
 )
 from nas_env.tasks.own_data import own_data
+from tests.support.made_data import Pairs, image, image_folder, table
 
 Case = tuple[Callable[[Path], Any], dict[str, Any], str]
 LABELS = np.arange(30) % 3

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import nas_env  # noqa: F401 - registers the environments
-from agents import make_agent
 from nas_env.architecture import Candidate, Recipe
 from nas_env.errors import InvalidSettingError, UnknownNameError
 from nas_env.spaces import SPACES, Joint, SearchSpace
 from nas_env.spaces.joint import TRAINING
 from nas_env.wrappers import Limits, TrackSearch
+from nas_env_agents import make_agent
 
 Make = Callable[..., SearchSpace]
 CHOICES: dict[str, Any] = {"learning_rate": (0.001, 0.01, 0.1), "batch_size": (32, 64)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,10 @@ from nas_env.layers.nsc_block import Code, block_codes, block_text, leaves
 from nas_env.network import build, predict
 from nas_env.spaces import SPACES, SearchSpace, Walk
 from nas_env.tasks import TaskSpec
+from tests.support.paths import SHARED
 
 Make = Callable[..., SearchSpace]
-ACCEL = Path(__file__).parents[3] / "shared" / "data" / "accel_nasbench.parquet"
+ACCEL = SHARED / "accel_nasbench.parquet"
 
 
 def decisions(space: SearchSpace, *labels: str) -> Walk:

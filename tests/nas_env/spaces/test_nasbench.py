@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-import nas_env
 from nas_env.architecture import Candidate, Layer
 from nas_env.layers import layer_type
 from nas_env.layers.cells import EDGES, OPERATIONS, cell_operations, cell_text
@@ -22,9 +20,10 @@ from nas_env.network import build, layer_cost, predict
 from nas_env.spaces import SPACES, SearchSpace, Walk
 from nas_env.spaces.nasbench201 import expression
 from nas_env.tasks import TaskSpec
+from tests.support.paths import SHARED
 
 Make = Callable[..., SearchSpace]
-DATA = Path(nas_env.__file__).parents[2] / "shared" / "data"
+DATA = SHARED
 DATASETS = {"c10": (32, 10), "c100": (32, 100), "in16": (16, 120)}  # side and classes
 RESNET: Walk = (3, 0, 3, 1, 0, 1)
 

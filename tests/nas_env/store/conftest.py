@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from private_postgres import NoPostgreSQL, PrivatePostgres
 
 from nas_env.store import MemoryStore, SQLStore, Store
+from scripts.bench.private_postgres import NoPostgreSQL, PrivatePostgres
 
 NUMBERS = count()
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, inspect
-from store_examples import CANDIDATE, EVALUATION, INFO, entry, record
 
 from nas_env.architecture import canonical_json
 from nas_env.errors import StoreError
 from nas_env.store import SCHEMA_VERSION, SQLStore
+from tests.nas_env.store.store_examples import CANDIDATE, EVALUATION, INFO, entry, record
 
 # As the releases wrote them; SQLAlchemy's `CREATE TABLE` with white space taken out.
 COLUMNS = """

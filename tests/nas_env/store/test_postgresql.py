@@ -12,8 +12,6 @@ from typing import Any
 
 import gymnasium as gym
 import pytest
-from private_postgres import PrivatePostgres
-from store_examples import EVALUATION, INFO, entry, record
 
 import nas_env  # noqa: F401 - registers the ids
 from nas_env.architecture import Candidate
@@ -21,6 +19,8 @@ from nas_env.errors import StoreError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import Evaluator
 from nas_env.store import EvaluationKey, SQLStore
+from scripts.bench.private_postgres import PrivatePostgres
+from tests.nas_env.store.store_examples import EVALUATION, INFO, entry, record
 
 OUTAGE_SECONDS = 10.0
 

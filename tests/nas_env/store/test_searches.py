@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from store_examples import CANDIDATE, EVALUATION, FAILED, INFO, entry, record
 
 from nas_env.errors import StoreError
 from nas_env.store import EvaluationKey, Search, SearchInfo, SQLStore, Store
+from tests.nas_env.store.store_examples import CANDIDATE, EVALUATION, FAILED, INFO, entry, record
 
 
 def test_a_search_is_kept_with_all_that_it_was_begun_with(store: Store) -> None:
@@ -126,8 +126,7 @@ def test_all_entries_of_a_call_are_there_or_none(url: str) -> None:
 
 SEARCHING = """
 import os, signal, sys
-sys.path.insert(0, sys.argv[2])
-from store_examples import INFO, entry, record
+from tests.nas_env.store.store_examples import INFO, entry, record
 from nas_env.store import SQLStore
 store = SQLStore(sys.argv[1])
 store.put(record())

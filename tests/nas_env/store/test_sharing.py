@@ -8,15 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from store_examples import EVALUATION, record, start_writer
-
 from nas_env.store import SQLStore
+from tests.nas_env.store.store_examples import EVALUATION, record, start_writer
 
 PROCESSES = 4
 SEARCHING = """
 import sys
-sys.path.insert(0, sys.argv[3])
-from store_examples import INFO, entry, record
+from tests.nas_env.store.store_examples import INFO, entry, record
 from dataclasses import replace
 from nas_env.store import SQLStore
 store, name, count = SQLStore(sys.argv[1]), sys.argv[2], int(sys.argv[4])

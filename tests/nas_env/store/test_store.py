@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from store_examples import BUDGET, CANDIDATE, EVALUATION, FAILED, record
 
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.store import MemoryStore, SQLStore, Store, open_store
+from tests.nas_env.store.store_examples import BUDGET, CANDIDATE, EVALUATION, FAILED, record
 
 
 def test_what_was_put_is_found(store: Store) -> None:

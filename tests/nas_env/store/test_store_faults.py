@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
-from store_examples import EVALUATION, FAILED, INFO, entry, record
 
 from nas_env.errors import InvalidSettingError, MissingDependencyError, StoreError
 from nas_env.store import EvaluationKey, SQLStore
+from tests.nas_env.store.store_examples import EVALUATION, FAILED, INFO, entry, record
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_nothing_is_made_where_reading_only_finds_nothing(path: Path) -> None:
 
 
 def test_an_old_store_opened_for_reading_only_is_refused(path: Path) -> None:
-    from test_migration import write_old
+    from tests.nas_env.store.test_migration import write_old
 
     write_old(str(path), 2)
     with pytest.raises(StoreError, match=r"opened \(.*readonly.*open it without mode=ro"):

@@ -8,14 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from private_postgres import PrivatePostgres
 from sqlalchemy import create_engine
-from store_examples import FAILED, INFO, entry, record
 
 from nas_env.store import SQLStore
 from nas_env.store.schema import METADATA
+from scripts.bench.private_postgres import PrivatePostgres
+from tests.nas_env.store.store_examples import FAILED, INFO, entry, record
+from tests.support.paths import ROOT
 
-PAGE = (Path(__file__).parents[2] / "docs" / "store.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:

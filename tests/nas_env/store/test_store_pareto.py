@@ -8,13 +8,13 @@ from dataclasses import replace
 import gymnasium as gym
 import numpy as np
 import pytest
-from store_examples import BUDGET, CANDIDATE, FAILED, INFO, entry
 
 from nas_env.architecture import Architecture, Candidate, Layer
 from nas_env.errors import InvalidSettingError, UnknownNameError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.pareto import non_dominated
 from nas_env.store import Entry, EvaluationKey, Record, Store
+from tests.nas_env.store.store_examples import BUDGET, CANDIDATE, FAILED, INFO, entry
 
 REFERENCE = {"accuracy": 0.5, "params": 200}
 GOOD = {8: (0.9, 100), 16: (0.8, 50), 32: (0.85, 120), 64: (0.8, 60)}  # units: accuracy, params

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,11 @@ from nas_env.spaces import SearchSpace
 from nas_env.surrogates import SURROGATES, Quadratic, Surrogate
 from nas_env.surrogates.accel_nasbench import TARGETS
 from nas_env.tables import base as tables_base
+from scripts.data import surrogate as fitting
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT.parent / "shared" / "data" / "accel_nasbench.parquet"
 FOLD = 3  # any of the five
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import fit_surrogate as fitting  # noqa: E402 - a script's module
 
 
 @cache

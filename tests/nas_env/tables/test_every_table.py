@@ -193,7 +193,7 @@ def test_a_damaged_file_names_itself_and_its_remedy(
     monkeypatch.setattr(tables_base, "files", lambda _: tmp_path)
     with pytest.raises(InvalidDataError, match=re.escape("nasbench_macro.npz")) as caught:
         TABLES.get("nasbench-macro")()
-    assert "python scripts/make_tables.py" in str(caught.value)
+    assert "python -m scripts.data.tables" in str(caught.value)
 
 
 SHIPPED = {
@@ -216,11 +216,11 @@ def test_a_file_of_other_arrays_is_refused(
         rest = {key: value for key, value in content.items() if key != array}
         for damaged in (rest, {**rest, array: content[array][:-1]}):
             np.savez(tmp_path / file, **damaged)
-            with pytest.raises(InvalidDataError, match=rf"{file}.*damaged.*python scripts/make_"):
+            with pytest.raises(InvalidDataError, match=rf"{file}.*damaged.*python -m scripts"):
                 TABLES.get(name)()
     with open(tmp_path / file, "wb") as other:
         np.save(other, np.zeros(3))
-    with pytest.raises(InvalidDataError, match=rf"{file}.*damaged.*python scripts/make_"):
+    with pytest.raises(InvalidDataError, match=rf"{file}.*damaged.*python -m scripts"):
         TABLES.get(name)()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,9 @@ import pytest
 from nas_env.evaluation import Budget
 from nas_env.evaluators.tabular import Tabular
 from nas_env.tables import TABLES, TableTask
+from tests.support.paths import SHARED
 
-SOURCE = Path(__file__).resolve().parents[3] / "shared" / "data"
+SOURCE = SHARED
 GRAPH = ("valid", "test", "latency", "params_m")
 SHORT = {"cifar10": "c10", "cifar100": "c100", "imagenet16-120": "in16"}
 # Dong and Yang 2020: the best 200-epoch test accuracies, and those of the cell of skip connections.

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-import nas_env
 from nas_env.errors import InvalidDataError
 from nas_env.tasks.arrays import arrays
+from tests.support.paths import SHARED
 
-MNIST = Path(nas_env.__file__).parents[2] / "shared" / "data" / "mnist_15k.npz"
+MNIST = SHARED / "mnist_15k.npz"
 RNG = np.random.default_rng(0)
 LABELS = np.arange(30) % 3
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from agents.search.own_data import own_data as before_search
 from nas_env.architecture import Architecture, Candidate, Layer, Recipe
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
@@ -22,6 +21,7 @@ from nas_env.resolve import make_objective
 from nas_env.sources import ReadOptions, preprocessing
 from nas_env.tasks.arrays import arrays
 from nas_env.tasks.own_data import METRICS, REPORTS, DataTask, own_data
+from nas_env_cli.search.own_data import own_data as before_search
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(5, 3, size=(200, 4))

@@ -1,4 +1,4 @@
-"""scripts/benchmark.py and scripts/leaderboard.py as commands, interrupted and whole."""
+"""nas-env benchmark and nas-env leaderboard as commands, interrupted and whole."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from bench_tiny import ROOT, STRANGER, SYNTHETIC, TABLE, environment, run
 
-from agents.benchmark.cells import Cell, is_best, play
-from agents.benchmark.results import incumbents, read_results, table_of
-from agents.benchmark.runs import Runs
-from agents.benchmark.specs import AgentSpec, EnvSpec
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Evaluation, Outcome
 from nas_env.spaces import SPACES
 from nas_env.wrappers import Limits, Trial
+from nas_env_cli.benchmark.cells import Cell, is_best, play
+from nas_env_cli.benchmark.results import incumbents, read_results, table_of
+from nas_env_cli.benchmark.runs import Runs
+from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
+from tests.nas_env_cli.benchmark.tiny import ROOT, STRANGER, SYNTHETIC, TABLE, environment, run
+from tests.support.paths import NAS_ENV
 
 TINY = ("--limit", 8, "--repeats", 5)
 
@@ -79,7 +80,7 @@ def test_both_files_make_the_same_page(whole, tmp_path):
     pages = []
     for name in ("results", "best"):
         page = tmp_path / name / "leaderboard.md"
-        run("leaderboard.py", whole / f"{name}.parquet", "--page", page, "--repeats", 5)
+        run("leaderboard", whole / f"{name}.parquet", "--page", page, "--repeats", 5)
         files = {x.name: x.read_bytes() for x in page.parent.rglob("*.*") if x.is_file()}
         assert len(files) == 5  # page, two sets of curves, profiles, best.parquet
         pages.append(files)
@@ -95,7 +96,7 @@ def test_both_files_make_the_same_page(whole, tmp_path):
 def test_the_same_command_plays_nothing_again_and_more_may_be_added(whole):
     before = {x: x.stat().st_mtime_ns for x in whole.rglob("*/*/*.parquet")}
     more = ("--envs", SYNTHETIC, "--seeds", 4, *TINY, "--output", whole)
-    text = run("benchmark.py", "--agents", "random", "hill=hill-climbing", *more)
+    text = run("benchmark", "--agents", "random", "hill=hill-climbing", *more)
     assert "5 cells to play, 3 are finished already" in text
     assert all(x.stat().st_mtime_ns == time for x, time in before.items())
     table, settings = read_results(whole / "results.parquet")
@@ -115,7 +116,7 @@ def test_the_same_command_plays_nothing_again_and_more_may_be_added(whole):
     ],
 )  # fmt: skip
 def test_other_settings_are_refused_by_name(whole, arguments, message):
-    text = run("benchmark.py", *arguments, "--output", whole, code=2)
+    text = run("benchmark", *arguments, "--output", whole, code=2)
     assert message in text
 
 
@@ -125,13 +126,13 @@ def test_the_order_of_settings_is_no_difference_and_a_label_without_runs_is_free
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mistaken.py").write_text(STRANGER)
     start = ("--envs", SYNTHETIC, "--seeds", 1, *TINY, "--output", tmp_path / "b", "--agents")
-    text = run("benchmark.py", *start, "x=mistaken:Mine:puase=1", code=1)
+    text = run("benchmark", *start, "x=mistaken:Mine:puase=1", code=1)
     assert "unexpected keyword argument 'puase'" in text
     name = "x=regularized-evolution:"
-    run("benchmark.py", *start, f"{name}population_size=4,sample_size=2")
-    text = run("benchmark.py", *start, f"{name}sample_size=2,population_size=4")
+    run("benchmark", *start, f"{name}population_size=4,sample_size=2")
+    text = run("benchmark", *start, f"{name}sample_size=2,population_size=4")
     assert "0 cells to play, 1 are finished" in text
-    text = run("benchmark.py", *start, f"{name}population_size=4,sample_size=3", code=2)
+    text = run("benchmark", *start, f"{name}population_size=4,sample_size=3", code=2)
     assert "begun with --agents x" in text
 
 
@@ -146,7 +147,7 @@ def test_killed_in_the_middle_and_begun_again(tmp_path, monkeypatch):
     command += ["--seeds", "8", *map(str, TINY)]
     killed = tmp_path / "killed"
     process = subprocess.Popen(
-        [sys.executable, ROOT / "scripts" / "benchmark.py", *command, "--output", killed],
+        [*NAS_ENV, "benchmark", *command, "--output", killed],
         cwd=tmp_path,
         env=environment(),
         stderr=subprocess.DEVNULL,
@@ -162,13 +163,13 @@ def test_killed_in_the_middle_and_begun_again(tmp_path, monkeypatch):
     assert 5 <= len(before) < 16
     time.sleep(1.0)
     assert cells(killed) == before, "a worker outlived its parent"
-    text = run("benchmark.py", *command, "--output", killed)
+    text = run("benchmark", *command, "--output", killed)
     assert f"{16 - len(before)} cells to play, {len(before)} are finished already" in text
     again = (tmp_path / "log.txt").read_text().splitlines()[len(log) :]
     finished = {f"begun {Path(x).stem}" for x in before if "/slow/" in x}
     assert not finished & set(again), "a finished cell was played again"
     assert sum(x.startswith("begun") for x in again) == 8 - len(finished)
-    run("benchmark.py", *command, "--output", tmp_path / "whole")
+    run("benchmark", *command, "--output", tmp_path / "whole")
     tables = [read_results(tmp_path / x / "results.parquet")[0] for x in ("killed", "whole")]
     assert repr(tables[0].to_pylist()) == repr(tables[1].to_pylist())
 
@@ -178,7 +179,7 @@ def test_a_cell_that_fails_stops_no_other(tmp_path, monkeypatch):
     (tmp_path / "fragile.py").write_text(STRANGER)
     command = ("--agents", "fragile:Fragile", "--envs", SYNTHETIC, "--seeds", 5, *TINY)
     out = tmp_path / "board"
-    text = run("benchmark.py", *command, "--output", out, code=1)
+    text = run("benchmark", *command, "--output", out, code=1)
     assert "fragile:Fragile on syn, seed 1: RuntimeError: seed one is not for me" in text
     assert "fragile:Fragile on syn, seed 2: its process ended with code 9" in text
     assert "2 runs failed" in text
@@ -190,7 +191,7 @@ def test_a_cell_that_fails_stops_no_other(tmp_path, monkeypatch):
     assert "| `fragile:Fragile` | 3 |" in (out / "leaderboard.md").read_text()
     fragile = (tmp_path / "fragile.py").read_text()
     (tmp_path / "fragile.py").write_text(fragile.replace("self.seed == 1", "self.seed == 7"))
-    run("benchmark.py", *command, "--output", out, code=1)
+    run("benchmark", *command, "--output", out, code=1)
     assert not list(out.rglob("*.log")), "a finished run needs none"
 
 
@@ -213,11 +214,11 @@ def test_damaged_settings_are_refused(tmp_path):
     for text in ("{", "[]"):
         (tmp_path / "settings.json").write_text(text)
         command = ("--agents", "random", "--envs", SYNTHETIC, *TINY, "--output", tmp_path)
-        assert "settings.json: not the settings of a" in run("benchmark.py", *command, code=2)
+        assert "settings.json: not the settings of a" in run("benchmark", *command, code=2)
 
 
 def test_what_is_missing_is_named_with_its_extra():
-    code = "import sys; sys.modules['rliable'] = None; import agents.benchmark.cells"
+    code = "import sys; sys.modules['rliable'] = None; import nas_env_cli.benchmark.cells"
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True
     )
@@ -229,10 +230,10 @@ def test_a_search_needs_nothing_that_benchmarks_need():
     """README's first command installs the extras agents, draw and export alone."""
     absent = ("pyarrow", "rliable", "sklearn", "psutil", "ray", "psycopg", "hypothesis")
     code = f"""
-import runpy, sys
+import sys
 sys.modules |= dict.fromkeys({absent})
-sys.argv = ["search.py", "--agent", "imagination", "--help"]
-runpy.run_path("scripts/search.py", run_name="__main__")
+from nas_env_cli.main import main
+main(["search", "--agent", "imagination", "--help"])
 """
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True
@@ -324,7 +325,7 @@ def test_what_is_charged_may_be_chosen_and_stays(tmp_path):
     start = ("--agents", "q-learning", "--envs", TABLE, "--seeds", 1, "--limit", 60,
              "--repeats", 5, "--output", out)  # fmt: skip
     chosen = ("--charge-repeats", "--no-charge-isomorphs")
-    run("benchmark.py", *start, *chosen)
+    run("benchmark", *start, *chosen)
     table, settings = read_results(out / "results.parquet")
     assert (settings["charge_repeats"], settings["charge_isomorphs"]) == (True, False)
     last = table.to_pylist()[-1]
@@ -332,27 +333,27 @@ def test_what_is_charged_may_be_chosen_and_stays(tmp_path):
     page = (out / "leaderboard.md").read_text()
     assert "A run ends after 60 evaluations, repeats included" in page
     assert "isomorphic ones are one" in page
-    assert "begun with --charge-repeats = True" in run("benchmark.py", *start, code=2)
-    text = run("benchmark.py", *start, "--charge-repeats", code=2)
+    assert "begun with --charge-repeats = True" in run("benchmark", *start, code=2)
+    text = run("benchmark", *start, "--charge-repeats", code=2)
     assert "begun with --charge-isomorphs = False" in text
-    assert "0 cells to play" in run("benchmark.py", *start, *chosen)
+    assert "0 cells to play" in run("benchmark", *start, *chosen)
 
 
 def test_a_folder_of_before_goes_on(tmp_path):
     """Its cells have no trials, its settings do not say what is charged."""
     start = ("--agents", "random", "--envs", TABLE, "--seeds", 2, *TINY, "--output", tmp_path)
-    run("benchmark.py", *start)
+    run("benchmark", *start)
     kept, _ = read_results(tmp_path / "results.parquet")
     settings = json.loads((tmp_path / "settings.json").read_text())
     del settings["charge_repeats"], settings["charge_isomorphs"]
     (tmp_path / "settings.json").write_text(json.dumps(settings))
     for path in (tmp_path / "cells").rglob("*.parquet"):
         pq.write_table(pq.read_table(path).drop_columns("trial"), path)
-    assert "0 cells to play, 2 are finished" in run("benchmark.py", *start)
+    assert "0 cells to play, 2 are finished" in run("benchmark", *start)
     assert read_results(tmp_path / "results.parquet")[0].equals(kept)
-    text = run("benchmark.py", *start, "--no-charge-isomorphs", code=2)
+    text = run("benchmark", *start, "--no-charge-isomorphs", code=2)
     assert "begun with --charge-isomorphs = True, not False" in text
-    text = run("benchmark.py", *start, "--charge-repeats", code=2)
+    text = run("benchmark", *start, "--charge-repeats", code=2)
     assert "begun with --charge-repeats = False, not True" in text
 
 
@@ -378,7 +379,7 @@ BAD = {
 
 @pytest.mark.parametrize("line", BAD)
 def test_bad_input_is_refused_before_anything_is_written(tmp_path, line):
-    text = run("benchmark.py", *line.split(), "--output", tmp_path / "b", code=2)
+    text = run("benchmark", *line.split(), "--output", tmp_path / "b", code=2)
     assert BAD[line] in text
     assert not (tmp_path / "b").exists()
 
@@ -386,6 +387,6 @@ def test_bad_input_is_refused_before_anything_is_written(tmp_path, line):
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     command = ("--agents", "random", "--envs", SYNTHETIC, *TINY, "--output", tmp_path)
-    text = run("benchmark.py", *command, code=2)
+    text = run("benchmark", *command, code=2)
     assert "holds no benchmark" in text
     assert [x.name for x in tmp_path.iterdir() if x.name != ".lock"] == ["thesis.txt"]

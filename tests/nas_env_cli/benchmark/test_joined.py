@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from bench_tiny import rows, run, settings, table
 
-from agents.benchmark.joined import Results, join
-from agents.benchmark.results import incumbents, read_results, write_results
 from nas_env.errors import InvalidSettingError
+from nas_env_cli.benchmark.joined import Results, join
+from nas_env_cli.benchmark.results import incumbents, read_results, write_results
+from tests.nas_env_cli.benchmark.tiny import rows, run, settings, table
 
 
 def part(name: str, *runs, limit: int = 3, **agents: str) -> Results:
@@ -83,11 +83,11 @@ def test_a_page_of_two_files_is_that_of_all_runs(tmp_path):
     pages = []
     for place, files in (("a", [whole]), ("b", [tmp_path / "r.parquet", tmp_path / "s.parquet"])):
         page = tmp_path / place / "leaderboard.md"
-        run("leaderboard.py", *files, "--page", page, "--repeats", 5)
+        run("leaderboard", *files, "--page", page, "--repeats", 5)
         pages.append(page.read_text())
         kept = read_results(page.with_suffix("") / "best.parquet")[0]
         assert sorted(set(kept["agent"].to_pylist())) == ["r", "s"]
     assert pages[0] == pages[1]
     several = [tmp_path / "r.parquet", tmp_path / "s.parquet"]
-    assert "Say where: --page runs/all.md" in run("leaderboard.py", *several, code=2)
-    assert "No file of results is given" in run("leaderboard.py", code=2)
+    assert "Say where: --page runs/all.md" in run("leaderboard", *several, code=2)
+    assert "No file of results is given" in run("leaderboard", code=2)

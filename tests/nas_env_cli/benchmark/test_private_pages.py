@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bench_tiny import ROOT, TABLE, loaded, rows, run, settings, table
-
-from agents.benchmark.page import Leaderboard
-from agents.benchmark.results import read_results, write_results
-from agents.benchmark.runs import Runs
+from nas_env_cli.benchmark.page import Leaderboard
+from nas_env_cli.benchmark.results import read_results, write_results
+from nas_env_cli.benchmark.runs import Runs
+from tests.nas_env_cli.benchmark.tiny import ROOT, TABLE, loaded, rows, run, settings, table
 
 PLAYED = (("random", "a"), ("random", "b"), ("successive-halving", "b"))
 TINY = ("--limit", 8, "--repeats", 5)
@@ -20,7 +19,7 @@ def test_numbers_that_are_no_fractions_stand_as_they_are(tmp_path):
     mine.write_text("op1,op2,valid,time\na,b,90.5,30\na,c,93.5,20\nb,b,91.5,10\nb,c,70.5,40\n")
     where = f'NASTable-v0:path={mine},decisions=["op1","op2"],reward'
     envs = (f"percent={where}=valid", f"time={where}=-time", TABLE)
-    run("benchmark.py", "--agents", "random", "--envs", *envs, "--seeds", 2, "--limit", 60,
+    run("benchmark", "--agents", "random", "--envs", *envs, "--seeds", 2, "--limit", 60,
         "--repeats", 5, "--output", tmp_path / "b")  # fmt: skip
     page = (tmp_path / "b" / "leaderboard.md").read_text()
     percent, time, c10 = page.split("\n## percent\n")[1].split("![Best")[:3]
@@ -35,9 +34,9 @@ def test_numbers_that_are_no_fractions_stand_as_they_are(tmp_path):
 
 def test_the_page_goes_beside_its_file(tmp_path, monkeypatch):
     write_results(tmp_path / "mine.parquet", [table(rows("a", 0, 0.5))], settings(9, a="random"))
-    text = run("leaderboard.py", tmp_path / "mine.parquet", "--repeats", 5)
+    text = run("leaderboard", tmp_path / "mine.parquet", "--repeats", 5)
     assert f"Written: {tmp_path / 'leaderboard.md'}" in text
-    page_of = loaded("leaderboard.py").page_of
+    page_of = loaded("leaderboard").page_of
     monkeypatch.chdir(ROOT)
     assert page_of(Path("docs/leaderboard/best.parquet")) == ROOT / "docs" / "leaderboard.md"
 
@@ -56,14 +55,14 @@ def test_a_changed_file_is_refused(tmp_path):
     mine.write_text("op1,op2,valid\na,b,0.5\na,c,0.6\n")
     env = f't=NASTable-v0:path={mine},decisions=["op1","op2"],reward=valid'
     start = ("--agents", "random", "--envs", env, *TINY, "--output", tmp_path / "b", "--seeds")
-    run("benchmark.py", *start, 1)
-    assert "1 are finished" in run("benchmark.py", *start, 2)
+    run("benchmark", *start, 1)
+    assert "1 are finished" in run("benchmark", *start, 2)
     file = tmp_path / "b" / "settings.json"
     known = json.loads(file.read_text())
     del known["envs"]["t"]["files"]  # as in a folder of before
     file.write_text(json.dumps(known))
-    assert "2 are finished" in run("benchmark.py", *start, 3)
+    assert "2 are finished" in run("benchmark", *start, 3)
     mine.write_text("op1,op2,valid\na,b,0.5\na,c,0.7\n")
-    text = run("benchmark.py", *start, 4, code=2)
+    text = run("benchmark", *start, 4, code=2)
     assert f"File {mine} of --envs t is not the one that the benchmark in" in text
     assert len(read_results(tmp_path / "b" / "results.parquet")[0]) >= 3

@@ -1,14 +1,14 @@
-"""scripts/replay.py finds what was tampered with, and scripts/nb201_protocol.py replays."""
+"""nas-env replay finds what was tampered with, and scripts.studies.nb201_protocol replays."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from bench_tiny import SYNTHETIC, run
 
-from agents.benchmark.protocol import PUBLISHED, Found
-from agents.benchmark.results import read_results, write_results
+from nas_env_cli.benchmark.results import read_results, write_results
+from scripts.studies.nb201_protocol.page import PUBLISHED, Found
+from tests.nas_env_cli.benchmark.tiny import SYNTHETIC, run
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +24,8 @@ def made(tmp_path_factory):
 
 
 def test_untouched_results_replay(made):
-    assert "all numbers are equal" in run("replay.py", made / "results.parquet")
-    assert "7 of " in run("replay.py", made / "results.parquet", "--sample", 7)
+    assert "all numbers are equal" in run("replay", made / "results.parquet")
+    assert "7 of " in run("replay", made / "results.parquet", "--sample", 7)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_changed_number_is_named(made, tmp_path, column, value):
     number = next(i for i, x in enumerate(rows) if x["env"] == "macro" and i > 2)
     rows[number][column] = np.nextafter(rows[number][column], 2) if value is None else value
     write_results(tmp_path / "t.parquet", [pa.Table.from_pylist(rows, table.schema)], settings)
-    text = run("replay.py", tmp_path / "t.parquet", code=1)
+    text = run("replay", tmp_path / "t.parquet", code=1)
     assert f"Row {number}: random on macro" in text
 
 
@@ -48,22 +48,22 @@ def test_a_decision_counted_from_the_end_is_not_the_walk_that_was_played(made, t
     row = next(x for x in rows if x["walk"].startswith("2"))
     row["walk"] = "-1" + row["walk"][1:]
     write_results(tmp_path / "t.parquet", [pa.Table.from_pylist([row], table.schema)], settings)
-    text = run("replay.py", tmp_path / "t.parquet", code=1)
+    text = run("replay", tmp_path / "t.parquet", code=1)
     assert "Decision -1 of the walk (-1, " in text
 
 
 def test_bad_input(made, tmp_path):
-    assert "no.parquet: no such file" in run("replay.py", tmp_path / "no.parquet", code=2)
-    assert f"Give a file of it: {made / 'best.parquet'}" in run("replay.py", made, code=2)
+    assert "no.parquet: no such file" in run("replay", tmp_path / "no.parquet", code=2)
+    assert f"Give a file of it: {made / 'best.parquet'}" in run("replay", made, code=2)
     protocol = ("--output", tmp_path / "p", "--page", tmp_path / "p.md")
     for line, message in (
         ("--agents random random", "Two agents have the label 'random'"),
         ("--seeds 0", "--seeds must be >= 1, but is 0"),
         ("--simulated-seconds 0", "simulated_seconds must be > 0"),
     ):
-        assert message in run("nb201_protocol.py", *line.split(), *protocol, code=2)
+        assert message in run("studies.nb201_protocol", *line.split(), *protocol, code=2)
     assert not list(tmp_path.iterdir())
-    assert "--sample must be >= 1" in run("replay.py", made / "best.parquet", "--sample", 0, code=2)
+    assert "--sample must be >= 1" in run("replay", made / "best.parquet", "--sample", 0, code=2)
 
 
 def test_agreement_is_computed():
@@ -82,7 +82,7 @@ def test_the_protocol_runs(tmp_path):
         "--seeds", 6, "--simulated-seconds", 3000, "--agents", "random", "local-search",
         "--output", tmp_path / "runs", "--page", tmp_path / "protocol.md",
     )  # fmt: skip
-    run("nb201_protocol.py", *command)
+    run("studies.nb201_protocol", *command)
     page = (tmp_path / "protocol.md").read_text()
     assert "| random search, published | 500 | | 93.70 ± 0.36 | 71.04 ± 1.07 |" in page
     table, settings = read_results(tmp_path / "protocol" / "best.parquet")
@@ -96,4 +96,4 @@ def test_the_protocol_runs(tmp_path):
     assert "| `random` | 6 | " in page
     assert f" | {mean:.2f} ± " in page
     assert table["simulated_seconds"].to_numpy().max() <= 3000
-    assert "all numbers are equal" in run("replay.py", tmp_path / "protocol" / "best.parquet")
+    assert "all numbers are equal" in run("replay", tmp_path / "protocol" / "best.parquet")

@@ -7,10 +7,9 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from bench_tiny import rows, table
-from bench_tiny import settings as told
 
-from agents.benchmark.results import (
+from nas_env.errors import InvalidDataError, InvalidSettingError
+from nas_env_cli.benchmark.results import (
     KEY,
     SCHEMA,
     Row,
@@ -19,8 +18,9 @@ from agents.benchmark.results import (
     table_of,
     write_results,
 )
-from agents.benchmark.runs import QUANTITIES, Runs
-from nas_env.errors import InvalidDataError, InvalidSettingError
+from nas_env_cli.benchmark.runs import QUANTITIES, Runs
+from tests.nas_env_cli.benchmark.tiny import rows, table
+from tests.nas_env_cli.benchmark.tiny import settings as told
 
 
 def random_table(seed: int = 0):

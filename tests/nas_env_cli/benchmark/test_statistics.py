@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bench_tiny import rows, settings, table
 
-from agents.benchmark.compare import BEATS, LEVEL, LOSES, Comparison, rivals
-from agents.benchmark.page import write_page
-from agents.benchmark.runs import Runs
-from agents.benchmark.statistics import ToOptimum, improvement, iqm, middles, profile
+from nas_env_cli.benchmark.compare import BEATS, LEVEL, LOSES, Comparison, rivals
+from nas_env_cli.benchmark.page import write_page
+from nas_env_cli.benchmark.runs import Runs
+from nas_env_cli.benchmark.statistics import ToOptimum, improvement, iqm, middles, profile
+from tests.nas_env_cli.benchmark.tiny import rows, settings, table
 
 
 def test_the_interquartile_mean_is_the_mean_of_the_middle_half():

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import importlib
 import io
 import os
 import sys
-from functools import cache
-from pathlib import Path
 
 import tyro
 
-from agents.benchmark.results import Row, table_of
+from nas_env_cli.benchmark.results import Row, table_of
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 SYNTHETIC = "syn=NAS-v0:evaluator=synthetic"
 TABLE = "c10=NASBench201-v0:dataset=cifar10"
 STRANGER = '''
@@ -74,28 +72,28 @@ class Fragile(Mine):
 
 
 def run(script: str, *arguments: object, code: int = 0) -> str:
-    """Run a script in this process, which has imported all; return what it printed, errors too."""
+    """Run a command in this process, which has imported all; return what it printed, errors too."""
     module = loaded(script)
     words = [str(x) for x in arguments]
     said = io.StringIO()
-    before, sys.argv = sys.argv, [script, *words]
+    before, sys.argv = sys.argv, ["nas-env", script, *words]
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            found = module.main(tyro.cli(module.Options, args=words))
+            if "." in script:
+                found = module.main(tyro.cli(module.Options, args=words))
+            else:
+                found = module.main(words)
     finally:
         sys.argv = before
     assert found == code, said.getvalue()
     return said.getvalue()
 
 
-@cache
 def loaded(script: str):
-    """Return a script as a module."""
-    name = f"script_{Path(script).stem}"
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / script)
-    sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
+    """Return the module of a command, such as "replay", or of a study, such as "studies.joint"."""
+    return importlib.import_module(
+        f"scripts.{script}.__main__" if "." in script else f"nas_env_cli.commands.{script}"
+    )
 
 
 def environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Small finished runs, as `scripts/search.py` leaves them, without the script."""
+"""Small finished runs, as `nas-env search` leaves them, without the script."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 import gymnasium as gym
 
-from agents import observation_of
-from agents.q_learning import QLearning
-from agents.report.data import read_run
-from agents.report.decisions import q_heat
-from agents.report.page import Run
-from agents.search import run_search
-from agents.search.folder import RunFolder
-from agents.search.report import Report
 from nas_env.wrappers import Limits
+from nas_env_agents import observation_of
+from nas_env_agents.q_learning import QLearning
+from nas_env_cli.report.data import read_run
+from nas_env_cli.report.decisions import q_heat
+from nas_env_cli.report.page import Run
+from nas_env_cli.search import run_search
+from nas_env_cli.search.folder import RunFolder
+from nas_env_cli.search.summary import Report
 
 
 def environment(agent: str, store: Any = None, space: str = "chain") -> Any:

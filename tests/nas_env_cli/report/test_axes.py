@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from agents.report.frame import BOTTOM, HEIGHT, TICK, X, Y, axes
-from agents.report.scales import Scale, linear, logarithmic
 from nas_env.drawing.layout import text_width
+from nas_env_cli.report.frame import BOTTOM, HEIGHT, TICK, X, Y, axes
+from nas_env_cli.report.scales import Scale, linear, logarithmic
 
 BELOW = f'y="{HEIGHT - BOTTOM + 18:g}"'
 RANGES = [

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from agents.report.page import FOLDER
-from agents.report.palette import DARK, HEAT, LIGHT, blended, contrast
+from nas_env_cli.report.page import FOLDER
+from nas_env_cli.report.palette import DARK, HEAT, LIGHT, blended, contrast
 
 THEMES = {"light": LIGHT, "dark": DARK}
 TEXT, GRAPHICS = 4.5, 3.0

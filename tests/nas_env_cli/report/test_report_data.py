@@ -7,19 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_runs import environment, make_run, read
 
-from agents.q_learning import METAQNN_SCHEDULE, QLearning
-from agents.report.charts.front import front_of
-from agents.report.charts.progress import improvements
-from agents.report.data import Trial, best_trials, new_trials, read_run
-from agents.report.decisions import columns_of, q_heat, shares_of, tree_of
-from agents.report.phases import phases_of
-from agents.search.labels import Labels
-from agents.search.shown import Shown
 from nas_env.errors import InvalidSettingError
 from nas_env.spaces import SPACES
 from nas_env.store import SQLStore
+from nas_env_agents.q_learning import METAQNN_SCHEDULE, QLearning
+from nas_env_cli.report.charts.front import front_of
+from nas_env_cli.report.charts.progress import improvements
+from nas_env_cli.report.data import Trial, best_trials, new_trials, read_run
+from nas_env_cli.report.decisions import columns_of, q_heat, shares_of, tree_of
+from nas_env_cli.report.phases import phases_of
+from nas_env_cli.search.labels import Labels
+from nas_env_cli.search.shown import Shown
+from tests.nas_env_cli.report.report_runs import environment, make_run, read
 
 
 def trial(number: int, score: float, ok: bool = True, **metrics: float) -> Trial:

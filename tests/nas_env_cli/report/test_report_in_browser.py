@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -12,16 +11,16 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from report_runs import make_run, read
-from test_report_page import CHARTS, LONGER, NASTY
 
-from agents.report.page import page
-from agents.report.palette import DARK, LIGHT, channels
+from nas_env_cli.report.page import page
+from nas_env_cli.report.palette import DARK, LIGHT, channels
+from tests.nas_env_cli.report.report_runs import make_run, read
+from tests.nas_env_cli.report.test_report_page import CHARTS, LONGER, NASTY
+from tests.support.paths import ROOT, program
 
 pytestmark = pytest.mark.usefixtures("browser")
 PHONE = 375
 PATIENCE_MS = 30_000
-ROOT = Path(__file__).parents[2]
 OpenPage = Callable[..., Any]
 FRONT = "#pareto [data-drawing]"
 
@@ -221,16 +220,16 @@ def test_the_policy_forbids_the_network(open_page: OpenPage, html: str) -> None:
 
 
 def test_pictures_for_the_docs_are_made(tmp_path: Path) -> None:
-    command = "scripts/search.py --agent random --evaluator synthetic --evaluations 5"
+    command = "nas-env search --agent random --evaluator synthetic --evaluations 5"
     run, made, one = (str(tmp_path / x) for x in ("run", "made", "one"))
-    script = ["scripts/report_pictures.py", run]
+    script = ["scripts.studies.report", run]
     for words in (
         [*command.split(), "--output", run],
         [*script, "--output", made, "--spaces", "mlp"],
         [*script, "--output", one, "--themes", "dark", "--widths", str(PHONE), "--spaces"],
     ):
         done = subprocess.run(
-            [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=170
+            program(" ".join(words)), cwd=ROOT, capture_output=True, text=True, timeout=170
         )
         assert done.returncode == 0, done.stderr
     names = {

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_runs import make_run, read
 
-from agents.report.charts.best import best_of_run
-from agents.report.data import best_trials
-from agents.report.page import Run, page
-from agents.search.shown import Shown
+from nas_env_cli.report.charts.best import best_of_run
+from nas_env_cli.report.data import best_trials
+from nas_env_cli.report.page import Run, page
+from nas_env_cli.search.shown import Shown
+from tests.nas_env_cli.report.report_runs import make_run, read
 
 NASTY = '<script>alert("x")</script>&\''
 CHARTS = (

@@ -1,28 +1,27 @@
-"""scripts/watch.py shows what the store holds, while a search runs and at its end."""
+"""nas-env watch shows what the store holds, while a search runs and at its end."""
 
 from __future__ import annotations
 
 import io
 import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
-from report_runs import make_run
 from rich.console import Console
 
-from agents.report.live import Found, is_over, read_live, view
 from nas_env.evaluation import Evaluation, Outcome
 from nas_env.store import SQLStore
+from nas_env_cli.report.live import Found, is_over, read_live, view
+from tests.nas_env_cli.report.report_runs import make_run
+from tests.support.paths import NAS_ENV, ROOT
 
-SCRIPT = "scripts/watch.py"
-ROOT = Path(__file__).parents[2]
+SCRIPT = (*NAS_ENV, "watch")
 
 
 def watch(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, SCRIPT, *arguments],
+        [*SCRIPT, *arguments],
         cwd=ROOT,
         env={**os.environ, "COLUMNS": "80"},
         capture_output=True,
@@ -91,7 +90,7 @@ def test_a_search_that_goes_on_is_not_over(tmp_path: Path) -> None:
 def test_a_search_that_was_just_started_is_waited_for(tmp_path: Path) -> None:
     run = tmp_path / "later"
     run.mkdir()
-    command = [sys.executable, "-u", SCRIPT, str(run), "--interval", "0.1"]
+    command = [SCRIPT[0], "-u", *SCRIPT[1:], str(run), "--interval", "0.1"]
     wide = {**os.environ, "COLUMNS": "200"}
     with subprocess.Popen(
         command, cwd=ROOT, env=wide, stdout=subprocess.PIPE, text=True

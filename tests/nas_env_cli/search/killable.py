@@ -19,14 +19,14 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from agents import observation_of
-from agents.search import run_search
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators import Around, Evaluator
 from nas_env.evaluators.training import Training
 from nas_env.tasks.arrays import arrays
 from nas_env.wrappers import Limits
+from nas_env_agents import observation_of
+from nas_env_cli.search import run_search
 
 
 class Noted(Around):

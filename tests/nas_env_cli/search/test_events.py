@@ -18,17 +18,18 @@ from tensorboard.plugins.hparams import api_pb2, backend_context
 from tensorboard.plugins.hparams.get_experiment import Handler as GetExperiment
 from tensorboard.plugins.hparams.list_session_groups import Handler as ListSessionGroups
 
-from agents import make_agent, observation_of
-from agents.search import run_search
-from agents.search.events import TABLES
-from agents.search.labels import Labels
-from agents.search.network_rows import MISSING, NetworkRows
-from agents.search.policy_table import picture_of_agent, values_of
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators.base import Evaluator, failed
 from nas_env.store import Entry, SQLStore
 from nas_env.wrappers import Limits, TrackSearch, Trial
+from nas_env_agents import make_agent, observation_of
+from nas_env_cli.search import run_search
+from nas_env_cli.search.events import TABLES
+from nas_env_cli.search.labels import Labels
+from nas_env_cli.search.network_rows import MISSING, NetworkRows
+from nas_env_cli.search.policy_table import picture_of_agent, values_of
+from tests.support.paths import ROOT
 
 EVERYTHING = {"scalars": 0, "images": 0, "tensors": 0}
 EVALUATIONS = 30
@@ -133,7 +134,7 @@ def test_curves_are_those_of_the_store(folder: Path) -> None:
 
 
 def test_the_page_names_every_tag(folder: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "tensorboard.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "tensorboard.md").read_text(encoding="utf-8")
     events = read(folder)
     tags = [x for kind in ("scalars", "images", "tensors") for x in events.Tags()[kind]]
     own = {x.removesuffix("/text_summary") for x in tags if x.startswith("search/")}

@@ -6,11 +6,12 @@ import subprocess
 import sys
 
 import pytest
-from interrupts import listen
+
+from tests.support.interrupts import listen
 
 BEFORE = """
 import signal, time
-from agents.search.interrupt import leave_at_the_second_interrupt
+from nas_env_cli.search.interrupt import leave_at_the_second_interrupt
 
 def busy(seconds):
     end = time.monotonic() + seconds

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.search.folder import RunFolder
-from agents.search.options import Options, agent_of, parse, recorded
 from nas_env.errors import InvalidSettingError
+from nas_env_cli.search.folder import RunFolder
+from nas_env_cli.search.options import Options, agent_of, parse, recorded
 
 MINE = Options(data="mine.csv")
 

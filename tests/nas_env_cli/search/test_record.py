@@ -6,15 +6,15 @@ from typing import Any
 
 import gymnasium as gym
 import pytest
-from agents_tiny import tiny_space
 from stable_baselines3.common.callbacks import BaseCallback
 
-from agents import AGENTS
-from agents.search import run_search
-from agents.search.callback import SearchCallback
-from agents.search.record import describe
 from nas_env.store import MemoryStore, SQLStore, Store
 from nas_env.wrappers import Limits
+from nas_env_agents import AGENTS
+from nas_env_cli.search import run_search
+from nas_env_cli.search.callback import SearchCallback
+from nas_env_cli.search.record import describe
+from tests.nas_env_agents.tiny import tiny_space
 
 
 def env_with(name: str, store: Any, **settings: Any) -> gym.Env[Any, Any]:

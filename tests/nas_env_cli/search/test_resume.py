@@ -20,8 +20,8 @@ import psutil
 import pytest
 
 from nas_env.store import Entry, SQLStore
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PROGRAM = "import killable; killable.main()"
 
 

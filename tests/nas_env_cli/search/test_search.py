@@ -14,17 +14,17 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from interrupts import listen
 
 from nas_env.store import SQLStore
+from tests.support.interrupts import listen
+from tests.support.paths import NAS_ENV, ROOT
 
-ROOT = Path(__file__).parents[2]
 FREE = ("--evaluator", "synthetic")
 SMALL = ("--evaluations", "4", "--epochs", "1", "--retrain-seeds", "2")
 
 
 def search(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "scripts/search.py", *map(str, arguments)]
+    command = [*NAS_ENV, "search", *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170)
     if check:
         assert done.returncode == 0, done.stderr
@@ -144,7 +144,7 @@ def test_an_interrupted_search_goes_on_to_the_same_end(tmp_path):
     arguments = ["--agent", "random", "--evaluations", "12", "--epochs", "2"]
     arguments += ["--retrain-seeds", "1", "--seed", "5"]
     folder = tmp_path / "broken"
-    command = [sys.executable, "scripts/search.py", *arguments, "--output", str(folder)]
+    command = [*NAS_ENV, "search", *arguments, "--output", str(folder)]
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -163,7 +163,7 @@ def test_an_interrupted_search_goes_on_to_the_same_end(tmp_path):
     assert "Traceback" not in errors and "kept" in errors
     program = os.path.relpath(sys.executable, ROOT)
     program = sys.executable if program.startswith("..") else program
-    assert f"To go on: {program} scripts/search.py {' '.join(arguments)}" in errors
+    assert f"To go on: {program} nas-env search {' '.join(arguments)}" in errors
     assert errors.rstrip().endswith(f"--output {folder} --resume")
     assert kept <= len(rows(folder)) < 12
     search(*arguments, "--output", folder, "--resume")
@@ -180,7 +180,7 @@ def test_two_interrupts_end_it_at_once(tmp_path, workers):
     options = ["--agent", "random", "--evaluations", "500", "--epochs", "8"]
     if workers is not None:
         options += ["--workers", str(workers)]
-    command = [sys.executable, "scripts/search.py", *options, "--output", str(tmp_path / "run")]
+    command = [*NAS_ENV, "search", *options, "--output", str(tmp_path / "run")]
     process = subprocess.Popen(
         command, cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=listen
     )
@@ -306,14 +306,14 @@ def test_the_summary_counts_what_failed(tmp_path):
         "All networks of random failed (4 too_large): what is called its best is the first of them."
     )
     for script in ("export", "retrain"):
-        command = [sys.executable, f"scripts/{script}.py", str(tmp_path / "run")]
+        command = [*NAS_ENV, script.replace("_", "-"), str(tmp_path / "run")]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
         assert done.returncode == 2
         assert "failed (4 too_large). Search anew, with looser limits" in done.stderr
 
 
 def test_an_interrupt_while_workers_start_is_told_without_a_traceback(tmp_path):
-    command = [sys.executable, "scripts/search.py", "--agent", "random", "--workers", "2"]
+    command = [*NAS_ENV, "search", "--agent", "random", "--workers", "2"]
     process = subprocess.Popen(
         [*command, "--output", str(tmp_path / "run")],
         cwd=ROOT,
@@ -386,7 +386,7 @@ def test_own_data_are_shown_and_chosen_from_before_the_search(tmp_path):
     [
         (("--metric", "f1"), "Option --metric is about --data. Give --data, without --task."),
         (("--data", "absent/"), "absent/: no such file or folder"),
-        (("--data", "tests/data/table.csv"), "which column is the target?"),
+        (("--data", "tests/support/table.csv"), "which column is the target?"),
     ],
 )
 def test_what_cannot_be_read_is_refused_before_anything_is_written(arguments, message, tmp_path):

@@ -1,13 +1,11 @@
-"""What comes out of a finished search: scripts/export.py and scripts/retrain.py."""
+"""What comes out of a finished search: nas-env export and nas-env retrain."""
 
 from __future__ import annotations
 
 import json
 import re
-import runpy
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,11 +14,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from agents.search.best import Plan, best_of, retrain_best
-from agents.search.best_table import table
-from agents.search.ensemble import Ensemble
-from agents.search.exporting import export_run
-from agents.search.finished import FinishedRun
 from nas_env.architecture import Architecture, Recipe
 from nas_env.errors import IncompatibleError, InvalidSettingError, StoreError
 from nas_env.evaluation import Budget
@@ -31,8 +24,15 @@ from nas_env.network import build
 from nas_env.tasks import TASKS
 from nas_env.tasks.base import TrainingDiverged
 from nas_env.tasks.supervised import SupervisedTask
+from nas_env_cli.commands import export as export_command
+from nas_env_cli.commands import search as search_command
+from nas_env_cli.search.best import Plan, best_of, retrain_best
+from nas_env_cli.search.best_table import table
+from nas_env_cli.search.ensemble import Ensemble
+from nas_env_cli.search.exporting import export_run
+from nas_env_cli.search.finished import FinishedRun
+from tests.support.paths import NAS_ENV, ROOT
 
-ROOT = Path(__file__).parents[2]
 TINY = ("--agent", "q-learning", "--evaluations", "4", "--retrain-seeds", "2", "--seed", "3")
 LONGER = "that were trained longer the best on validation, found by "
 SOURCE = "export/network.py"
@@ -41,7 +41,7 @@ PLAN = Plan(top=2, seeds=2, epochs=2, device="cpu")
 
 
 def script(name: str, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, f"scripts/{name}.py", *map(str, arguments)]
+    command = [*NAS_ENV, name, *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -76,7 +76,7 @@ def run(made: Path, tmp_path: Path) -> Path:
 def test_the_best_network_is_that_of_the_better_search(
     theirs: float, ok: bool, winner: str
 ) -> None:
-    command = runpy.run_path(str(ROOT / "scripts" / "search.py"))
+    command = vars(search_command)
     ours, works = SimpleNamespace(ok=ok), SimpleNamespace(ok=True)
     trials = {
         "ppo": SimpleNamespace(score=0.8, evaluation=ours),
@@ -90,7 +90,7 @@ def test_the_best_network_is_that_of_the_better_search(
 def test_the_reference_is_marked_where_it_has_too_many_parameters(
     most: int | None, marked: bool
 ) -> None:
-    command = runpy.run_path(str(ROOT / "scripts" / "search.py"))
+    command = vars(search_command)
     retrain_all = command["retrain_all"]
     retrain_all.__globals__["retrain"] = lambda name, *_: name
     candidate = SimpleNamespace(recipe=Recipe())
@@ -153,8 +153,8 @@ def without_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_export_is_the_same_at_every_time(
     without_onnx: None, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = runpy.run_path(str(ROOT / "scripts" / "export.py"))
-    assert command["main"](command["Options"](made, output=tmp_path / "out")) == 0
+    command = vars(export_command)
+    assert command["run"](command["Options"](made, output=tmp_path / "out")) == 0
     shown = capsys.readouterr().out
     assert f"Exported to {tmp_path / 'out'}" in shown and "pip install onnx" in shown
     for name in ("network.py", "network.json", "weights.safetensors"):
@@ -320,7 +320,7 @@ def test_what_was_trained_longer_is_exported_unless_told_otherwise(
     found = found.to(memory_format=torch.channels_last).eval()
     x, _ = TASK.tensors("validation")
     told = export_run(run, tmp_path / "longer")
-    assert f"with weights of scripts/retrain.py: of 2 networks {LONGER}{best['found_by']}:" in told
+    assert f"with weights of nas-env retrain: of 2 networks {LONGER}{best['found_by']}:" in told
     with torch.inference_mode():
         assert torch.equal(export_folder.load(tmp_path / "longer")(x), found(x))
     card = (tmp_path / "longer/card.md").read_text(encoding="utf-8")

@@ -6,7 +6,6 @@ import ast
 import csv
 import json
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -16,22 +15,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from made_data import image_folder, table
 from safetensors.torch import load_file
-from test_take_away import PLAN, ROOT, TINY, Watch, script
 
-from agents.search.best import retrain_best
-from agents.search.best_table import table as table_of
-from agents.search.card import _metric
-from agents.search.exporting import export_run
-from agents.search.finished import FinishedRun
-from agents.search.options import Options, recorded
 from nas_env.architecture import Architecture
 from nas_env.errors import IncompatibleError, InvalidDataError
 from nas_env.export import _formats
 from nas_env.export.folder import load_module
 from nas_env.network import build
 from nas_env.tasks.own_data import DataTask, own_data
+from nas_env_cli.commands import retrain as retrain_command
+from nas_env_cli.search.best import retrain_best
+from nas_env_cli.search.best_table import table as table_of
+from nas_env_cli.search.card import _metric
+from nas_env_cli.search.exporting import export_run
+from nas_env_cli.search.finished import FinishedRun
+from nas_env_cli.search.options import Options, recorded
+from tests.nas_env_cli.search.test_take_away import PLAN, TINY, Watch, script
+from tests.support.made_data import image_folder, table
 
 SEARCH = (*TINY, "--epochs", "1", "--device", "cpu", "--export")
 
@@ -173,9 +173,9 @@ def test_images_are_exported_as_they_were_searched(without_onnx: None, pets: Pat
 
 
 def test_the_best_are_trained_again_by_the_metric_of_the_search(houses: Path) -> None:
-    command = runpy.run_path(str(ROOT / "scripts" / "retrain.py"))
+    command = vars(retrain_command)
     options = command["Options"](houses / "run", top=2, seeds=2, epochs=2, device="cpu")
-    assert command["main"](options) == 0
+    assert command["run"](options) == 0
     text = (houses / "run" / "retrained.md").read_text(encoding="utf-8")
     data = json.loads((houses / "run" / "retrained.json").read_text())
     assert "| validation mae | test mae |" in text and "opened once" in text
@@ -271,10 +271,10 @@ def test_data_that_were_moved_can_be_named(
     assert str(refused.value) == f"{told}, or say where they are now with --data PATH."
     assert f"error: {told}.\n" in script("report", copy / "run", code=2).stderr
     assert "from `moved.csv`" in export_card(copy / "run", str(moved))
-    command = runpy.run_path(str(ROOT / "scripts" / "retrain.py"))
+    command = vars(retrain_command)
     short = {"top": 1, "seeds": 1, "epochs": 1, "device": "cpu"}
-    assert command["main"](command["Options"](copy / "run", **short)) == 2
-    assert command["main"](command["Options"](copy / "run", data=str(moved), **short)) == 0
+    assert command["run"](command["Options"](copy / "run", **short)) == 2
+    assert command["run"](command["Options"](copy / "run", data=str(moved), **short)) == 0
     moved.write_text("\n".join(moved.read_text().splitlines()[:-1]))
     with pytest.raises(IncompatibleError, match="Bring the old data back"):
         export_run(copy / "run", data=str(moved))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
-from agents.search.report import Report
-from agents.search.retraining import Retrained
+from nas_env_cli.search.retraining import Retrained
+from nas_env_cli.search.summary import Report
 
 NOTHING: Any = None  # the candidate is not looked at
 BEST = SimpleNamespace(score=0.8, evaluation=SimpleNamespace(ok=True))

@@ -1,4 +1,4 @@
-"""`scripts/make_chain_table.py`: killed and given again, the table is as if never killed."""
+"""`scripts.data.chain_bench`: killed and given again, the table is as if never killed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,17 @@ import pytest
 from nas_env.evaluation import Outcome
 from nas_env.spaces import SPACES
 from nas_env.store import SQLStore
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
-COMMAND = (sys.executable, "scripts/make_chain_table.py", "--limit", "3", "--report-seconds", "1")
+COMMAND = (
+    sys.executable,
+    "-m",
+    "scripts.data.chain_bench",
+    "--limit",
+    "3",
+    "--report-seconds",
+    "1",
+)
 COLUMNS = ("walks", "hits", "loss", "train_loss", "test_hits", "test_loss", "params", "macs")
 
 
@@ -88,12 +96,8 @@ def test_a_killed_run_goes_on_and_trains_nothing_twice(
 
 
 def test_failures_are_declared(tmp_path: Path) -> None:
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        from make_chain_table import MISSING, Job, Record, budget, trained
-    finally:
-        sys.path.remove(str(ROOT / "scripts"))
     from nas_env.evaluation import Evaluation
+    from scripts.data.chain_bench import MISSING, Job, Record, budget, trained
 
     job = Job(tmp_path / "work.sqlite")
     walks = list(SPACES.get("chain-bench")().enumerate())[:2]

@@ -1,4 +1,4 @@
-"""`scripts/make_tables.py` makes the shipped tables again from their sources."""
+"""`scripts.data.tables` makes the shipped tables again from their sources."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 SOURCE = ROOT.parent / "shared" / "data"
 UNITS = ("_ms", "_mj")  # of hardware metrics, NaN where not measured
 NAMES = ("nasbench201", "nasbench201_hardware", "nasbench_macro", "nasbench_graph")
@@ -19,7 +20,7 @@ FITTED = "accel_nasbench"  # by linear algebra, whose last digits are the machin
 def test_the_shipped_numbers_come_out_again(tmp_path: Path) -> None:
     if not SOURCE.is_dir():
         pytest.skip("the source tables are not beside this checkout")
-    command = [sys.executable, "scripts/make_tables.py", "--source", str(SOURCE)]
+    command = [sys.executable, "-m", "scripts.data.tables", "--source", str(SOURCE)]
     done = subprocess.run(
         [*command, "--output", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=120
     )

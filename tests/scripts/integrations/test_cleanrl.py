@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 SCRIPT = "scripts/integrations/cleanrl_ppo.py"
 
 

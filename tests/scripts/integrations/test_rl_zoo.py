@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 import nas_env  # noqa: F401
-from agents.hyperparameters import hyperparameters
 from nas_env.registration import ENVIRONMENTS
+from nas_env_agents.common.hyperparameters import hyperparameters
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 CONFIG = "scripts/integrations/rl_zoo/ppo.yml"
 
 pytest.importorskip("rl_zoo3")
@@ -68,7 +68,7 @@ def test_keeps_monitor_evaluations_and_the_settings(run_folder: Path) -> None:
 
 
 def test_the_file_has_every_environment_and_agrees_with_the_agent_ppo(env_id: str) -> None:
-    """A value that agents/hyperparameters.toml has is the same here."""
+    """A value that agents/nas_env_agents/hyperparameters.toml has is the same here."""
     settings = yaml.safe_load((ROOT / CONFIG).read_text())
     assert set(settings) == {row.id for row in ENVIRONMENTS}
     for name, value in hyperparameters("ppo", env_id).items():

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import cases  # noqa: E402 - lies beside the scripts
-from practice import steps  # noqa: E402
-from practice.steps import Steps, left_by  # noqa: E402
-from practice.table import lines, numbers  # noqa: E402
-
-from nas_env.errors import NASError  # noqa: E402
+from nas_env.errors import NASError
+from scripts.studies.cases import __main__ as cases
+from scripts.studies.cases import steps
+from scripts.studies.cases.steps import Steps, left_by
+from scripts.studies.cases.table import lines, numbers
+from tests.support.paths import ROOT
 
 
 def test_the_page_is_what_the_committed_results_make(tmp_path: Path) -> None:
@@ -70,12 +66,12 @@ def test_what_an_interrupted_command_left_is_removed_and_nothing_else(
 
 def test_commands_that_refuse_what_is_there_are_known() -> None:
     words = {command: shlex.split(command) for x in cases.CASES.values() for command in x}
-    left = {command.split()[1]: left_by(words[command]) for command in words}
-    assert left["scripts/search.py"] == [ROOT / "runs/objects"]
-    assert left["scripts/example_data.py"] == [ROOT / "data/objects"]
+    left = {" ".join(x[:2]) if x[0] == "nas-env" else x[2]: left_by(x) for x in words.values()}
+    assert left["nas-env search"] == [ROOT / "runs/objects"]
+    assert left["scripts.studies.cases.example_data"] == [ROOT / "data/objects"]
     assert {name for name, paths in left.items() if paths} == {
-        "scripts/search.py",
-        "scripts/example_data.py",
+        "nas-env search",
+        "scripts.studies.cases.example_data",
     }
 
 

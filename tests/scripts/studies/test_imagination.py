@@ -15,15 +15,13 @@ import numpy as np
 import pytest
 
 import nas_env  # noqa: F401 - registers the environments
-from agents.benchmark.results import incumbents, read_results
-from agents.benchmark.specs import AgentSpec, EnvSpec
 from nas_env.errors import InvalidSettingError
+from nas_env_cli.benchmark.results import incumbents, read_results
+from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
+from scripts.studies.imagination import experiments, noisy, page, tables
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 SOURCE = ROOT.parent / "shared" / "data"
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from study import experiments, noisy, page, tables  # noqa: E402 - lie beside the scripts
 
 
 @pytest.mark.skipif(not SOURCE.is_dir(), reason="the source tables are not beside this checkout")
@@ -154,7 +152,12 @@ def test_committed_results_have_the_settings_that_the_study_has() -> None:
 
 def test_the_page_is_what_the_committed_results_make(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "docs" / "imagination", tmp_path / "imagination")
-    command = ["scripts/study_imagination.py", "--page", str(tmp_path / "imagination.md")]
+    command = [
+        "-m",
+        "scripts.studies.imagination",
+        "--page",
+        str(tmp_path / "imagination.md"),
+    ]
     rest = ["--source", str(tmp_path / "none"), "--folder", str(tmp_path / "runs")]
     subprocess.run([sys.executable, *command, *rest], cwd=ROOT, check=True, capture_output=True)
     made = (tmp_path / "imagination.md").read_text("utf-8")

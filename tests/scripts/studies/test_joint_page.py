@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import joint  # noqa: E402 - lies beside the scripts
-import transfer  # noqa: E402
-from experiment.results import Results  # noqa: E402
+from scripts.studies.common.results import Results
+from scripts.studies.joint import __main__ as joint
+from scripts.studies.transfer import __main__ as transfer
+from tests.support.paths import ROOT
 
 SCRIPTS = {"joint": joint, "transfer": transfer}
 

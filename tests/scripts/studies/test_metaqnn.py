@@ -1,4 +1,4 @@
-"""scripts/metaqnn.py on made-up images: it goes on, and its page says what its results hold."""
+"""scripts.studies.metaqnn on made-up images: it goes on, and its page shows its results."""
 
 from __future__ import annotations
 
@@ -14,15 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from interrupts import listen
 
-from agents.q_learning import METAQNN_SCHEDULE
+from nas_env_agents.q_learning import METAQNN_SCHEDULE
+from scripts.studies.metaqnn import page
+from tests.support.interrupts import listen
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-from study import metaqnn_page as page  # noqa: E402 - a script's, found there alone
-
-sys.path.pop(0)
 TINY = (
     "--networks 12 --seeds 2 --epochs 1 --retrain-seeds 2 --retrain-epochs 1 --images 60 "
     "--validation 20 --max-mmacs 0.5 --processes 1"
@@ -32,7 +29,15 @@ TINY = (
 def command(folder: Path, *more: str) -> list[str]:
     out = ["--source", str(folder), "--folder", str(folder / "runs")]
     page = ["--page", str(folder / "metaqnn.md")]
-    return [sys.executable, "scripts/metaqnn.py", *TINY.split(), *out, *page, *more]
+    return [
+        sys.executable,
+        "-m",
+        "scripts.studies.metaqnn",
+        *TINY.split(),
+        *out,
+        *page,
+        *more,
+    ]
 
 
 def run(folder: Path, *more: str, code: int = 0) -> subprocess.CompletedProcess[str]:

@@ -1,27 +1,23 @@
-"""The parts of scripts/pareto.py, and docs/pareto.md against its results."""
+"""The parts of scripts.studies.pareto, and docs/pareto.md against its results."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from fronts import experiment, figures, nsga2  # noqa: E402 - lie beside the scripts
-from fronts.experiment import Choice, Experiment, Plan, Run, points_of, run_once  # noqa: E402
-from fronts.methods import Method, play  # noqa: E402
-from fronts.page import Results, write_page  # noqa: E402
-from fronts.problem import DEVICES, WORST_ACCURACY, problem  # noqa: E402
-
-from nas_env.errors import InvalidDataError, InvalidSettingError  # noqa: E402
-from nas_env.spaces import SPACES  # noqa: E402
+from nas_env.errors import InvalidDataError, InvalidSettingError
+from nas_env.spaces import SPACES
+from scripts.studies.pareto import experiment, figures, nsga2
+from scripts.studies.pareto.experiment import Choice, Experiment, Plan, Run, points_of, run_once
+from scripts.studies.pareto.methods import Method, play
+from scripts.studies.pareto.page import Results, write_page
+from scripts.studies.pareto.problem import DEVICES, WORST_ACCURACY, problem
+from tests.support.paths import ROOT
 
 PAGE = ROOT / "docs" / "pareto.md"
 RESULTS = ROOT / "docs" / "pareto" / "results.jsonl"
@@ -82,7 +78,7 @@ def test_portions_pay_for_no_network_twice(kind: str) -> None:
 
 
 def test_what_a_portion_leaves_the_next_one_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fronts import methods
+    from scripts.studies.pareto import methods
 
     limits: list[int] = []
 

@@ -1,19 +1,15 @@
-"""The simulation behind `scripts/simulate_search.py`, against cases worked out by hand."""
+"""The simulation behind docs/scaling.md, against cases worked out by hand."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-from simulation.cluster import Costs, asynchronous, in_batches, shipping_seconds
-from simulation.scaling import Settings, efficiency, figures, modes
-from simulation.searches import Evolution, Random, best_so_far
-
-sys.path.pop(0)
+from scripts.studies.scaling.cluster import Costs, asynchronous, in_batches, shipping_seconds
+from scripts.studies.scaling.scaling import Settings, efficiency, figures, modes
+from scripts.studies.scaling.searches import Evolution, Random, best_so_far
 
 FREE = Costs()
 

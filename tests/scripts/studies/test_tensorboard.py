@@ -9,19 +9,21 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from report_runs import environment
 
-from agents.search import run_search
 from nas_env.wrappers import Limits
+from nas_env_cli.search import run_search
+from scripts.studies.tensorboard.__main__ import (
+    LINES,
+    PICTURES,
+    show_images,
+    show_rows,
+    tensorboard,
+)
+from tests.nas_env_cli.report.report_runs import environment
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 EVALUATIONS = 12
 NOISE = ("Three.js", "is deprecated")  # what TensorBoard itself complains about
-
-sys.path.insert(0, str(ROOT / "scripts"))
-from tensorboard_pictures import LINES, PICTURES, show_images, show_rows, tensorboard  # noqa: E402
-
-sys.path.pop(0)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,7 @@ def test_lines_and_drawings_are_shown(browser: Any, events: Path) -> None:
 
 
 def test_pictures_for_the_docs_are_made(events: Path, tmp_path: Path) -> None:
-    words = ["scripts/tensorboard_pictures.py", str(events), "--output", str(tmp_path)]
+    words = ["-m", "scripts.studies.tensorboard", str(events), "--output", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=170
     )
@@ -73,7 +75,13 @@ def test_pictures_for_the_docs_are_made(events: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_events_is_refused(tmp_path: Path) -> None:
-    words = ["scripts/tensorboard_pictures.py", str(tmp_path), "--output", str(tmp_path / "x")]
+    words = [
+        "-m",
+        "scripts.studies.tensorboard",
+        str(tmp_path),
+        "--output",
+        str(tmp_path / "x"),
+    ]
     done = subprocess.run(
         [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=170
     )

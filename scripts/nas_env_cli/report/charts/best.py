@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agents.report.data import SearchData, Trial, best_trials
-from agents.report.frame import missing
-from agents.search.shown import Shown
 from nas_env.markup import Markup, element
+from nas_env_cli.report.data import SearchData, Trial, best_trials
+from nas_env_cli.report.frame import missing
+from nas_env_cli.search.shown import Shown
 
 COUNT = 10
 

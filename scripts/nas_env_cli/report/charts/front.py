@@ -6,12 +6,23 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from agents.report.data import SearchData, Trial, new_trials
-from agents.report.frame import Series, X, Y, axes, card, dot, legend, missing, picture, polyline
-from agents.report.scales import linear, logarithmic
-from agents.search.shown import Shown
 from nas_env.markup import Content, Markup
 from nas_env.pareto import non_dominated
+from nas_env_cli.report.data import SearchData, Trial, new_trials
+from nas_env_cli.report.frame import (
+    Series,
+    X,
+    Y,
+    axes,
+    card,
+    dot,
+    legend,
+    missing,
+    picture,
+    polyline,
+)
+from nas_env_cli.report.scales import linear, logarithmic
+from nas_env_cli.search.shown import Shown
 
 NAME = "pareto"
 ABOUT = "The line joins the networks that no other of the same search beats in both."

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agents.report.decisions import Heat
-from agents.report.frame import area, card, label, mark, picture
-from agents.report.palette import opacity
 from nas_env.markup import Content, Markup, element
+from nas_env_cli.report.decisions import Heat
+from nas_env_cli.report.frame import area, card, label, mark, picture
+from nas_env_cli.report.palette import opacity
 
 CELL, DOWN, TOP, LETTER = 40.0, 26.0, 12.0, 7.0
 WIDEST = 1040.0

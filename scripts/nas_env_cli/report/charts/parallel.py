@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from agents.report.data import SearchData, Trial, new_trials
-from agents.report.decisions import columns_of
-from agents.report.frame import card, label, line, mark, missing, picture
-from agents.report.scales import Scale, linear, short
 from nas_env.markup import Content, Markup
+from nas_env_cli.report.data import SearchData, Trial, new_trials
+from nas_env_cli.report.decisions import columns_of
+from nas_env_cli.report.frame import card, label, line, mark, missing, picture
+from nas_env_cli.report.scales import Scale, linear, short
 
 TITLE = "Decisions against score"
 AXES, MOST = 10, 300  # decisions and networks that are shown

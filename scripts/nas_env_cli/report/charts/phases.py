@@ -6,10 +6,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agents.report.data import SearchData
-from agents.report.frame import Series, X, Y, area, axes, card, label, legend, line, mark, picture
-from agents.report.scales import Scale, linear
 from nas_env.markup import Content, Markup
+from nas_env_cli.report.data import SearchData
+from nas_env_cli.report.frame import (
+    Series,
+    X,
+    Y,
+    area,
+    axes,
+    card,
+    label,
+    legend,
+    line,
+    mark,
+    picture,
+)
+from nas_env_cli.report.scales import Scale, linear
 
 
 def phases(name: str, series: Series, search: SearchData, reference: SearchData | None) -> Markup:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from agents.report.data import SearchData, Trial, new_trials
-from agents.report.frame import Series, X, Y, axes, card, dot, legend, missing, picture, polyline
-from agents.report.scales import Scale, linear
-from agents.search.shown import Shown
 from nas_env.markup import Content, Markup
+from nas_env_cli.report.data import SearchData, Trial, new_trials
+from nas_env_cli.report.frame import (
+    Series,
+    X,
+    Y,
+    axes,
+    card,
+    dot,
+    legend,
+    missing,
+    picture,
+    polyline,
+)
+from nas_env_cli.report.scales import Scale, linear
+from nas_env_cli.search.shown import Shown
 
 Searches = Sequence[tuple[Series, SearchData]]
 MARKS = 40  # improvements that have a mark each

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from agents.report.data import SearchData, new_trials
-from agents.report.frame import Series, area, card, label, legend, line, mark, picture
-from agents.report.scales import Scale
 from nas_env.markup import Content, Markup
+from nas_env_cli.report.data import SearchData, new_trials
+from nas_env_cli.report.frame import Series, area, card, label, legend, line, mark, picture
+from nas_env_cli.report.scales import Scale
 
 TITLE = "Unique, failed, illegal"
 NAME = "shares"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agents.report.data import SearchData
-from agents.report.frame import Series, area, card, label, mark, missing, picture
-from agents.report.scales import Scale
 from nas_env.markup import Content, Markup, element
+from nas_env_cli.report.data import SearchData
+from nas_env_cli.report.frame import Series, area, card, label, mark, missing, picture
+from nas_env_cli.report.scales import Scale
 
 TITLE = "Where the time went"
 NAME = "times"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from agents.report.data import SearchData
-from agents.report.decisions import Branch, tree_of
-from agents.report.frame import area, card, label, mark, picture
-from agents.report.palette import opacity
 from nas_env.drawing.layout import text_width
 from nas_env.markup import Content, Markup
+from nas_env_cli.report.data import SearchData
+from nas_env_cli.report.decisions import Branch, tree_of
+from nas_env_cli.report.frame import area, card, label, mark, picture
+from nas_env_cli.report.palette import opacity
 
 TITLE = "Tree of visited decisions"
 WIDTH, ROW, DEPTH, LEAST = 1000.0, 34.0, 8, 3.0

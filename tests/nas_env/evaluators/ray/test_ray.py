@@ -18,7 +18,6 @@ from typing import Any
 
 import gymnasium as gym
 import pytest
-from ray_doubles import SPEC, Noted, executions, widths
 
 import nas_env  # noqa: F401 - registers the environments
 from nas_env.architecture import Candidate
@@ -29,12 +28,13 @@ from nas_env.evaluators.parallel import Parallel
 from nas_env.evaluators.ray import Ray, cluster
 from nas_env.network import predict
 from nas_env.store import open_store
+from tests.nas_env.evaluators.ray.ray_doubles import SPEC, Noted, executions, widths
+from tests.support.paths import ROOT
 
 # Ray is not imported here: how it is first imported decides where it listens.
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs nas-env[ray]")
 
 BUDGET = Budget(epochs=1)
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -20,7 +20,9 @@ from queue import Queue
 
 import psutil
 import pytest
-from ray_doubles import executions
+
+from tests.nas_env.evaluators.ray.ray_doubles import executions
+from tests.support.paths import ROOT
 
 # Ray is not imported here: how it is first imported decides where it listens.
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs nas-env[ray]")
@@ -31,7 +33,7 @@ SECONDS = 90.0  # for whatever comes next; a test that waits longer fails
 ENV = {
     **os.environ,
     "OMP_NUM_THREADS": "1",
-    "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), str(HERE)]),
+    "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)]),
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": uuid.uuid4().hex,
     "RAY_DISABLE_IMPORT_WARNING": "1",
