@@ -57,17 +57,17 @@ USES = {
         "SETTINGS = {'space': NAME, 'evaluator': 'training'}" + EPISODE,
         "tests/spaces tests/network tests/env",
     ),
-    "nas_env/tasks": ("SETTINGS = {'task': NAME}" + EPISODE, "tests/tasks"),
+    "nas_env/tasks": ("SETTINGS = {'task': NAME}" + EPISODE, "tests/nas_env/tasks"),
     "nas_env/layers": (
         BUILD,
         "tests/nas_env/network/test_graphs.py tests/nas_env/export/test_source.py",
     ),
-    "nas_env/evaluators": ("SETTINGS = {'evaluator': NAME}" + EPISODE, "tests/evaluators"),
+    "nas_env/evaluators": ("SETTINGS = {'evaluator': NAME}" + EPISODE, "tests/nas_env/evaluators"),
     "nas_env/objectives": (
         "SETTINGS = {'objective': NAME}" + EPISODE.replace("<= 1", "<= 4"),
         "tests/nas_env/test_objectives.py",
     ),
-    "agents": (SEARCH, "tests/agents"),
+    "agents/nas_env_agents": (SEARCH, "tests/nas_env_agents"),
 }
 
 
@@ -78,10 +78,11 @@ def name_of(path: str) -> str:
 
 def python(copy: Path, *arguments: str) -> str:
     """Run Python on the copy and return what it prints."""
+    path = os.pathsep.join(str(copy / name) for name in ("", "agents", "scripts"))
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=copy,
-        env={**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=170,

@@ -16,7 +16,8 @@ def test_the_page_is_what_the_registry_makes(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "scripts.studies.spaces",
+        "scripts.studies",
+        "spaces",
         "--output",
         str(tmp_path / "spaces.md"),
     ]

@@ -18,15 +18,17 @@ from nas_env.objectives import OBJECTIVES
 from nas_env.registration import ENVIRONMENTS
 from nas_env.spaces import SPACES
 from nas_env_cli.main import COMMANDS
+from scripts.studies.__main__ import pages
 from tests.support.paths import ROOT, program
 
 PROGRAMS = sorted(
     path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__main__")
-    for folder in ("studies", "bench", "data", "integrations")
+    for folder in ("bench", "data", "integrations", "studies/cases")
     for path in (ROOT / "scripts" / folder).rglob("*.py")
     if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
 )
-SCRIPTS = [*PROGRAMS, *(f"nas-env {name}" for name in COMMANDS)]
+STUDIES = [f"scripts.studies {name}" for name in pages()]
+SCRIPTS = [*PROGRAMS, *STUDIES, *(f"nas-env {name}" for name in COMMANDS)]
 KEPT = ("docs", "nas_env/data")  # what a script with an --output of its own leaves alone
 
 
@@ -61,7 +63,7 @@ def check_cases(out: Path) -> None:
     page = (out / "cases.md").read_text(encoding="utf-8")
     assert "Images in folders" in page
     for name in ("digits", "passengers", "objects"):
-        assert f"Not run yet: `python -m scripts.studies.cases {name}`." in page
+        assert f"Not run yet: `python -m scripts.studies cases {name}`." in page
 
 
 def check_example_data(out: Path) -> None:
@@ -229,7 +231,7 @@ def check_edits(out: Path) -> None:
     for name, best, *_ in rows:
         scores = [search["score"] for search in searches if search["method"] == name]
         assert best.startswith(f"{statistics.mean(scores):.4f} ± ")
-    again = run(f"scripts.studies.edits {EDITS} --seeds 1", out).stdout
+    again = run(f"scripts.studies edits {EDITS} --seeds 1", out).stdout
     assert again.startswith("# Editing"), "a finished search was run again"
 
 
@@ -285,7 +287,7 @@ def check_halving(out: Path) -> None:
     assert number(continued[2]) > 0
     text = (out / "halving.md").read_text()
     assert len(re.findall(r"\*\*The aim (holds|does not hold)\.\*\*", text)) == 3
-    assert "must be >= 2" in run("scripts.studies.halving --seeds 1", out, code=2).stderr
+    assert "must be >= 2" in run("scripts.studies halving --seeds 1", out, code=2).stderr
 
 
 def check_sweep(out: Path) -> None:
@@ -297,7 +299,7 @@ def check_sweep(out: Path) -> None:
         assert all(row[-1] == "2" for row in rows)  # one search in each of two landscapes
         assert all(number(row[2]) >= number(row[1]) for row in rows)
     assert "--spaces strings-3x3 chain" in page.read_text()
-    assert "Known: reinforce" in run("scripts.studies.sweep --agents ppoo", out, code=2).stderr
+    assert "Known: reinforce" in run("scripts.studies sweep --agents ppoo", out, code=2).stderr
 
 
 def check_walkthrough(out: Path) -> None:
@@ -325,7 +327,7 @@ def check_study(out: Path) -> None:
     assert batches[0][2] == "1.00 [1.00, 1.00]"
     assert all(number(row[1].lstrip("≥ ")) > 8 for row in batches)
     assert (out / "study" / "idea.svg").is_file()
-    unknown = run("scripts.studies.imagination optimun --page {out}/study.md", out, code=2)
+    unknown = run("scripts.studies imagination optimun --page {out}/study.md", out, code=2)
     assert "Did you mean 'optimum'" in unknown.stderr
 
 
@@ -348,9 +350,9 @@ def check_pareto(out: Path) -> None:
         assert number(row[-1]) == pytest.approx(100 * statistics.mean(last), abs=0.005)
     for device in ("edgegpu", "raspi4"):
         assert "</svg>" in (out / "pareto" / f"curves-{device}.svg").read_text()
-    again = run(f"scripts.studies.pareto {PARETO}", out)
+    again = run(f"scripts.studies pareto {PARETO}", out)
     assert "runs" not in again.stderr, "a finished run was played again"
-    wrong = run("scripts.studies.pareto --agents reinforced --page {out}/none.md", out, code=2)
+    wrong = run("scripts.studies pareto --agents reinforced --page {out}/none.md", out, code=2)
     assert "Did you mean 'reinforce'" in wrong.stderr
 
 
@@ -376,14 +378,14 @@ def check_transfer(out: Path) -> None:
     assert len({tuple(x["walk"]) for x in found}) == 4, "cells of seeds and groups differ"
     page = (out / "transfer.md").read_text()
     assert "`random` against `random cells`" in page and "less than 0.333" in page
-    again = run(f"scripts.studies.transfer {TRANSFER.format(out=out)}", out)
+    again = run(f"scripts.studies transfer {TRANSFER.format(out=out)}", out)
     assert not again.stderr, "a finished job was run again"
-    other = run(f"scripts.studies.transfer {TRANSFER.format(out=out)} --channels 3", out, code=2)
+    other = run(f"scripts.studies transfer {TRANSFER.format(out=out)} --channels 3", out, code=2)
     assert "was begun with the settings" in other.stderr
-    absent = run("scripts.studies.transfer --source {out}/none --page {out}/x.md", out, code=2)
+    absent = run("scripts.studies transfer --source {out}/none --page {out}/x.md", out, code=2)
     assert "no such file" in absent.stderr
     wrong = run(
-        "scripts.studies.transfer --source {out}/images.npz --page {out}/x.md",
+        "scripts.studies transfer --source {out}/images.npz --page {out}/x.md",
         out,
         code=2,
     )
@@ -428,7 +430,7 @@ TRANSFER = (
 TRIES = {
     "scripts.bench": Try("startup steps --quick --output {out}", check_benchmarks),
     "scripts.bench.decisions": Try("--repeats 1 --evaluations 12 --output {out}", check_decisions),
-    "scripts.studies.imagination": Try(
+    "scripts.studies imagination": Try(
         "batches --seeds 1 --folder {out}/runs --source {out}/none --page {out}/study.md",
         check_study,
     ),
@@ -455,37 +457,37 @@ TRIES = {
         "--output {out}",
         check_training,
     ),
-    "scripts.studies.chain_bench": Try("--output {out}/chain.md", check_chain_page),
+    "scripts.studies chain-bench": Try("--output {out}/chain.md", check_chain_page),
     "scripts.bench.vector": Try(
         "--repeats 1 --seconds 0.01 --lanes 16 --sync-lanes 4 --output {out}", check_vector
     ),
-    "scripts.studies.edits": Try(f"{EDITS} --seeds 2 --workers 1", check_edits),
-    "scripts.studies.compression": Try(
+    "scripts.studies edits": Try(f"{EDITS} --seeds 2 --workers 1", check_edits),
+    "scripts.studies compression": Try(
         "--agents random --evaluations 2 --epochs 1 --seeds 2 --latency-repeats 2 "
         "--store {out}/store.sqlite --output {out}/compression.md",
         check_compression,
     ),
-    "scripts.studies.cases": Try("--page {out}/cases.md", check_cases),
+    "scripts.studies cases": Try("--page {out}/cases.md", check_cases),
     "scripts.studies.cases.example_data": Try(
         "passengers {out}/table.csv",
         check_example_data,
         ("scripts.studies.cases.example_data passengers {out}/other.csv --seed 1",),
     ),
-    "scripts.studies.halving": Try(
+    "scripts.studies halving": Try(
         "--batch 9 --seeds 3 --epochs 3 --task digits --output {out}/halving.md", check_halving
     ),
-    "scripts.studies.main_job": Try(
+    "scripts.studies main-job": Try(
         "{out}/1 {out}/0 --output {out}/page.md",
         check_main_job,
         (f"{SEARCH} --seed 0 --output {{out}}/0", f"{SEARCH} --seed 1 --output {{out}}/1"),
     ),
-    "scripts.studies.joint": Try(
+    "scripts.studies joint": Try(
         "--agents random --seeds 2 --networks 2 --epochs 1 --retrain-seeds 2 "
         "--store {out}/store.sqlite --page {out}/joint.md",
         check_joint,
     ),
     "scripts.data.embedded": Try("--output {out}/made", check_embedded_data),
-    "scripts.studies.pareto": Try(PARETO, check_pareto),
+    "scripts.studies pareto": Try(PARETO, check_pareto),
     "nas-env report": Try(
         "{out}/run --output {out}/page.html",
         check_report,
@@ -496,23 +498,23 @@ TRIES = {
         check_q_table,
         (f"{Q_LEARNING} --evaluator synthetic --evaluations 20 --output {{out}}/run",),
     ),
-    "scripts.studies.scaling": Try(
+    "scripts.studies scaling": Try(
         "--workers 4 50 --seeds 2 --trainings 2 --wall-trainings 2 --counts 20 "
         "--measured {out} --output {out}/scaling.md",
         check_scaling,
     ),
-    "scripts.studies.spaces": Try("--networks 3 --output {out}/spaces.md", check_spaces),
-    "scripts.studies.sweep": Try(
+    "scripts.studies spaces": Try("--networks 3 --output {out}/spaces.md", check_spaces),
+    "scripts.studies sweep": Try(
         "--agents reinforce masked-dqn --spaces strings-3x3 chain --seeds 1 --cheap-seeds 1 "
         "--evaluations 5 --output {out}/sweep.md",
         check_sweep,
     ),
-    "scripts.studies.transfer": Try(TRANSFER, check_transfer),
-    "scripts.studies.walkthrough": Try(
+    "scripts.studies transfer": Try(TRANSFER, check_transfer),
+    "scripts.studies walkthrough": Try(
         "--free-episodes 20 --episodes 2 --edits 2 --seeds 2 --epochs 1 "
         "--comparison {out}/edits.json --store {out}/walk.sqlite --output {out}/walk.md",
         check_walkthrough,
-        (f"scripts.studies.edits {EDITS} --seeds 1 --workers 1",),
+        (f"scripts.studies edits {EDITS} --seeds 1 --workers 1",),
     ),
 }
 TESTED_ELSEWHERE = {
@@ -521,12 +523,12 @@ TESTED_ELSEWHERE = {
     "nas-env leaderboard": "tests/nas_env_cli/benchmark/test_benchmark.py",
     "scripts.data.chain_bench": "tests/scripts/data/test_chain_bench.py",
     "scripts.data.tables": "tests/scripts/data/test_tables.py",
-    "scripts.studies.metaqnn": "tests/scripts/studies/test_metaqnn.py",
-    "scripts.studies.nb201_protocol": "tests/nas_env_cli/benchmark/test_replay.py",
+    "scripts.studies metaqnn": "tests/scripts/studies/test_metaqnn.py",
+    "scripts.studies nb201-protocol": "tests/nas_env_cli/benchmark/test_replay.py",
     "nas-env replay": "tests/nas_env_cli/benchmark/test_replay.py",
     "scripts.studies.cases.baselines": "tests/scripts/studies/test_baselines.py",
-    "scripts.studies.report": "tests/nas_env_cli/report/test_report_in_browser.py",
-    "scripts.studies.tensorboard": "tests/scripts/studies/test_tensorboard.py",
+    "scripts.studies report": "tests/nas_env_cli/report/test_report_in_browser.py",
+    "scripts.studies tensorboard": "tests/scripts/studies/test_tensorboard.py",
     "nas-env retrain": "tests/nas_env_cli/search/test_take_away.py",
     "nas-env search": "tests/nas_env_cli/search/test_search.py",
     "nas-env watch": "tests/nas_env_cli/report/test_watch.py",
@@ -562,7 +564,9 @@ def test_script_runs(script: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("script", TESTED_ELSEWHERE)
 def test_the_other_test_names_the_script(script: str) -> None:
     test = ROOT / TESTED_ELSEWHERE[script]
-    assert script in test.read_text(encoding="utf-8")
+    text = test.read_text(encoding="utf-8")
+    module, _, page = script.partition(" ")
+    assert page in text and (module in text or module.replace(".", "/") in text)
 
 
 def test_the_tables_name_scripts_that_exist() -> None:

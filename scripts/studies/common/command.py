@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,11 @@ from scripts.studies.common.results import Line, Results
 
 ROOT = Path(__file__).resolve().parents[3]
 J = TypeVar("J")
+
+
+def typed_command() -> str:
+    """Return the command of a study as it was typed, for the page that it writes."""
+    return shlex.join(["python", "-m", "scripts.studies", *sys.argv[1:]])
 
 
 def prepare(settings: Any, *counts: str) -> Results:
@@ -50,12 +56,7 @@ def finish(
         page: The page.
         write: Returns its text.
     """
-    command = " ".join(
-        [
-            f"python -m {Path(sys.argv[0]).parent.relative_to(ROOT).as_posix().replace('/', '.')}",
-            *sys.argv[1:],
-        ]
-    )
+    command = typed_command()
     results.run(jobs, play, processes, command)
     page.write_text(write(results), encoding="utf-8")
     print(f"Written: {page}")

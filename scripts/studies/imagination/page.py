@@ -50,7 +50,7 @@ PROTOTYPE = "44.5, 39.0, 74.5 and 28.3 (with descriptors 32.3, 31.7 and 59.8)"
 REACH = {"cifar10": 55, "cifar100": 48, "imagenet16-120": 90, "macro": 34}
 REACH_PROTOCOL = 94.25
 REACH_NOISY = {50: 92.92, 100: 92.93, 200: 92.94}
-MISSING = "Not run yet: `python -m scripts.studies.imagination {name}`."
+MISSING = "Not run yet: `python -m scripts.studies imagination {name}`."
 
 
 def write_study(results: Path, page: Path) -> None:

@@ -1,4 +1,4 @@
-"""The page of `scripts/studies/metaqnn/__main__.py`, made from its results alone."""
+"""The page of `python -m scripts.studies metaqnn`, made from its results alone."""
 
 from __future__ import annotations
 

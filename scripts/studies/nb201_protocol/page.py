@@ -84,7 +84,7 @@ def protocol_results(table: pa.Table, settings: dict[str, Any]) -> list[Found]:
     """
     if settings["envs"].get(SEARCHED, {}).get("id") != "NASBench201-v0":
         raise InvalidSettingError(
-            "These results are not of scripts/studies/nb201_protocol/__main__.py. Run it."
+            "These results are not of python -m scripts.studies.nb201_protocol. Run it."
         )
     runs = Runs(table, settings["limit"] or 0)
     picks = {agent: [run.walks[-1] for run in runs.of(agent, SEARCHED)] for agent in runs.agents}
@@ -136,7 +136,7 @@ def protocol_page(found: list[Found], settings: dict[str, Any], source: str) -> 
             "Local search stands beside them because it is what a controller must beat; the paper "
             "has no row for it.",
             "",
-            f"Made from [{source}]({source}) by `python -m scripts.studies.nb201_protocol`; "
+            f"Made from [{source}]({source}) by `python -m scripts.studies nb201-protocol`; "
             "`nas-env replay` plays its rows again.",
             "",
             *made(settings),

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scripts.studies.scaling.scaling import Cell, Curve, Numbers, at_time
+from scripts.studies.scaling.simulation import Cell, Curve, Numbers, at_time
 
 STYLES = {"random": ":", "batches": "--", "asynchronous": "-"}
 POINTS = 80

@@ -17,7 +17,8 @@ from nas_env.sources import SOURCES, ReadOptions, read_data
 from nas_env.sources.splitting import SPLITS
 from nas_env.sources.storage import MappedArray
 from nas_env.tasks.own_data import own_data
-from tests.support.made_data import SHARED, SIDES, Pairs, image, image_folder, pixels, sizes, table
+from tests.support.made_data import SIDES, Pairs, image, image_folder, pixels, sizes, table
+from tests.support.paths import SHARED
 
 # ---- tables ----
 

@@ -14,7 +14,8 @@ from PIL import Image
 from nas_env.sources import ReadOptions, read_data
 from nas_env.sources.storage import MappedArray
 from nas_env.tasks.own_data import own_data
-from tests.support.made_data import SHARED, SIDES, image, image_folder, pixels, sizes, table
+from tests.support.made_data import SIDES, image, image_folder, pixels, sizes, table
+from tests.support.paths import SHARED
 
 # ---- images ----
 

@@ -64,7 +64,7 @@ def test_many_pixels_mean_fewer_epochs_and_it_is_said() -> None:
     shapes = ((784,), (1, 8, 8), (1, 28, 28), (3, 64, 64))
     found = [suggest(summary(2_400, shape)).epochs for shape in shapes]
     assert [int(x.value or 0) for x in found] == [50, 33, 4, 4]
-    assert ["retrain.py" in x.reason for x in found] == [False, True, True, True]
+    assert ["nas-env retrain" in x.reason for x in found] == [False, True, True, True]
 
 
 def test_unequal_classes_are_judged_by_balanced_accuracy() -> None:

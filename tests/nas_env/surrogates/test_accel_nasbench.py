@@ -177,5 +177,5 @@ def test_a_damaged_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         rest = {key: value for key, value in content.items() if key != array}
         for damaged in (rest, {**rest, array: content[array][:-1]}):
             np.savez(tmp_path / file, **damaged)
-            with pytest.raises(InvalidDataError, match=rf"{re.escape(file)}.*make_tables"):
+            with pytest.raises(InvalidDataError, match=rf"{re.escape(file)}.*scripts.data.tables"):
                 SURROGATES.get("accel-nasbench")()

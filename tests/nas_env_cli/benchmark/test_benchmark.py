@@ -34,7 +34,7 @@ def whole(tmp_path_factory):
     """A finished benchmark of two agents on two environments with three seeds."""
     out = tmp_path_factory.mktemp("whole")
     run(
-        "benchmark.py", "--agents", "random", "ppo=stable_baselines3:PPO:n_steps=8,batch_size=8",
+        "benchmark", "--agents", "random", "ppo=stable_baselines3:PPO:n_steps=8,batch_size=8",
         "--envs", SYNTHETIC, TABLE, "--seeds", 3, *TINY, "--output", out / "board",
     )  # fmt: skip
     return out / "board"
@@ -270,7 +270,7 @@ def test_who_begins_alike_is_who_the_page_says():
 
 def test_simulated_seconds_end_a_run_and_csv_is_a_choice(tmp_path):
     run(
-        "benchmark.py", "--agents", "random", "--envs", TABLE, "--seeds", 2, "--limit", 300,
+        "benchmark", "--agents", "random", "--envs", TABLE, "--seeds", 2, "--limit", 300,
         "--simulated-seconds", 1000, "--repeats", 20, "--output", tmp_path / "b",
         "--results", "all.csv",
     )  # fmt: skip

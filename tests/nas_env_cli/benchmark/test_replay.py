@@ -1,4 +1,4 @@
-"""nas-env replay finds what was tampered with, and scripts.studies.nb201_protocol replays."""
+"""Replays find what was tampered with; `python -m scripts.studies nb201-protocol` makes its page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def made(tmp_path_factory):
     """Results on a table whose rewarded run is drawn by the seed, and on made-up scores."""
     out = tmp_path_factory.mktemp("replay")
     run(
-        "benchmark.py", "--agents", "random", "--envs", "macro=NASBenchMacro-v0:run=random",
+        "benchmark", "--agents", "random", "--envs", "macro=NASBenchMacro-v0:run=random",
         SYNTHETIC, "--seeds", 2, "--first-seed", 5, "--limit", 10, "--repeats", 5,
         "--output", out / "b",
     )  # fmt: skip

@@ -7,10 +7,12 @@ import importlib
 import io
 import os
 import sys
+from functools import partial
 
 import tyro
 
 from nas_env_cli.benchmark.results import Row, table_of
+from nas_env_cli.interrupts import exit_code
 from tests.support.paths import ROOT
 
 SYNTHETIC = "syn=NAS-v0:evaluator=synthetic"
@@ -80,7 +82,7 @@ def run(script: str, *arguments: object, code: int = 0) -> str:
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             if "." in script:
-                found = module.main(tyro.cli(module.Options, args=words))
+                found = exit_code(partial(module.run, tyro.cli(module.Options, args=words)))
             else:
                 found = module.main(words)
     finally:
@@ -92,7 +94,7 @@ def run(script: str, *arguments: object, code: int = 0) -> str:
 def loaded(script: str):
     """Return the module of a command, such as "replay", or of a study, such as "studies.joint"."""
     return importlib.import_module(
-        f"scripts.{script}.__main__" if "." in script else f"nas_env_cli.commands.{script}"
+        f"scripts.{script}.study" if "." in script else f"nas_env_cli.commands.{script}"
     )
 
 

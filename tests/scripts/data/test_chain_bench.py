@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,9 @@ import pytest
 from nas_env.evaluation import Outcome
 from nas_env.spaces import SPACES
 from nas_env.store import SQLStore
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, program
 
-COMMAND = (
-    sys.executable,
-    "-m",
-    "scripts.data.chain_bench",
-    "--limit",
-    "3",
-    "--report-seconds",
-    "1",
-)
+COMMAND = tuple(program("scripts.data.chain_bench --limit 3 --report-seconds 1"))
 COLUMNS = ("walks", "hits", "loss", "train_loss", "test_hits", "test_loss", "params", "macs")
 
 

@@ -1,4 +1,4 @@
-"""The baselines are chosen on validation, and the test split is opened for the choice alone."""
+"""`scripts.studies.cases.baselines` chooses on validation; only the choice sees the test split."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from nas_env.errors import NASError
-from scripts.studies.cases import __main__ as cases
 from scripts.studies.cases import steps
+from scripts.studies.cases import study as cases
 from scripts.studies.cases.steps import Steps, left_by
 from scripts.studies.cases.table import lines, numbers
 from tests.support.paths import ROOT

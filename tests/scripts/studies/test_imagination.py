@@ -154,7 +154,8 @@ def test_the_page_is_what_the_committed_results_make(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "docs" / "imagination", tmp_path / "imagination")
     command = [
         "-m",
-        "scripts.studies.imagination",
+        "scripts.studies",
+        "imagination",
         "--page",
         str(tmp_path / "imagination.md"),
     ]

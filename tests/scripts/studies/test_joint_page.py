@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scripts.studies.common.results import Results
-from scripts.studies.joint import __main__ as joint
-from scripts.studies.transfer import __main__ as transfer
+from scripts.studies.joint import study as joint
+from scripts.studies.transfer import study as transfer
 from tests.support.paths import ROOT
 
 SCRIPTS = {"joint": joint, "transfer": transfer}
@@ -16,7 +16,7 @@ SCRIPTS = {"joint": joint, "transfer": transfer}
 def test_the_page_is_what_the_committed_results_make(name: str) -> None:
     file = ROOT / "docs" / name / "results.jsonl"
     script = SCRIPTS[name]
-    settings = script.Settings()
+    settings = script.Options()
     results = Results(file, settings.shared())  # refuses other settings
     assert script.missing(settings, results) == []
     assert script.page(results) == (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")

@@ -32,7 +32,8 @@ def command(folder: Path, *more: str) -> list[str]:
     return [
         sys.executable,
         "-m",
-        "scripts.studies.metaqnn",
+        "scripts.studies",
+        "metaqnn",
         *TINY.split(),
         *out,
         *page,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from scripts.studies.scaling.cluster import Costs, asynchronous, in_batches, shipping_seconds
-from scripts.studies.scaling.scaling import Settings, efficiency, figures, modes
 from scripts.studies.scaling.searches import Evolution, Random, best_so_far
+from scripts.studies.scaling.simulation import Settings, efficiency, figures, modes
 
 FREE = Costs()
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from nas_env.wrappers import Limits
 from nas_env_cli.search import run_search
-from scripts.studies.tensorboard.__main__ import (
+from scripts.studies.tensorboard.study import (
     LINES,
     PICTURES,
     show_images,
@@ -62,7 +62,7 @@ def test_lines_and_drawings_are_shown(browser: Any, events: Path) -> None:
 
 
 def test_pictures_for_the_docs_are_made(events: Path, tmp_path: Path) -> None:
-    words = ["-m", "scripts.studies.tensorboard", str(events), "--output", str(tmp_path)]
+    words = ["-m", "scripts.studies", "tensorboard", str(events), "--output", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=170
     )
@@ -77,7 +77,8 @@ def test_pictures_for_the_docs_are_made(events: Path, tmp_path: Path) -> None:
 def test_a_folder_without_events_is_refused(tmp_path: Path) -> None:
     words = [
         "-m",
-        "scripts.studies.tensorboard",
+        "scripts.studies",
+        "tensorboard",
         str(tmp_path),
         "--output",
         str(tmp_path / "x"),

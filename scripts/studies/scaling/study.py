@@ -2,29 +2,27 @@
 
 A short event simulation over NAS-Bench-201's real training times; no network is trained.
 
-Example: python -m scripts.studies.scaling
+Example: python -m scripts.studies scaling
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import matplotlib
-import tyro
 
 from nas_env.tables import TABLES, Table
 from scripts.studies.scaling.cluster import shipping_seconds
 from scripts.studies.scaling.pictures import draw_efficiency, draw_quality
-from scripts.studies.scaling.scaling import (
+from scripts.studies.scaling.simulation import (
     SEARCHES,
     SEEN,
     Cell,
     Curve,
     Figures,
-    Settings,
+    Options,
     at_count,
     at_time,
     costs,
@@ -48,7 +46,7 @@ def table_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 class Page:
     """The page and all that stands on it."""
 
-    settings: Settings
+    settings: Options
     found: Figures
     table: Table
     shares: dict[str, dict[str, list[Cell]]]
@@ -211,7 +209,7 @@ its networks get. Training times are one GPU's, a linear fit by the table's auth
 than theirs (here a factor of seven) makes batches worse."""
 
 
-def main(settings: Settings) -> int:
+def run(settings: Options) -> int:
     """Simulate and write the page."""
     matplotlib.use("Agg")
     table, found = TABLES.get("nasbench201")(), figures(settings)
@@ -227,18 +225,14 @@ def main(settings: Settings) -> int:
     return 0
 
 
-def command(settings: Settings) -> str:
+def command(settings: Options) -> str:
     """Return the command that makes the page."""
-    return "python -m scripts.studies.scaling" + "".join(_changed(settings))
+    return "python -m scripts.studies scaling" + "".join(_changed(settings))
 
 
-def _changed(settings: Settings) -> Iterator[str]:
+def _changed(settings: Options) -> Iterator[str]:
     for item in fields(settings):
         value = getattr(settings, item.name)
         if value != item.default and not isinstance(value, Path):
             words = value if isinstance(value, tuple) else (value,)
             yield f" --{item.name.replace('_', '-')} {' '.join(map(str, words))}"
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Settings)))

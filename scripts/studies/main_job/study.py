@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ class Options:
     """The page."""
 
 
-def main(options: Options) -> int:
+def run(options: Options) -> int:
     """Read the runs and write the page."""
     runs = [json.loads((path / "summary.json").read_text("utf-8")) for path in options.runs]
     runs.sort(key=lambda run: run["settings"]["seed"])
@@ -57,7 +56,7 @@ def page(runs: Sequence[dict[str, Any]]) -> str:
             f"for seed in {' '.join(map(str, seeds))}; do",
             '  make search ARGS="--seed $seed" OUTPUT=runs/main-job-$seed',
             "done",
-            ".venv/bin/python -m scripts.studies.main_job runs/main-job-*",
+            ".venv/bin/python -m scripts.studies main-job runs/main-job-*",
             "```",
             "",
             f"Versions: {versions}. Numbers depend on the processor in the last digits.",
@@ -156,7 +155,3 @@ def _reference(runs: Sequence[dict[str, Any]]) -> str:
 def _pm(values: Sequence[float], digits: int = 4) -> str:
     mean, sd = mean_sd(values)
     return f"{mean:.{digits}f} ± {sd:.{digits}f}"
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options, description=Options.__doc__)))

@@ -1,23 +1,20 @@
 """Search accuracy and latency of NAS-Bench-201 together, and write `docs/pareto.md`.
 
-Example: python -m scripts.studies.pareto
+Example: python -m scripts.studies pareto
 """
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
-import tyro
 
 import nas_env  # noqa: F401 - registers the environments
 from nas_env.errors import InvalidSettingError
 from nas_env.registry import unknown_name
 from nas_env_agents.common.base import AGENTS
-from nas_env_cli.interrupts import exit_code
+from scripts.studies.common.command import typed_command
 from scripts.studies.pareto.experiment import CHEAP, DEAR, Choice, Experiment, Plan
 from scripts.studies.pareto.page import write_page
 
@@ -40,21 +37,16 @@ class Options:
     """The page; results.jsonl and pictures go into the folder of its name."""
 
 
-def main(options: Options) -> int:
-    """Run what is missing, write the page, and return the exit code."""
-    torch.set_num_threads(1)
-    return exit_code(partial(run, options))
-
-
 def run(options: Options) -> int:
     """Run what is missing and write the page."""
+    torch.set_num_threads(1)
     for name, least in (("seeds", 2), ("choosing", 1), ("networks", 20)):
         if (value := getattr(options, name)) < least:
             raise InvalidSettingError(f"Option --{name} must be >= {least}, but is {value}.")
     for agent in options.agents:
         if agent not in AGENTS:
             raise unknown_name("agent", agent, AGENTS)
-    command = " ".join(["python -m scripts.studies.pareto", *sys.argv[1:]])
+    command = typed_command()
     folder = options.page.with_suffix("")
     experiment = Experiment(folder / "results.jsonl", options.networks)
     plan = Plan(options.agents, options.choosing, options.seeds)
@@ -64,7 +56,3 @@ def run(options: Options) -> int:
     write_page(experiment, choice, options.page)
     print(f"Written: {options.page}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options, description=Options.__doc__)))

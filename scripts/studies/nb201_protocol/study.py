@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-
-import tyro
 
 import nas_env  # noqa: F401 - registers the environments
 from nas_env.errors import InvalidSettingError
@@ -15,7 +11,7 @@ from nas_env_cli.benchmark.folder import BenchmarkFolder, Plan
 from nas_env_cli.benchmark.results import incumbents, read_results, write_results
 from nas_env_cli.benchmark.runner import run_plan
 from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec, distinct
-from nas_env_cli.interrupts import exit_code
+from scripts.studies.common.command import typed_command
 from scripts.studies.nb201_protocol.page import AGENTS, ENV, protocol_page, protocol_results
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -39,11 +35,6 @@ class Options:
     """The page; best.parquet goes into the folder of its name."""
 
 
-def main(options: Options) -> int:
-    """Run what is missing, write the page, and return the exit code."""
-    return exit_code(partial(run, options))
-
-
 def run(options: Options) -> int:
     """Run what is missing and write the page."""
     for name in ("seeds", "processes"):
@@ -53,7 +44,7 @@ def run(options: Options) -> int:
             )
     agents = tuple(AgentSpec.parse(text) for text in options.agents)
     distinct(agents, "agents")
-    command = " ".join(["python -m scripts.studies.nb201_protocol", *sys.argv[1:]])
+    command = typed_command()
     plan = Plan(
         agents,
         (EnvSpec.parse(ENV),),
@@ -77,7 +68,3 @@ def run(options: Options) -> int:
     options.page.write_text(text, encoding="utf-8")
     print(f"{text}\nWritten: {options.page}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options, description=Options.__doc__)))

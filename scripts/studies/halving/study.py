@@ -1,6 +1,6 @@
 """Measure successive halving against full training, and write `docs/halving.md`.
 
-Example: python -m scripts.studies.halving
+Example: python -m scripts.studies halving
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import tyro
 
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError, NASError
@@ -28,6 +27,7 @@ from nas_env.spaces import SPACES, SearchSpace
 from nas_env.tables import TABLES, TableTask
 from nas_env.tasks import TASKS
 from nas_env_cli.search.provenance import versions
+from scripts.studies.common.command import typed_command
 
 ROOT = Path(__file__).resolve().parents[3]
 VARIANTS = ((3, 1), (2, 1), (3, 2))  # eta and min_epochs
@@ -37,7 +37,7 @@ CLEAR = 2.0  # standard errors
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Compare successive halving with full training of the same networks; write docs/halving.md."""
 
     batch: int = 27
@@ -67,7 +67,7 @@ class Choice:
     seconds: float
 
 
-def main(settings: Settings) -> int:
+def main(settings: Options) -> int:
     """Measure, write the page and return the exit code."""
     torch.set_num_threads(1)
     try:
@@ -77,7 +77,7 @@ def main(settings: Settings) -> int:
         return 2
 
 
-def run(settings: Settings) -> int:
+def run(settings: Options) -> int:
     """Measure and write the page."""
     for name, least in (("batch", 2), ("seeds", 2), ("epochs", 1)):
         if getattr(settings, name) < least:
@@ -89,7 +89,7 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def heading(settings: Settings) -> Iterator[str]:
+def heading(settings: Options) -> Iterator[str]:
     """Yield what is measured and how."""
     found = versions()
     yield "# Successive halving against full training"
@@ -101,7 +101,7 @@ def heading(settings: Settings) -> Iterator[str]:
         "those that were evaluated furthest."
     )
     yield ""
-    yield f"- Command: `{' '.join(['python -m scripts.studies.halving', *sys.argv[1:]])}`"
+    yield f"- Command: `{typed_command()}`"
     yield f"- Machine: {found.pop('machine')}"
     shown = (f"{name} {value}" for name, value in found.items() if name != "commit")
     yield f"- Versions: {', '.join(shown)}"
@@ -135,7 +135,7 @@ def choose(evaluator: Evaluator, batch: Sequence[Candidate], budget: Budget) -> 
 # ---- stored curves ----
 
 
-def table_part(settings: Settings) -> Iterator[str]:
+def table_part(settings: Options) -> Iterator[str]:
     """Yield the comparison on the stored curves of `NASChain-v0`."""
     table = TABLES.get("chain-bench")()
     tabular, space = Tabular(TableTask(table)), table.make_space(None)
@@ -257,7 +257,7 @@ def verdict(
 # ---- real training ----
 
 
-def training_part(settings: Settings) -> Iterator[str]:
+def training_part(settings: Options) -> Iterator[str]:
     """Yield the comparison on real training, networks continued from their checkpoints."""
     task = TASKS.get(settings.task)()
     space = SPACES.get("chain")(task.spec.input_shape, task.spec.num_outputs, None)
@@ -293,7 +293,3 @@ def training_part(settings: Settings) -> Iterator[str]:
         f"Halving took {halved.epochs / full.epochs:.3f} of the epochs and "
         f"{halved.seconds / full.seconds:.3f} of the time, and chose {same}."
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Settings, description=Settings.__doc__)))

@@ -1,13 +1,12 @@
 """Are training choices worth being decisions? Search with and without them: docs/joint.md.
 
-Example: python -m scripts.studies.joint
+Example: python -m scripts.studies joint
 """
 
 from __future__ import annotations
 
 import json
 import string
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,14 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import tyro
-
 from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES
 from nas_env.tasks import TASKS
 from nas_env_cli.benchmark.specs import AgentSpec
-from nas_env_cli.interrupts import exit_code
 from nas_env_cli.search.retraining import retrain
 from scripts.studies.common.command import finish, prepare
 from scripts.studies.common.results import Results
@@ -35,7 +31,7 @@ SPACES = {"fixed recipe": "chain", "joint": "chain-joint"}
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Search networks with the fixed recipe, and networks together with their recipe."""
 
     agents: tuple[str, ...] = ("imagination", "random")
@@ -81,7 +77,7 @@ class Result(NamedTuple):
         validation: Accuracy by which the network was chosen.
         tests: Test accuracy of each training anew.
         params: Parameters.
-        recipe: Settings of the recipe that are not the default ones.
+        recipe: Options of the recipe that are not the default ones.
     """
 
     kind: str
@@ -93,19 +89,14 @@ class Result(NamedTuple):
     recipe: dict[str, Any]
 
 
-def main(settings: Settings) -> int:
-    """Run what is missing, write the page, and return the exit code."""
-    return exit_code(partial(run, settings))
-
-
-def run(settings: Settings) -> int:
+def run(settings: Options) -> int:
     """Run what is missing and write the page."""
     results = prepare(settings, "seeds", "networks", "epochs", "retrain_seeds")
     jobs, play = missing(settings, results), partial(search, settings)
     return finish(results, jobs, play, settings.processes, settings.page, page)
 
 
-def missing(settings: Settings, results: Results) -> list[Job]:
+def missing(settings: Options, results: Results) -> list[Job]:
     """Return the searches that there are no results of."""
     done = {(line["kind"], line["agent"], line["seed"]) for line in results.read()}
     return [
@@ -117,7 +108,7 @@ def missing(settings: Settings, results: Results) -> list[Job]:
     ]
 
 
-def search(settings: Settings, job: Job) -> dict[str, Any]:
+def search(settings: Options, job: Job) -> dict[str, Any]:
     """Search, train the best network anew, and test it."""
     task, label = TASKS.get(settings.task)(), AgentSpec.parse(job.agent).label
     budget = Budget(epochs=settings.epochs, training_seed=job.seed)
@@ -209,7 +200,3 @@ def recipes(found: list[Result]) -> Iterator[str]:
     searches = sum(result.kind == "joint" for result in found)
     for setting, count in sorted(chosen.items(), key=lambda x: (-x[1], x[0])):
         yield f"- {setting}: {count} of {searches}"
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Settings, description=Settings.__doc__)))

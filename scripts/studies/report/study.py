@@ -1,7 +1,7 @@
 """Make the pictures of docs/report.md: the report in both themes and two widths, and drawings.
 
 Needs Chromium (apt-get install chromium) and playwright.
-Example: python -m scripts.studies.report runs/mine --output docs/report
+Example: python -m scripts.studies report runs/mine --output docs/report
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ COLOURS = 256
 
 
 @dataclass(frozen=True)
-class PictureOptions:
+class Options:
     """Make the pictures of docs/report.md."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
@@ -59,7 +59,7 @@ class PictureOptions:
     """Spaces of which a network is drawn."""
 
 
-def main(options: PictureOptions) -> int:
+def run(options: Options) -> int:
     """Write the pictures and return the exit code."""
     try:
         program = chromium()
@@ -89,7 +89,7 @@ def chromium() -> str:
     return found
 
 
-def photograph(html: str, program: str, options: PictureOptions) -> None:
+def photograph(html: str, program: str, options: Options) -> None:
     """Write the top of the page, and in the wide one what is below, in both themes."""
     from playwright.sync_api import sync_playwright
 
@@ -123,7 +123,3 @@ def draw_space(name: str, seed: int, path: Path) -> None:
     candidate = env.space.decode(env.space.sample(np.random.default_rng(seed)))
     training = candidate.recipe.changes()
     save_svg(draw_svg(candidate.architecture, env.task.spec, name, training=training), path)
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(PictureOptions, description=PictureOptions.__doc__)))

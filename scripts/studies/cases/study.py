@@ -1,6 +1,6 @@
 """From data to a network one can take away, three times: docs/cases.md.
 
-Example: python -m scripts.studies.cases digits
+Example: python -m scripts.studies cases digits
 """
 
 from __future__ import annotations
@@ -8,16 +8,13 @@ from __future__ import annotations
 import json
 import shlex
 import string
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
-from nas_env_cli.interrupts import exit_code
 from scripts.studies.cases.steps import ROOT, Steps
 from scripts.studies.cases.table import Rows, lines, numbers
 
@@ -38,7 +35,7 @@ CASES = {
         f"nas-env retrain {RUNS}/digits --top 3 --seeds 3 --epochs 20",
         f"nas-env export {RUNS}/digits",
         f"nas-env report {RUNS}/digits",
-        f"python -m scripts.studies.report {RUNS}/digits --output {SHOWN}/digits {ONE}",
+        f"python -m scripts.studies report {RUNS}/digits --output {SHOWN}/digits {ONE}",
         f"python -m venv {TORCH_ONLY}",
         f"{TORCH_ONLY}/bin/pip install --quiet -c constraints.txt torch",
         f"{ALONE % '1, 28, 28'}{RUNS}/digits/export",
@@ -64,7 +61,7 @@ CASES = {
         f"nas-env retrain {RUNS}/objects --top 2 --seeds 2 --epochs 10",
         f"nas-env export {RUNS}/objects",
         f"nas-env report {RUNS}/objects",
-        f"python -m scripts.studies.report {RUNS}/objects --output {SHOWN}/objects {ONE}",
+        f"python -m scripts.studies report {RUNS}/objects --output {SHOWN}/objects {ONE}",
         f"{ALONE % '3, 32, 32'}{RUNS}/objects/export",
     ),
 }
@@ -80,11 +77,6 @@ class Options:
     """Cases to run; none: only write the page from what is there."""
     page: Path = ROOT / "docs" / "cases.md"
     """The page; times and outputs go into the folder of its name."""
-
-
-def main(options: Options) -> int:
-    """Run the cases and return the exit code."""
-    return exit_code(partial(run, options))
 
 
 def run(options: Options) -> int:
@@ -115,7 +107,7 @@ def page(done: Mapping[str, Sequence[Mapping[str, Any]]], splits: Sequence[Rows]
     for name, steps in done.items():
         whole = len(steps) == len(CASES[name])
         values[name] = (
-            case(steps) if whole else f"Not run yet: `python -m scripts.studies.cases {name}`."
+            case(steps) if whole else f"Not run yet: `python -m scripts.studies cases {name}`."
         )
     table = "\n".join(lines(splits)) if splits else ""
     return string.Template(TEMPLATE.read_text("utf-8")).substitute(values, table=table)
@@ -149,13 +141,9 @@ def excerpt(step: Mapping[str, Any]) -> str:
         return str(output.partition("\nWritten to")[0].strip())
     if output and ("nas-env export" in command or " -c " in command):
         return f"```text\n{output}\n```"
-    if "scripts/studies/report/__main__.py" in command:
+    if "scripts.studies report" in command:
         words = shlex.split(command)
         folder = Path(words[words.index("--output") + 1]).relative_to("docs")
         shown = {"The report": "light-1280", "Further down": "light-1280-below"}
-        return "\n".join(f"![{x}: {words[2]}]({folder}/{shown[x]}.png)" for x in shown)
+        return "\n".join(f"![{x}: {words[4]}]({folder}/{shown[x]}.png)" for x in shown)
     return ""
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options, description=Options.__doc__)))

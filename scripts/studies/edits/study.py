@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,6 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import torch
-import tyro
 from scipy.stats import binomtest
 
 import nas_env  # noqa: F401 - registers the environments
@@ -26,6 +24,7 @@ from nas_env.wrappers import Limits
 from nas_env_cli.search import run_search
 from nas_env_cli.search.provenance import versions
 from nas_env_cli.search.retraining import mean_sd
+from scripts.studies.common.command import typed_command
 
 ROOT = Path(__file__).resolve().parents[3]
 BASELINE = "random search"
@@ -71,7 +70,7 @@ METHODS = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Compare agents that edit networks with agents that build them."""
 
     seeds: int = 10
@@ -92,7 +91,7 @@ class Settings:
     """The page (.md) and the results (.json)."""
 
 
-def search(name: str, seed: int, settings: Settings) -> dict[str, Any]:
+def search(name: str, seed: int, settings: Options) -> dict[str, Any]:
     """Run one search and return what its row needs."""
     torch.set_num_threads(1)
     method = METHODS[name]
@@ -121,7 +120,7 @@ def search(name: str, seed: int, settings: Settings) -> dict[str, Any]:
     }
 
 
-def main(settings: Settings) -> int:
+def run(settings: Options) -> int:
     """Run every search that is missing and write the page."""
     file = settings.output.with_suffix(".json")
     shape = {"evaluations": settings.evaluations, "epochs": settings.epochs}
@@ -154,13 +153,13 @@ def write(path: Path, text: str) -> None:
     os.replace(part, path)
 
 
-def page(found: Sequence[dict[str, Any]], settings: Settings) -> str:
+def page(found: Sequence[dict[str, Any]], settings: Options) -> str:
     """Return the page."""
     by_method = {
         name: sorted((x for x in found if x["method"] == name), key=lambda x: x["seed"])
         for name in settings.methods
     }
-    command = f"python -m scripts.studies.edits {' '.join(sys.argv[1:])}".strip()
+    command = typed_command()
     lines = [
         "# Editing networks against building them",
         "",
@@ -224,7 +223,3 @@ def verdict(name: str, rows: Sequence[dict[str, Any]], baseline: Sequence[dict[s
     if p < 0.05:
         return f"{name}: {'beats' if wins > losses else 'loses to'} random search, {count}."
     return f"{name}: no difference from random search is shown, {count}."
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Settings, description=Settings.__doc__)))

@@ -1,12 +1,11 @@
 """Search cells on small images, stack them larger, train on larger images: docs/transfer.md.
 
-Example: python -m scripts.studies.transfer
+Example: python -m scripts.studies transfer
 """
 
 from __future__ import annotations
 
 import string
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 
 from nas_env.architecture import Candidate
@@ -26,7 +24,6 @@ from nas_env.objectives import OBJECTIVES
 from nas_env.spaces.nasnet_cell import NASNET, NASNetSpace
 from nas_env.tasks import TASKS, Task
 from nas_env_cli.benchmark.specs import AgentSpec
-from nas_env_cli.interrupts import exit_code
 from nas_env_cli.search.retraining import retrain
 from scripts.studies.common.command import finish, prepare
 from scripts.studies.common.results import Results
@@ -41,7 +38,7 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Search cells on small images, stack them larger and train them on larger images."""
 
     agents: tuple[str, ...] = ("imagination", "random")
@@ -108,12 +105,7 @@ class Result(NamedTuple):
     params: int
 
 
-def main(settings: Settings) -> int:
-    """Run what is missing, write the page, and return the exit code."""
-    return exit_code(partial(run, settings))
-
-
-def run(settings: Settings) -> int:
+def run(settings: Options) -> int:
     """Run what is missing and write the page."""
     counts = ("seeds", "networks", "images", "epochs", "large_images", "large_epochs")
     results = prepare(settings, *counts)
@@ -121,7 +113,7 @@ def run(settings: Settings) -> int:
     return finish(results, jobs, play, settings.processes, settings.page, page)
 
 
-def missing(settings: Settings, results: Results) -> list[Job]:
+def missing(settings: Options, results: Results) -> list[Job]:
     """Return the jobs that there are no results of."""
     done = {(line["agent"], line["seed"]) for line in results.read()}
     texts = {AgentSpec.parse(text).label: text for text in settings.agents}
@@ -133,7 +125,7 @@ def missing(settings: Settings, results: Results) -> list[Job]:
     ]
 
 
-def transfer(settings: Settings, job: Job) -> dict[str, Any]:
+def transfer(settings: Options, job: Job) -> dict[str, Any]:
     """Choose a cell on small images, stack it larger, and train and test it on large ones."""
     space = small_space(settings)
     small: float | None = None
@@ -168,7 +160,7 @@ def transfer(settings: Settings, job: Job) -> dict[str, Any]:
     return Result(label, job.seed, [*walk], small, accuracy, tested.params)._asdict()
 
 
-def small_space(settings: Settings) -> NASNetSpace:
+def small_space(settings: Options) -> NASNetSpace:
     """Return the space of NASNet's cells in a small skeleton."""
     grammar = replace(NASNET, repeats=settings.repeats, channels=settings.channels)
     name = f"nasnet-cell-n{settings.repeats}-f{settings.channels}"
@@ -268,7 +260,3 @@ def compared(groups: dict[str, list[Result]]) -> Iterator[str]:
     tested = {name: [100 * x.accuracy for x in group] for name, group in groups.items()}
     for one, other in combinations(tested, 2):
         yield f"- {difference(f'`{one}`', tested[one], f'`{other}`', tested[other])}"
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Settings, description=Settings.__doc__)))

@@ -1,6 +1,6 @@
 """Run the experiments behind docs/imagination.md, and write that page from their results.
 
-Example: python -m scripts.studies.imagination optimum protocol
+Example: python -m scripts.studies imagination optimum protocol
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,6 @@ import tyro
 import nas_env  # noqa: F401 - registers the environments
 from nas_env.registry import unknown_name
 from nas_env_cli.benchmark.results import incumbents, read_results, write_results
-from nas_env_cli.interrupts import exit_code
 from scripts.studies.imagination import noisy
 from scripts.studies.imagination.experiments import FIRST, Experiment, experiments
 from scripts.studies.imagination.page import write_study
@@ -45,11 +43,6 @@ class Options:
     """Folder of the runs."""
     page: Path = ROOT / "docs" / "imagination.md"
     """The page; results go into the folder of its name."""
-
-
-def main(options: Options) -> int:
-    """Run what is asked for, write the page, and return the exit code."""
-    return exit_code(partial(run, options))
 
 
 def run(options: Options) -> int:
@@ -94,7 +87,7 @@ def play(name: str, experiment: Experiment, options: Options, results: Path) -> 
 
 def command(name: str, options: Options) -> str:
     """Return the command line of one experiment, for its results."""
-    text = f"python -m scripts.studies.imagination {name}"
+    text = f"python -m scripts.studies imagination {name}"
     return text if options.seeds is None else f"{text} --seeds {options.seeds}"
 
 
@@ -115,7 +108,3 @@ def make_images(source: Path, path: Path) -> None:
             x_test=file["x_test"][:, None].astype(np.float32) / 255,
             y_test=file["y_test"],
         )
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options, description=Options.__doc__)))

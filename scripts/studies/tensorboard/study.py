@@ -1,7 +1,7 @@
 """Make the pictures of docs/tensorboard.md: what a running TensorBoard shows of a search.
 
 Needs Chromium (apt-get install chromium) and playwright.
-Example: python -m scripts.studies.tensorboard runs/mine/tensorboard --output docs/tensorboard
+Example: python -m scripts.studies tensorboard runs/mine/tensorboard --output docs/tensorboard
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from urllib.request import urlopen
 import tyro
 
 from nas_env.errors import InvalidSettingError, NASError
-from scripts.studies.report.__main__ import chromium, keep
+from scripts.studies.report.study import chromium, keep
 
 WIDTH, HEIGHT = 1280, 800
 ALL = 1440  # pixels down, for a drawing and what is below it
@@ -34,7 +34,7 @@ SCORE = "tf-hparams-parallel-coords-view #colorByListBox paper-item"
 
 
 @dataclass(frozen=True)
-class PictureOptions:
+class Options:
     """Make the pictures of docs/tensorboard.md."""
 
     events: Annotated[Path, tyro.conf.Positional]
@@ -43,7 +43,7 @@ class PictureOptions:
     """Folder of the pictures."""
 
 
-def main(options: PictureOptions) -> int:
+def run(options: Options) -> int:
     """Write the pictures and return the exit code."""
     from playwright.sync_api import sync_playwright
 
@@ -146,7 +146,3 @@ def wait_for(address: str, runs: int, process: subprocess.Popen[bytes]) -> None:
         f"TensorBoard at {address} did not show {runs} runs within {PATIENCE:.0f} s. Try its "
         "command by hand: tensorboard --logdir RUN/tensorboard."
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(PictureOptions, description=PictureOptions.__doc__)))

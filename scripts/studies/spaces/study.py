@@ -1,6 +1,6 @@
 """Write `docs/spaces.md`: every search space with its sizes, from the registry alone.
 
-Example: python -m scripts.studies.spaces
+Example: python -m scripts.studies spaces
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 
 from nas_env.network import predict
 from nas_env.objectives import OBJECTIVES
@@ -24,7 +23,7 @@ OUTPUTS = 10
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Write docs/spaces.md.
 
     Attributes:
@@ -36,7 +35,7 @@ class Settings:
     output: Path = ROOT / "docs" / "spaces.md"
 
 
-def main(settings: Settings) -> None:
+def run(settings: Options) -> None:
     """Write the page."""
     lines = [
         "| space | for | decisions | longest walk | states | coarse | walks | parameters |",
@@ -100,7 +99,3 @@ def objectives() -> str:
         needs = ", ".join(made.needs) or "reward or accuracy"
         lines.append(f"| `{name}` | {low:g} to {high:g} | {made.failure:g} | {needs} |")
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Settings))

@@ -1,11 +1,10 @@
 """Write `docs/chain-bench.md` and its pictures from the table of `NASChain-v0` alone.
 
-Example: python -m scripts.studies.chain_bench
+Example: python -m scripts.studies chain-bench
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-import tyro
 
 from scripts.studies.chain_bench.pictures import draw_landscape, draw_scores
 from scripts.studies.chain_bench.statistics import (
@@ -36,7 +34,7 @@ SHARES = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Write docs/chain-bench.md and its pictures from the table."""
 
     table: Path = ROOT / "nas_env" / "data" / "chain_bench.npz"
@@ -45,7 +43,7 @@ class Settings:
     """The page; its pictures go to a folder of the same name."""
 
 
-def main(settings: Settings) -> int:
+def run(settings: Options) -> int:
     """Write the page and the pictures."""
     matplotlib.use("Agg")
     table = Table.read(settings.table)
@@ -115,7 +113,7 @@ def heading(table: Table) -> Iterator[str]:
         "```bash",
         "make data",
         "python -m scripts.data.chain_bench  # an hour on two cores; goes on if killed",
-        "python -m scripts.studies.chain_bench  # this page, from the table alone",
+        "python -m scripts.studies chain-bench  # this page, from the table alone",
         "```",
         "",
         f"- Task and evaluator: `{about['evaluator']}`",
@@ -292,7 +290,3 @@ def walking(table: Table, found: Landscape, far: Floats, pictures: str) -> Itera
         if len(part):
             body.append((str(step), f"{len(part):,}", percent(part.mean()), percent(part.max())))
     yield from rows_of(("distance", "networks", "mean score, %", "best score, %"), body)
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Settings, description=Settings.__doc__)))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import string
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
-import tyro
 
 from nas_env.rendering import save_drawing
 from nas_env_agents.common.episodic import Step
@@ -24,6 +22,7 @@ from nas_env_agents.q_learning import QLearning
 from nas_env_cli.search.provenance import versions
 from nas_env_cli.search.q_table import draw_q, picture_of
 from nas_env_cli.search.retraining import mean_sd
+from scripts.studies.common.command import typed_command
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = Path(__file__).with_name("template.md")
@@ -32,7 +31,7 @@ ALPHA, GAMMA, EPSILON = 0.1, 0.9, 0.1
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Run the tutorial's loop with made-up and with trained scores, and write the walkthrough."""
 
     free_episodes: int = 1000
@@ -112,7 +111,7 @@ def new_seconds(env: Any, info: dict[str, Any], networks: dict[str, int]) -> flo
     return 0.0 if info["architecture"] in networks else float(env.unwrapped.evaluation.seconds)
 
 
-def make(settings: Settings, evaluator: str) -> Any:
+def make(settings: Options, evaluator: str) -> Any:
     """Return the environment of a part of the page."""
     common: dict[str, Any] = {"observation": "loss-bins", "evaluator": evaluator}
     if evaluator == "training":
@@ -123,7 +122,7 @@ def make(settings: Settings, evaluator: str) -> Any:
     return gymnasium.make("NASEdit-v0", **common)
 
 
-def main(settings: Settings) -> int:
+def run(settings: Options) -> int:
     """Run everything and write the page."""
     torch.set_num_threads(1)
     pictures = settings.output.with_suffix("")
@@ -146,10 +145,10 @@ def main(settings: Settings) -> int:
     return 0
 
 
-def numbers(settings: Settings, free: Story, stories: list[Story]) -> dict[str, str]:
+def numbers(settings: Options, free: Story, stories: list[Story]) -> dict[str, str]:
     """Return the numbers of the page."""
     shared = [aliased(story) for story in stories]
-    command = " ".join(["python -m scripts.studies.walkthrough", *sys.argv[1:]])
+    command = typed_command()
     return {
         "command": command,
         "versions": ", ".join(f"{k} {v}" for k, v in versions().items() if k != "commit"),
@@ -212,7 +211,3 @@ def comparison(file: Path) -> str:
                 "| {} | {:.4f} ± {:.4f} | {} |".format(name, *mean_sd(scores), len(scores))
             )
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Settings, description=Settings.__doc__)))

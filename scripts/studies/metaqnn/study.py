@@ -2,14 +2,13 @@
 
 The text is `metaqnn_template.md`; every number and the picture come from the results.
 
-Example: python -m scripts.studies.metaqnn --processes 2
+Example: python -m scripts.studies metaqnn --processes 2
 """
 
 from __future__ import annotations
 
 import json
 import multiprocessing
-import shlex
 import signal
 import sys
 import threading
@@ -17,7 +16,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import NAMESPACE_URL, uuid5
@@ -42,11 +40,11 @@ from nas_env.tasks.arrays import arrays
 from nas_env.tasks.supervised import SupervisedTask
 from nas_env.wrappers import Limits, TrackSearch, Trial
 from nas_env_cli.benchmark.runner import end_with_parent
-from nas_env_cli.interrupts import exit_code
 from nas_env_cli.search import SearchResult, run_search
 from nas_env_cli.search.progress import Progress
 from nas_env_cli.search.provenance import versions
 from nas_env_cli.search.retraining import retrain
+from scripts.studies.common.command import typed_command
 from scripts.studies.metaqnn.page import BASELINE, METHODS, write_page
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -125,11 +123,6 @@ class Lines(Progress):
         self._show_line(tracker, trial)
 
 
-def main(options: Options) -> int:
-    """Run what is missing, write the page, and return the exit code."""
-    return exit_code(partial(run, options))
-
-
 def run(options: Options) -> int:
     """Run what is missing and write the page."""
     check(options)
@@ -181,7 +174,7 @@ def collect(options: Options, wanted: list[tuple[str, int]]) -> dict[str, Any]:
     made = {json.dumps(x.pop("versions")) for x in searches}
     return {
         "settings": numbers_of(options),
-        "command": shlex.join(["python", "-m", "scripts.studies.metaqnn", *sys.argv[1:]]),
+        "command": typed_command(),
         "versions": [json.loads(text) for text in sorted(made)],
         "searches": [{k: v for k, v in x.items() if k != "settings"} for x in searches],
     }
@@ -389,7 +382,3 @@ def write(path: Path, text: str) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options, description=Options.__doc__)))

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import torch
-import tyro
 
 from nas_env.architecture import Candidate
 from nas_env.env import NASEnv
@@ -30,6 +29,7 @@ from nas_env_cli.search import run_search
 from nas_env_cli.search.progress import Progress
 from nas_env_cli.search.provenance import versions
 from nas_env_cli.search.retraining import mean_sd, retrain
+from scripts.studies.common.command import typed_command
 
 ROOT = Path(__file__).resolve().parents[3]
 LARGE = (
@@ -43,7 +43,7 @@ LARGE = (
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Shrink a given large network by edits, and write docs/compression.md: before and after."""
 
     agents: tuple[str, ...] = ("hill-climbing", "random")
@@ -79,7 +79,7 @@ class Result(NamedTuple):
     latency_ms: float
 
 
-def main(settings: Settings) -> int:
+def run(settings: Options) -> int:
     """Search, train anew, measure and write the page; return the exit code."""
     torch.set_num_threads(1)
     settings.store.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def walk_of(env: NASEnv, labels: Sequence[str]) -> tuple[int, ...]:
     return tuple(known.index(label) for label in labels)
 
 
-def make(settings: Settings, agent: str) -> NASEnv:
+def make(settings: Options, agent: str) -> NASEnv:
     """Return the environment of an agent, which begins with the large network."""
     env: Any = gymnasium.make(
         "NASEdit-v0",
@@ -131,7 +131,7 @@ def make(settings: Settings, agent: str) -> NASEnv:
     return env  # type: ignore[no-any-return]
 
 
-def smallest(settings: Settings, agent: str, seed: int) -> Trial:
+def smallest(settings: Options, agent: str, seed: int) -> Trial:
     """Search once and return the best network, under the limit where there is one."""
     progress = Progress(f"{agent}, seed {seed}")
     env = make(settings, agent)
@@ -153,7 +153,7 @@ def fits(trial: Trial, limit: int | None) -> bool:
 
 
 def measured(
-    settings: Settings, env: NASEnv, networks: dict[str, list[Candidate]]
+    settings: Options, env: NASEnv, networks: dict[str, list[Candidate]]
 ) -> dict[str, list[Result]]:
     """Train each network with a seed of its own, test it, and time it."""
     evaluator: Any = env.evaluator
@@ -184,7 +184,7 @@ def latency(candidates: Sequence[Candidate], env: NASEnv, repeats: int) -> list[
     return [statistics.median(seen) for seen in times]
 
 
-def page(settings: Settings, env: NASEnv, rows: dict[str, list[Result]]) -> str:
+def page(settings: Options, env: NASEnv, rows: dict[str, list[Result]]) -> str:
     """Return the page."""
     limit = f", at most {settings.max_params:,} parameters" if settings.max_params else ""
     before = rows["before"]
@@ -199,7 +199,7 @@ def page(settings: Settings, env: NASEnv, rows: dict[str, list[Result]]) -> str:
         "many training seeds. Latency: one image, one thread, median of "
         f"{settings.latency_repeats} forward passes, all networks taking turns.",
         "",
-        f"- Command: `{' '.join(['python -m scripts.studies.compression', *sys.argv[1:]])}`",
+        f"- Command: `{typed_command()}`",
         f"- Versions: {', '.join(f'{k} {v}' for k, v in versions().items() if k != 'commit')}",
         "",
         "| network | test accuracy, % | parameters | MACs | latency, ms |",
@@ -231,7 +231,3 @@ def sentence(name: str, after: Sequence[Result], before: Sequence[Result]) -> st
         f"{name}: {params:.1f} times fewer parameters, {faster:.2f} times as fast, test accuracy "
         f"{change:+.2f} points in the mean."
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Settings, description=Settings.__doc__)))

@@ -23,7 +23,7 @@ ASSUMED = "assumed"
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Write docs/scaling.md: what limits a search at 10, 100, 1,000 and 10,000 workers."""
 
     workers: tuple[int, ...] = (10, 100, 1_000, 10_000)
@@ -75,7 +75,7 @@ class Figures(NamedTuple):
     storing_ms: Figure
 
 
-def figures(settings: Settings) -> Figures:
+def figures(settings: Options) -> Figures:
     """Return given figures, else measured ones, else assumptions."""
     overhead, store = settings.measured / "overhead.md", settings.measured / "store.md"
     return Figures(
@@ -97,7 +97,7 @@ def _figure(given: float | None, page: Path, row: str, column: int, assumed: flo
     return Figure(assumed, ASSUMED)
 
 
-def costs(settings: Settings, found: Figures, workers: int) -> Costs:
+def costs(settings: Options, found: Figures, workers: int) -> Costs:
     """Return the engine's costs with so many workers, in seconds; data travel as a tree."""
     nodes = -(-workers // settings.workers_per_node)
     return Costs(
@@ -131,7 +131,7 @@ class Mode(NamedTuple):
         return -(-size // workers) * workers / size - 1
 
 
-def modes(settings: Settings) -> dict[str, Mode]:
+def modes(settings: Options) -> dict[str, Mode]:
     """Return the ways to keep workers busy, by name."""
 
     def batches(size: Callable[[int], int], updates: bool) -> Mode:
@@ -190,7 +190,7 @@ def efficiency(mode: Mode, seconds: Numbers, workers: int, cost: Costs, training
 
 
 def efficiencies(
-    settings: Settings, found: Figures, scales: dict[str, Numbers]
+    settings: Options, found: Figures, scales: dict[str, Numbers]
 ) -> dict[str, dict[str, list[Cell]]]:
     """Return for each length of training and each mode a cell for each number of workers."""
     return {
@@ -226,7 +226,7 @@ def search_run(
 Curve = tuple[Numbers, NDArray[np.int64]]
 
 
-def curves(settings: Settings, found: Figures, table: Table) -> dict[tuple[str, int], list[Curve]]:
+def curves(settings: Options, found: Figures, table: Table) -> dict[tuple[str, int], list[Curve]]:
     """Return the runs of every search by its name and number of workers, one for each seed."""
     most, mean = len(table.walks), float(table.seconds[12].mean())
     result = {}

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 import torch
-import tyro
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
@@ -33,6 +32,7 @@ from nas_env.spaces import SPACES, Choice, Option, SearchSpace, Walk
 from nas_env.wrappers import Limits, TrackSearch
 from nas_env_agents import make_agent, observation_of
 from nas_env_cli.search.provenance import versions
+from scripts.studies.common.command import typed_command
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = 1000  # random networks that say what is usual in a landscape
@@ -102,7 +102,7 @@ GRID: dict[str, list[Setting]] = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Command line of this script."""
 
     agents: tuple[str, ...] = tuple(GRID)
@@ -233,7 +233,7 @@ def search(job: Job, setting: Setting, evaluations: int) -> Row:
     return Row(job, float(curve.mean()), float(curve[-1]), tracker.evaluations)
 
 
-def jobs(settings: Settings) -> list[tuple[Job, Setting]]:
+def jobs(settings: Options) -> list[tuple[Job, Setting]]:
     """Return every search of the sweep, random search first."""
     found: list[tuple[Job, Setting]] = []
     for name in ("random", *settings.agents):
@@ -244,7 +244,7 @@ def jobs(settings: Settings) -> list[tuple[Job, Setting]]:
     return found
 
 
-def main(settings: Settings) -> int:
+def run(settings: Options) -> int:
     """Run the sweep and write the page."""
     for name in settings.agents:
         if name not in GRID:
@@ -265,7 +265,7 @@ def main(settings: Settings) -> int:
     return 0
 
 
-def page(rows: Sequence[Row], settings: Settings) -> str:
+def page(rows: Sequence[Row], settings: Options) -> str:
     """Return the page."""
     random = {row.job[2:]: row for row in rows if row.job.agent == "random"}
     parts = [INTRODUCTION.format(**header(settings))]
@@ -310,12 +310,12 @@ searches. "as stored" is `agents/nas_env_agents/hyperparameters.toml` when the s
 ran; other rows say what differs from it."""
 
 
-def header(settings: Settings) -> dict[str, Any]:
+def header(settings: Options) -> dict[str, Any]:
     """Return what the introduction names."""
     found = versions()
     packages = ("torch", "stable-baselines3", "sb3-contrib")
     return {
-        "command": " ".join(["python -m scripts.studies.sweep", *sys.argv[1:]]),
+        "command": typed_command(),
         "machine": found["machine"],
         "versions": ", ".join(f"{name} {found[name]}" for name in packages),
         "evaluations": settings.evaluations,
@@ -332,7 +332,3 @@ def spread(values: Sequence[float]) -> str:
     """Return mean and standard error."""
     error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
     return f"{np.mean(values):.3f} ± {error:.3f}"
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Settings)))
