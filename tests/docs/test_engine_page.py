@@ -23,7 +23,7 @@ def test_the_programs_of_the_page_run(tmp_path: Path) -> None:
 
 def test_the_page_names_what_there_is() -> None:
     from nas_env_agents import AGENTS
-    from nas_env_agents.asynchronous import Asynchronous
+    from nas_env_agents.common.asynchronous import Asynchronous
     from nas_env_agents.common.deferred import DeferredScoring
 
     for name in AGENTS:

@@ -9,7 +9,7 @@ import pytest
 from nas_env.errors import UnknownNameError
 from nas_env.wrappers import Limits
 from nas_env_agents import AGENTS, make_agent, observation_of
-from nas_env_agents.asynchronous import Asynchronous
+from nas_env_agents.common.asynchronous import Asynchronous
 from nas_env_agents.common.episodic import Step
 from nas_env_agents.q_learning import QLearning
 from nas_env_cli.search import run_search

@@ -16,7 +16,7 @@ from nas_env.evaluation import Evaluation
 from nas_env.evaluators.synthetic import Synthetic
 from nas_env.registry import unknown_name
 from nas_env.spaces import Walk
-from nas_env_agents.asynchronous import Asynchronous
+from nas_env_agents.common.asynchronous import Asynchronous
 from nas_env_agents.common.base import AGENTS
 from nas_env_agents.common.environments import simulates_seconds
 from nas_env_agents.common.rules import check_rules, is_number, switches

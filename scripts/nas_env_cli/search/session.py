@@ -14,7 +14,7 @@ from stable_baselines3.common.logger import Logger
 
 from nas_env.errors import InvalidSettingError
 from nas_env.wrappers import STAGNATION, Limits, TrackSearch, Trial
-from nas_env_agents.asynchronous import Asynchronous
+from nas_env_agents.common.asynchronous import Asynchronous
 from nas_env_agents.common.base import Agent, make_agent
 from nas_env_cli.search.callback import SearchCallback
 from nas_env_cli.search.events import SearchEvents

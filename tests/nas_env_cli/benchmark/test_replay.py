@@ -1,4 +1,4 @@
-"""Replays find what was tampered with; `python -m scripts.studies nb201-protocol` makes its page."""
+"""Replays find what was changed; `nas-env replay`, `python -m scripts.studies nb201-protocol`."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.studies.scaling.cluster import Costs, asynchronous, in_batches, shipping_seconds
 from scripts.studies.scaling.searches import Evolution, Random, best_so_far
-from scripts.studies.scaling.simulation import Settings, efficiency, figures, modes
+from scripts.studies.scaling.simulation import Options, efficiency, figures, modes
 
 FREE = Costs()
 
@@ -148,7 +148,7 @@ def test_best_so_far_keeps_the_first_of_equals() -> None:
 
 
 def test_the_bottleneck_is_the_cost_without_which_most_is_gained() -> None:
-    settings, seconds = Settings(), np.array([1.0, 1.0])
+    settings, seconds = Options(), np.array([1.0, 1.0])
     stream = modes(settings)["asynchronous"]
     assert efficiency(stream, seconds, 10, Costs(writing=0.5), 20).cause == "store writes"
     assert efficiency(stream, seconds, 2, Costs(shipping=5.0), 20).cause == "shipping the data"
@@ -156,21 +156,21 @@ def test_the_bottleneck_is_the_cost_without_which_most_is_gained() -> None:
     uneven = np.array([1.0, 9.0])
     batches = modes(settings)["batches of as many as workers"]
     assert efficiency(batches, uneven, 10, FREE, 20).cause == "stragglers"
-    rollouts = modes(Settings(rollout=5))["PPO, rollouts of 5"]
+    rollouts = modes(Options(rollout=5))["PPO, rollouts of 5"]
     found = efficiency(rollouts, seconds, 10, FREE, 20)
     assert found == (0.5, "too few networks in a batch", 0.5)
     assert rollouts.unfilled(4) == pytest.approx(8 / 5 - 1)
 
 
 def test_measured_figures_are_read_where_there_are_some(tmp_path: Path) -> None:
-    assert figures(Settings(measured=tmp_path)).latency_ms.source == "assumed"
+    assert figures(Options(measured=tmp_path)).latency_ms.source == "assumed"
     (tmp_path / "store.md").write_text("| PostgreSQL | 9 | 8 | 7 | 6 | 0 | 1,234.5 (1 to 2) |\n")
     (tmp_path / "overhead.md").write_text(
         "| `Ray`, one at a time | 7.5 (7 to 8) | 1 |\n| `Ray`, one batch for 2 | 1.25 (1 to 2) |\n"
     )
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "store.md").write_text("| PostgreSQL | 9 | 8 | 7 | 6 | 0 |\n")
-    assert figures(Settings(measured=tmp_path / "other")).storing_ms.source == "assumed"
-    found = figures(Settings(measured=tmp_path))
+    assert figures(Options(measured=tmp_path / "other")).storing_ms.source == "assumed"
+    found = figures(Options(measured=tmp_path))
     assert [x.value for x in found] == [1.25, 7.5, 1234.5]
-    assert figures(Settings(measured=tmp_path, latency_ms=3)).latency_ms == (3, "given")
+    assert figures(Options(measured=tmp_path, latency_ms=3)).latency_ms == (3, "given")

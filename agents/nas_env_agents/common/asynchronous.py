@@ -13,12 +13,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError
 from nas_env.evaluation import Evaluation
-from nas_env.spaces import Walk
-from nas_env_agents.common.base import AGENTS
 from nas_env_agents.common.callbacks import after_step
 from nas_env_agents.common.limits import tracker_of
 from nas_env_agents.common.walks import WalkAgent
-from nas_env_agents.regularized_evolution import RegularizedEvolution
 
 
 class Asynchronous(WalkAgent):
@@ -132,30 +129,3 @@ class Asynchronous(WalkAgent):
         self.evaluation = evaluation
         self.receive(candidate.walk, score)
         return score
-
-
-@AGENTS.register("async-random")
-class AsyncRandom(Asynchronous):
-    """Random search over all slots of the evaluator: every legal decision with equal chance.
-
-    See `Asynchronous` for what differs from an agent that steps.
-    """
-
-    def propose(self) -> Walk:
-        """Return a random walk, drawn decision by decision."""
-        return self.space.sample(self.rng)
-
-    def tell(self, walk: Walk, score: float) -> None:
-        """Learn nothing."""
-
-
-@AGENTS.register("async-regularized-evolution")
-class AsyncRegularizedEvolution(Asynchronous, RegularizedEvolution):
-    """Regularized evolution over all slots of the evaluator: a child is bred when one is free.
-
-    Members join the population in the order in which their evaluations end, as in the paper, whose
-    workers are asynchronous too. See `Asynchronous` and `RegularizedEvolution`.
-
-    Reference: Real, Aggarwal, Huang, Le, "Regularized Evolution for Image Classifier Architecture
-    Search", AAAI 2019, section 3.
-    """
