@@ -16,9 +16,7 @@ from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators import Evaluator, Latency
-from nas_env.mdp import BaseState, Move
-from nas_env.objectives import Objective
-from nas_env.resolve import (
+from nas_env.factories import (
     check_budget,
     checked_action,
     checked_options,
@@ -32,6 +30,8 @@ from nas_env.resolve import (
     make_space,
     make_task,
 )
+from nas_env.mdp import BaseState, Move
+from nas_env.objectives import Objective
 from nas_env.spaces import SearchSpace, Walk
 from nas_env.store import Store, open_store
 from nas_env.tasks import Task

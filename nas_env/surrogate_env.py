@@ -11,9 +11,9 @@ from nas_env.errors import IncompatibleError, InvalidSettingError, UnknownNameEr
 from nas_env.evaluation import Budget
 from nas_env.evaluators import EVALUATORS, Evaluator
 from nas_env.evaluators.surrogate import EPOCHS, SurrogateEvaluator
+from nas_env.factories import make_budget, make_objective, mdp_settings
 from nas_env.objectives import Objective
 from nas_env.registry import choices
-from nas_env.resolve import make_budget, make_objective, mdp_settings
 from nas_env.surrogates import SURROGATES, Surrogate, SurrogateTask
 from nas_env.table_env import ENVIRONMENT, USELESS, check_edit
 from nas_env.vector import vector_form

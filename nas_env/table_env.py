@@ -13,10 +13,10 @@ from nas_env.errors import IncompatibleError, InvalidSettingError, UnknownNameEr
 from nas_env.evaluation import Budget
 from nas_env.evaluators import EVALUATORS
 from nas_env.evaluators.tabular import Tabular
+from nas_env.factories import make_budget, make_objective, mdp_settings
 from nas_env.objectives import Objective
 from nas_env.objectives.reward import Reward
 from nas_env.registry import choices
-from nas_env.resolve import make_budget, make_objective, mdp_settings
 from nas_env.spaces import SPACES
 from nas_env.tables import TABLES, Table, TableTask
 from nas_env.tasks import TASKS

@@ -18,10 +18,10 @@ from nas_env.env import NASEnv
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget
 from nas_env.evaluators import Evaluator
+from nas_env.factories import checked_options, draw_training_seed
 from nas_env.lanes import Budgets, LaneInfos, Lanes, Scorer, make_lanes
 from nas_env.lanes.base import Parts
 from nas_env.mdp import BaseState
-from nas_env.resolve import checked_options, draw_training_seed
 from nas_env.spaces import Walk
 
 AUTORESET_MODES = (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP)

@@ -27,11 +27,11 @@ from hypothesis import HealthCheck, settings
 
 from nas_env.evaluators import EVALUATORS
 from nas_env.evaluators.ray import cluster as ray_cluster
+from nas_env.factories import WITH_DATA
 from nas_env.layers import LAYERS
 from nas_env.mdp import MDPS
 from nas_env.objectives import OBJECTIVES
 from nas_env.registration import ENVIRONMENTS, Row
-from nas_env.resolve import WITH_DATA
 from nas_env.spaces import SPACES, SearchSpace
 from nas_env.tasks import TASKS, Task, TaskSpec
 from tests.support.browsers import browser  # noqa: F401 - the fixture

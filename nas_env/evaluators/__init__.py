@@ -5,7 +5,7 @@ evaluators (`Cached`, `Halving`, `MedianStopping` and others) are made from the 
 stands for one around `Training`.
 """
 
-from nas_env.evaluators.base import EVALUATORS, Around, Evaluator, failed, innermost
+from nas_env.evaluators.base import EVALUATORS, Evaluator, EvaluatorWrapper, failed
 from nas_env.evaluators.cached import Cached
 from nas_env.evaluators.deferred import Deferred
 from nas_env.evaluators.halving import Halving
@@ -15,14 +15,13 @@ from nas_env.evaluators.parallel import Parallel
 
 __all__ = [
     "EVALUATORS",
-    "Around",
     "Cached",
     "Deferred",
     "Evaluator",
+    "EvaluatorWrapper",
     "Halving",
     "Latency",
     "MedianStopping",
     "Parallel",
     "failed",
-    "innermost",
 ]

@@ -8,14 +8,14 @@ from typing import Any
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError, NASError
 from nas_env.evaluation import Budget, Evaluation
-from nas_env.evaluators.base import Around, Evaluator, innermost
+from nas_env.evaluators.base import Evaluator, EvaluatorWrapper
 from nas_env.network import NetworkCost, predict
 from nas_env.tasks import TaskSpec
 
 NOTHING = NetworkCost(0, 0, 0)
 
 
-class Elsewhere(Around):
+class Elsewhere(EvaluatorWrapper):
     """Predicts what candidates cost, so that they can be ordered and placed; a batch is streamed.
 
     Args:
@@ -28,7 +28,7 @@ class Elsewhere(Around):
     def __init__(self, evaluator: Evaluator) -> None:
         _refuse_workers(evaluator, type(self).__name__)
         super().__init__(evaluator)
-        inner: Any = innermost(evaluator)
+        inner: Any = evaluator.unwrapped
         task = getattr(inner, "task", None)
         self._spec: TaskSpec | None = getattr(inner, "spec", None) or getattr(task, "spec", None)
 
@@ -55,7 +55,7 @@ class Elsewhere(Around):
 def _refuse_workers(evaluator: Evaluator, name: str) -> None:
     """Refuse an evaluator that has workers, or has one inside that does."""
     layer = evaluator
-    while isinstance(layer, Around):
+    while isinstance(layer, EvaluatorWrapper):
         if isinstance(layer, Elsewhere):
             raise InvalidSettingError(
                 f"The evaluator is a {type(layer).__name__} and has workers already. Give {name} "

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nas_env.evaluators.base import Around, Evaluator
+from nas_env.evaluators.base import Evaluator, EvaluatorWrapper
 from nas_env.evaluators.latency import Latency
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES, Objective
@@ -23,7 +23,7 @@ PREFIX = "nas-env-checkpoints-"
 NEW_SECONDS = 60.0  # a folder so young may not be held yet
 
 
-class EarlyStopping(Around):
+class EarlyStopping(EvaluatorWrapper):
     """Asks the evaluator inside at several fidelities; what it answers itself is never stored.
 
     Args:

@@ -51,6 +51,11 @@ class Evaluator(ABC):
         """How many evaluations run at once."""
         return 1
 
+    @property
+    def unwrapped(self) -> Evaluator:
+        """The evaluator inside all wrappers: this one, unless it is a wrapper."""
+        return self
+
     def identity(self, candidate: Candidate) -> Hashable:
         """Return what candidates share whose evaluations are the same."""
         return candidate.walk if self.by_walk else candidate.trained_key
@@ -148,11 +153,11 @@ class Evaluator(ABC):
         return None
 
 
-class Around(Evaluator):
-    """An evaluator around another one; what it does not do itself, the other does.
+class EvaluatorWrapper(Evaluator):
+    """An evaluator that wraps another one and passes on what it does not do itself.
 
     Args:
-        evaluator: The one inside.
+        evaluator: The wrapped evaluator.
     """
 
     def __init__(self, evaluator: Evaluator) -> None:
@@ -164,28 +169,26 @@ class Around(Evaluator):
         self.needs_batches = self.needs_batches or evaluator.needs_batches
 
     @property
+    def unwrapped(self) -> Evaluator:
+        """The innermost evaluator."""
+        return self.evaluator.unwrapped
+
+    @property
     def slots(self) -> int:
         """How many evaluations run at once."""
         return self.evaluator.slots
 
     def check(self, budget: Budget) -> None:
-        """Refuse what the evaluator inside refuses."""
+        """Refuse what the wrapped evaluator refuses."""
         self.evaluator.check(budget)
 
     def continues(self, candidate: Candidate) -> bool:
-        """Return what the evaluator inside does."""
+        """Return what the wrapped evaluator does."""
         return self.evaluator.continues(candidate)
 
     def close(self) -> None:
-        """Close the evaluator inside."""
+        """Close the wrapped evaluator."""
         self.evaluator.close()
-
-
-def innermost(evaluator: Evaluator) -> Evaluator:
-    """Return the evaluator inside of all others."""
-    while isinstance(evaluator, Around):
-        evaluator = evaluator.evaluator
-    return evaluator
 
 
 def failed(outcome: Outcome, message: str, seconds: float = 0.0) -> Evaluation:

@@ -9,12 +9,12 @@ from typing import Any
 
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget, Evaluation
-from nas_env.evaluators.base import Around, Evaluator
+from nas_env.evaluators.base import Evaluator, EvaluatorWrapper
 from nas_env.objectives import Objective
 from nas_env.store import EvaluationKey, Record, Store
 
 
-class Cached(Around):
+class Cached(EvaluatorWrapper):
     """Asks the store first and writes every new evaluation into it as soon as it is there.
 
     The same candidate with the same fingerprint, budget and training seed is computed once, also

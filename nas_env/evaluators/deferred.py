@@ -9,7 +9,7 @@ from time import perf_counter
 
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators.base import Around, Evaluator
+from nas_env.evaluators.base import Evaluator, EvaluatorWrapper
 from nas_env.objectives import Objective
 from nas_env.store import Store
 
@@ -25,7 +25,7 @@ class Asked:
     listener: Listener | None = None
 
 
-class Deferred(Around):
+class Deferred(EvaluatorWrapper):
     """Answers "pending" at once, and evaluates all that wait when it is told to settle.
 
     For controllers that learn from a whole rollout: its networks go to the evaluator inside in one

@@ -10,7 +10,7 @@ from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators._stopping import EarlyStopping, continued_training
-from nas_env.evaluators.base import EVALUATORS, Evaluator, innermost, with_cost_of
+from nas_env.evaluators.base import EVALUATORS, Evaluator, with_cost_of
 from nas_env.evaluators.latency import Latency
 from nas_env.objectives import Objective
 from nas_env.tasks import Task
@@ -65,7 +65,7 @@ class Halving(EarlyStopping):
 
     def rungs(self, budget: Budget) -> tuple[int, ...]:
         """Return the epochs of the rungs under a budget, ascending."""
-        epochs, known = budget.epochs, getattr(innermost(self.evaluator), "fidelities", None)
+        epochs, known = budget.epochs, getattr(self.evaluator.unwrapped, "fidelities", None)
         possible: Iterable[int] = range(1, epochs + 1) if known is None else known
         return rungs_of([x for x in possible if self.min_epochs <= x < epochs] + [epochs], self.eta)
 

@@ -14,7 +14,7 @@ from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators._stopping import EarlyStopping, continued_training
-from nas_env.evaluators.base import EVALUATORS, Evaluator, innermost, with_cost_of
+from nas_env.evaluators.base import EVALUATORS, Evaluator, with_cost_of
 from nas_env.evaluators.latency import Latency
 from nas_env.objectives import Objective
 from nas_env.tasks import Task
@@ -113,7 +113,7 @@ class MedianStopping(EarlyStopping):
         most = budget.epochs
         if self.epochs is not None:
             return [x for x in self.epochs if x < most] + [most]
-        known = getattr(innermost(self.evaluator), "fidelities", None) or range(1, most + 1)
+        known = getattr(self.evaluator.unwrapped, "fidelities", None) or range(1, most + 1)
         near = {max((x for x in known if x <= most // n), default=most) for n in SHARES}
         return sorted(near | {most})
 

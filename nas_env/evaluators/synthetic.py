@@ -73,8 +73,8 @@ def _evaluation(architecture: Architecture, spec: TaskSpec, seed: int) -> Evalua
 
 
 def _made_up(name: str, accuracy: float, spec: TaskSpec) -> float:
-    """Return another metric: an error falls from the guess's to nothing as accuracy rises."""
-    return spec.guess * (1 - accuracy) if name in ("mse", "mae") else accuracy
+    """Return another metric: an error falls from the baseline's to zero as accuracy rises."""
+    return spec.baseline_error * (1 - accuracy) if name in ("mse", "mae") else accuracy
 
 
 def _accuracy(layers: tuple[Layer, ...], seed: int) -> float:

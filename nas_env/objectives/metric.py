@@ -10,40 +10,41 @@ from nas_env.tasks.base import TaskSpec
 
 @OBJECTIVES.register("metric")
 class TaskMetric(Objective):
-    """The metric itself, in [0, 1]; of an error, 1 - error / guess, in [-1, 1].
+    """The metric itself, in [0, 1]; of an error, 1 - error / baseline error, in [-1, 1].
 
-    So higher is better for both: 1 is an error of nothing, 0 that of the best constant guess. Of
-    the mean squared error it is R^2, with the training split's mean and variance.
+    Higher is better for both: 1 is an error of zero, 0 the error of the best constant prediction.
+    For the mean squared error this is R^2, with the training split's mean and variance.
 
     Args:
         metric: Name of the metric.
-        guess: Of an error, what the best constant guess has; None: higher is better.
+        baseline_error: Error of the best constant prediction, for a metric that is an error; None
+            where higher is better.
 
     Raises:
-        InvalidSettingError: The guess is not positive.
+        InvalidSettingError: The baseline error is not positive.
     """
 
-    def __init__(self, metric: str = "accuracy", guess: float | None = None) -> None:
-        if guess is not None and not guess > 0:
+    def __init__(self, metric: str = "accuracy", baseline_error: float | None = None) -> None:
+        if baseline_error is not None and not baseline_error > 0:
             raise InvalidSettingError(
-                f"Objective setting guess must be > 0, but is {guess}. Targets that are all equal "
-                "leave nothing to learn."
+                f"Objective setting baseline_error must be > 0, got {baseline_error}. Choose "
+                "a target whose values differ."
             )
-        self.metric, self.guess = metric, guess
+        self.metric, self.baseline_error = metric, baseline_error
         self.needs = (metric,)
-        self.bounds = (0.0, 1.0) if guess is None else (-1.0, 1.0)
+        self.bounds = (0.0, 1.0) if baseline_error is None else (-1.0, 1.0)
         self.failure = self.bounds[0]
 
     @classmethod
     def of(cls, spec: TaskSpec) -> TaskMetric:
         """Return the objective for the metric of a task."""
-        return cls(spec.metric, None if spec.higher_is_better else spec.guess)
+        return cls(spec.metric, None if spec.higher_is_better else spec.baseline_error)
 
     def value(self, evaluation: Evaluation) -> float:
-        """Return the metric, or how much of the guess's error is gone."""
+        """Return the metric, or the relative decrease from the baseline error."""
         value = float(evaluation.metrics[self.metric])
-        return value if self.guess is None else 1.0 - value / self.guess
+        return value if self.baseline_error is None else 1.0 - value / self.baseline_error
 
     def describe(self) -> str:
         """Return a text that is equal for objectives with equal scores."""
-        return f"TaskMetric(guess={self.guess}, metric={self.metric})"
+        return f"TaskMetric(baseline_error={self.baseline_error}, metric={self.metric})"

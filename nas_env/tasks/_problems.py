@@ -23,8 +23,8 @@ class Problem(Protocol):
         """Return the mean loss of a batch, a scalar."""
         ...
 
-    def guess(self, y: Tensor) -> float:
-        """Return the loss of a network that has learnt nothing yet, on training targets."""
+    def baseline_loss(self, y: Tensor) -> float:
+        """Return the loss of a constant prediction on training targets."""
         ...
 
     def measure(self, parts: Measured) -> dict[str, float]:
@@ -46,7 +46,7 @@ class Classification:
         """Return the mean cross-entropy."""
         return functional.cross_entropy(outputs, y, label_smoothing=label_smoothing)
 
-    def guess(self, y: Tensor) -> float:
+    def baseline_loss(self, y: Tensor) -> float:
         """Return the logarithm of the number of classes."""
         return math.log(max(2, int(y.max()) + 1))
 
@@ -87,8 +87,8 @@ class Regression:
         """Return the mean squared error in units of the training targets' variance."""
         return functional.mse_loss(outputs[:, 0], y)
 
-    def guess(self, y: Tensor) -> float:
-        """Return the loss of always guessing the mean."""
+    def baseline_loss(self, y: Tensor) -> float:
+        """Return the loss of always predicting the mean."""
         return 1.0
 
     def measure(self, parts: Measured) -> dict[str, float]:

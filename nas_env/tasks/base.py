@@ -33,8 +33,8 @@ class TaskSpec:
         problem: "classification" or "regression".
         reports: Metrics of quality that an evaluation has, the loss apart.
         higher_is_better: Direction of the metric: a fraction in [0, 1] (True), or an error >= 0.
-        guess: Of an error: what the best constant guess has on the training split; scores are
-            relative to it.
+        baseline_error: Error of the best constant prediction on the training split; scores are
+            relative to it. Only for a metric that is an error.
     """
 
     name: str
@@ -47,7 +47,7 @@ class TaskSpec:
     problem: str = "classification"
     reports: tuple[str, ...] = ("accuracy",)
     higher_is_better: bool = True
-    guess: float = 0.0
+    baseline_error: float = 0.0
 
 
 class TrainingTimeout(Exception):

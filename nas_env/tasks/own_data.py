@@ -76,7 +76,7 @@ class DataTask(SupervisedTask):
             data.problem,
             REPORTS[data.problem],
             not regression,
-            _guess(metric, y) if regression else 0.0,
+            _baseline_error(metric, y) if regression else 0.0,
         )
 
     @property
@@ -117,7 +117,9 @@ class DataTask(SupervisedTask):
             IncompatibleError: It is regression.
         """
         if self.data.problem == "regression":
-            raise IncompatibleError("Regression has no accuracy. Ask spec.guess for an error.")
+            raise IncompatibleError(
+                "Regression has no accuracy. Ask spec.baseline_error for an error."
+            )
         commonest = np.bincount(self._targets("train")).argmax()
         return float((self._targets("validation") == commonest).mean())
 
@@ -204,8 +206,8 @@ def _checked(metric: str | None, problem: str) -> str:
     raise unknown_name("metric", metric, own)
 
 
-def _guess(metric: str, y: NDArray[np.float64]) -> float:
-    """Return the error of the best constant guess on the training targets."""
+def _baseline_error(metric: str, y: NDArray[np.float64]) -> float:
+    """Return the error of the best constant prediction on the training targets."""
     return float(y.var() if metric == "mse" else np.abs(y - np.median(y)).mean())
 
 

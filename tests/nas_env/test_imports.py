@@ -40,7 +40,7 @@ ORDER = (
     "observations",
     "mdp",
     "lanes",
-    "resolve",
+    "factories",
     "wrappers",
     "reward_wrappers",
     "env",

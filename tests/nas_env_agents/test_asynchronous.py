@@ -14,7 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError
 from nas_env.evaluation import Budget, Evaluation
-from nas_env.evaluators import Around
+from nas_env.evaluators import EvaluatorWrapper
 from nas_env.evaluators.synthetic import Synthetic
 from nas_env.tasks import TASKS
 from nas_env.wrappers import Limits, TrackSearch
@@ -26,7 +26,7 @@ PAIRS = [("async-random", "random"), ("async-regularized-evolution", "regularize
 NAMES = [name for name, _ in PAIRS]
 
 
-class Slots(Around):
+class Slots(EvaluatorWrapper):
     """An evaluator whose evaluations end when `choose` says which of those that run."""
 
     def __init__(self, slots: int, choose: Callable[[list[int]], int]) -> None:
@@ -135,7 +135,7 @@ def test_real_futures_of_a_slow_network_hold_nobody_up(name: str) -> None:
 
     class Held(Slots):
         held: Future[Evaluation] | None = None
-        stream = Around.stream
+        stream = EvaluatorWrapper.stream
 
         def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
             future: Future[Evaluation] = Future()

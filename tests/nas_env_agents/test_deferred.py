@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecMoni
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators import Around, Deferred, Evaluator, Halving
+from nas_env.evaluators import Deferred, Evaluator, EvaluatorWrapper, Halving
 from nas_env.evaluators.synthetic import Synthetic
 from nas_env.tasks import TASKS
 from nas_env.wrappers import Limits, TrackSearch
@@ -36,7 +36,7 @@ KINDS: list[tuple[Any, dict[str, Any]]] = [
 ]
 
 
-class Counting(Around):
+class Counting(EvaluatorWrapper):
     """Counts the calls and the networks that reach the evaluator inside; claims some slots."""
 
     def __init__(self, evaluator: Evaluator, slots: int = 1) -> None:

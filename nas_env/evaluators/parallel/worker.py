@@ -16,7 +16,7 @@ from typing import Any
 
 from nas_env.errors import NASError
 from nas_env.evaluation import Evaluation, Outcome
-from nas_env.evaluators.base import Evaluator, failed, innermost
+from nas_env.evaluators.base import Evaluator, failed
 from nas_env.evaluators.parallel.imports import Imports
 from nas_env.evaluators.parallel.memory import LINUX, Limit
 
@@ -72,7 +72,7 @@ def load(pickled: bytes, imports: Imports) -> Evaluator:
 
 def device_of(evaluator: Evaluator) -> str:
     """Return the device on which an evaluator trains."""
-    return str(getattr(innermost(evaluator), "device", "cpu"))
+    return str(getattr(evaluator.unwrapped, "device", "cpu"))
 
 
 def answer(evaluator: Evaluator, message: bytes, limit: Limit) -> bytes:

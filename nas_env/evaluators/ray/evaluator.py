@@ -12,7 +12,7 @@ from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators._elsewhere import Elsewhere
-from nas_env.evaluators.base import EVALUATORS, Evaluator, failed, innermost
+from nas_env.evaluators.base import EVALUATORS, Evaluator, failed
 from nas_env.evaluators.latency import Latency
 from nas_env.evaluators.ray import cluster
 from nas_env.evaluators.ray.jobs import Jobs, Key
@@ -67,7 +67,7 @@ class Ray(Elsewhere):
         self.cpus, self.gpus, self.memory_mb = cpus, gpus, memory_mb
         self.max_retries, self.most = max_retries, slots
         _check_settings(cpus, gpus, memory_mb, max_retries, slots)
-        inner: Any = innermost(evaluator)
+        inner: Any = evaluator.unwrapped
         if gpus == 0 and getattr(inner, "device", "cpu") != "cpu":
             raise InvalidSettingError(
                 "The evaluator trains on a GPU, but gpus=0. Give gpus=1, or a fraction."

@@ -17,7 +17,6 @@ import torch
 import nas_env  # noqa: F401 - registers the environments
 from nas_env.env import NASEnv
 from nas_env.errors import InvalidSettingError, NASError
-from nas_env.evaluators import innermost
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES, Objective
 from nas_env.sources import ReadOptions
@@ -104,7 +103,7 @@ def check_probe(options: Options, path: Path, probe: NASEnv) -> None:
     if options.resume:
         check_same_data(path, probe.task)
     if options.export:
-        check_export(options.evaluator, innermost(probe.evaluator))
+        check_export(options.evaluator, probe.evaluator.unwrapped)
 
 
 def take_away(options: Options, path: Path, task: Task) -> None:
@@ -226,7 +225,7 @@ def make_report(
     seeds = range(first, first + options.retrain_seeds)
     retrained: list[Retrained] = []
     searching = make_env(options, agent_of(options), store_of(options, folder), env.task)
-    evaluator = innermost(searching.unwrapped.evaluator)
+    evaluator = searching.unwrapped.evaluator.unwrapped
     if isinstance(evaluator, Training):
         retrained = retrain_all(options, env, evaluator, searches, seeds)
         names = list(searches)

@@ -256,7 +256,7 @@ def _measured(
     ]
 
     spec = task.spec
-    worst = 0.0 if spec.higher_is_better else spec.guess
+    worst = 0.0 if spec.higher_is_better else spec.baseline_error
 
     def both(network: nn.Module | None) -> dict[str, float]:
         if network is None:

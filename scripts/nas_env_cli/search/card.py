@@ -107,7 +107,8 @@ def _metric(spec: TaskSpec) -> str:
     unit = (
         "the square of the target's own unit" if spec.metric == "mse" else "the target's own unit"
     )
-    return f"{words}, in {unit}; the best constant guess has {spec.guess:.5g} on the training split"
+    baseline = f"the best constant guess has {spec.baseline_error:.5g} on the training split"
+    return f"{words}, in {unit}; {baseline}"
 
 
 def _search(run: FinishedRun) -> str:

@@ -18,7 +18,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
 from nas_env.evaluators import Cached
-from nas_env.evaluators.base import Around, Evaluator
+from nas_env.evaluators.base import Evaluator, EvaluatorWrapper
 from nas_env.rendering import draw, rgb_array, text_table
 from nas_env.wrappers import TrackSearch, Trial
 from nas_env_cli.search.network_rows import NetworkRows, scalars
@@ -152,7 +152,7 @@ class SearchEvents:
 
 def answered(evaluator: Evaluator) -> int:
     """Return how many evaluations so far the store answered; 0 where it is not asked."""
-    while isinstance(evaluator, Around):
+    while isinstance(evaluator, EvaluatorWrapper):
         if isinstance(evaluator, Cached):
             return evaluator.answered
         evaluator = evaluator.evaluator

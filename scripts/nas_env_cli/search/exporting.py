@@ -81,7 +81,7 @@ def check_export(name: str, evaluator: Evaluator) -> None:
 
     Args:
         name: The evaluator as the user named it.
-        evaluator: The innermost one.
+        evaluator: The unwrapped one.
 
     Raises:
         InvalidSettingError: The evaluator trains nothing.

@@ -14,7 +14,7 @@ from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget, Outcome
 from nas_env.evaluators.training import Training
-from nas_env.resolve import make_task
+from nas_env.factories import make_task
 from nas_env.tasks import Task
 from nas_env_cli.search.own_data import check_data_are_there, check_same_data, moved_to, own_task
 from nas_env_cli.search.retraining import weights_of

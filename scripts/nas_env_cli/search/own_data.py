@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_env.errors import IncompatibleError, InvalidDataError, InvalidSettingError
-from nas_env.resolve import make_space
+from nas_env.factories import make_space
 from nas_env.sources import ReadOptions, Suggestion, read_data, suggest, summarise
 from nas_env.spaces import Joint, SearchSpace
 from nas_env.tasks import Task

@@ -92,7 +92,7 @@ def retrain(
         trained = train_once(evaluator, candidate, replace(budget, training_seed=seed))
         if trained is None:
             failed += 1
-            accuracies.append(0.0 if spec.higher_is_better else spec.guess)
+            accuracies.append(0.0 if spec.higher_is_better else spec.baseline_error)
             all_tested.append({})
             scores.append(objective.failure)
             continue

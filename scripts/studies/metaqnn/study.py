@@ -30,7 +30,7 @@ import nas_env  # noqa: F401 - registers the environments
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidDataError, InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators import Around
+from nas_env.evaluators import EvaluatorWrapper
 from nas_env.evaluators.base import failed
 from nas_env.evaluators.training import Training
 from nas_env.network import predict
@@ -87,7 +87,7 @@ class Options:
     """Train so many random networks, say how long all would take, and write nothing."""
 
 
-class Affordable(Around):
+class Affordable(EvaluatorWrapper):
     """Does not train a network whose operations are above a limit: a failure, "too_large".
 
     Operations are counted before anything is built, so that a failure does not depend on the load

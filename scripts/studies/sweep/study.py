@@ -27,7 +27,7 @@ import nas_env  # noqa: F401 - registers the environments
 from nas_env.architecture import Architecture, Candidate, Layer
 from nas_env.evaluation import Budget
 from nas_env.evaluators.synthetic import Synthetic
-from nas_env.resolve import make_space, make_task
+from nas_env.factories import make_space, make_task
 from nas_env.spaces import SPACES, Choice, Option, SearchSpace, Walk
 from nas_env.wrappers import Limits, TrackSearch
 from nas_env_agents import make_agent, observation_of

@@ -14,7 +14,7 @@ import pytest
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError, UnknownNameError
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators import Around, Cached, Evaluator, MedianStopping
+from nas_env.evaluators import Cached, Evaluator, EvaluatorWrapper, MedianStopping
 from nas_env.evaluators.tabular import Tabular
 from nas_env.store import MemoryStore
 from nas_env.tables import TABLES, TableTask
@@ -355,7 +355,7 @@ def test_entered_seconds_are_shared_by_the_slots(make_env: MakeEnv) -> None:
     assert env.seconds == 12.5
 
 
-class Four(Around):
+class Four(EvaluatorWrapper):
     """Claims four slots."""
 
     slots = 4  # type: ignore[assignment]

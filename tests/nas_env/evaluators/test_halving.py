@@ -14,7 +14,7 @@ import pytest
 
 from nas_env.errors import InvalidSettingError, UnknownNameError
 from nas_env.evaluation import Budget, Outcome
-from nas_env.evaluators import EVALUATORS, Cached, Halving, innermost
+from nas_env.evaluators import EVALUATORS, Cached, Halving
 from nas_env.evaluators.tabular import Tabular
 from nas_env.evaluators.training import Training
 from nas_env.objectives import Accuracy
@@ -269,7 +269,7 @@ def test_seconds_of_rungs_that_begin_anew_are_charged(monkeypatch: pytest.Monkey
 
 def test_by_name_it_has_a_folder_that_goes_with_it(make_task: Callable[[str], Task]) -> None:
     made = EVALUATORS.get("halving")(task=make_task("wine"), device="cpu")
-    training = innermost(made)
+    training = made.unwrapped
     assert isinstance(training, Training) and training.checkpoints is not None
     folder = training.checkpoints.folder
     assert folder.is_dir()

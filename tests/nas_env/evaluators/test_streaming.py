@@ -12,7 +12,7 @@ import pytest
 from nas_env.architecture import Architecture, Candidate, Layer
 from nas_env.errors import StoreError
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators import Around, Cached, Evaluator, innermost
+from nas_env.evaluators import Cached, Evaluator, EvaluatorWrapper
 from nas_env.objectives import Accuracy
 from nas_env.store import MemoryStore, Record, SQLStore, Store
 
@@ -185,14 +185,14 @@ def test_failures_are_tried_again_once_where_that_is_asked_for(store: Store) -> 
     assert len(store) == 1
 
 
-def test_around_and_innermost() -> None:
+def test_a_wrapper_and_what_it_wraps() -> None:
     slow = Slow()
 
-    class Plain(Around):
+    class Plain(EvaluatorWrapper):
         def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
             return self.evaluator.evaluate(candidates, budget)
 
     outer = Plain(Cached(slow, MemoryStore()))
-    assert innermost(outer) is slow
+    assert outer.unwrapped is slow
     assert (outer.slots, outer.fingerprint) == (2, "slow")
     assert outer.evaluator.stored_in(MemoryStore(), Accuracy(), False) is outer.evaluator

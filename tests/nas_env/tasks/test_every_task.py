@@ -16,8 +16,8 @@ import torch
 from nas_env.architecture import Architecture, Layer, Recipe
 from nas_env.evaluation import Budget
 from nas_env.evaluators.training import seeded
+from nas_env.factories import WITH_DATA
 from nas_env.network import build
-from nas_env.resolve import WITH_DATA
 from nas_env.tasks import TASKS, Task
 from nas_env.tasks.supervised import SPLITS, Split, SupervisedTask, stratified_split
 

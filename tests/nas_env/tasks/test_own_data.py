@@ -16,8 +16,8 @@ from nas_env.architecture import Architecture, Candidate, Layer, Recipe
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators.training import Training
+from nas_env.factories import make_objective
 from nas_env.objectives import TaskMetric
-from nas_env.resolve import make_objective
 from nas_env.sources import ReadOptions, preprocessing
 from nas_env.tasks.arrays import arrays
 from nas_env.tasks.own_data import METRICS, REPORTS, DataTask, own_data
@@ -102,13 +102,13 @@ def test_a_score_of_regression_is_higher_where_the_error_is_lower() -> None:
         task = regression(metric)
         objective = make_objective(None, task.spec)
         y = NUMBERS[task.data.rows["train"]]
-        guesses = {"mse": y.var(), "mae": np.abs(y - np.median(y)).mean()}
-        assert task.spec.guess == pytest.approx(guesses[metric])
+        baselines = {"mse": y.var(), "mae": np.abs(y - np.median(y)).mean()}
+        assert task.spec.baseline_error == pytest.approx(baselines[metric])
 
         def score(error: float, objective: Any = objective, metric: str = metric) -> float:
             return float(objective.score(Evaluation(Outcome.OK, {metric: error})))
 
-        errors = (0, 0.5 * guesses[metric], guesses[metric], 1e9)
+        errors = (0, 0.5 * baselines[metric], baselines[metric], 1e9)
         assert [score(x) for x in errors] == pytest.approx([1, 0.5, 0, -1])
         assert objective.failure == -1
 
@@ -138,7 +138,7 @@ def test_an_environment_searches_on_regression(evaluator: str) -> None:
     while not done:
         _, reward, done, _, info = env.step(env.action_space.sample(info["action_mask"]))
     assert "regressor 1" in env.render()  # type: ignore[operator]
-    expected = 1 - info["evaluation"]["mae"] / env.unwrapped.task.spec.guess  # type: ignore[attr-defined]
+    expected = 1 - info["evaluation"]["mae"] / env.unwrapped.task.spec.baseline_error  # type: ignore[attr-defined]
     assert reward == pytest.approx(max(-1, expected))
 
 

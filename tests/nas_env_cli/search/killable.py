@@ -21,7 +21,7 @@ import torch
 
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget, Evaluation
-from nas_env.evaluators import Around, Evaluator
+from nas_env.evaluators import Evaluator, EvaluatorWrapper
 from nas_env.evaluators.training import Training
 from nas_env.tasks.arrays import arrays
 from nas_env.wrappers import Limits
@@ -29,7 +29,7 @@ from nas_env_agents import observation_of
 from nas_env_cli.search import run_search
 
 
-class Noted(Around):
+class Noted(EvaluatorWrapper):
     """Writes down which evaluations begin, and takes a little longer, so that kills hit them."""
 
     def __init__(self, evaluator: Evaluator, path: Path, pause: float) -> None:

@@ -233,7 +233,7 @@ def test_a_failed_training_of_regression_counts_as_a_guess(houses: Path, tmp_pat
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Training, "train", fails)
         data = retrain_best(run, PLAN, tell=lambda text: None)
-    assert data["ensemble_by_seed"][0]["test"] == run.task.spec.guess
+    assert data["ensemble_by_seed"][0]["test"] == run.task.spec.baseline_error
     assert "2 trainings failed; they count as the best constant guess" in table_of(data)
 
 

@@ -13,7 +13,7 @@ from nas_env import registry
 from nas_env.architecture import is_count
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget
-from nas_env.evaluators import EVALUATORS, Around, Evaluator, Latency, Parallel, innermost
+from nas_env.evaluators import EVALUATORS, Evaluator, EvaluatorWrapper, Latency, Parallel
 from nas_env.evaluators.ray import Ray
 from nas_env.mdp import MDP, MDPS, Edit
 from nas_env.objectives import OBJECTIVES, Objective, TaskMetric
@@ -207,7 +207,7 @@ def make_evaluator(
 
 def _same_task(given: Evaluator, task: Task, latency: Any) -> Evaluator:
     """Return an evaluator that was given, if it is one for the task."""
-    own = getattr(innermost(given), "task", task)
+    own = getattr(given.unwrapped, "task", task)
     if own.fingerprint != task.fingerprint:
         raise IncompatibleError(
             f"The evaluator was made for task {own.spec.name!r}, but the environment has "
@@ -243,7 +243,7 @@ def _check_latency(objective: Objective, evaluator: Evaluator) -> None:
     if "latency_ms" in objective.needs and not evaluator.measures_latency:
         raise IncompatibleError(
             f"Objective {type(objective).__name__} needs latency_ms, which evaluator "
-            f"{type(innermost(evaluator)).__name__} does not measure here. Give latency=True with "
+            f"{type(evaluator.unwrapped).__name__} does not measure here. Give latency=True with "
             "evaluator='training', or to Training itself."
         )
 
@@ -254,10 +254,10 @@ def check_budget(budget: Budget, evaluator: Evaluator) -> None:
     Raises:
         IncompatibleError: The evaluator does not measure before it trains.
     """
-    if budget.max_latency_ms is not None and getattr(innermost(evaluator), "latency", None) is None:
+    if budget.max_latency_ms is not None and getattr(evaluator.unwrapped, "latency", None) is None:
         raise IncompatibleError(
             f"The budget has max_latency_ms={budget.max_latency_ms}, which evaluator "
-            f"{type(innermost(evaluator)).__name__} does not measure here. Give latency=True with "
+            f"{type(evaluator.unwrapped).__name__} does not measure here. Give latency=True with "
             "evaluator='training', or to Training itself."
         )
 
@@ -277,9 +277,9 @@ def _with_workers(evaluator: Evaluator, workers: int | None) -> Evaluator:
             "a process could be asked. Leave it out."
         )
     outer = evaluator
-    while isinstance(outer, Around) and isinstance(outer.evaluator, Around):
+    while isinstance(outer, EvaluatorWrapper) and isinstance(outer.evaluator, EvaluatorWrapper):
         outer = outer.evaluator
-    if not isinstance(outer, Around):
+    if not isinstance(outer, EvaluatorWrapper):
         return Parallel(evaluator, workers)
     if isinstance(outer, Ray):
         raise InvalidSettingError(
@@ -298,7 +298,7 @@ def _settled_precision(factory: Any, task: Task, store: Store, device: str) -> s
     """Return the store's verdict on "auto"; take it now where there is none."""
     name = f"precision/{task.fingerprint}/{device}"
     if store.setting(name) is None:
-        made: Any = innermost(factory(task=task, device=device, precision="auto"))
+        made: Any = factory(task=task, device=device, precision="auto").unwrapped
         store.set(name, made.precision)
     verdict = store.setting(name)
     return verdict or "float32"
