@@ -519,7 +519,7 @@ TRIES = {
 }
 TESTED_ELSEWHERE = {
     "nas-env benchmark": "tests/nas_env_cli/benchmark/test_benchmark.py",
-    "nas-env export": "tests/nas_env_cli/search/test_take_away.py",
+    "nas-env export": "tests/nas_env_cli/export/test_export_run.py",
     "nas-env leaderboard": "tests/nas_env_cli/benchmark/test_benchmark.py",
     "scripts.data.chain_bench": "tests/scripts/data/test_chain_bench.py",
     "scripts.data.tables": "tests/scripts/data/test_tables.py",
@@ -529,7 +529,7 @@ TESTED_ELSEWHERE = {
     "scripts.studies.cases.baselines": "tests/scripts/studies/test_baselines.py",
     "scripts.studies report": "tests/nas_env_cli/report/test_report_in_browser.py",
     "scripts.studies tensorboard": "tests/scripts/studies/test_tensorboard.py",
-    "nas-env retrain": "tests/nas_env_cli/search/test_take_away.py",
+    "nas-env retrain": "tests/nas_env_cli/export/test_export_run.py",
     "nas-env search": "tests/nas_env_cli/search/test_search.py",
     "nas-env watch": "tests/nas_env_cli/report/test_watch.py",
     "scripts.integrations.cleanrl_ppo": "tests/scripts/integrations/test_cleanrl.py",

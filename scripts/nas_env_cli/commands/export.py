@@ -13,7 +13,7 @@ import torch
 import tyro
 
 from nas_env.errors import NASError
-from nas_env_cli.search.exporting import export_run
+from nas_env_cli.export.exporting import export_run
 
 
 @dataclass(frozen=True)

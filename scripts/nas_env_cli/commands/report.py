@@ -22,7 +22,7 @@ from nas_env_cli.report.data import read_options, read_run
 from nas_env_cli.report.decisions import Heat, q_heat
 from nas_env_cli.report.page import Run, page
 from nas_env_cli.search.options import Options, agent_of
-from nas_env_cli.search.own_data import check_same_data, own_task
+from nas_env_cli.search.user_data import check_same_data, own_task
 
 
 @dataclass(frozen=True)

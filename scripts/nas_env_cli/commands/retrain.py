@@ -13,9 +13,9 @@ import torch
 import tyro
 
 from nas_env.errors import NASError
-from nas_env_cli.search.best import Plan, retrain_best
-from nas_env_cli.search.best_table import table
-from nas_env_cli.search.finished import FinishedRun
+from nas_env_cli.export.longer_training import Plan, retrain_best
+from nas_env_cli.export.longer_table import table
+from nas_env_cli.export.finished import FinishedRun
 
 INTERRUPTED = 130
 

@@ -25,16 +25,16 @@ from nas_env.tasks import Task
 from nas_env.wrappers import Limits, Trial
 from nas_env_agents import observation_of
 from nas_env_cli.search import SearchResult, run_search
-from nas_env_cli.search.exporting import check_export, export_run
+from nas_env_cli.export.exporting import check_export, export_run
 from nas_env_cli.search.folder import RunFolder
 from nas_env_cli.search.interrupt import INTERRUPTED, how_to_go_on, leave_at_the_second_interrupt
 from nas_env_cli.search.options import Options, agent_of, check, parse, recorded
-from nas_env_cli.search.own_data import CHOSEN, OwnData, check_same_data, own_data
-from nas_env_cli.search.progress import Progress
+from nas_env_cli.search.user_data import CHOSEN, OwnData, check_same_data, own_data
+from nas_env_cli.search.progress_bar import Progress
 from nas_env_cli.search.provenance import versions
-from nas_env_cli.search.reference import reference_candidate
-from nas_env_cli.search.retraining import Retrained, retrain
-from nas_env_cli.search.shown import Shown
+from nas_env_cli.export.reference import reference_candidate
+from nas_env_cli.export.retraining import Retrained, retrain
+from nas_env_cli.metric_format import Shown
 from nas_env_cli.search.summary import Report
 
 BASELINE = "random"

@@ -13,10 +13,10 @@ from nas_env.errors import InvalidSettingError
 from nas_env.store import Entry, Search, SQLStore
 from nas_env.tasks.own_data import DataTask
 from nas_env_cli.report.phases import Phase, phases_of
-from nas_env_cli.search.finished import RETRAINED
+from nas_env_cli.export.finished import RETRAINED
 from nas_env_cli.search.folder import token_of
 from nas_env_cli.search.labels import Labels
-from nas_env_cli.search.shown import Shown
+from nas_env_cli.metric_format import Shown
 
 BASELINE = "random"
 

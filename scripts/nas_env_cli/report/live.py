@@ -18,7 +18,7 @@ from nas_env.markup import printable
 from nas_env.store import Entry, Search
 from nas_env.tasks.own_data import METRICS
 from nas_env_cli.report.data import BASELINE, open_store, read_options, searches_of
-from nas_env_cli.search.shown import Shown, ending
+from nas_env_cli.metric_format import Shown, ending
 
 RECENT = 20
 LATEST = 8

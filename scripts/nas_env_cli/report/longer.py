@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas_env.markup import Markup, element
-from nas_env_cli.search.best_table import TEXTS, BestTable
+from nas_env_cli.export.longer_table import TEXTS, BestTable
 
 TITLE = "Networks trained longer"
 

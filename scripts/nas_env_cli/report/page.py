@@ -27,7 +27,7 @@ from nas_env_cli.report.decisions import Heat, shares_of
 from nas_env_cli.report.frame import Series
 from nas_env_cli.report.longer import longer
 from nas_env_cli.report.palette import DARK, LIGHT, variables
-from nas_env_cli.search.shown import Shown
+from nas_env_cli.metric_format import Shown
 
 FOLDER = Path(__file__).parent
 NUMERIC = ("best score", "quality", "parameters", "networks", "failed", "seed")

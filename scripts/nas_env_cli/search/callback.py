@@ -6,7 +6,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from nas_env.wrappers import TrackSearch
 from nas_env_cli.search.events import SearchEvents
-from nas_env_cli.search.progress import Progress
+from nas_env_cli.search.progress_bar import Progress
 from nas_env_cli.search.record import SearchRecord
 
 

@@ -13,7 +13,7 @@ from nas_env.errors import InvalidSettingError
 from nas_env.rendering import draw
 from nas_env.tasks.base import TaskSpec
 from nas_env_agents.common.base import Agent
-from nas_env_cli.search.retraining import Retrained
+from nas_env_cli.export.retraining import Retrained
 from nas_env_cli.search.summary import Report
 
 LIMITS = ("evaluations", "seconds", "until_score")

@@ -18,7 +18,7 @@ from nas_env_agents.common.asynchronous import Asynchronous
 from nas_env_agents.common.base import Agent, make_agent
 from nas_env_cli.search.callback import SearchCallback
 from nas_env_cli.search.events import SearchEvents
-from nas_env_cli.search.progress import Progress
+from nas_env_cli.search.progress_bar import Progress
 from nas_env_cli.search.record import SearchRecord, describe
 
 EPISODES_WITHOUT_LIMIT = 1_000_000

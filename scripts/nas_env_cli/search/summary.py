@@ -10,9 +10,9 @@ from typing import Any
 
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Outcome
-from nas_env_cli.search.retraining import Retrained, pooled_sd
+from nas_env_cli.export.retraining import Retrained, pooled_sd
 from nas_env_cli.search.session import SearchResult
-from nas_env_cli.search.shown import Shown
+from nas_env_cli.metric_format import Shown
 
 FEW = 20  # networks; the quarters of fewer say nothing of learning
 CHANCE = 0.05  # a difference of means that chance alone makes more rarely counts

@@ -19,7 +19,7 @@ from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES
 from nas_env.tasks import TASKS
 from nas_env_cli.benchmark.specs import AgentSpec
-from nas_env_cli.search.retraining import retrain
+from nas_env_cli.export.retraining import retrain
 from scripts.studies.common.command import finish, prepare
 from scripts.studies.common.results import Results
 from scripts.studies.common.search import best_trial

@@ -21,7 +21,7 @@ from nas_env.objectives import TaskMetric
 from nas_env.sources import ReadOptions, preprocessing
 from nas_env.tasks.arrays import arrays
 from nas_env.tasks.own_data import METRICS, REPORTS, DataTask, own_data
-from nas_env_cli.search.own_data import own_data as before_search
+from nas_env_cli.search.user_data import own_data as before_search
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(5, 3, size=(200, 4))

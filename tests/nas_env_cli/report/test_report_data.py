@@ -18,7 +18,7 @@ from nas_env_cli.report.data import Trial, best_trials, new_trials, read_run
 from nas_env_cli.report.decisions import columns_of, q_heat, shares_of, tree_of
 from nas_env_cli.report.phases import phases_of
 from nas_env_cli.search.labels import Labels
-from nas_env_cli.search.shown import Shown
+from nas_env_cli.metric_format import Shown
 from tests.nas_env_cli.report.report_runs import environment, make_run, read
 
 

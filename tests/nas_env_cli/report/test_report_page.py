@@ -17,7 +17,7 @@ import pytest
 from nas_env_cli.report.charts.best import best_of_run
 from nas_env_cli.report.data import best_trials
 from nas_env_cli.report.page import Run, page
-from nas_env_cli.search.shown import Shown
+from nas_env_cli.metric_format import Shown
 from tests.nas_env_cli.report.report_runs import make_run, read
 
 NASTY = '<script>alert("x")</script>&\''

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
-from nas_env_cli.search.retraining import Retrained
+from nas_env_cli.export.retraining import Retrained
 from nas_env_cli.search.summary import Report
 
 NOTHING: Any = None  # the candidate is not looked at

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from nas_env.markup import Markup, element
 from nas_env_cli.report.data import SearchData, Trial, best_trials
 from nas_env_cli.report.frame import missing
-from nas_env_cli.search.shown import Shown
+from nas_env_cli.metric_format import Shown
 
 COUNT = 10
 

@@ -22,7 +22,7 @@ from nas_env_cli.report.frame import (
     polyline,
 )
 from nas_env_cli.report.scales import linear, logarithmic
-from nas_env_cli.search.shown import Shown
+from nas_env_cli.metric_format import Shown
 
 NAME = "pareto"
 ABOUT = "The line joins the networks that no other of the same search beats in both."

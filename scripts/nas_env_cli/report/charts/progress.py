@@ -19,7 +19,7 @@ from nas_env_cli.report.frame import (
     polyline,
 )
 from nas_env_cli.report.scales import Scale, linear
-from nas_env_cli.search.shown import Shown
+from nas_env_cli.metric_format import Shown
 
 Searches = Sequence[tuple[Series, SearchData]]
 MARKS = 40  # improvements that have a mark each

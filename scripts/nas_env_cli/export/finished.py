@@ -16,9 +16,9 @@ from nas_env.evaluation import Budget, Outcome
 from nas_env.evaluators.training import Training
 from nas_env.factories import make_task
 from nas_env.tasks import Task
-from nas_env_cli.search.own_data import check_data_are_there, check_same_data, moved_to, own_task
-from nas_env_cli.search.retraining import weights_of
-from nas_env_cli.search.shown import Shown, times_in_words
+from nas_env_cli.search.user_data import check_data_are_there, check_same_data, moved_to, own_task
+from nas_env_cli.export.retraining import weights_of
+from nas_env_cli.metric_format import Shown, times_in_words
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,7 +12,7 @@ import pytest
 
 from nas_env.evaluation import Evaluation, Outcome
 from nas_env.tasks import TaskSpec
-from nas_env_cli.search.progress import Progress
+from nas_env_cli.search.progress_bar import Progress
 
 SPEC = TaskSpec("digits", 1, "image", (1, 8, 8), 10)
 SLOW = Evaluation(Outcome.TOO_LARGE, message="Measured 2 ms, limit 1 ms.")

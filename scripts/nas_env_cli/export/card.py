@@ -14,9 +14,9 @@ from nas_env.markup import markdown
 from nas_env.network import predict
 from nas_env.tasks import Task, TaskSpec
 from nas_env.tasks.own_data import DataTask
-from nas_env_cli.search.finished import FinishedRun, Trained
-from nas_env_cli.search.shown import Shown
-from nas_env_cli.search.usage import data_name, title, usage
+from nas_env_cli.export.finished import FinishedRun, Trained
+from nas_env_cli.metric_format import Shown
+from nas_env_cli.export.usage import data_name, title, usage
 
 LIMITS = """\
 - It is known to work on samples as those of {task} only. Samples that come about in another way

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nas_env.wrappers import TrackSearch, Trial
-from nas_env_cli.search.shown import Shown, ending
+from nas_env_cli.metric_format import Shown, ending
 
 RECENT = 20
 LINES = 10

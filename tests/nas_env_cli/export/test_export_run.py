@@ -26,11 +26,11 @@ from nas_env.tasks.base import TrainingDiverged
 from nas_env.tasks.supervised import SupervisedTask
 from nas_env_cli.commands import export as export_command
 from nas_env_cli.commands import search as search_command
-from nas_env_cli.search.best import Plan, best_of, retrain_best
-from nas_env_cli.search.best_table import table
-from nas_env_cli.search.ensemble import Ensemble
-from nas_env_cli.search.exporting import export_run
-from nas_env_cli.search.finished import FinishedRun
+from nas_env_cli.export.longer_training import Plan, best_of, retrain_best
+from nas_env_cli.export.longer_table import table
+from nas_env_cli.export.ensemble import Ensemble
+from nas_env_cli.export.exporting import export_run
+from nas_env_cli.export.finished import FinishedRun
 from tests.support.paths import NAS_ENV, ROOT
 
 TINY = ("--agent", "q-learning", "--evaluations", "4", "--retrain-seeds", "2", "--seed", "3")

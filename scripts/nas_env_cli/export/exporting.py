@@ -9,9 +9,9 @@ from nas_env.evaluators import Evaluator
 from nas_env.evaluators.training import Training
 from nas_env.export import Exported, export
 from nas_env.tasks import Task
-from nas_env_cli.search.card import write_card
-from nas_env_cli.search.finished import FinishedRun
-from nas_env_cli.search.shown import Shown
+from nas_env_cli.export.card import write_card
+from nas_env_cli.export.finished import FinishedRun
+from nas_env_cli.metric_format import Shown
 
 OURS = ("network.json", "network.py")  # files that every export has
 

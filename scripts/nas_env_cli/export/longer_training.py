@@ -15,10 +15,10 @@ from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
 from nas_env.network import build, predict
 from nas_env.store import SQLStore
-from nas_env_cli.search.finished import RETRAINED, FinishedRun, weights_file
+from nas_env_cli.export.finished import RETRAINED, FinishedRun, weights_file
 from nas_env_cli.search.folder import token_of
 from nas_env_cli.search.provenance import versions
-from nas_env_cli.search.retraining import train_once, weights_of
+from nas_env_cli.export.retraining import train_once, weights_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -247,7 +247,7 @@ def _measured(
     trainings: Trainings, networks: Sequence[Found], left: Sequence[Sequence[Any]]
 ) -> dict[str, Any]:
     """Return what networks and ensembles do on both splits; this opens the test split."""
-    from nas_env_cli.search.ensemble import Ensemble
+    from nas_env_cli.export.ensemble import Ensemble
 
     task, device = trainings.task, trainings.evaluator.device
     made = [

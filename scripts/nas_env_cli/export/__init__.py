@@ -1,0 +1,1 @@
+"""What is made of a finished search: an export with its model card, and longer training."""
