@@ -29,7 +29,7 @@ State = Mapping[str, Any]
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """How far a training has come, from its first epoch on.
 
     Attributes:
@@ -110,7 +110,7 @@ class Checkpoints:
                 logger.warning("Checkpoint %s is refused: %s", path, error)
         return start(None)
 
-    def keep(self, name: str, progress: Progress, state: State) -> None:
+    def keep(self, name: str, progress: TrainingProgress, state: State) -> None:
         """Write a checkpoint and drop those of fewer epochs; a full disk is only logged."""
         epochs = len(progress.curve)
         content = {**state, "name": name, "curve": progress.curve, "seconds": progress.seconds}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidArchitectureError, InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators._checkpoints import Checkpoints, Progress, State, name_of
+from nas_env.evaluators._checkpoints import Checkpoints, State, TrainingProgress, name_of
 from nas_env.evaluators.base import EVALUATORS, Evaluator, failed
 from nas_env.evaluators.latency import Latency, too_slow
 from nas_env.network import NetworkCost, build, predict
@@ -111,7 +111,7 @@ class Training(Evaluator):
         return self.checkpoints is not None and candidate.parent is None
 
     def train(
-        self, candidate: Candidate, budget: Budget, progress: Progress | None = None
+        self, candidate: Candidate, budget: Budget, progress: TrainingProgress | None = None
     ) -> tuple[nn.Module, list[Metrics]]:
         """Build and train one network; return it with the metrics of every epoch.
 
@@ -129,7 +129,7 @@ class Training(Evaluator):
 
         from nas_env.evaluators._inheritance import Kept
 
-        progress = progress or Progress()
+        progress = progress or TrainingProgress()
         kept: Kept = self.__dict__.setdefault("_kept", Kept())
         old = self._parents_weights(candidate.parent, budget, kept)
         grad = torch.inference_mode(False), torch.enable_grad()  # the caller may act without
@@ -156,7 +156,7 @@ class Training(Evaluator):
         return kept.get(parent, budget)  # the child of a failure starts anew
 
     def _begin(
-        self, candidate: Candidate, budget: Budget, progress: Progress, old: Weights | None
+        self, candidate: Candidate, budget: Budget, progress: TrainingProgress, old: Weights | None
     ) -> tuple[nn.Module, Iterator[Metrics]]:
         """Return the network and the epochs that are left; a checkpoint is taken where one is."""
         start = partial(self._start, candidate, budget, progress, old)
@@ -169,7 +169,7 @@ class Training(Evaluator):
         self,
         candidate: Candidate,
         budget: Budget,
-        progress: Progress,
+        progress: TrainingProgress,
         old: Weights | None,
         state: State | None,
     ) -> tuple[nn.Module, Iterator[Metrics]]:
@@ -189,7 +189,11 @@ class Training(Evaluator):
         return network, epochs
 
     def _leave(
-        self, candidate: Candidate, budget: Budget, progress: Progress, epochs: Iterator[Metrics]
+        self,
+        candidate: Candidate,
+        budget: Budget,
+        progress: TrainingProgress,
+        epochs: Iterator[Metrics],
     ) -> None:
         """Leave a checkpoint where the schedule goes on, none where it is over."""
         if self.checkpoints is None or not self.continues(candidate):
@@ -214,7 +218,7 @@ class Training(Evaluator):
         return replace(again, message=text.strip(), seconds=found.seconds + again.seconds)
 
     def _evaluate(self, candidate: Candidate, budget: Budget) -> Evaluation:
-        progress = Progress()
+        progress = TrainingProgress()
         try:
             costs, excess = self.costs(candidate, budget)
             if excess:

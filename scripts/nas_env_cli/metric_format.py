@@ -12,7 +12,7 @@ from nas_env_cli.export.retraining import mean_sd
 
 
 @dataclass(frozen=True)
-class Shown:
+class MetricFormat:
     """A metric in tables and sentences.
 
     Attributes:
@@ -24,7 +24,7 @@ class Shown:
     fraction: bool = True
 
     @classmethod
-    def of(cls, spec: TaskSpec) -> Shown:
+    def of(cls, spec: TaskSpec) -> MetricFormat:
         """Return how the metric of a task is shown."""
         return cls(spec.metric, spec.higher_is_better)
 

@@ -89,7 +89,7 @@ def run_plan(
     with folder.lock():
         folder.begin(plan, versions())
         missing = [cell for cell in cells if not folder.has(cell)]
-        progress = Progress(len(missing), len(cells) - len(missing))
+        progress = CellProgress(len(missing), len(cells) - len(missing))
         try:
             failed = run_cells(missing, folder, limits, processes, progress.show)
         finally:
@@ -171,7 +171,7 @@ def play_and_write(cell: Cell, folder: BenchmarkFolder, limits: Limits) -> tuple
     return reason, ""
 
 
-class Progress:
+class CellProgress:
     """Shows how many cells are done and how much time is left, on a terminal and elsewhere.
 
     Args:

@@ -21,8 +21,8 @@ from nas_env_agents import AGENTS
 from nas_env_agents.q_learning import QLearning
 from nas_env_cli.commands.search import make_env
 from nas_env_cli.search.options import Options, agent_of
-from nas_env_cli.search.user_data import own_task
 from nas_env_cli.search.q_table import draw_q, picture_of
+from nas_env_cli.search.user_data import own_task
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import torch
 import tyro
 
 from nas_env.errors import NASError
-from nas_env_cli.export.longer_training import Plan, retrain_best
-from nas_env_cli.export.longer_table import table
 from nas_env_cli.export.finished import FinishedRun
+from nas_env_cli.export.longer_table import table
+from nas_env_cli.export.longer_training import LongerPlan, retrain_best
 
 INTERRUPTED = 130
 
@@ -55,7 +55,7 @@ def run(options: Options) -> int:
     """Train, report and return the exit code."""
     torch.set_num_threads(1)  # small networks train fastest on one
     try:
-        plan = Plan(options.top, options.seeds, options.epochs, options.device)
+        plan = LongerPlan(options.top, options.seeds, options.epochs, options.device)
         run = FinishedRun.read(options.run, data=options.data)
         text = table(retrain_best(run, plan, options.store, options.again, tell))
     except NASError as error:

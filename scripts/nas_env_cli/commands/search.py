@@ -24,18 +24,18 @@ from nas_env.store import SQLStore
 from nas_env.tasks import Task
 from nas_env.wrappers import Limits, Trial
 from nas_env_agents import observation_of
-from nas_env_cli.search import SearchResult, run_search
 from nas_env_cli.export.exporting import check_export, export_run
+from nas_env_cli.export.reference import reference_candidate
+from nas_env_cli.export.retraining import Retrained, retrain
+from nas_env_cli.metric_format import MetricFormat
+from nas_env_cli.search import SearchResult, run_search
 from nas_env_cli.search.folder import RunFolder
 from nas_env_cli.search.interrupt import INTERRUPTED, how_to_go_on, leave_at_the_second_interrupt
 from nas_env_cli.search.options import Options, agent_of, check, parse, recorded
-from nas_env_cli.search.user_data import CHOSEN, OwnData, check_same_data, own_data
-from nas_env_cli.search.progress_bar import Progress
+from nas_env_cli.search.progress_bar import SearchProgress
 from nas_env_cli.search.provenance import versions
-from nas_env_cli.export.reference import reference_candidate
-from nas_env_cli.export.retraining import Retrained, retrain
-from nas_env_cli.metric_format import Shown
-from nas_env_cli.search.summary import Report
+from nas_env_cli.search.summary import SearchSummary
+from nas_env_cli.search.user_data import CHOSEN, OwnData, check_same_data, own_data
 
 BASELINE = "random"
 
@@ -92,7 +92,7 @@ def search(options: Options, path: Path) -> int:
     folder.write_best(best.candidate, spec, best.score, name)
     report = make_report(options, probe, folder, searches)
     text = f"# Search with {agent_of(options)} on {spec.name}\n\n{report.markdown()}"
-    folder.write_report(report, text)
+    folder.write_summary(report, text)
     print(f"\n{text}\nWritten to {path}")
     take_away(options, path, probe.task)
     return 0
@@ -198,7 +198,7 @@ def run_one(
     settings: dict[str, Any],
 ) -> SearchResult:
     """Run one search with progress and event files."""
-    progress = Progress(name)
+    progress = SearchProgress(name)
     try:
         token = folder.token(name)
         events = folder.tensorboard
@@ -217,7 +217,7 @@ def best_found(searches: dict[str, SearchResult]) -> tuple[str, Trial]:
 
 def make_report(
     options: Options, env: NASEnv, folder: RunFolder, searches: dict[str, SearchResult]
-) -> Report:
+) -> SearchSummary:
     """Train the best networks and the reference anew, where networks are trained at all."""
     settings = {**recorded(options), "versions": versions()}
     settings["data_hash"] = getattr(env.task, "data_hash", "")
@@ -231,7 +231,9 @@ def make_report(
         names = list(searches)
         folder.write_weights(retrained[names.index(best_found(searches)[0])])
     spec = env.task.spec
-    return Report(settings, searches, retrained, spec.sizes[2], list(seeds), Shown.of(spec))
+    return SearchSummary(
+        settings, searches, retrained, spec.sizes[2], list(seeds), MetricFormat.of(spec)
+    )
 
 
 def retrain_all(

@@ -15,8 +15,8 @@ from nas_env.network import predict
 from nas_env.tasks import Task, TaskSpec
 from nas_env.tasks.own_data import DataTask
 from nas_env_cli.export.finished import FinishedRun, Trained
-from nas_env_cli.metric_format import Shown
 from nas_env_cli.export.usage import data_name, title, usage
+from nas_env_cli.metric_format import MetricFormat
 
 LIMITS = """\
 - It is known to work on samples as those of {task} only. Samples that come about in another way
@@ -101,7 +101,7 @@ def _data(task: Task) -> dict[str, Any]:
 
 
 def _metric(spec: TaskSpec) -> str:
-    words = Shown.of(spec).words
+    words = MetricFormat.of(spec).words
     if spec.higher_is_better:
         return words
     unit = (
@@ -155,21 +155,21 @@ def _quality(run: FinishedRun, trained: Trained, exported: Exported) -> str:
 def _measures(
     run: FinishedRun, trained: Trained, exported: Exported
 ) -> Iterator[tuple[str, object]]:
-    shown, found = run.shown, exported.validation.get(run.shown.metric)
+    fmt, found = run.metric_format, exported.validation.get(run.metric_format.metric)
     if found is not None:
         nats = run.task.spec.problem == "classification"
         unit = "nats" if nats else "squared standard deviations of the target"
-        yield f"validation {shown.title}", shown.number(found)
+        yield f"validation {fmt.title}", fmt.number(found)
         yield f"validation loss, {unit}", f"{exported.validation['loss']:.4f}"
     if trained.tested:
-        yield f"test {shown.title}", shown.number(trained.tested[0])
+        yield f"test {fmt.title}", fmt.number(trained.tested[0])
         if found is not None:
-            points = ", points" if shown.fraction else ""
-            gap = shown.signed(found - trained.tested[0])
-            yield f"validation minus test {shown.words}{points}", gap
+            points = ", points" if fmt.fraction else ""
+            gap = fmt.signed(found - trained.tested[0])
+            yield f"validation minus test {fmt.words}{points}", gap
         seeds = f"over {len(trained.tested)} training seeds"
-        percent = ", %" if shown.fraction else ""
-        yield f"test {shown.words} {seeds}{percent}", shown.spread(trained.tested)
+        percent = ", %" if fmt.fraction else ""
+        yield f"test {fmt.words} {seeds}{percent}", fmt.spread(trained.tested)
     latency = (run.retrained or {}).get("latency_ms")
     if latency is not None and trained.candidate.key == run.candidate.key:
         most = run.options.get("max_latency_ms")
@@ -179,8 +179,8 @@ def _measures(
         yield "largest difference of an output as ONNX", f"{exported.onnx_difference:.1e}"
     if exported.quantised is not None:
         yield (
-            f"validation {shown.words} in float32, in 8-bit integers{', %' * shown.fraction}",
-            ", ".join(map(shown.number, exported.quantised.quality)),
+            f"validation {fmt.words} in float32, in 8-bit integers{', %' * fmt.fraction}",
+            ", ".join(map(fmt.number, exported.quantised.quality)),
         )
         first, last = exported.quantised.size
         yield "bytes in float32, in 8-bit integers (ONNX)", f"{first:,}, {last:,}"
@@ -203,7 +203,7 @@ def _limits(run: FinishedRun, trained: Trained) -> str:
     task = run.task
     size = max(1, task.spec.sizes[2])
     most = 100 * sqrt(0.25 / size)  # of a share, at its largest
-    metric = Shown.of(task.spec).words
+    metric = MetricFormat.of(task.spec).words
     split = SHARE.format(error=most, size=size)
     if metric != "accuracy":
         split = SPLIT.format(size=size, metric=metric)

@@ -11,7 +11,7 @@ from nas_env.export import Exported, export
 from nas_env.tasks import Task
 from nas_env_cli.export.card import write_card
 from nas_env_cli.export.finished import FinishedRun
-from nas_env_cli.metric_format import Shown
+from nas_env_cli.metric_format import MetricFormat
 
 OURS = ("network.json", "network.py")  # files that every export has
 
@@ -61,7 +61,7 @@ def export_run(
     exported = export(trained.candidate.architecture, trained.weights, run.task, folder)
     text = write_card(run, trained, exported, folder)
     (folder / "card.md").write_text(text, encoding="utf-8")
-    return _told(exported, folder, run.shown, trained.origin)
+    return _told(exported, folder, run.metric_format, trained.origin)
 
 
 def _check_folder(folder: Path) -> None:
@@ -93,7 +93,7 @@ def check_export(name: str, evaluator: Evaluator) -> None:
         )
 
 
-def _told(exported: Exported, folder: Path, shown: Shown, origin: str) -> str:
+def _told(exported: Exported, folder: Path, fmt: MetricFormat, origin: str) -> str:
     """Return what was written and what was left out, for the screen."""
     lines = [f"Exported to {folder}, with weights {origin}:"]
     lines += [f"  {name:22} {what}" for name, what in exported.files.items()]
@@ -102,7 +102,7 @@ def _told(exported: Exported, folder: Path, shown: Shown, origin: str) -> str:
     if exported.quantised is not None:
         (before, after), (first, last) = exported.quantised.quality, exported.quantised.size
         lines.append(
-            f"In 8-bit integers: validation {shown.sentence(before)} -> "
-            f"{shown.number(after)}{shown.unit}, {first:,} -> {last:,} bytes."
+            f"In 8-bit integers: validation {fmt.sentence(before)} -> "
+            f"{fmt.number(after)}{fmt.unit}, {first:,} -> {last:,} bytes."
         )
     return "\n".join(lines)

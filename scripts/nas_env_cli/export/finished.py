@@ -16,9 +16,9 @@ from nas_env.evaluation import Budget, Outcome
 from nas_env.evaluators.training import Training
 from nas_env.factories import make_task
 from nas_env.tasks import Task
-from nas_env_cli.search.user_data import check_data_are_there, check_same_data, moved_to, own_task
 from nas_env_cli.export.retraining import weights_of
-from nas_env_cli.metric_format import Shown, times_in_words
+from nas_env_cli.metric_format import MetricFormat, times_in_words
+from nas_env_cli.search.user_data import check_data_are_there, check_same_data, moved_to, own_task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -121,9 +121,9 @@ class FinishedRun:
         return task
 
     @property
-    def shown(self) -> Shown:
-        """How the task's metric is shown."""
-        return Shown.of(self.task.spec)
+    def metric_format(self) -> MetricFormat:
+        """How the task's metric is fmt."""
+        return MetricFormat.of(self.task.spec)
 
     @property
     def epochs(self) -> int:
@@ -184,7 +184,7 @@ class FinishedRun:
             self.seeds[0],
             self.epochs,
             f"of the search's report, for the best network{self._whose}",
-            list(self.retrained[self.shown.key]),
+            list(self.retrained[self.metric_format.key]),
         )
 
     def converged(self) -> Trained | None:
@@ -203,7 +203,7 @@ class FinishedRun:
             return None
         import torch
 
-        sign = self.shown.sign
+        sign = self.metric_format.sign
         best = max(whole, key=lambda x: sign * fmean(y["validation"] for y in x["measured"]))
         candidate = Candidate.from_json(best["candidate"])
         seed, epochs = data["training_seeds"][0], data["plan"]["epochs"]

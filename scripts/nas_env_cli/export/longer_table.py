@@ -8,7 +8,7 @@ from math import sqrt
 from typing import Any
 
 from nas_env_cli.export.retraining import mean_sd
-from nas_env_cli.metric_format import Shown, times_in_words
+from nas_env_cli.metric_format import MetricFormat, times_in_words
 
 TEXTS = 2  # columns of words, before those of numbers
 
@@ -25,9 +25,9 @@ class BestTable:
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> BestTable:
         """Return the table of what `retrain_best` returned."""
-        shown = Shown(data["metric"], data["fraction"])
-        rows = list(_rows(data, shown))
-        return cls(_introduction(data, shown), _heads(shown), rows, list(_notes(data, shown)))
+        fmt = MetricFormat(data["metric"], data["fraction"])
+        rows = list(_rows(data, fmt))
+        return cls(_introduction(data, fmt), _heads(fmt), rows, list(_notes(data, fmt)))
 
 
 def table(data: Mapping[str, Any]) -> str:
@@ -39,34 +39,34 @@ def table(data: Mapping[str, Any]) -> str:
     return "\n".join([found.introduction, "", *lines, "", *notes]) + "\n"
 
 
-def _rows(data: Mapping[str, Any], shown: Shown) -> Iterator[tuple[str, ...]]:
+def _rows(data: Mapping[str, Any], fmt: MetricFormat) -> Iterator[tuple[str, ...]]:
     for place, x in enumerate(data["networks"], start=1):
         found = str(place), x["found_by"], f"{x['search_score']:.4f}", f"{x['params']:,}"
-        rise = _last_tenth(x["validation_curves"], shown)
-        yield *found, rise, *_splits(x["measured"], shown)
+        rise = _last_tenth(x["validation_curves"], fmt)
+        yield *found, rise, *_splits(x["measured"], fmt)
     params, count = sum(x["params"] for x in data["networks"]), len(data["networks"])
-    seeds, each = len(data["training_seeds"]), _splits(data["ensemble_by_seed"], shown)
+    seeds, each = len(data["training_seeds"]), _splits(data["ensemble_by_seed"], fmt)
     yield f"ensemble of the {count}, each seed", "-", "-", f"{params:,}", "-", *each
-    every = _splits([data["ensemble_of_all"]], shown)
+    every = _splits([data["ensemble_of_all"]], fmt)
     yield f"ensemble of all {count * seeds}", "-", "-", f"{params * seeds:,}", "-", *every
 
 
-def _introduction(data: Mapping[str, Any], shown: Shown) -> str:
+def _introduction(data: Mapping[str, Any], fmt: MetricFormat) -> str:
     plan, seeds = data["plan"], data["training_seeds"]
-    change = "points of validation" if shown.fraction else "change of validation"
+    change = "points of validation" if fmt.fraction else "change of validation"
     return (
         f"The best {_count(len(data['networks']), 'network')} of the search, each trained for "
         f"{_count(plan['epochs'], 'epoch')} ({data['search_epochs']} in the search) with "
         f"{_count(len(seeds), 'seed')} ({', '.join(map(str, seeds))}); mean ± standard deviation "
-        f"over the seeds. Last tenth: {change} {shown.words} that the last tenth of the "
+        f"over the seeds. Last tenth: {change} {fmt.words} that the last tenth of the "
         f"epochs brought. The test split of {data['sizes'][2]} samples was opened "
         f"{times_in_words(data['test_openings'])} for this table, after all trainings, besides the "
         "report of the search."
     )
 
 
-def _heads(shown: Shown) -> tuple[str, ...]:
-    splits = f"validation {shown.title}", f"test {shown.title}", "validation - test"
+def _heads(fmt: MetricFormat) -> tuple[str, ...]:
+    splits = f"validation {fmt.title}", f"test {fmt.title}", "validation - test"
     return "network", "found by", "score in the search", "params", "last tenth", *splits
 
 
@@ -74,47 +74,47 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _last_tenth(curves: Sequence[Sequence[float]], shown: Shown) -> str:
+def _last_tenth(curves: Sequence[Sequence[float]], fmt: MetricFormat) -> str:
     """Return by how much the metric rose in the last tenth of the epochs, on average."""
     steps = [max(1, len(curve) // 10) for curve in curves]
     rises = [x[-1] - x[-1 - n] for x, n in zip(curves, steps, strict=True) if len(x) > n]
-    return shown.signed(mean_sd(rises)[0]) if rises else "-"
+    return fmt.signed(mean_sd(rises)[0]) if rises else "-"
 
 
-def _splits(measured: Sequence[Mapping[str, float]], shown: Shown) -> tuple[str, str, str]:
+def _splits(measured: Sequence[Mapping[str, float]], fmt: MetricFormat) -> tuple[str, str, str]:
     validation, test = ([x[name] for x in measured] for name in ("validation", "test"))
     gap = mean_sd(validation)[0] - mean_sd(test)[0]
-    return shown.spread(validation), shown.spread(test), shown.signed(gap)
+    return fmt.spread(validation), fmt.spread(test), fmt.signed(gap)
 
 
-def _notes(data: Mapping[str, Any], shown: Shown) -> Iterator[str]:
+def _notes(data: Mapping[str, Any], fmt: MetricFormat) -> Iterator[str]:
     tests = [[x["test"] for x in row["measured"]] for row in data["networks"]]
     together = mean_sd([x["test"] for x in data["ensemble_by_seed"]])[0]
-    gain = (together - mean_sd(tests[0])[0]) * shown.sign
+    gain = (together - mean_sd(tests[0])[0]) * fmt.sign
     yield (
-        f"The ensemble of each seed is {shown.amount(abs(gain))} "
+        f"The ensemble of each seed is {fmt.amount(abs(gain))} "
         f"{'better' if gain >= 0 else 'worse'} than the network that the search scored best"
-        f"{_error(together, data['sizes'][2], shown)}."
+        f"{_error(together, data['sizes'][2], fmt)}."
     )
     every = [x for row in data["networks"] for x in row["measured"]]
     gap = mean_sd([x["validation"] - x["test"] for x in every])[0]
-    points = " points" if shown.fraction else ""
+    points = " points" if fmt.fraction else ""
     yield (
-        f"Validation minus test {shown.words} is {shown.signed(gap)}{points} on average. The "
+        f"Validation minus test {fmt.words} is {fmt.signed(gap)}{points} on average. The "
         "networks were chosen by the validation split, which makes it look too good."
     )
     failed = sum(row["failed"] for row in data["networks"])
     if failed:
-        worst = "0" if shown.fraction else "the best constant guess"
+        worst = "0" if fmt.fraction else "the best constant guess"
         yield f"{failed} trainings failed; they count as {worst} and are in no ensemble."
     if len(data["training_seeds"]) == 1:
         yield "There is one seed, so nothing is known of the spread."
 
 
-def _error(accuracy: float, size: int, shown: Shown) -> str:
+def _error(accuracy: float, size: int, fmt: MetricFormat) -> str:
     """Return what one standard error of an accuracy is; of another metric it is not known."""
-    if shown.metric != "accuracy":
+    if fmt.metric != "accuracy":
         return ""
     share = min(max(accuracy, 0.5 / size), 1 - 0.5 / size)
-    error = shown.amount(sqrt(share * (1 - share) / size))
+    error = fmt.amount(sqrt(share * (1 - share) / size))
     return f"; one standard error of such a test accuracy is {error}"

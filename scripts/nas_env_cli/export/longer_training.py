@@ -16,9 +16,9 @@ from nas_env.evaluators.training import Training
 from nas_env.network import build, predict
 from nas_env.store import SQLStore
 from nas_env_cli.export.finished import RETRAINED, FinishedRun, weights_file
+from nas_env_cli.export.retraining import train_once, weights_of
 from nas_env_cli.search.folder import token_of
 from nas_env_cli.search.provenance import versions
-from nas_env_cli.export.retraining import train_once, weights_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,7 +27,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Plan:
+class LongerPlan:
     """What is trained.
 
     Attributes:
@@ -54,7 +54,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundNetwork:
     """A network of a run: what it is, who found it, and its score in the search."""
 
     candidate: Candidate
@@ -62,7 +62,7 @@ class Found:
     score: float
 
 
-def best_of(run: FinishedRun, top: int, store: str | None = None) -> list[Found]:
+def best_of(run: FinishedRun, top: int, store: str | None = None) -> list[FoundNetwork]:
     """Return the best different networks of a run's searches, by score; the earliest of equals.
 
     Networks that differ in their training recipe only are one.
@@ -81,7 +81,7 @@ def best_of(run: FinishedRun, top: int, store: str | None = None) -> list[Found]
     opened = SQLStore(where)
     try:
         found = [
-            Found(entry.candidate, tokens[search.info.token], entry.score)
+            FoundNetwork(entry.candidate, tokens[search.info.token], entry.score)
             for search in opened.searches()
             if search.info.token in tokens
             for entry in opened.entries(search.id)
@@ -96,7 +96,7 @@ def best_of(run: FinishedRun, top: int, store: str | None = None) -> list[Found]
             f"The store {where} has no network of the run in {run.path}. Name the store of the "
             "run with --store."
         )
-    different: dict[str, Found] = {}
+    different: dict[str, FoundNetwork] = {}
     for x in sorted(found, key=lambda x: -x.score):
         different.setdefault(x.candidate.function or x.candidate.architecture.key, x)
     return list(different.values())[:top]
@@ -114,7 +114,7 @@ class Trainings:
         IncompatibleError: The task gives no validation split to measure on.
     """
 
-    def __init__(self, run: FinishedRun, plan: Plan, tell: Tell) -> None:
+    def __init__(self, run: FinishedRun, plan: LongerPlan, tell: Tell) -> None:
         self.run, self.plan, self.tell = run, plan, tell
         self.task: Any = run.task
         self.folder = run.path / "retraining"
@@ -131,7 +131,7 @@ class Trainings:
         first = 1 + int(self.run.options["seed"]) * self.plan.seeds
         return list(range(first, first + self.plan.seeds))
 
-    def all(self, networks: Sequence[Found]) -> list[list[dict[str, Any]]]:
+    def all(self, networks: Sequence[FoundNetwork]) -> list[list[dict[str, Any]]]:
         """Return what each seed left of each network; no weights where training failed.
 
         Raises:
@@ -175,10 +175,10 @@ class Trainings:
             part = path.with_suffix(".part")
             torch.save(left, part)
             part.replace(path)  # as a whole or not at all
-        shown = self.run.shown
+        fmt = self.run.metric_format
         found = "failed"
         if left["weights"]:
-            found = f"validation {shown.sentence(left['curve'][-1])}"
+            found = f"validation {fmt.sentence(left['curve'][-1])}"
         spent = "kept from before" if kept else f"{time.monotonic() - begun:.0f} s"
         self.tell(f"{name}, seed {seed}: {found}, {spent}")
         return left
@@ -196,7 +196,11 @@ class Trainings:
 
 
 def retrain_best(
-    run: FinishedRun, plan: Plan, store: str | None = None, again: bool = False, tell: Tell = print
+    run: FinishedRun,
+    plan: LongerPlan,
+    store: str | None = None,
+    again: bool = False,
+    tell: Tell = print,
 ) -> dict[str, Any]:
     """Train the best networks of a run, open the test split once, and return what came out.
 
@@ -228,7 +232,7 @@ def retrain_best(
         "search_epochs": run.epochs,
         "task": run.task.fingerprint,
         "sizes": list(run.task.spec.sizes),
-        **asdict(run.shown),
+        **asdict(run.metric_format),
         "test_openings": 1 + (before["test_openings"] if before else 0),
         "versions": versions(),
         **_measured(trainings, networks, left),
@@ -244,7 +248,7 @@ def _write(file: Path, text: str) -> None:
 
 
 def _measured(
-    trainings: Trainings, networks: Sequence[Found], left: Sequence[Sequence[Any]]
+    trainings: Trainings, networks: Sequence[FoundNetwork], left: Sequence[Sequence[Any]]
 ) -> dict[str, Any]:
     """Return what networks and ensembles do on both splits; this opens the test split."""
     from nas_env_cli.export.ensemble import Ensemble
@@ -277,7 +281,7 @@ def _measured(
     return {"networks": rows, "ensemble_by_seed": seeds, "ensemble_of_all": together(every)}
 
 
-def _described(found: Found, spec: Any, left: Sequence[Any]) -> dict[str, Any]:
+def _described(found: FoundNetwork, spec: Any, left: Sequence[Any]) -> dict[str, Any]:
     cost = predict(found.candidate.architecture, spec)
     curves = [x["curve"] for x in left if x["weights"]]
     return {

@@ -12,16 +12,16 @@ from nas_env.env import NASEnv
 from nas_env.errors import InvalidSettingError
 from nas_env.store import Entry, Search, SQLStore
 from nas_env.tasks.own_data import DataTask
-from nas_env_cli.report.phases import Phase, phases_of
 from nas_env_cli.export.finished import RETRAINED
+from nas_env_cli.metric_format import MetricFormat
+from nas_env_cli.report.phases import Phase, phases_of
 from nas_env_cli.search.folder import token_of
 from nas_env_cli.search.labels import Labels
-from nas_env_cli.metric_format import Shown
 
 BASELINE = "random"
 
 
-class Trial(TypedDict):
+class TrialRow(TypedDict):
     """One evaluated network of a search, in its order."""
 
     number: int
@@ -51,8 +51,8 @@ class SearchData(TypedDict):
     commit: str
     limits: dict[str, Any]
     objective: str
-    shown: Shown  # the task's metric
-    trials: list[Trial]
+    metric_format: MetricFormat  # the task's metric
+    trials: list[TrialRow]
     phases: list[Phase]
     illegal_share: float | None
     wall_seconds: dict[str, float] | None
@@ -130,7 +130,7 @@ def read_run(run: Path, env: NASEnv, name: str | None = None) -> RunData:
             f"No network was evaluated yet in {run}. Try again when its search has begun."
         )
     agent, summary = read_options(run)["agent"], _json(run / "summary.json")
-    how = agent, Labels(env.space), summary, Shown.of(env.task.spec)
+    how = agent, Labels(env.space), summary, MetricFormat.of(env.task.spec)
     return RunData(
         name=name or run.resolve().name,
         agent=agent,
@@ -164,7 +164,7 @@ def _search(
     agent: str,
     labels: Labels,
     summary: dict[str, Any],
-    shown: Shown,
+    fmt: MetricFormat,
 ) -> SearchData:
     info, told = search.info, summary.get("searches", {}).get(search.info.agent, {})
     trials = _trials(entries, labels)
@@ -180,7 +180,7 @@ def _search(
         commit=info.git_commit,
         limits=limits,
         objective=str(info.environment.get("objective", "")),
-        shown=shown,
+        metric_format=fmt,
         trials=trials,
         phases=phases_of([(x["place"], x["seconds"]) for x in trials], limits, info.settings),
         illegal_share=told.get("illegal_share"),
@@ -188,14 +188,14 @@ def _search(
     )
 
 
-def _trials(entries: Sequence[Entry], labels: Labels) -> list[Trial]:
-    found: list[Trial] = []
+def _trials(entries: Sequence[Entry], labels: Labels) -> list[TrialRow]:
+    found: list[TrialRow] = []
     place = 0
     for entry in entries:
         place += entry.new
         evaluation = entry.evaluation
         found.append(
-            Trial(
+            TrialRow(
                 number=entry.number,
                 new=entry.new,
                 score=entry.score,
@@ -213,15 +213,15 @@ def _trials(entries: Sequence[Entry], labels: Labels) -> list[Trial]:
     return found
 
 
-def best_trials(search: SearchData, count: int) -> list[Trial]:
+def best_trials(search: SearchData, count: int) -> list[TrialRow]:
     """Return the best different networks of a search, the best first, the earliest of equals."""
-    found: dict[str, Trial] = {}
+    found: dict[str, TrialRow] = {}
     for trial in sorted(search["trials"], key=lambda x: (-x["score"], x["number"])):
         if trial["ok"]:
             found.setdefault(trial["key"], trial)
     return list(found.values())[:count]
 
 
-def new_trials(search: SearchData) -> list[Trial]:
+def new_trials(search: SearchData) -> list[TrialRow]:
     """Return the trials of networks that were new to the search."""
     return [trial for trial in search["trials"] if trial["new"]]

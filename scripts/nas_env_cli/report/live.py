@@ -17,8 +17,8 @@ from rich.text import Text
 from nas_env.markup import printable
 from nas_env.store import Entry, Search
 from nas_env.tasks.own_data import METRICS
+from nas_env_cli.metric_format import MetricFormat, ending
 from nas_env_cli.report.data import BASELINE, open_store, read_options, searches_of
-from nas_env_cli.metric_format import Shown, ending
 
 RECENT = 20
 LATEST = 8
@@ -53,8 +53,8 @@ def view(run: Path, found: Found) -> RenderableType:
     running = [pair for pair in found if pair[0].ended is None] or found[-1:]
     parts: list[RenderableType] = [_searches(run, found)]
     parts += [Text(f"  {_state(search, entries)}") for search, entries in found]
-    shown = _shown(read_options(run))
-    parts += [_latest(search, entries, shown) for search, entries in running if entries]
+    fmt = _metric_format(read_options(run))
+    parts += [_latest(search, entries, fmt) for search, entries in running if entries]
     return Group(*parts)
 
 
@@ -114,27 +114,27 @@ def _told(entry: Entry, best: bool) -> str:
     return words + ("" if entry.new else ", repeat") + (", best so far" if best else "")
 
 
-def _shown(options: Mapping[str, Any]) -> Shown:
+def _metric_format(options: Mapping[str, Any]) -> MetricFormat:
     """Return how the metric of a search is shown, from its options."""
     metric = options.get("metric") or "accuracy"
-    return Shown(metric, metric not in METRICS["regression"])
+    return MetricFormat(metric, metric not in METRICS["regression"])
 
 
-def _latest(search: Search, entries: Sequence[Entry], shown: Shown) -> Table:
+def _latest(search: Search, entries: Sequence[Entry], fmt: MetricFormat) -> Table:
     title = Text(f"Latest networks of {search.info.agent}")
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    for name in ("number", "score", shown.words, "parameters", "seconds", "outcome"):
+    for name in ("number", "score", fmt.words, "parameters", "seconds", "outcome"):
         table.add_column(name, justify="left" if name == "outcome" else "right")
     top = _best(entries)
     for entry in reversed(entries[-LATEST:]):
         metrics = entry.evaluation.metrics
-        value = metrics.get(shown.metric)
+        value = metrics.get(fmt.metric)
         best = entry.evaluation.ok and entry.score == top
         style = "bold" if best else "" if entry.evaluation.ok else "yellow"
         table.add_row(
             str(entry.number),
             f"{entry.score:.4f}" if entry.evaluation.ok else "-",
-            "-" if value is None else f"{shown.number(value)}{shown.unit}",
+            "-" if value is None else f"{fmt.number(value)}{fmt.unit}",
             f"{metrics['params']:,.0f}" if "params" in metrics else "-",
             f"{entry.evaluation.seconds:.1f}",
             Text(_told(entry, best)),

@@ -13,6 +13,7 @@ from nas_env.architecture import Candidate
 from nas_env.drawing import draw_svg
 from nas_env.markup import Markup, element, join
 from nas_env.tasks.base import TaskSpec
+from nas_env_cli.metric_format import MetricFormat
 from nas_env_cli.report.charts.best import COUNT, best
 from nas_env_cli.report.charts.front import comparable, front, front_of
 from nas_env_cli.report.charts.heat import heat
@@ -27,7 +28,6 @@ from nas_env_cli.report.decisions import Heat, shares_of
 from nas_env_cli.report.frame import Series
 from nas_env_cli.report.longer import longer
 from nas_env_cli.report.palette import DARK, LIGHT, variables
-from nas_env_cli.metric_format import Shown
 
 FOLDER = Path(__file__).parent
 NUMERIC = ("best score", "quality", "parameters", "networks", "failed", "seed")
@@ -135,7 +135,10 @@ def _drawings(run: Run) -> dict[str, Markup]:
     """Return a drawing of the best networks, of those on a front, and of those that were best."""
     scores: dict[str, float] = {}
     for search in run.data["searches"]:
-        chosen = [*front_of(comparable(search), search["shown"]), *improvements(search)[-MARKS:]]
+        chosen = [
+            *front_of(comparable(search), search["metric_format"]),
+            *improvements(search)[-MARKS:],
+        ]
         for trial in [*best_trials(search, COUNT), *chosen]:
             scores.setdefault(trial["key"], trial["score"])
     drawn = {}
@@ -151,7 +154,7 @@ def _overview(runs: Sequence[Run], series: Sequence[Sequence[tuple[Series, Searc
     heads = ("search", *NUMERIC, "ended by")
     row = [element("th", x, class_="number" if x in NUMERIC else None, scope="col") for x in heads]
     together = zip(runs, series, strict=True)
-    rows = [_row(*pair, Shown.of(run.spec)) for run, pairs in together for pair in pairs]
+    rows = [_row(*pair, MetricFormat.of(run.spec)) for run, pairs in together for pair in pairs]
     table = element("table", element("thead", element("tr", row)), element("tbody", rows))
     label = "Table of the searches (scrolls sideways)"
     body = element("div", table, class_="scroll", tabindex="0", role="group", aria_label=label)
@@ -175,13 +178,13 @@ def _data(runs: Sequence[Run]) -> list[Markup]:
     return [element("section", title, parts, class_="card wide", id="data")] if parts else []
 
 
-def _row(series: Series, search: SearchData, shown: Shown) -> Markup:
+def _row(series: Series, search: SearchData, fmt: MetricFormat) -> Markup:
     top = best_trials(search, 1)
     metrics = top[0]["metrics"] if top else {}
     new = new_trials(search)
     cells = [
         f"{top[0]['score']:.4f}" if top else "none",
-        shown.sentence(metrics[shown.metric]) if shown.metric in metrics else "not told",
+        fmt.sentence(metrics[fmt.metric]) if fmt.metric in metrics else "not told",
         f"{metrics['params']:,.0f}" if "params" in metrics else "not told",
         f"{len(new):,}",
         f"{sum(not x['ok'] for x in new):,}",
@@ -206,12 +209,12 @@ def _verdicts(run: Run, named: bool) -> list[Markup]:
 
 def _retrained(run: Run) -> list[str]:
     """Return one sentence on how good the networks are that were trained anew."""
-    shown, found = Shown.of(run.spec), run.data["retrained"]
+    fmt, found = MetricFormat.of(run.spec), run.data["retrained"]
     if not found:
         return []
-    parts = [f"{x['name']} {shown.spread(x[shown.key])}{shown.unit}" for x in found]
-    seeds = len(found[0][shown.key])
-    words = f"Test {shown.words}, trained anew with {seeds} seed{'s' * (seeds > 1)}"
+    parts = [f"{x['name']} {fmt.spread(x[fmt.key])}{fmt.unit}" for x in found]
+    seeds = len(found[0][fmt.key])
+    words = f"Test {fmt.words}, trained anew with {seeds} seed{'s' * (seeds > 1)}"
     return [f"{words}: {', '.join(parts)}."]
 
 

@@ -6,7 +6,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from nas_env.wrappers import TrackSearch
 from nas_env_cli.search.events import SearchEvents
-from nas_env_cli.search.progress_bar import Progress
+from nas_env_cli.search.progress_bar import SearchProgress
 from nas_env_cli.search.record import SearchRecord
 
 
@@ -23,7 +23,7 @@ class SearchCallback(BaseCallback):
     def __init__(
         self,
         tracker: TrackSearch,
-        progress: Progress | None = None,
+        progress: SearchProgress | None = None,
         events: SearchEvents | None = None,
         record: SearchRecord | None = None,
     ) -> None:

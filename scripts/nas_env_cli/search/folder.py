@@ -14,7 +14,7 @@ from nas_env.rendering import draw
 from nas_env.tasks.base import TaskSpec
 from nas_env_agents.common.base import Agent
 from nas_env_cli.export.retraining import Retrained
-from nas_env_cli.search.summary import Report
+from nas_env_cli.search.summary import SearchSummary
 
 LIMITS = ("evaluations", "seconds", "until_score")
 
@@ -116,10 +116,10 @@ class RunFolder:
             weights = {key: x.contiguous() for key, x in retrained.weights.items()}
             save_file(weights, self.path / "best.safetensors")
 
-    def write_report(self, report: Report, text: str) -> None:
+    def write_summary(self, summary: SearchSummary, text: str) -> None:
         """Write the summaries; their presence says that the search is finished."""
         self._write("summary.md", text)
-        self._write("summary.json", json.dumps(report.to_json(), indent=2))
+        self._write("summary.json", json.dumps(summary.to_json(), indent=2))
 
     def _check_same(self, options: dict[str, Any]) -> None:
         file = self.path / "options.json"

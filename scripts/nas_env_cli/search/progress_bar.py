@@ -9,13 +9,13 @@ import numpy as np
 from tqdm import tqdm
 
 from nas_env.wrappers import TrackSearch, Trial
-from nas_env_cli.metric_format import Shown, ending
+from nas_env_cli.metric_format import MetricFormat, ending
 
 RECENT = 20
 LINES = 10
 
 
-class Progress:
+class SearchProgress:
     """Shows networks tried, best so far, mean score of the latest (at most twenty), and time left.
 
     Args:
@@ -66,15 +66,15 @@ class Progress:
 
 def _describe(tracker: TrackSearch, trial: Trial) -> str:
     inner: Any = tracker.unwrapped
-    shown = Shown.of(inner.task.spec)
+    fmt = MetricFormat.of(inner.task.spec)
     best = tracker.best if tracker.best and tracker.best.evaluation.ok else None
     latest = [x.score for x in tracker.trials[-RECENT:]]
     parts = [f"best {best.score:.4f}" if best else "no best yet"]
     parts.append(f"mean of {len(latest)} {np.mean(latest):.4f}")
     metrics = best.evaluation.metrics if best else {}
-    if shown.metric in metrics:
-        digits = ".4f" if shown.fraction else ".4g"
-        parts.append(f"{shown.words} of best {metrics[shown.metric]:{digits}}")
+    if fmt.metric in metrics:
+        digits = ".4f" if fmt.fraction else ".4g"
+        parts.append(f"{fmt.words} of best {metrics[fmt.metric]:{digits}}")
     if "params" in metrics:
         parts.append(f"params {metrics['params']:,.0f}")
     if not trial.evaluation.ok:

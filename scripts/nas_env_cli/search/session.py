@@ -18,7 +18,7 @@ from nas_env_agents.common.asynchronous import Asynchronous
 from nas_env_agents.common.base import Agent, make_agent
 from nas_env_cli.search.callback import SearchCallback
 from nas_env_cli.search.events import SearchEvents
-from nas_env_cli.search.progress_bar import Progress
+from nas_env_cli.search.progress_bar import SearchProgress
 from nas_env_cli.search.record import SearchRecord, describe
 
 EPISODES_WITHOUT_LIMIT = 1_000_000
@@ -94,7 +94,7 @@ def run_search(
     limits: Limits,
     seed: int = 0,
     tensorboard: Path | None = None,
-    progress: Progress | None = None,
+    progress: SearchProgress | None = None,
     token: str | None = None,
     **settings: Any,
 ) -> SearchResult:

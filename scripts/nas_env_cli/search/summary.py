@@ -11,15 +11,15 @@ from typing import Any
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Outcome
 from nas_env_cli.export.retraining import Retrained, pooled_sd
+from nas_env_cli.metric_format import MetricFormat
 from nas_env_cli.search.session import SearchResult
-from nas_env_cli.metric_format import Shown
 
 FEW = 20  # networks; the quarters of fewer say nothing of learning
 CHANCE = 0.05  # a difference of means that chance alone makes more rarely counts
 
 
 @dataclass(frozen=True)
-class Report:
+class SearchSummary:
     """Everything the summary says.
 
     Attributes:
@@ -28,7 +28,7 @@ class Report:
         retrained: The networks that were trained anew; empty where nothing is trained.
         test_size: Samples in the test split.
         seeds: Training seeds of the retraining.
-        shown: How the task's metric is shown.
+        fmt: How the task's metric is shown.
     """
 
     settings: dict[str, Any]
@@ -36,7 +36,7 @@ class Report:
     retrained: Sequence[Retrained]
     test_size: int
     seeds: Sequence[int]
-    shown: Shown = field(default_factory=Shown)
+    fmt: MetricFormat = field(default_factory=MetricFormat)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain data."""
@@ -55,7 +55,7 @@ class Report:
         """Return what a new seed changes (None: one seed), and what one test image is worth."""
         several = len(self.seeds) > 1
         return {
-            f"pooled_sd_{self.shown.metric}": self._pooled("accuracies") if several else None,
+            f"pooled_sd_{self.fmt.metric}": self._pooled("accuracies") if several else None,
             "pooled_sd_score": self._pooled("scores") if several else None,
             "one_test_sample": 1 / self.test_size,
         }
@@ -86,35 +86,35 @@ class Report:
         lines = [
             f"Each network trained anew with {len(self.seeds)} seeds ({seeds}); test split of "
             f"{self.test_size} samples, opened once. Score: the objective with test "
-            f"{self.shown.words}.",
+            f"{self.fmt.words}.",
             "",
-            f"| network | test {self.shown.title} | test score | params | MACs |"
+            f"| network | test {self.fmt.title} | test score | params | MACs |"
             + " latency, ms |" * measured,
             "| --- | --- | --- | ---: | ---: |" + " ---: |" * measured,
         ]
         for x in self.retrained:
             accuracy, score = x.accuracy, x.score
             lines.append(
-                f"| {x.name} | {self.shown.number(accuracy[0])} ± {self.shown.number(accuracy[1])} "
+                f"| {x.name} | {self.fmt.number(accuracy[0])} ± {self.fmt.number(accuracy[1])} "
                 f"| {score[0]:.4f} ± {score[1]:.4f} | {x.params:,} | {x.macs:,} |"
                 + (f" {x.latency_ms:.3g} |" if x.latency_ms is not None else "")
             )
         failed = [f"{x.name}: {x.failed} of {len(x.scores)}" for x in self.retrained if x.failed]
         if failed:
-            as_what = f"0 {self.shown.words}" if self.shown.fraction else "a guess"
+            as_what = f"0 {self.fmt.words}" if self.fmt.fraction else "a guess"
             text = f"Trainings that failed and count as {as_what}: {'; '.join(failed)}."
             lines += ["", text]
         return "\n".join([*lines, "", self._noise()])
 
     def _noise(self) -> str:
         sample = f"the test split has {self.test_size} samples."
-        if self.shown.metric == "accuracy":
+        if self.fmt.metric == "accuracy":
             sample = f"one test sample is {100 / self.test_size:.2f} points."
         if len(self.seeds) == 1:
             return f"Noise floor: unknown, for there is one retraining seed; {sample}"
         return (
-            f"Noise floor: a new seed moves test {self.shown.words} by "
-            f"{self.shown.amount(self._pooled('accuracies'))} and score by "
+            f"Noise floor: a new seed moves test {self.fmt.words} by "
+            f"{self.fmt.amount(self._pooled('accuracies'))} and score by "
             f"{self._pooled('scores'):.4f} (pooled sd); {sample} Networks are told apart from "
             f"{self._clear():.2f} standard errors (Student's t, {100 * CHANCE:.0f} %)."
         )
@@ -141,13 +141,13 @@ class Report:
             "Best found by each search (validation score with the search's training seed):",
             "",
             "| search | new networks | failed | episodes | ended by | best score "
-            f"| {self.shown.title} | params |",
+            f"| {self.fmt.title} | params |",
             "| --- | ---: | --- | ---: | --- | ---: | ---: | ---: |",
         ]
         for name, result in self.searches.items():
             tracker, metrics = result.tracker, result.best.evaluation.metrics
-            value = metrics.get(self.shown.metric)
-            quality = "-" if value is None else self.shown.number(value)
+            value = metrics.get(self.fmt.metric)
+            quality = "-" if value is None else self.fmt.number(value)
             params = f"{metrics['params']:,.0f}" if "params" in metrics else "-"
             lines.append(
                 f"| {name} | {result.evaluations} | {_failures(result)} | {tracker.episodes} "
@@ -275,7 +275,7 @@ def _retrained_json(x: Retrained) -> dict[str, Any]:
         "params": x.params,
         "macs": x.macs,
         **({} if x.latency_ms is None else {"latency_ms": x.latency_ms}),
-        Shown(x.metric).key: list(x.accuracies),
+        MetricFormat(x.metric).key: list(x.accuracies),
         "test_scores": list(x.scores),
         "test_metrics": [dict(metrics) for metrics in x.tested],
     }

@@ -25,10 +25,10 @@ from nas_env.objectives import AccuracyUnderCost
 from nas_env.registry import unknown_name
 from nas_env.wrappers import Limits, Trial
 from nas_env_agents import observation_of
-from nas_env_cli.search import run_search
-from nas_env_cli.search.progress_bar import Progress
-from nas_env_cli.search.provenance import versions
 from nas_env_cli.export.retraining import mean_sd, retrain
+from nas_env_cli.search import run_search
+from nas_env_cli.search.progress_bar import SearchProgress
+from nas_env_cli.search.provenance import versions
 from scripts.studies.common.command import typed_command
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -133,7 +133,7 @@ def make(settings: Options, agent: str) -> NASEnv:
 
 def smallest(settings: Options, agent: str, seed: int) -> Trial:
     """Search once and return the best network, under the limit where there is one."""
-    progress = Progress(f"{agent}, seed {seed}")
+    progress = SearchProgress(f"{agent}, seed {seed}")
     env = make(settings, agent)
     result = run_search(agent, env, Limits(settings.evaluations), seed, progress=progress)
     progress.close()

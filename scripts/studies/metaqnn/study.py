@@ -40,10 +40,10 @@ from nas_env.tasks.arrays import arrays
 from nas_env.tasks.supervised import SupervisedTask
 from nas_env.wrappers import Limits, TrackSearch, Trial
 from nas_env_cli.benchmark.runner import end_with_parent
-from nas_env_cli.search import SearchResult, run_search
-from nas_env_cli.search.progress_bar import Progress
-from nas_env_cli.search.provenance import versions
 from nas_env_cli.export.retraining import retrain
+from nas_env_cli.search import SearchResult, run_search
+from nas_env_cli.search.progress_bar import SearchProgress
+from nas_env_cli.search.provenance import versions
 from scripts.studies.common.command import typed_command
 from scripts.studies.metaqnn.page import BASELINE, METHODS, write_page
 
@@ -115,7 +115,7 @@ class Affordable(EvaluatorWrapper):
         return self.evaluator.evaluate([candidate], budget)[0]
 
 
-class Lines(Progress):
+class Lines(SearchProgress):
     """Progress in lines, also on a terminal: several searches share it."""
 
     def show(self, tracker: TrackSearch, trial: Trial) -> None:

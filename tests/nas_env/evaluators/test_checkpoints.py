@@ -30,7 +30,7 @@ from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import _checkpoints as checkpoints
 from nas_env.evaluators import training
-from nas_env.evaluators._checkpoints import MAGIC, Checkpoints, Progress, name_of, write
+from nas_env.evaluators._checkpoints import MAGIC, Checkpoints, TrainingProgress, name_of, write
 from nas_env.evaluators.training import Training
 from nas_env.spaces import SearchSpace
 from nas_env.tasks import Metrics, Task
@@ -267,7 +267,7 @@ def test_seconds_count_from_the_first_epoch(
 def test_the_time_limit_is_one_for_all_parts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: list[int]
 ) -> None:
-    original = Progress.go_on_from
+    original = TrainingProgress.go_on_from
     evaluator = make(tmp_path)
     one(evaluator, PLAIN, until(2))
     assert one(evaluator, PLAIN, until(3, max_seconds=60)).ok
@@ -278,7 +278,7 @@ def test_the_time_limit_is_one_for_all_parts(
     assert found.outcome is Outcome.TIMEOUT
     assert (found.epochs, len(found.curve)) == (3, 3)  # a failure keeps what it had
     assert found.seconds > 59
-    assert Progress.go_on_from is original
+    assert TrainingProgress.go_on_from is original
     assert one(evaluator, PLAIN, until(4, max_seconds=6000)).ok
     assert trained == [0, 1, 2, 3, 3]
 
@@ -419,7 +419,7 @@ def test_code_in_a_file_is_never_run(
 def test_the_folder_has_a_bound(tmp_path: Path) -> None:
     kept = Checkpoints(tmp_path, most_files=3)
     for number in range(5):
-        kept.keep(f"{number:032}", Progress([{"loss": 1.0}]), {})
+        kept.keep(f"{number:032}", TrainingProgress([{"loss": 1.0}]), {})
         path = tmp_path / f"{number:032}-1.pt"
         os.utime(path, (number, number))
     assert files(tmp_path) == [f"{number:032}-1.pt" for number in (2, 3, 4)]

@@ -24,11 +24,11 @@ from nas_env.export.folder import load_module
 from nas_env.network import build
 from nas_env.tasks.own_data import DataTask, own_data
 from nas_env_cli.commands import retrain as retrain_command
-from nas_env_cli.export.longer_training import retrain_best
-from nas_env_cli.export.longer_table import table as table_of
 from nas_env_cli.export.card import _metric
 from nas_env_cli.export.exporting import export_run
 from nas_env_cli.export.finished import FinishedRun
+from nas_env_cli.export.longer_table import table as table_of
+from nas_env_cli.export.longer_training import retrain_best
 from nas_env_cli.search.options import Options, recorded
 from tests.nas_env_cli.export.test_export_run import PLAN, TINY, Watch, script
 from tests.support.made_data import image_folder, table

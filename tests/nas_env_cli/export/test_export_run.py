@@ -26,18 +26,18 @@ from nas_env.tasks.base import TrainingDiverged
 from nas_env.tasks.supervised import SupervisedTask
 from nas_env_cli.commands import export as export_command
 from nas_env_cli.commands import search as search_command
-from nas_env_cli.export.longer_training import Plan, best_of, retrain_best
-from nas_env_cli.export.longer_table import table
 from nas_env_cli.export.ensemble import Ensemble
 from nas_env_cli.export.exporting import export_run
 from nas_env_cli.export.finished import FinishedRun
+from nas_env_cli.export.longer_table import table
+from nas_env_cli.export.longer_training import LongerPlan, best_of, retrain_best
 from tests.support.paths import NAS_ENV, ROOT
 
 TINY = ("--agent", "q-learning", "--evaluations", "4", "--retrain-seeds", "2", "--seed", "3")
 LONGER = "that were trained longer the best on validation, found by "
 SOURCE = "export/network.py"
 TASK: Any = TASKS.get("digits")()
-PLAN = Plan(top=2, seeds=2, epochs=2, device="cpu")
+PLAN = LongerPlan(top=2, seeds=2, epochs=2, device="cpu")
 
 
 def script(name: str, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -355,7 +355,7 @@ def test_finished_trainings_are_kept(monkeypatch: pytest.MonkeyPatch, run: Path)
 
 
 def test_the_test_split_is_opened_again_only_on_demand(run: Path) -> None:
-    finished, other = FinishedRun.read(run), Plan(top=1, seeds=2, epochs=2, device="cpu")
+    finished, other = FinishedRun.read(run), LongerPlan(top=1, seeds=2, epochs=2, device="cpu")
     retrain_best(finished, PLAN, tell=lambda text: None)
     with pytest.raises(InvalidSettingError, match=r"opened for .* already, with top 2.*--again"):
         retrain_best(finished, other)

@@ -15,7 +15,7 @@ from nas_env_cli.report.decisions import q_heat
 from nas_env_cli.report.page import Run
 from nas_env_cli.search import run_search
 from nas_env_cli.search.folder import RunFolder
-from nas_env_cli.search.summary import Report
+from nas_env_cli.search.summary import SearchSummary
 
 
 def environment(agent: str, store: Any = None, space: str = "chain") -> Any:
@@ -45,7 +45,7 @@ def make_run(
         searches[name] = run_search(name, env, Limits(evaluations), 0, token=folder.token(name))
         folder.write_agent(name, searches[name].agent)
     if finished:
-        folder.write_report(Report({}, searches, [], 359, []), "# Summary\n")
+        folder.write_summary(SearchSummary({}, searches, [], 359, []), "# Summary\n")
     return path
 
 

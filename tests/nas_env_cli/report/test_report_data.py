@@ -12,18 +12,18 @@ from nas_env.errors import InvalidSettingError
 from nas_env.spaces import SPACES
 from nas_env.store import SQLStore
 from nas_env_agents.q_learning import METAQNN_SCHEDULE, QLearning
+from nas_env_cli.metric_format import MetricFormat
 from nas_env_cli.report.charts.front import front_of
 from nas_env_cli.report.charts.progress import improvements
-from nas_env_cli.report.data import Trial, best_trials, new_trials, read_run
+from nas_env_cli.report.data import TrialRow, best_trials, new_trials, read_run
 from nas_env_cli.report.decisions import columns_of, q_heat, shares_of, tree_of
 from nas_env_cli.report.phases import phases_of
 from nas_env_cli.search.labels import Labels
-from nas_env_cli.metric_format import Shown
 from tests.nas_env_cli.report.report_runs import environment, make_run, read
 
 
-def trial(number: int, score: float, ok: bool = True, **metrics: float) -> Trial:
-    return Trial(
+def trial(number: int, score: float, ok: bool = True, **metrics: float) -> TrialRow:
+    return TrialRow(
         number=number,
         new=True,
         score=score,
@@ -111,13 +111,13 @@ def test_without_a_schedule_phases_are_fifths() -> None:
 def test_the_front_is_what_no_other_beats() -> None:
     points = {1: (0.9, 100.0), 2: (0.8, 50.0), 3: (0.7, 60.0), 4: (0.95, 500.0)}
     trials = [trial(n, a, accuracy=a, params=p) for n, (a, p) in points.items()]
-    assert [x["number"] for x in front_of(trials, Shown())] == [2, 1, 4]
-    assert front_of([], Shown()) == []
+    assert [x["number"] for x in front_of(trials, MetricFormat())] == [2, 1, 4]
+    assert front_of([], MetricFormat()) == []
     errors = [trial(n, -a, mse=a, params=p) for n, (a, p) in points.items()]
-    assert [x["number"] for x in front_of(errors, Shown("mse", fraction=False))] == [2, 3]
+    assert [x["number"] for x in front_of(errors, MetricFormat("mse", fraction=False))] == [2, 3]
     for x, latency in zip(trials, (1.0, 9.0, 0.5, 2.0), strict=True):
         x["metrics"]["latency_ms"] = latency
-    assert [x["number"] for x in front_of(trials, Shown())] == [3, 1, 4]
+    assert [x["number"] for x in front_of(trials, MetricFormat())] == [3, 1, 4]
 
 
 def test_improvements_and_the_best_leave_failures_out() -> None:

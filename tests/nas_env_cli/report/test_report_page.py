@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from nas_env_cli.metric_format import MetricFormat
 from nas_env_cli.report.charts.best import best_of_run
 from nas_env_cli.report.data import best_trials
 from nas_env_cli.report.page import Run, page
-from nas_env_cli.metric_format import Shown
 from tests.nas_env_cli.report.report_runs import make_run, read
 
 NASTY = '<script>alert("x")</script>&\''
@@ -146,13 +146,17 @@ def test_own_data_are_described_and_their_names_are_text(run: Run) -> None:
 
 
 def test_searches_by_another_metric_are_not_compared_with_it(run: Run) -> None:
-    other = [x | {"shown": Shown("mse", fraction=False)} for x in run.data["searches"]]
+    other = [
+        x | {"metric_format": MetricFormat("mse", fraction=False)} for x in run.data["searches"]
+    ]
     mixed = [run, replace(run, data=run.data | {"name": "other", "searches": other})]
     shown = " ".join(Parsed(page(mixed)).texts)
     assert "Left out, for they have another metric: other: q-learning, other: random" in shown
 
 
-@pytest.mark.parametrize("what", [{"shown": Shown("mse", fraction=False)}, {"objective": NASTY}])
+@pytest.mark.parametrize(
+    "what", [{"metric_format": MetricFormat("mse", fraction=False)}, {"objective": NASTY}]
+)
 def test_scores_that_mean_different_things_share_no_axis(run: Run, what: dict[str, Any]) -> None:
     other = [x | what for x in run.data["searches"]]
     text = page([run, replace(run, data=run.data | {"name": "other", "searches": other})])

@@ -12,7 +12,7 @@ import pytest
 
 from nas_env.evaluation import Evaluation, Outcome
 from nas_env.tasks import TaskSpec
-from nas_env_cli.search.progress_bar import Progress
+from nas_env_cli.search.progress_bar import SearchProgress
 
 SPEC = TaskSpec("digits", 1, "image", (1, 8, 8), 10)
 SLOW = Evaluation(Outcome.TOO_LARGE, message="Measured 2 ms, limit 1 ms.")
@@ -31,7 +31,7 @@ def line(spec: Any, *evaluations: tuple[float, Evaluation]) -> str:
         share=0.0,
     )
     stream = io.StringIO()
-    Progress("mine", stream).show(tracker, trials[-1])  # type: ignore[arg-type]
+    SearchProgress("mine", stream).show(tracker, trials[-1])  # type: ignore[arg-type]
     return stream.getvalue()
 
 

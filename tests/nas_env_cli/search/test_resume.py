@@ -22,7 +22,7 @@ import pytest
 from nas_env.store import Entry, SQLStore
 from tests.support.paths import ROOT
 
-PROGRAM = "import killable; killable.main()"
+PROGRAM = "from tests.nas_env_cli.search import killable; killable.main()"
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Searches:
 
 @pytest.fixture(scope="module")
 def searches() -> Iterator[Searches]:
-    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests" / "search")))
+    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
         stdin=subprocess.PIPE,

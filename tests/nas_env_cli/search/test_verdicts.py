@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import ttest_ind
 
 from nas_env_cli.export.retraining import Retrained
-from nas_env_cli.search.summary import Report
+from nas_env_cli.search.summary import SearchSummary
 
 NOTHING: Any = None  # the candidate is not looked at
 BEST = SimpleNamespace(score=0.8, evaluation=SimpleNamespace(ok=True))
@@ -28,7 +28,9 @@ def network(name: str, scores: tuple[float, ...]) -> Retrained:
 
 
 def said_of(pair: list[Retrained], seeds: int) -> str:
-    lines = Report({}, {"ours": SEARCH, "theirs": SEARCH}, pair, 100, range(seeds)).verdicts()
+    lines = SearchSummary(
+        {}, {"ours": SEARCH, "theirs": SEARCH}, pair, 100, range(seeds)
+    ).verdicts()
     (line,) = (x for x in lines if x.startswith("Retrained"))
     return line
 
@@ -57,15 +59,15 @@ def test_two_networks_are_told_apart_as_by_the_test_of_student(seeds: int) -> No
     ],
 )
 def test_what_the_quarters_say(first: float, last: float, told: str) -> None:
-    lines = Report({}, {"ours": search(20, first, last)}, [], 100, []).verdicts()
+    lines = SearchSummary({}, {"ours": search(20, first, last)}, [], 100, []).verdicts()
     assert lines == [f"The mean score of ours's networks {told}"]
 
 
 def test_the_quarters_of_few_networks_say_nothing_of_learning() -> None:
     several = {"ours": search(19), "theirs": search(20)}
-    told = [x for x in Report({}, several, [], 100, []).verdicts() if "mean score of" in x]
+    told = [x for x in SearchSummary({}, several, [], 100, []).verdicts() if "mean score of" in x]
     assert told == ["The mean score of theirs's networks rose from 0.7000 to 0.8000."]
-    assert Report({}, {"ours": search(19)}, [], 100, []).verdicts() == []
+    assert SearchSummary({}, {"ours": search(19)}, [], 100, []).verdicts() == []
 
 
 def test_one_seed_tells_nothing_apart() -> None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nas_env.markup import Markup, element
-from nas_env_cli.report.data import SearchData, Trial, best_trials
+from nas_env_cli.metric_format import MetricFormat
+from nas_env_cli.report.data import SearchData, TrialRow, best_trials
 from nas_env_cli.report.frame import missing
-from nas_env_cli.metric_format import Shown
 
 COUNT = 10
 
@@ -17,7 +17,7 @@ COUNT = 10
 class Found:
     """A network, and which searches found it."""
 
-    trial: Trial
+    trial: TrialRow
     by: list[str] = field(default_factory=list)
 
 
@@ -40,9 +40,9 @@ def best(name: str, searches: Sequence[SearchData], drawings: Mapping[str, Marku
     title = f"The {len(found)} best networks" if len(found) > 1 else "The best network"
     if not found:
         return missing(name, "The best networks", "No network was evaluated without failing.")
-    shown, several = searches[0]["shown"], len(searches) > 1
+    fmt, several = searches[0]["metric_format"], len(searches) > 1
     figures = [
-        _figure(f"{rank}. ", x.trial, drawings[x.trial["key"]], shown, x.by if several else ())
+        _figure(f"{rank}. ", x.trial, drawings[x.trial["key"]], fmt, x.by if several else ())
         for rank, x in enumerate(found, 1)
     ]
     about = "Of all searches of the run, by score" if several else "By score"
@@ -57,12 +57,12 @@ def best(name: str, searches: Sequence[SearchData], drawings: Mapping[str, Marku
 
 
 def _figure(
-    rank: str, trial: Trial, drawing: Markup, shown: Shown, found_by: Sequence[str]
+    rank: str, trial: TrialRow, drawing: Markup, fmt: MetricFormat, found_by: Sequence[str]
 ) -> Markup:
     metrics = trial["metrics"]
     words = [f"{rank}score {trial['score']:.4f}"]
-    if shown.metric in metrics:
-        words.append(shown.sentence(metrics[shown.metric]))
+    if fmt.metric in metrics:
+        words.append(fmt.sentence(metrics[fmt.metric]))
     if "params" in metrics:
         words.append(f"{metrics['params']:,.0f} parameters")
     if "latency_ms" in metrics:

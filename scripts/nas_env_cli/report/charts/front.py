@@ -8,7 +8,8 @@ import numpy as np
 
 from nas_env.markup import Content, Markup
 from nas_env.pareto import non_dominated
-from nas_env_cli.report.data import SearchData, Trial, new_trials
+from nas_env_cli.metric_format import MetricFormat
+from nas_env_cli.report.data import SearchData, TrialRow, new_trials
 from nas_env_cli.report.frame import (
     Series,
     X,
@@ -22,35 +23,34 @@ from nas_env_cli.report.frame import (
     polyline,
 )
 from nas_env_cli.report.scales import linear, logarithmic
-from nas_env_cli.metric_format import Shown
 
 NAME = "pareto"
 ABOUT = "The line joins the networks that no other of the same search beats in both."
 COSTS = {"latency_ms": "latency in ms", "params": "parameters"}  # the first one that all tell
 
 
-def comparable(search: SearchData) -> list[Trial]:
+def comparable(search: SearchData) -> list[TrialRow]:
     """Return the new networks whose metric and parameters are known."""
     return [
         trial
         for trial in new_trials(search)
         if trial["ok"]
         and trial["metrics"].get("params", 0) > 0
-        and np.isfinite(trial["metrics"].get(search["shown"].metric, np.nan))
+        and np.isfinite(trial["metrics"].get(search["metric_format"].metric, np.nan))
     ]
 
 
-def cost_of(trials: Sequence[Trial]) -> str:
+def cost_of(trials: Sequence[TrialRow]) -> str:
     """Return the cost that networks are compared by: latency where all were measured."""
     return next(x for x in COSTS if all(x in trial["metrics"] for trial in trials))
 
 
-def front_of(trials: Sequence[Trial], shown: Shown) -> list[Trial]:
+def front_of(trials: Sequence[TrialRow], fmt: MetricFormat) -> list[TrialRow]:
     """Return the networks that no other beats in metric and cost, the cheapest first."""
     if not trials:
         return []
     cost = cost_of(trials)
-    points = [(x["metrics"][cost], -shown.sign * x["metrics"][shown.metric]) for x in trials]
+    points = [(x["metrics"][cost], -fmt.sign * x["metrics"][fmt.metric]) for x in trials]
     kept = [x for x, good in zip(trials, non_dominated(points), strict=True) if good]
     return sorted(kept, key=lambda x: x["metrics"][cost])
 
@@ -60,51 +60,51 @@ def front(searches: Sequence[tuple[Series, SearchData]], drawings: set[str]) -> 
 
     Searches with another metric than the first are left out.
     """
-    shown = searches[0][1]["shown"]
-    same = [(series, search) for series, search in searches if search["shown"] == shown]
+    fmt = searches[0][1]["metric_format"]
+    same = [(series, search) for series, search in searches if search["metric_format"] == fmt]
     known = [(series, found) for series, search in same if (found := comparable(search))]
-    words = f"{shown.words[0].upper()}{shown.words[1:]}"
+    words = f"{fmt.words[0].upper()}{fmt.words[1:]}"
     if not known:
-        why = f"No evaluation tells both {shown.words} and parameters."
+        why = f"No evaluation tells both {fmt.words} and parameters."
         return missing(NAME, f"{words} against parameters", why)
     everything = [trial for _, trials in known for trial in trials]
     cost = cost_of(everything)
     title = f"{words} against {COSTS[cost].removesuffix(' in ms')}"
     x = logarithmic([trial["metrics"][cost] for trial in everything], *X)
-    y = linear([trial["metrics"][shown.metric] for trial in everything], *Y)
+    y = linear([trial["metrics"][fmt.metric] for trial in everything], *Y)
     clouds: list[Content] = []
     lines: list[Content] = []
 
-    def place(trial: Trial) -> tuple[float, float]:
-        return x(trial["metrics"][cost]), y(trial["metrics"][shown.metric])
+    def place(trial: TrialRow) -> tuple[float, float]:
+        return x(trial["metrics"][cost]), y(trial["metrics"][fmt.metric])
 
     for series, trials in known:
-        best = front_of(trials, shown)
+        best = front_of(trials, fmt)
         keys = {trial["key"] for trial in best}
         for trial in trials:
             if trial["key"] not in keys:
-                clouds.append(dot(*place(trial), series, _tip(series, trial, shown), size=2.6))
+                clouds.append(dot(*place(trial), series, _tip(series, trial, fmt), size=2.6))
         lines.append(polyline([place(trial) for trial in best], series.style))
         for trial in best:
             drawing = trial["key"] if trial["key"] in drawings else ""
-            tip = _tip(series, trial, shown) + ("\nEnter or click: drawing" if drawing else "")
+            tip = _tip(series, trial, fmt) + ("\nEnter or click: drawing" if drawing else "")
             lines.append(dot(*place(trial), series, tip, drawing))
-    labels = f"{COSTS[cost]} (logarithmic)", f"validation {shown.words}"
+    labels = f"{COSTS[cost]} (logarithmic)", f"validation {fmt.words}"
     drawn = picture(title, ABOUT, axes(x, y, *labels), clouds, lines)
-    about = f"{ABOUT}{_left_out(searches, shown)} Click one for its drawing."
+    about = f"{ABOUT}{_left_out(searches, fmt)} Click one for its drawing."
     return card(NAME, title, drawn, about, legend([series for series, _ in known]))
 
 
-def _left_out(searches: Sequence[tuple[Series, SearchData]], shown: Shown) -> str:
-    others = [series.name for series, search in searches if search["shown"] != shown]
+def _left_out(searches: Sequence[tuple[Series, SearchData]], fmt: MetricFormat) -> str:
+    others = [series.name for series, search in searches if search["metric_format"] != fmt]
     return f" Left out, for they have another metric: {', '.join(others)}." if others else ""
 
 
-def _tip(series: Series, trial: Trial, shown: Shown) -> str:
+def _tip(series: Series, trial: TrialRow, fmt: MetricFormat) -> str:
     metrics: Mapping[str, float] = trial["metrics"]
     lines = [
         f"{series.name}, network {trial['place']}",
-        shown.sentence(metrics[shown.metric]),
+        fmt.sentence(metrics[fmt.metric]),
         f"{metrics['params']:,.0f} parameters",
         f"score {trial['score']:.4f}",
     ]

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from nas_env.markup import Content, Markup
-from nas_env_cli.report.data import SearchData, Trial, new_trials
+from nas_env_cli.report.data import SearchData, TrialRow, new_trials
 from nas_env_cli.report.decisions import columns_of
 from nas_env_cli.report.frame import card, label, line, mark, missing, picture
 from nas_env_cli.report.scales import Scale, linear, short
@@ -47,7 +47,7 @@ def parallel(name: str, search: SearchData) -> Markup:
     return card(name, TITLE, drawn, about, wide=True)
 
 
-def _thinned(trials: Sequence[Trial]) -> list[Trial]:
+def _thinned(trials: Sequence[TrialRow]) -> list[TrialRow]:
     """Return all, or so many at equal distances, the best among them."""
     if len(trials) <= MOST:
         return list(trials)
@@ -73,7 +73,7 @@ def _axes(rows: Sequence[str], depth: int, score: Scale, right: float) -> list[C
 
 
 def _path(
-    trial: Trial,
+    trial: TrialRow,
     words: dict[str, str],
     rows: Sequence[str],
     depth: int,
@@ -95,6 +95,6 @@ def _path(
     return text
 
 
-def _tip(trial: Trial) -> str:
+def _tip(trial: TrialRow) -> str:
     walk = " \u2192 ".join(trial["labels"])
     return f"network {trial['place']}, score {trial['score']:.4f}\n{walk}"

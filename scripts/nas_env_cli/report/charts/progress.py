@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from nas_env.markup import Content, Markup
-from nas_env_cli.report.data import SearchData, Trial, new_trials
+from nas_env_cli.metric_format import MetricFormat
+from nas_env_cli.report.data import SearchData, TrialRow, new_trials
 from nas_env_cli.report.frame import (
     Series,
     X,
@@ -19,7 +20,6 @@ from nas_env_cli.report.frame import (
     polyline,
 )
 from nas_env_cli.report.scales import Scale, linear
-from nas_env_cli.metric_format import Shown
 
 Searches = Sequence[tuple[Series, SearchData]]
 MARKS = 40  # improvements that have a mark each
@@ -32,17 +32,19 @@ def progress(searches: Searches, drawings: set[str]) -> list[Markup]:
         searches: All of the page.
         drawings: Keys of the networks that have a drawing.
     """
-    kinds: dict[tuple[str, Shown], list[tuple[Series, SearchData]]] = {}
+    kinds: dict[tuple[str, MetricFormat], list[tuple[Series, SearchData]]] = {}
     for series, search in searches:
-        kinds.setdefault((search["objective"], search["shown"]), []).append((series, search))
+        kinds.setdefault((search["objective"], search["metric_format"]), []).append(
+            (series, search)
+        )
     charts = []
-    for number, ((objective, shown), same) in enumerate(kinds.items()):
+    for number, ((objective, fmt), same) in enumerate(kinds.items()):
         about = "Each mark is a network better than all before it."
         if not any(series.reference for series, _ in same):
             about += " There is no random search to compare with."
         after, name = "", f"-{number}" if number else ""
         if len(kinds) > 1:
-            after = f" ({shown.words})"
+            after = f" ({fmt.words})"
             about += f" Other scores have charts of their own; this one: {objective}."
         for what, along in (("networks", _place), ("seconds", _seconds)):
             words = f"progress-{what}{name}", f"Best so far, by {what}{after}", about
@@ -50,20 +52,20 @@ def progress(searches: Searches, drawings: set[str]) -> list[Markup]:
     return charts
 
 
-def improvements(search: SearchData) -> list[Trial]:
+def improvements(search: SearchData) -> list[TrialRow]:
     """Return the trials that are better than all before them."""
-    found: list[Trial] = []
+    found: list[TrialRow] = []
     for trial in new_trials(search):
         if trial["ok"] and (not found or trial["score"] > found[-1]["score"]):
             found.append(trial)
     return found
 
 
-def _place(trial: Trial) -> float:
+def _place(trial: TrialRow) -> float:
     return float(trial["place"])
 
 
-def _seconds(trial: Trial) -> float:
+def _seconds(trial: TrialRow) -> float:
     return trial["seconds"]
 
 
@@ -73,7 +75,7 @@ def _chart(
     about: str,
     searches: Searches,
     drawings: set[str],
-    along: Callable[[Trial], float],
+    along: Callable[[TrialRow], float],
 ) -> Markup:
     lines = [(series, improvements(search), search) for series, search in searches]
     lines = [entry for entry in lines if entry[1]]
@@ -95,7 +97,7 @@ def _chart(
 
 
 def _steps(
-    found: Sequence[Trial], along: Callable[[Trial], float], end: float, x: Scale, y: Scale
+    found: Sequence[TrialRow], along: Callable[[TrialRow], float], end: float, x: Scale, y: Scale
 ) -> list[tuple[float, float]]:
     points: list[tuple[float, float]] = []
     for trial in found:
@@ -105,11 +107,11 @@ def _steps(
     return [*points, (x(end), points[-1][1])]
 
 
-def _known(trial: Trial, drawings: set[str]) -> str:
+def _known(trial: TrialRow, drawings: set[str]) -> str:
     return trial["key"] if trial["key"] in drawings else ""
 
 
-def _tip(series: Series, trial: Trial) -> str:
+def _tip(series: Series, trial: TrialRow) -> str:
     return (
         f"{series.name}, network {trial['place']}\nscore {trial['score']:.4f}\n"
         f"after {trial['seconds']:.1f} s"
