@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from nas_env.errors import MissingDependencyError, StoreError
 from nas_env.store.faults import Fault, fault_of, reason_of, remedy_for
-from nas_env.store.schema import SCHEMA_VERSION, settle_version, version_of
+from nas_env.store.schema import has_tables, make_tables
 from nas_env.store.sqlite_file import SQLiteFile
 
 T = TypeVar("T")
@@ -84,11 +84,10 @@ class Database:
         self._engine.dispose()
 
     def _settle(self) -> None:
-        """Make or migrate the tables, unless they are as they should be."""
+        """Make the tables unless they exist, and refuse those of another schema version."""
         name = str(self)
-        found = self._patiently("opened", lambda c: version_of(c, name), self._reader.connect)
-        if found != SCHEMA_VERSION:
-            self._patiently("opened", lambda c: settle_version(c, name), self._writer.begin)
+        if not self._patiently("opened", lambda c: has_tables(c, name), self._reader.connect):
+            self._patiently("opened", lambda c: make_tables(c, name), self._writer.begin)
         if self.file is None:
             return
         if not self.file.read_only:

@@ -1,9 +1,7 @@
-"""The tables, their version, and the way from an older version to this one."""
+"""The tables of a store and their version."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
@@ -23,7 +21,6 @@ from sqlalchemy import (
     inspect,
     select,
     text,
-    update,
 )
 
 from nas_env.errors import StoreError
@@ -31,7 +28,7 @@ from nas_env.errors import StoreError
 SCHEMA_VERSION = 3
 METRICS = ("accuracy", "loss", "params", "macs", "activation_bytes")  # each has a column
 KEY = ("candidate_key", "fingerprint", "budget", "training_seed")
-MIGRATING = 0x6E617365  # the lock in PostgreSQL that one process at a time holds: "nase"
+MAKING_TABLES = 0x6E617365  # number of the lock in PostgreSQL: "nase"
 
 METADATA = MetaData()
 
@@ -104,73 +101,44 @@ TRIALS = Table(
 )
 
 
-def version_of(connection: Connection, store: str) -> int | None:
-    """Return the version of the tables, None where there are none.
+def has_tables(connection: Connection, store: str) -> bool:
+    """Return whether the database has the tables of a store.
 
     Args:
         connection: A connection to the database.
-        store: What messages call it.
+        store: Name of the store in messages.
 
     Raises:
-        StoreError: No way leads from them to this version.
+        StoreError: The tables have another schema version, or are not those of a store.
     """
     names = inspect(connection).get_table_names()
-    if "settings" not in names:
-        found = None
-    else:
+    found = None
+    if "settings" in names:
         query = select(SETTINGS.c.value).where(SETTINGS.c.name == "schema_version")
         found = connection.execute(query).scalar_one_or_none()
     if found is None and "evaluations" not in names:
-        return None
-    if found not in KNOWN:
+        return False
+    if found != str(SCHEMA_VERSION):
         raise StoreError(
-            f"The store {store} has schema version {found}; this release reads "
-            f"{KNOWN[0]} to {KNOWN[-1]}. Use another file, or the release that wrote it."
+            f"Store {store} must have schema version {SCHEMA_VERSION}, got {found}. "
+            "Use another file, or the release that wrote it."
         )
-    return int(found)
+    return True
 
 
-def settle_version(connection: Connection, store: str) -> None:
-    """Make the tables, or bring older ones to this version, in the transaction at hand.
+def make_tables(connection: Connection, store: str) -> None:
+    """Make the tables where there are none, in the transaction at hand.
 
     Args:
-        connection: A connection with a transaction; others may be about to do the same.
-        store: What messages call the database.
+        connection: A connection with a transaction. Other processes may do the same.
+        store: Name of the store in messages.
 
     Raises:
-        StoreError: No way leads from its version to this one.
+        StoreError: The tables have another schema version, or are not those of a store.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATING})"))
-    found = version_of(connection, store)
-    if found is None:
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({MAKING_TABLES})"))
+    if not has_tables(connection, store):
         METADATA.create_all(connection)
         value = {"name": "schema_version", "value": str(SCHEMA_VERSION)}
         connection.execute(insert(SETTINGS), value)
-        return
-    for version in range(found, SCHEMA_VERSION):
-        STEPS[version](connection)
-    named = SETTINGS.c.name == "schema_version"
-    connection.execute(update(SETTINGS).where(named).values(value=str(SCHEMA_VERSION)))
-
-
-def _one_to_two(connection: Connection) -> None:
-    """Give the activations of each network a column, filled from its evaluation."""
-    connection.execute(text("ALTER TABLE evaluations ADD COLUMN activation_bytes BIGINT"))
-    known = connection.execute(select(EVALUATIONS.c.id, EVALUATIONS.c.evaluation)).all()
-    for number, evaluation in known:
-        value = json.loads(evaluation)["metrics"].get("activation_bytes")
-        row = EVALUATIONS.c.id == number
-        connection.execute(update(EVALUATIONS).where(row).values(activation_bytes=value))
-
-
-def _two_to_three(connection: Connection) -> None:
-    """Make the tables of searches; texts in PostgreSQL may be longer than 255 characters."""
-    METADATA.create_all(connection, tables=[SEARCHES, TRIALS])
-    if connection.dialect.name == "postgresql":
-        for name in ("fingerprint", "budget", "objective"):
-            connection.execute(text(f"ALTER TABLE evaluations ALTER COLUMN {name} TYPE TEXT"))
-
-
-STEPS: dict[int, Callable[[Connection], None]] = {1: _one_to_two, 2: _two_to_three}
-KNOWN = [str(version) for version in (*STEPS, SCHEMA_VERSION)]

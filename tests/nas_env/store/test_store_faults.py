@@ -127,14 +127,6 @@ def test_nothing_is_made_where_reading_only_finds_nothing(path: Path) -> None:
     assert not path.exists()
 
 
-def test_an_old_store_opened_for_reading_only_is_refused(path: Path) -> None:
-    from tests.nas_env.store.test_migration import write_old
-
-    write_old(str(path), 2)
-    with pytest.raises(StoreError, match=r"opened \(.*readonly.*open it without mode=ro"):
-        SQLStore(f"sqlite:///file:{path}?mode=ro&uri=true")
-
-
 def held(path: Path) -> sqlite3.Connection:
     """Return a connection that keeps the file locked against writing."""
     holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
