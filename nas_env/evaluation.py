@@ -26,7 +26,7 @@ class Outcome(StrEnum):
     PENDING = "pending"  # not evaluated yet, see `nas_env.evaluators.deferred`; never in a store
 
 
-LATER = ("max_macs", "max_latency_ms")  # limits that budgets in stores may be without
+LIMITS = ("max_seconds", "max_memory_mb", "max_macs", "max_latency_ms")
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,10 @@ class Budget:
         max_memory_mb: Limit on the predicted training memory in 10^6 bytes; over it the outcome
             is "too_large" and nothing is built. None means no limit.
         max_macs: Limit on the predicted multiply-accumulates for one sample; over it the outcome is
-            "too_large" and nothing is built. None means no limit, and is not part of the text, so
-            that budgets from before there was this limit keep their keys.
-        max_latency_ms: Limit on the latency of one batch, as it is measured before training; over
-            it the outcome is "too_large" and nothing is trained. None means no limit, and is no
-            part of the text either. Needs an evaluator that measures, such as
-            `Training(task, latency=True)`.
+            "too_large" and nothing is built. None means no limit.
+        max_latency_ms: Limit on the latency of one batch, measured before training; over it the
+            outcome is "too_large" and nothing is trained. None means no limit. Needs an evaluator
+            that measures, such as `Training(task, latency=True)`.
 
     Raises:
         InvalidSettingError: A value is not positive and finite, or the horizon is below the epochs.
@@ -69,7 +67,7 @@ class Budget:
                 raise InvalidSettingError(
                     f"Budget setting {name} must be an integer >= 1, but is {value!r}."
                 )
-        for name in ("max_seconds", "max_memory_mb", *LATER):
+        for name in LIMITS:
             value = getattr(self, name)
             if value is None:
                 continue
@@ -107,15 +105,14 @@ class Budget:
 
     @property
     def text(self) -> str:
-        """JSON text of all but the training seed."""
-        rest = self.to_json()
+        """JSON text of all that is set except the training seed; part of a store's keys."""
+        rest = {key: x for key, x in self.to_json().items() if x is not None}
         del rest["training_seed"]
         return canonical_json(rest)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `Budget(**data)` makes an equal budget."""
-        data = asdict(self)
-        return {key: x for key, x in data.items() if key not in LATER or x is not None}
+        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Database:
             opened, only a lock is waited for.
 
     Raises:
-        StoreError: It cannot be opened, or has a schema version that this release cannot read.
+        StoreError: It cannot be opened, or has another schema version than this release.
         MissingDependencyError: The driver of PostgreSQL is not installed.
     """
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from nas_env.errors import StoreError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4  # raised when tables or the text of their keys change
 METRICS = ("accuracy", "loss", "params", "macs", "activation_bytes")  # each has a column
 KEY = ("candidate_key", "fingerprint", "budget", "training_seed")
 MAKING_TABLES = 0x6E617365  # number of the lock in PostgreSQL: "nase"

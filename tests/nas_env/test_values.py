@@ -75,6 +75,8 @@ BUDGETS = st.builds(
     training_seed=st.integers(0, 2**63 - 1),
     max_seconds=st.none() | st.floats(0.001, 1e6),
     max_memory_mb=st.none() | st.floats(0.001, 1e6),
+    max_macs=st.none() | st.floats(1, 1e12),
+    max_latency_ms=st.none() | st.floats(0.001, 1e6),
 )
 METRICS = st.dictionaries(NAMES, NUMBERS | st.integers(0, 2**60), max_size=4)
 EVALUATIONS = st.builds(
@@ -116,6 +118,13 @@ def test_candidates_go_through_json(x: Candidate) -> None:
 def test_budgets_and_evaluations_go_through_json(budget: Budget, x: Evaluation) -> None:
     assert Budget(**through_json(budget.to_json())) == budget
     assert Evaluation.from_json(through_json(x.to_json())) == x
+
+
+@given(BUDGETS)
+def test_the_text_of_a_budget_has_all_that_is_set_but_the_seed(x: Budget) -> None:
+    settings = json.loads(x.text)
+    assert None not in settings.values()
+    assert Budget(**settings, training_seed=x.training_seed) == x
 
 
 @given(CANDIDATES)

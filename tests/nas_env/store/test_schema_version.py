@@ -86,6 +86,6 @@ def test_tables_of_somebody_else_are_left_alone(tmp_path: Path) -> None:
     connection.commit()
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(StoreError, match=r"schema version 3, got None\. Use another file"):
+    with pytest.raises(StoreError, match=rf"version {SCHEMA_VERSION}, got None\. Use"):
         SQLStore(path)
     assert path.read_bytes() == before

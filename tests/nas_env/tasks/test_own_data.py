@@ -215,15 +215,6 @@ def test_macs_over_the_limit_are_too_large_and_nothing_is_trained() -> None:
     assert over.message == f"Predicted {macs} MACs, limit {macs - 1}."
 
 
-def test_a_limit_on_macs_changes_the_key_and_its_absence_does_not() -> None:
-    plain = '{"epochs":8,"horizon":null,"max_memory_mb":null,"max_seconds":null}'
-    assert Budget().text == plain  # as in stores that were written before there was this limit
-    assert Budget(max_macs=5).text != plain
-    assert Budget(**Budget(max_macs=5).to_json()) == Budget(max_macs=5)
-    assert Budget(max_latency_ms=5).text not in (plain, Budget(max_macs=5).text)
-    assert Budget(**Budget(max_latency_ms=5).to_json()) == Budget(max_latency_ms=5)
-
-
 def test_recipes_are_changed_where_asked_for() -> None:
     settings: dict[str, Any] = {"task": regression(), "evaluator": "synthetic"}
     env: Any = gym.make("NAS-v0", recipe={"batch_size": 32}, **settings)
