@@ -11,7 +11,7 @@ from nas_env_agents.common.base import AGENTS
 class AsyncRandom(Asynchronous):
     """Random search over all slots of the evaluator: every legal decision with equal chance.
 
-    See `Asynchronous` for what differs from an agent that steps.
+    See `Asynchronous` for the differences to an agent that steps.
     """
 
     def propose(self) -> Walk:

@@ -9,10 +9,10 @@ from nas_env_agents.regularized_evolution import RegularizedEvolution
 
 @AGENTS.register("async-regularized-evolution")
 class AsyncRegularizedEvolution(Asynchronous, RegularizedEvolution):
-    """Regularized evolution over all slots of the evaluator: a child is bred when one is free.
+    """Regularized evolution over all slots: makes a child when a slot becomes free.
 
-    Members join the population in the order in which their evaluations end, as in the paper, whose
-    workers are asynchronous too. See `Asynchronous` and `RegularizedEvolution`.
+    Members join the population in the order in which their evaluations end, as with the paper's
+    asynchronous workers. See `Asynchronous` and `RegularizedEvolution`.
 
     Reference: Real, Aggarwal, Huang, Le, "Regularized Evolution for Image Classifier Architecture
     Search", AAAI 2019, section 3.

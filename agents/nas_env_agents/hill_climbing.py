@@ -1,4 +1,4 @@
-"""`hill-climbing`: local search by edits, the plain method that most controllers lose to."""
+"""`hill-climbing`: local search by edits, a strong simple baseline."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from nas_env_agents.common.walks import WalkAgent
 
 @AGENTS.register("hill-climbing")
 class HillClimbing(WalkAgent):
-    """Tries the edits of the present network in random order and moves on at the first that helps.
+    """Tries the edits of the present network in random order and moves to the first better one.
 
-    Where none helps, it begins anew from a random network (drawn decision by decision). In an
-    environment that edits it begins where that begins.
+    If none is better, it restarts from a random network, drawn decision by decision. With
+    mdp="edit" it starts where the environment starts.
 
     Reference: White, Nolen, Savani, "Exploring the Loss Landscape in Neural Architecture Search",
-    UAI 2021 (local search; there the best neighbour is taken, here the first better one).
+    UAI 2021 (local search; the paper takes the best neighbour, this class the first better one).
 
     Attributes:
-        improvement: "first": move to the first better neighbour; "best": to the best, when all were
+        improvement: "first" moves to the first better neighbour, "best" to the best after all were
             tried.
     """
 
@@ -40,14 +40,14 @@ class HillClimbing(WalkAgent):
         self.tried: dict[Walk, float] = {}
 
     def around(self, walk: Walk) -> list[Walk]:
-        """Return the walks that may come after one."""
+        """Return the neighbours of a walk."""
         return [neighbour.walk for neighbour in self.space.edits(walk)]
 
     def meet(self, walk: Walk) -> None:
-        """Pass by a neighbour that was tried before."""
+        """Skip a neighbour that was tried before."""
 
     def propose(self) -> Walk | None:
-        """Return the next untried neighbour, or a random walk where there is none."""
+        """Return the next untried neighbour, or a random walk if there is none."""
         if self.edits and not self.tried:
             return None
         while self.waiting:
@@ -59,11 +59,11 @@ class HillClimbing(WalkAgent):
         return self.restart()
 
     def restart(self) -> Walk:
-        """Return a random walk to begin anew from."""
+        """Return a random walk to restart from."""
         return self.space.sample(self.rng)
 
     def tell(self, walk: Walk, score: float) -> None:
-        """Move to the walk where it is better than the present one, or where there is none."""
+        """Move to the walk if it is better than the present one, or if there is none."""
         self.tried[walk] = score
         if self.present is None:
             self.move(walk, score)
@@ -71,20 +71,20 @@ class HillClimbing(WalkAgent):
             self.consider(walk, score)
 
     def consider(self, walk: Walk, score: float) -> None:
-        """Move to a neighbour that is better, or remember it as the best of this neighbourhood."""
+        """Move to a better neighbour, or keep it as the best of the neighbourhood."""
         if score > (self.goal[1] if self.goal else self.score):
             self.goal = walk, score
         if self.goal and (self.improvement == "first" or not self.waiting):
             self.move(*self.goal)
 
     def move(self, walk: Walk, score: float) -> None:
-        """Make a walk the present one; its neighbours wait in random order."""
+        """Make a walk the present one and queue its neighbours in random order."""
         self.present, self.score, self.goal = walk, score, None
         neighbours = self.around(walk)
         self.waiting = [neighbours[index] for index in self.rng.permutation(len(neighbours))]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the best walk, the present one, and what is waiting and was tried."""
+        """Return the best and present walks, the queue and the scores."""
         tried = sorted(self.tried.items())
         place = json.dumps([self.present, self.score, self.goal, self.waiting, tried])
         return {**super().arrays(), "place": np.array(place)}

@@ -18,13 +18,13 @@ IMPROVEMENTS = ("first", "best")
 class LocalSearch(HillClimbing):
     """Tries the neighbours of the present walk in random order and moves on to a better one.
 
-    Where none is better, it begins anew from a random walk, drawn decision by decision. Scores are
-    remembered: a better neighbour that was tried before is moved to without an episode, and none is
-    played twice while there are new ones to begin from.
+    If none is better, it restarts from a random walk, drawn decision by decision. Scores are
+    cached: it moves to a better neighbour that was tried before without an episode, and restarts
+    from untried walks while there are any.
 
     Reference: White, Nolen, Savani, "Exploring the Loss Landscape in Neural Architecture Search",
-    UAI 2021. Their code offers both improvements; it begins from the best of ten random walks and
-    passes by neighbours that were tried before, here it begins from a single walk.
+    UAI 2021. Their code offers both improvements; it starts from the best of ten random walks and
+    skips neighbours that were tried before; this class starts from a single walk.
 
     Args:
         env: One environment.
@@ -32,7 +32,7 @@ class LocalSearch(HillClimbing):
         improvement: "first": move to the first better neighbour; "best": to the best of all.
 
     Raises:
-        UnknownNameError: Neither.
+        UnknownNameError: No such improvement.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class LocalSearch(HillClimbing):
         return list(self.space.neighbours(walk))
 
     def meet(self, walk: Walk) -> None:
-        """Move to a neighbour that was tried before where it is better."""
+        """Move to a neighbour that was tried before if it is better."""
         self.consider(walk, self.tried[walk])
 
     def restart(self) -> Walk:
-        """Return a random walk that was not tried before, to begin anew from."""
+        """Return a random untried walk to restart from."""
         return self.fresh(self.tried)
 
     def settings(self) -> dict[str, Any]:

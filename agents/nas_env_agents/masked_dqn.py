@@ -1,7 +1,7 @@
-"""`masked-dqn`: Stable-Baselines3's deep Q-network that knows which actions are legal.
+"""`masked-dqn`: Stable-Baselines3's deep Q-network with masks of legal actions.
 
-The mask holds in exploration, in the greedy choice and in the target: the value of the next state
-is that of its best legal action.
+Masks apply to exploration, to the greedy choice, and to the target: the value of the next state is
+that of its best legal action.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nas_env_agents.common.limits import FollowLimit
 
 
 class MaskedSamples(NamedTuple):
-    """A batch of transitions: the library's, and (batch, actions) bool masks of what came next."""
+    """A batch of transitions, with (batch, actions) bool masks of the next observations."""
 
     observations: Tensor
     actions: Tensor
@@ -33,10 +33,10 @@ class MaskedSamples(NamedTuple):
 
 
 class MaskedReplayBuffer(ReplayBuffer):
-    """Remembers the mask of the next observation too, which is `info["action_mask"]` of the step.
+    """A replay buffer that also stores the mask of the next observation, `info["action_mask"]`.
 
-    At the end of an episode that is the mask of its last state, not of the first state of the next
-    episode, to which a vector environment has already moved on.
+    At the end of an episode this is the mask of its last state, although a vector environment has
+    already moved on to the first state of the next episode.
     """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
@@ -120,14 +120,14 @@ class MaskedDQN(FollowLimit, stable_baselines3.DQN):
         deterministic: bool = False,
         action_masks: NDArray[Any] | None = None,
     ) -> tuple[NDArray[Any], Any]:
-        """Return the best action, or a random one with the chance of exploration.
+        """Return the best action, or a random one with the exploration rate.
 
         Args:
-            observation: One observation, or one of each environment.
-            state: Handed back.
+            observation: One observation, or one for each environment.
+            state: Returned unchanged.
             episode_start: Not used.
-            deterministic: Whether never to explore.
-            action_masks: (actions,) or (environments, actions), which are legal; None: all are.
+            deterministic: If True, never explore.
+            action_masks: (actions,) or (environments, actions) legal actions; None for all.
         """
         if action_masks is None:
             return super().predict(observation, state, episode_start, deterministic)
@@ -149,7 +149,7 @@ class MaskedDQN(FollowLimit, stable_baselines3.DQN):
         return batch.rewards + (1 - batch.dones) * self.gamma * best
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
-        """Move the network towards the targets of batches from the replay buffer."""
+        """Fit the network to the targets of batches from the replay buffer."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         losses = []
@@ -169,7 +169,7 @@ class MaskedDQN(FollowLimit, stable_baselines3.DQN):
     def _sample_action(
         self, learning_starts: int, action_noise: Any = None, n_envs: int = 1
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return legal actions, twice: as taken and as stored."""
+        """Return legal actions as taken and as stored (both are equal)."""
         masks = np.stack(self.env.env_method("action_masks"))
         if self.num_timesteps < learning_starts:
             actions = self._random(masks)
@@ -186,7 +186,7 @@ class MaskedDQN(FollowLimit, stable_baselines3.DQN):
         dones: NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        """Store a step, with the masks that `NASVecEnv` leaves out of infos within an episode."""
+        """Store a step, adding the masks that `NASVecEnv` omits from infos within an episode."""
         if not all("action_mask" in info for info in infos):
             masks = self.env.env_method("action_masks")
             for info, mask in zip(infos, masks, strict=True):
@@ -198,5 +198,5 @@ class MaskedDQN(FollowLimit, stable_baselines3.DQN):
 
 
 def best_legal(values: Tensor, masks: Tensor) -> Tensor:
-    """Return (batch,) the legal action with the highest value; 0 where none is legal."""
+    """Return (batch,) the legal action with the highest value; 0 if none is legal."""
     return values.masked_fill(~masks.to(values.device), -torch.inf).argmax(dim=1)

@@ -43,10 +43,11 @@ METAQNN_SCHEDULE = (
 class QLearning(EpisodicAgent):
     """Q-learning over the automaton's states with epsilon-greedy exploration and replay.
 
-    After each episode it is learned from and remembered; then `replay` remembered episodes, drawn
-    with equal chance, are updated from their last step to their first. Stored settings are the
-    paper's but for `bins` and `replay_only`; with `preset="metaqnn"` these are the paper's too.
-    Where the paper's algorithm 1 begins with a table of zeros, its appendix D.1 says 0.5, as here.
+    After each episode the agent updates its Q-values with it and stores it. It then draws `replay`
+    stored episodes uniformly and updates with each, from its last step to its first. The default
+    settings are those of the paper except `bins` and `replay_only`, which `preset="metaqnn"` sets
+    to the paper's values too. The paper's algorithm 1 starts from a table of zeros, its appendix
+    D.1 from 0.5; this class follows the appendix.
 
     Args:
         env: One environment with a `Discrete` observation: "state", or the bins of an environment
@@ -54,29 +55,29 @@ class QLearning(EpisodicAgent):
         seed: Seed of the agent.
         learning_rate: alpha, 0.01 in the paper.
         discount: gamma, 1 in the paper.
-        initial_value: Every Q-value at the start: a number, "middle" of the objective's bounds
-            (0.5 for the paper's accuracies) or "optimistic", their upper end: then every decision
-            looks best until it was tried.
+        initial_value: Q-value of every cell at the start: a number; "middle" for the middle of the
+            objective's bounds (0.5 for the paper's accuracies); or "optimistic" for their upper
+            bound, so that a decision looks best until it has been tried.
         replay: Episodes replayed after each episode, 100 in the paper.
         schedule: Pairs of epsilon and its weight, in order; the weights are shares of the limit.
-        bins: Whether the table is over the space's coarser states (for `chain`, the paper's three
-            bins of the map size) instead of the automaton's.
-        online: Whether each step is learned from at once, as in a textbook, instead of when the
-            episode has ended.
-        positions: Whether the table is over the number of decisions so far instead: one row for
-            each position, whatever was decided before.
-        monte_carlo: Whether a value moves towards the rewards that came after it instead of the
-            reward and the best value of the state after it.
-        ranks: Whether the last reward of an episode counts as its rank among the different episodes
-            so far, in [0, 1], as it is when it is replayed; for episodes whose only reward is last.
-        shaped: Whether every step of an episode of T steps is rewarded by its return over T, once
-            that is known, as in BlockQNN (Zhong et al., CVPR 2018): long episodes do not have to
-            carry one reward back from the end.
-        replay_only: Whether an episode is learned from only where the replay draws it, as in the
-            paper's algorithm 1, instead of once more as soon as it has ended.
+        bins: Index the table by the space's coarser states (for `chain`, the paper's three bins of
+            the map size) instead of the states of the automaton.
+        online: Update after each step, as in a textbook, instead of at the end of the episode.
+        positions: Index the table by the number of decisions so far: one row for each position,
+            whatever was decided before.
+        monte_carlo: Update a value towards the sum of the rewards that followed, instead of the
+            reward plus the best value of the next state.
+        ranks: Replace the last reward of an episode by its rank among all different episodes so
+            far, in [0, 1], computed when the episode is replayed. For episodes whose only reward
+            is the last one.
+        shaped: Reward each step of an episode of T steps with the episode's return divided by T,
+            as in BlockQNN (Zhong et al., CVPR 2018), so that the reward need not travel back from
+            the last step.
+        replay_only: Learn from an episode only when the replay draws it, as in the paper's
+            algorithm 1. By default the agent also learns from it when it ends.
 
     Raises:
-        IncompatibleError: The observation is not a number of a state.
+        IncompatibleError: The observation space is not `Discrete`.
         InvalidSettingError: A setting is out of its range.
     """
 
@@ -153,7 +154,7 @@ class QLearning(EpisodicAgent):
         return int(best[0] if greedy else best[self.rng.integers(len(best))])
 
     def end_step(self, step: Step) -> None:
-        """Count the visit; learn at once where told to."""
+        """Count the visit; with `online`, update at once."""
         self.visits[self.row(step.state), step.action] += 1
         if self.online:
             self.update([step])
@@ -207,7 +208,7 @@ class QLearning(EpisodicAgent):
             cells[cell] += self.learning_rate * (later - cells[cell])
 
     def _rewards(self, backward: list[float]) -> list[float]:
-        """Return what an episode's steps are rewarded by, the last first."""
+        """Return the rewards of an episode's steps, the last first."""
         if self.ranks:
             backward = [self._rank(backward[0])] + [0.0] * (len(backward) - 1)
         if self.shaped:

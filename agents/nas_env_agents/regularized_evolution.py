@@ -1,4 +1,4 @@
-"""`regularized-evolution`: a population in which the oldest dies, not the worst."""
+"""`regularized-evolution`: evolution that removes the oldest member, not the worst."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ class RegularizedEvolution(WalkAgent):
     """Mutates the best of a random sample of the population; each child replaces the oldest member.
 
     The first members are random walks, drawn decision by decision. The sample is drawn with
-    replacement. A child differs from its parent in one decision: where all walks around it are as
-    long as it is, a position is drawn and then one of the other values there; where lengths differ,
-    each walk around it (`SearchSpace.neighbours`) has the same chance. A child may be a walk that
-    was evaluated before; the environment then answers again.
+    replacement. A child differs from its parent in one decision. If all neighbours
+    (`SearchSpace.neighbours`) have the parent's length, a position is drawn and then a new value
+    for it; otherwise a neighbour is drawn uniformly. A child may repeat a walk that was evaluated
+    before; the environment then returns the same score.
 
     Reference: Real, Aggarwal, Huang, Le, "Regularized Evolution for Image Classifier Architecture
     Search", AAAI 2019, algorithm 1. The NAS-Bench-201 authors' script draws a node of the cell
-    before one of its edges, so that edges into early nodes change more often than here.
+    before one of its edges, so edges into early nodes change more often there.
 
     Args:
         env: One environment.
         seed: Seed of the agent.
-        population_size: Members that are alive.
-        sample_size: Members drawn, the best of which becomes the parent.
+        population_size: Number of members.
+        sample_size: Number of members drawn; the best of them becomes the parent.
 
     Raises:
         InvalidSettingError: A size is below 1.
@@ -66,7 +66,7 @@ class RegularizedEvolution(WalkAgent):
         return max((self.population[index] for index in drawn), key=lambda member: member[1])[0]
 
     def mutate(self, walk: Walk) -> Walk:
-        """Return a walk that differs in one decision; a random one where there is none."""
+        """Return a walk that differs in one decision, or a random one if none does."""
         around = self.space.neighbours(walk)
         if not around:
             return self.space.sample(self.rng)
@@ -77,7 +77,7 @@ class RegularizedEvolution(WalkAgent):
         return around[self.rng.integers(len(around))]
 
     def tell(self, walk: Walk, score: float) -> None:
-        """Add a member; where the population is full, the oldest dies."""
+        """Add a member; remove the oldest if the population is full."""
         self.population.append((walk, score))
 
     def settings(self) -> dict[str, Any]:

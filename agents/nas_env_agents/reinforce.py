@@ -13,15 +13,15 @@ from nas_env_agents.common.policy_gradient import Episode, PolicyGradient
 
 @AGENTS.register("reinforce")
 class Reinforce(PolicyGradient):
-    """One row of logits for each step of an episode: the decisions are independent of each other.
+    """A row of logits for each step of an episode: decisions are drawn independently.
 
-    Illegal actions have no probability. Such a policy sees nothing of the state but its step.
+    Illegal actions get probability 0. The policy sees only the number of the step.
 
     Reference: Dong and Yang, "NAS-Bench-201", ICLR 2020. Their script has learning rate 0.01,
-    moving average 0.9, accuracy in percent (`reward_scale` 100), advantages as they are, no
-    entropy, and logits that begin at a thousandth of N(0, 1). There the average takes the present
-    return in before it is subtracted, which scales every advantage by the same factor, from 0.47 in
-    the second episode to 0.9, whatever the return.
+    moving average 0.9, accuracy in percent (`reward_scale` 100), no normalisation of advantages,
+    no entropy term, and logits drawn from N(0, 0.001^2). Their moving average includes the present
+    return when it is subtracted, which multiplies each advantage by a factor that depends on the
+    episode alone: 0.47 in the second one, rising to 0.9.
 
     See `PolicyGradient` for the arguments.
     """

@@ -85,18 +85,20 @@ class Controller(nn.Module):
 
 @AGENTS.register("reinforce-lstm")
 class ReinforceLSTM(PolicyGradient):
-    """Decides step by step from the decisions before, by a recurrent network.
+    """A recurrent network that chooses each decision given the ones before it.
 
-    Each episode begins with a fresh state. Illegal actions have no probability. The papers have a
-    head of their own for each kind of decision; here one head serves all, and masks tell them
-    apart. With `anchors`, decisions about skip connections are made by attention; they are fed back
-    one by one, as all decisions are.
+    The recurrent state is reset at the start of each episode. Illegal actions get probability 0.
+    The papers use a separate output layer for each kind of decision; here one layer serves all,
+    with masks. With `anchors`, decisions about skip connections are made by attention.
 
-    Two papers are presets. "zoph-le": two layers of 35 units, uniform start in [-0.08, 0.08], Adam
-    at 0.0006, baseline a moving average, anchors; the objective "cubed-accuracy" belongs to it
-    (with another one, `reward_power` 3), and a space with skip connections. "nasnet": one layer of
-    100 units, start in [-0.1, 0.1], Adam at 0.00035, moving average 0.95, entropy 1e-5, and PPO
-    over minibatches of 20 architectures, 10 epochs each, clipped at 0.2.
+    Two presets hold the settings of papers:
+
+    * "zoph-le": two layers of 35 units, weights uniform in [-0.08, 0.08], Adam with learning rate
+      0.0006, a moving-average baseline, anchors. Use it with the objective "cubed-accuracy" (or
+      `reward_power` 3) and a space with skip connections.
+    * "nasnet": one layer of 100 units, weights uniform in [-0.1, 0.1], Adam with learning rate
+      0.00035, moving average 0.95, entropy 1e-5, and PPO over minibatches of 20 architectures, 10
+      epochs each, clipped at 0.2.
 
     References: Zoph and Le, "Neural Architecture Search with Reinforcement Learning", ICLR 2017,
     sections 3.3 and 4.1. Zoph, Vasudevan, Shlens and Le, "Learning Transferable Architectures for
@@ -107,15 +109,15 @@ class ReinforceLSTM(PolicyGradient):
         seed: Seed of the agent.
         units: Width of embedding and recurrent layers.
         layers: Recurrent layers.
-        init_range: Weights begin uniform between minus this and this.
+        init_range: Initial weights are uniform in [-init_range, init_range].
         anchors: Whether decisions about skip connections are made by attention.
-        clip: Where > 0, PPO's clipped surrogate: the ratio of a decision's new and old chance does
-            not count beyond 1 - clip and 1 + clip. 0: the plain gradient.
-        epochs: Steps over each batch; more than one needs `clip`.
+        clip: If > 0, PPO's clipped surrogate objective: the ratio of new to old probability is
+            clipped to [1 - clip, 1 + clip]. If 0, the plain policy gradient.
+        epochs: Gradient steps on each batch; more than one needs `clip`.
         settings: See `PolicyGradient`.
 
     Raises:
-        IncompatibleError: Anchors are asked for where nothing is decided about skip connections.
+        IncompatibleError: `anchors` is set, but the space has no skip connections to decide.
         InvalidSettingError: A setting is out of its range.
     """
 
@@ -160,7 +162,7 @@ class ReinforceLSTM(PolicyGradient):
         return parameters
 
     def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
-        """Return a legal action, sampled from the policy; the likeliest where greedy."""
+        """Return a legal action sampled from the policy, or the most likely one if greedy."""
         action = super().act(observation, mask, greedy)
         self.taken[self.inner.state.steps :] = [action]
         return action
@@ -202,7 +204,7 @@ class ReinforceLSTM(PolicyGradient):
         return gradient
 
     def objective(self, batch: list[Episode], old: Tensor | None = None) -> Tensor:
-        """Return what is to be raised: the mean over episodes of gains and entropy.
+        """Return the objective to maximise: the mean over episodes of gains and entropy.
 
         Args:
             batch: Episodes.
@@ -224,7 +226,7 @@ class ReinforceLSTM(PolicyGradient):
         return objective
 
     def read(self, batch: list[Episode]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what the policy says of episodes, all read in one pass.
+        """Return the log-probabilities of a batch of episodes, computed in one pass.
 
         Returns:
             (steps, episodes) log-probability of the decision taken; (steps, episodes, actions) of
@@ -243,7 +245,7 @@ class ReinforceLSTM(PolicyGradient):
         return chosen, logs, torch.from_numpy(weights)
 
     def update(self) -> None:
-        """Move the parameters, and take them over into the network."""
+        """Update the parameters and load them into the network."""
         if not self.clip:
             super().update()
             self._load()
@@ -268,16 +270,20 @@ class ReinforceLSTM(PolicyGradient):
         self._forget()
 
     def _forget(self) -> None:
-        """Forget what was read."""
+        """Reset the recurrent state."""
         self._read, self._outputs, self._state = [], [], None
 
 
 def _anchors(inner: Any) -> tuple[Anchor, ...]:
-    """Return the anchors of an environment's space, refusing where there are none."""
+    """Return the anchors of an environment's space.
+
+    Raises:
+        IncompatibleError: The space has none.
+    """
     if isinstance(inner.mdp, Edit) or not inner.space.anchors:
         what = "An edit" if isinstance(inner.mdp, Edit) else f"Space {inner.space.name!r}"
         raise IncompatibleError(
-            f"{what} decides nothing about skip connections, which anchors=True needs. Use NAS-v0 "
+            f"{what} has no decisions about skip connections, which anchors=True needs. Use NAS-v0 "
             "with a space such as 'skip-chain' or 'enas-macro', or anchors=False."
         )
     anchors: tuple[Anchor, ...] = inner.space.anchors

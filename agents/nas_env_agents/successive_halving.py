@@ -1,4 +1,4 @@
-"""`successive-halving`: many walks trained shortly, the best of them longer."""
+"""`successive-halving`: trains many walks for a few epochs and the best of them for more."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from nas_env_agents.common.walks import WalkAgent
 class SuccessiveHalving(WalkAgent):
     """Evaluates a bracket of random walks at the lowest rung and the best of them at the next.
 
-    One in `eta` goes on, at least one, until the environment's own fidelity is reached; then a new
-    bracket begins. Rungs are fidelities of the environment's evaluator (`evaluator.fidelities`,
-    epochs, ascending) up to the environment's own, chosen from the top, each at most one `eta`-th
-    of the one above where there is such, see `nas_env.evaluators.halving.rungs_of`; they are asked
-    for by `env.reset(options={"fidelity": epochs})`. Where there are fewer than two, there is
-    nothing to halve, and this is random search that remembers its best walk. Scores of different
-    fidelities are not compared: the best walk is the best at the highest rung that was reached.
+    One in `eta` walks, at least one, is promoted to the next rung, up to the environment's own
+    fidelity; then a new bracket starts. Rungs are fidelities (epochs) of the environment's
+    evaluator, chosen from the top such that each is at most 1/eta of the one above
+    (`nas_env.evaluators.halving.rungs_of`), and requested by
+    `env.reset(options={"fidelity": epochs})`. With fewer than two rungs this is random search.
+    Scores of different fidelities are not compared: the best walk is the best at the highest rung
+    reached.
 
     Reference: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
     Optimization", AISTATS 2016; Li et al., "Hyperband", JMLR 2018, for `eta`.
@@ -36,7 +36,7 @@ class SuccessiveHalving(WalkAgent):
         env: One environment.
         seed: Seed of the agent.
         bracket_size: Walks of a bracket at the lowest fidelity.
-        eta: One in so many goes on.
+        eta: Reduction factor: one in `eta` walks is promoted.
 
     Raises:
         InvalidSettingError: A setting is out of its range.
@@ -72,11 +72,11 @@ class SuccessiveHalving(WalkAgent):
         return {"fidelity": self.fidelities[self.rung]}
 
     def tell(self, walk: Walk, score: float) -> None:
-        """Remember the score for the choice of those who go on."""
+        """Store the score for the promotion to the next rung."""
         self.scores.append((score, walk))
 
     def keep(self, walk: Walk, score: float) -> None:
-        """Remember the walk where it is the best at the highest fidelity so far."""
+        """Keep the walk if it is the best at the highest fidelity so far."""
         if (self.rung, score) > (self.best_rung, self.best_score):
             self.best, self.best_score, self.best_rung = walk, score, self.rung
 
@@ -101,7 +101,7 @@ class SuccessiveHalving(WalkAgent):
         return {**super().settings(), "bracket_size": self.bracket_size, "eta": self.eta}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the best walk and where the bracket stands."""
+        """Return the best walk and the state of the bracket."""
         rungs, drawn = [self.rung, self.best_rung], sorted(self.drawn)
         place = json.dumps([rungs, self.waiting, self.scores, drawn])
         return {**super().arrays(), "place": np.array(place)}

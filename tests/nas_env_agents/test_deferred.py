@@ -274,7 +274,7 @@ def test_an_interrupted_rollout_leaves_nothing_behind() -> None:
 def test_a_pending_reward_that_nobody_settles_is_an_error() -> None:
     env = single(Deferred(counting()))
     agent = PPO("MlpPolicy", env, n_steps=64, rollout_buffer_class=DeferredRolloutBuffer)
-    with pytest.raises(IncompatibleError, match="is NaN, and no evaluation waits"):
+    with pytest.raises(IncompatibleError, match="is NaN without a pending evaluation"):
         agent.learn(128)
     with deferred_scoring(agent):
         agent.learn(128)
@@ -297,7 +297,7 @@ def wrapped(wrapper: Any) -> Callable[[], Any]:
     ("kind", "make", "message"),
     [
         (PPO, normalised, "VecNormalize changes each reward. Give it norm_reward=False"),
-        (PPO, edited, "'Edit' shows the score to the agent. Use mdp='construct'"),
+        (PPO, edited, "observations of 'Edit' contain the score. Use mdp='construct'"),
         (PPO, wrapped(gym.wrappers.NormalizeReward), "The wrapper NormalizeReward changes"),
         (
             PPO,
@@ -305,7 +305,7 @@ def wrapped(wrapper: Any) -> Callable[[], Any]:
             "The wrapper TransformReward changes each reward. Leave it out",
         ),
         (PPO, lambda: DummyVecEnv([lambda: gym.make("CartPole-v1")]), "CartPoleEnv evaluates no"),
-        (DQN, wrapped(lambda env: env), "DQN does not learn from rollouts of known form"),
+        (DQN, wrapped(lambda env: env), "DQN has no supported rollout buffer"),
     ],
 )
 def test_what_would_be_wrong_is_refused(kind: Any, make: Callable[[], Any], message: str) -> None:
@@ -318,7 +318,7 @@ def test_other_processes_are_refused() -> None:
     env = SubprocVecEnv([lambda: tiny_env("tokens")])
     try:
         agent = PPO("MlpPolicy", env)
-        with pytest.raises(IncompatibleError, match="SubprocVecEnv is out of reach"):
+        with pytest.raises(IncompatibleError, match="SubprocVecEnv is not supported"):
             deferred_scoring(agent).__enter__()
     finally:
         env.close()

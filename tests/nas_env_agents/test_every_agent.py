@@ -241,7 +241,7 @@ def test_the_verbs_of_stable_baselines3(name, tmp_path):
     seen = []
     agent.learn(20, [lambda told, _: seen.append(told["dones"]) or True], reset_num_timesteps=True)
     assert len(seen) == agent.num_timesteps >= 20
-    with pytest.raises(IncompatibleError, match="EvalCallback plays a second environment"):
+    with pytest.raises(IncompatibleError, match="EvalCallback evaluates in a second environment"):
         agent.learn(20, [EveryNTimesteps(8, EvalCallback(Monitor(env)))])
 
 

@@ -277,7 +277,7 @@ def test_under_noise_the_answer_is_better_than_the_luckiest_network():
         truths.append((sum(agent.answer()), sum(luckiest)))
     by_model, by_luck = np.mean(truths, axis=0)
     assert by_model > by_luck, truths
-    with pytest.raises(InvalidSettingError, match="Nothing was evaluated yet"):
+    with pytest.raises(InvalidSettingError, match="No walk has been evaluated"):
         Imagination(gym.make("NASBenchMacro-v0"), noisy=True).answer()
 
 
@@ -391,9 +391,9 @@ def test_simulated_seconds_are_used_and_missing_ones_refused():
     agent.learn(6 * 12)
     assert min(agent.log_seconds.scores) > 0
     for env in (gym.make("NASBenchMacro-v0"), tiny_env("tokens")):
-        with pytest.raises(InvalidSettingError, match="tell no seconds"):
+        with pytest.raises(InvalidSettingError, match="reports no evaluation time"):
             make_agent("imagination", env, seed=0, per_second=True)
-    with pytest.raises(InvalidSettingError, match="tell no seconds"):
+    with pytest.raises(InvalidSettingError, match="reports no evaluation time"):
         seconds_of(Evaluation(Outcome.OK, {"accuracy": 0.5}))
 
 

@@ -1,4 +1,4 @@
-"""Asynchronous agents: as many proposals are evaluated at once as the evaluator has slots."""
+"""Asynchronous agents: they evaluate as many walks in parallel as the evaluator has slots."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ from nas_env_agents.common.walks import WalkAgent
 class Asynchronous(WalkAgent):
     """Mixin for agents that propose walks, placed before them in the bases.
 
-    Walks go to the environment's evaluator without steps (`Evaluator.stream`): whenever one of its
-    slots is free, the next proposal is made from all that is known by then, so that a slow network
-    never holds up a worker. With one slot these are the decisions of the agent that steps; with
-    several, they depend on which network is done first. Wrappers see no steps, but the books of a
-    search are kept, and callbacks are called as often as if the walk were played.
+    Walks go to the environment's evaluator directly (`Evaluator.stream`), without environment
+    steps. When a slot becomes free, the agent proposes the next walk from all results so far, so a
+    slow network never blocks a worker. With one slot, the decisions equal those of the agent that
+    steps; with several, they depend on which network finishes first. Wrappers see no steps, but
+    `TrackSearch` records all evaluations, and callbacks are called as often as if each walk were
+    played.
 
-    At the limit on evaluations or episodes, and where the steps are used up, what runs is waited
-    for; proposals that would go over it are not made. Where a callback says stop, which includes a
-    reached score, a limit on seconds and stagnation, what runs is not waited for.
+    At the limit on evaluations, episodes or steps, the agent makes no further proposals and waits
+    for running evaluations. If a callback returns False (also for a reached score, a limit on
+    seconds, or stagnation), it does not wait.
 
     Raises:
-        IncompatibleError: The environment is not one that appends decisions, or its evaluator needs
-            batches (`Halving`).
+        IncompatibleError: The environment has mdp="edit", or its evaluator needs batches
+            (`Halving`).
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], *arguments: Any, **named: Any) -> None:
@@ -52,13 +53,13 @@ class Asynchronous(WalkAgent):
         self._running: dict[int, Candidate] = {}
 
     def recall(self, told: Sequence[tuple[Candidate, Evaluation]]) -> None:
-        """Take in what an interrupted search was told, in order, as if it were told now.
+        """Learn the results of an interrupted search, in order.
 
-        The random state goes on from the seed and the number of evaluations: what was drawn for
-        the networks that ran at the interruption is not known.
+        The random generator is seeded with the seed and the number of evaluations, because the
+        draws for the networks that ran at the interruption are not recorded.
 
         Args:
-            told: Candidates and what came out of them.
+            told: Candidates and their evaluations.
         """
         self._begin()
         for candidate, evaluation in told:
@@ -68,7 +69,7 @@ class Asynchronous(WalkAgent):
             self.rng = np.random.default_rng((self.seed, len(told)))
 
     def _play(self, callbacks: BaseCallback) -> None:
-        """Evaluate proposals until the limit, or until the callback says stop."""
+        """Evaluate proposals until the limit, or until the callback returns False."""
         self._begin()
         inner: Any = self.env.unwrapped
         going = True
@@ -90,7 +91,7 @@ class Asynchronous(WalkAgent):
             self._seeded = True
 
     def _may_propose(self) -> bool:
-        """Return whether another evaluation stays within steps and limits with those that run."""
+        """Return whether one more evaluation, besides the running ones, stays within the limits."""
         tracker = tracker_of(self.env)
         steps = sum(len(candidate.walk) for candidate in self._running.values())
         if self.num_timesteps + steps >= self._total_timesteps:
@@ -98,7 +99,7 @@ class Asynchronous(WalkAgent):
         return tracker is None or tracker.may_begin(len(self._running))
 
     def _proposals(self) -> Iterator[Candidate]:
-        """Yield candidates, each proposed when it is asked for."""
+        """Yield candidates, each proposed on demand."""
         for index in itertools.count():
             if not self._may_propose():
                 return
@@ -111,7 +112,7 @@ class Asynchronous(WalkAgent):
     def _take_in(
         self, candidate: Candidate, evaluation: Evaluation, callbacks: BaseCallback
     ) -> bool:
-        """Learn of an evaluation at the last of its walk's steps; return whether to go on."""
+        """Process an evaluation at the last step of its walk; return whether to continue."""
         for left in reversed(range(len(candidate.walk))):
             self.num_timesteps += 1
             score = 0.0 if left else self._learn_of(candidate, evaluation)
@@ -120,7 +121,7 @@ class Asynchronous(WalkAgent):
         return True
 
     def _learn_of(self, candidate: Candidate, evaluation: Evaluation) -> float:
-        """Enter an evaluation into the books, if there are any, learn its score, and return it."""
+        """Record an evaluation in the tracker, if there is one; learn and return its score."""
         tracker, inner = tracker_of(self.env), self.env.unwrapped
         if tracker is None:
             score = float(inner.objective.score(evaluation))  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What an agent is, the registry of agents, and how one is made from its hyper-parameters."""
+"""The protocol and registry of agents, and `make_agent`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Agent(Protocol):
     def learn(
         self, total_timesteps: int, callback: Any = None, *, progress_bar: bool = False
     ) -> Any:
-        """Learn for so many steps, or until the callback says stop."""
+        """Learn for a number of steps, or until the callback returns False."""
 
     def predict(self, observation: Any, *, deterministic: bool = False) -> tuple[Any, Any]:
         """Return the action for an observation, and the next recurrent state (None)."""
@@ -56,9 +56,10 @@ def observation_of(name: str, env_id: str = "default") -> str:
 
 
 def settings_of(name: str, env_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hyper-parameters of an agent on an environment: given ones before stored ones.
+    """Return the hyper-parameters of an agent: given ones override stored ones.
 
-    A given `preset` names stored ones that take the place of the environment's, such as "zoph-le".
+    The setting `preset` selects a named set of stored values, such as "zoph-le", instead of the
+    environment's.
 
     Raises:
         UnknownNameError: The agent has no such preset.
@@ -92,7 +93,7 @@ def make_agent(
 
     Raises:
         UnknownNameError: No such agent, or no such preset.
-        IncompatibleError: It is no environment, or scoring is to be deferred and cannot be.
+        IncompatibleError: `env` is not an environment, or scoring cannot be deferred.
     """
     given: Any = env
     if not isinstance(given, gymnasium.Env | gymnasium.vector.VectorEnv | VecEnv):
@@ -118,6 +119,6 @@ def _set_deferred(name: str, agent: Agent, deferred: bool) -> None:
 
 
 def _env_id(env: gymnasium.Env[Any, Any] | VecEnv) -> str:
-    """Return the id that an environment, or the first lane of a vector, was made by."""
+    """Return the id of an environment, or of the first lane of a vector."""
     spec = env.get_attr("spec", 0)[0] if isinstance(env, VecEnv) else env.spec
     return spec.id if spec else "default"

@@ -22,19 +22,19 @@ Given = BaseCallback | Function | Sequence[BaseCallback | Function] | None
 
 
 def one_callback(given: Given, progress_bar: bool) -> BaseCallback:
-    """Return what `learn` was given as one callback: a callback, a list, a function, or nothing.
+    """Combine the `callback` argument of `learn` (callback, list, function or None) into one.
 
     Raises:
-        IncompatibleError: It is an `EvalCallback`.
+        IncompatibleError: It contains an `EvalCallback`.
     """
     each: Sequence[Any] = given if isinstance(given, list | tuple) else [given]
     held = [x for x in each if x is not None]
     listed = [x if isinstance(x, BaseCallback) else ConvertCallback(x) for x in held]
     if any(_evaluates(callback) for callback in listed):
         raise IncompatibleError(
-            "EvalCallback plays a second environment, but these agents look up in their own what "
-            "is legal. Leave it out, and between two calls of learn() use "
-            "evaluate_policy(agent, agent.env)."
+            "EvalCallback evaluates in a second environment, but these agents read masks from "
+            "their own. Remove it, and call evaluate_policy(agent, agent.env) between two calls "
+            "of learn()."
         )
     listed += [ProgressBarCallback()] if progress_bar else []
     return listed[0] if len(listed) == 1 else CallbackList(listed)
@@ -51,7 +51,7 @@ def _evaluates(callback: BaseCallback) -> bool:
 def after_step(
     callback: BaseCallback, done: bool, reward: float = 0.0, info: dict[str, Any] | None = None
 ) -> bool:
-    """Tell a callback of a step, as of a vector of one environment; return whether to go on."""
+    """Call a callback after a step of one environment; return whether to continue."""
     told = {"dones": np.array([done]), "rewards": np.array([reward]), "infos": [info or {}]}
     callback.update_locals(told)
     return callback.on_step()

@@ -1,4 +1,4 @@
-"""Deferred scoring: all networks of a rollout are evaluated in one call, before it is learned."""
+"""Deferred scoring: evaluates all networks of a rollout in one call, before learning."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nas_env_agents.common.vec_env import NASVecEnv
 
 
 class Gap(NamedTuple):
-    """A place of the buffer whose reward is pending, and the rewards of its episode before it."""
+    """A pending reward: its place in the buffer, and the sum of its episode's earlier rewards."""
 
     step: int
     lane: int
@@ -31,16 +31,16 @@ class Gap(NamedTuple):
 
 
 class Lanes(NamedTuple):
-    """Whom the lanes of a vector environment ask, and what they score."""
+    """The evaluators and objectives of the lanes of a vector environment."""
 
     evaluators: Sequence[Deferred]
     objectives: Sequence[Objective]
 
     def settle(self, gaps: Sequence[Gap]) -> list[float]:
-        """Evaluate all that waits and return the score that belongs to each gap.
+        """Evaluate all pending candidates and return the score of each gap.
 
         Raises:
-            IncompatibleError: There are gaps that nobody asked an evaluation for.
+            IncompatibleError: A gap has no pending evaluation.
         """
         distinct = {id(evaluator): evaluator for evaluator in self.evaluators}
         settled = {key: iter(evaluator.settle()) for key, evaluator in distinct.items()}
@@ -54,19 +54,23 @@ class Lanes(NamedTuple):
 
 
 class DeferredBuffer(RolloutBuffer):
-    """A rollout buffer that waits for the scores of its networks until the rollout is complete.
+    """A rollout buffer that obtains the scores of its networks when the rollout is complete.
 
-    A pending reward is NaN. Before returns and advantages are computed, everything that waits is
-    evaluated in one call, and the scores take the places of the NaNs; so do the returns in the
-    algorithm's `ep_info_buffer`, from which `rollout/ep_rew_mean` is logged. The weights are those
-    of immediate scoring, bit for bit: nothing in a rollout depends on its scores.
+    A pending reward is NaN. Before returns and advantages are computed, all pending candidates are
+    evaluated in one call, and the scores replace the NaNs, also in the algorithm's
+    `ep_info_buffer`, from which `rollout/ep_rew_mean` is logged. The weights equal those of
+    immediate scoring bit for bit, because nothing in a rollout depends on its scores.
 
-    Limits, refused by `deferred_scoring`: only mdp="construct", for an edit observes the score;
-    rewards as the environment gives them, so no `NormalizeReward`, no reward wrapper and no
-    `VecNormalize` with `norm_reward`; no algorithm that learns from single steps. What sees rewards
-    one by one sees NaN: callbacks, and the files and lists of `Monitor`. Limits on score and
-    seconds are noticed after the rollout in which they are reached; those on evaluations and
-    episodes hold exactly.
+    `deferred_scoring` refuses what this cannot support:
+
+    * mdp="edit", whose observations contain the score;
+    * anything that changes rewards: `NormalizeReward`, a reward wrapper, `VecNormalize` with
+      `norm_reward`;
+    * algorithms that learn from single steps.
+
+    Callbacks and `Monitor` see NaN as the reward of a finished network. Limits on score and seconds
+    take effect after the rollout in which they are reached; those on evaluations and episodes are
+    exact.
     """
 
     lanes: Lanes | None = None
@@ -78,12 +82,12 @@ class DeferredBuffer(RolloutBuffer):
         super().reset()
 
     def attach(self, lanes: Lanes, agent: Any) -> None:
-        """Settle with these lanes from now on, and correct the agent's episode returns."""
+        """Use these lanes to settle, and correct the agent's episode returns."""
         self.lanes, self.agent = lanes, agent
         self._returns = np.zeros(self.n_envs)
 
     def detach(self) -> None:
-        """Let go of lanes and agent."""
+        """Remove lanes and agent."""
         self.lanes = self.agent = None
 
     def add(
@@ -105,7 +109,7 @@ class DeferredBuffer(RolloutBuffer):
         super().add(obs, action, reward, episode_start, *others, **named)
 
     def settle(self) -> None:
-        """Write the scores that were pending into the rewards and the episodes' returns."""
+        """Write the pending scores into the rewards and the episodes' returns."""
         if self.lanes is None:
             return
         gaps, self._gaps = self._gaps, []
@@ -121,7 +125,7 @@ class DeferredBuffer(RolloutBuffer):
         """Settle, then compute returns and advantages.
 
         Raises:
-            IncompatibleError: Rewards are NaN, and nobody defers scoring.
+            IncompatibleError: Rewards are NaN, but scoring is not deferred.
         """
         self.settle()
         for step, lane in np.argwhere(np.isnan(self.rewards)).tolist():
@@ -145,17 +149,17 @@ BUFFERS: dict[type[RolloutBuffer], type[DeferredBuffer]] = {
 
 @contextmanager
 def deferred_scoring(agent: Any) -> Iterator[None]:
-    """Let an on-policy algorithm score its rollouts as a whole, inside the block.
+    """Context manager: an on-policy algorithm scores each rollout as a whole.
 
-    The environment scores at once again afterwards. Also for algorithms that are not registered:
-    `with deferred_scoring(agent): agent.learn(10_000)`.
+    Outside the block the environment scores immediately. It works for unregistered algorithms
+    too: `with deferred_scoring(agent): agent.learn(10_000)`.
 
     Args:
         agent: PPO or A2C of Stable-Baselines3, or MaskablePPO of sb3-contrib, on a `DummyVecEnv` of
             environments or on a `NASVecEnv`.
 
     Raises:
-        IncompatibleError: Its scores cannot be deferred; the message says why.
+        IncompatibleError: The scores cannot be deferred; the message has the reason.
     """
     if (reason := why_not(agent)) is not None:
         raise IncompatibleError(f"Scoring cannot be deferred: {reason}")
@@ -182,8 +186,8 @@ class DeferredScoring:
     """Mixin for on-policy algorithms, placed before them in the bases: `learn` defers scoring.
 
     Attributes:
-        deferred: True: always. False: never. None: where the environment's evaluator runs several
-            evaluations at once, unless something forbids it.
+        deferred: True for always, False for never, None for whenever the environment's evaluator
+            runs several evaluations in parallel and deferred scoring is possible.
     """
 
     deferred: bool | None = None
@@ -205,7 +209,7 @@ class DeferredScoring:
             return super().learn(*arguments, **named)  # type: ignore[misc]
 
     def collect_rollouts(self, *arguments: Any, **named: Any) -> bool:
-        """Collect a rollout; settle also one that the callback breaks off."""
+        """Collect a rollout; settle it also if the callback stops it."""
         complete: bool = super().collect_rollouts(*arguments, **named)  # type: ignore[misc]
         if not complete and isinstance(self.rollout_buffer, DeferredBuffer):
             self.rollout_buffer.settle()
@@ -217,7 +221,7 @@ def why_not(agent: Any) -> str | None:
     buffer, env = getattr(agent, "rollout_buffer", None), getattr(agent, "env", None)
     if type(buffer) not in (*BUFFERS, *BUFFERS.values()):
         name = type(agent).__name__
-        return f"{name} does not learn from rollouts of known form. Use PPO, A2C or MaskablePPO."
+        return f"{name} has no supported rollout buffer. Use PPO, A2C or MaskablePPO."
     if getattr(agent, "elites", 0):
         return "an archive of elites ranks each episode as it ends. Use elites=0."
     layer = env
@@ -229,7 +233,7 @@ def why_not(agent: Any) -> str | None:
         return _why_not_process([layer.envs.template])
     if not isinstance(layer, DummyVecEnv):
         remedy = "Use DummyVecEnv or nas_env_agents.common.vec_env."
-        return f"{type(layer).__name__} is out of reach. {remedy}"
+        return f"{type(layer).__name__} is not supported. {remedy}"
     for single in layer.envs:
         if (wrapper := reward_wrapper(single)) is not None:
             return f"The wrapper {wrapper} changes each reward. Leave it out."
@@ -239,10 +243,12 @@ def why_not(agent: Any) -> str | None:
 def _why_not_process(envs: Sequence[Any]) -> str | None:
     for env in envs:
         if not isinstance(env, NASEnv):
-            return f"{type(env).__name__} evaluates no networks. Use an environment of nas_env."
+            return (
+                f"{type(env).__name__} is not an environment of nas_env. Use one, such as NAS-v0."
+            )
         if not isinstance(env.mdp, Construct):
             kind = type(env.mdp).__name__
-            return f"the process {kind!r} shows the score to the agent. Use mdp='construct'."
+            return f"observations of {kind!r} contain the score. Use mdp='construct'."
     return None
 
 
@@ -255,12 +261,12 @@ def base_of(env: VecEnv) -> DummyVecEnv | NASVecEnv:
 
 
 def evaluators_of(base: DummyVecEnv | NASVecEnv) -> list[Evaluator]:
-    """Return the evaluator that each lane asks."""
+    """Return the evaluator of each lane."""
     return base.get_attr("evaluator")
 
 
 def ask(base: DummyVecEnv | NASVecEnv, evaluators: Sequence[Evaluator]) -> None:
-    """Let each lane ask another evaluator."""
+    """Set the evaluator of each lane."""
     if isinstance(base, NASVecEnv):
         base.envs.evaluator = evaluators[0]
         return
@@ -269,7 +275,7 @@ def ask(base: DummyVecEnv | NASVecEnv, evaluators: Sequence[Evaluator]) -> None:
 
 
 def deferred_copy(buffer: RolloutBuffer) -> DeferredBuffer:
-    """Return an empty deferred buffer in place of another one."""
+    """Return an empty deferred buffer with the settings of another buffer."""
     return BUFFERS[type(buffer)](
         buffer.buffer_size,
         buffer.observation_space,
@@ -282,9 +288,9 @@ def deferred_copy(buffer: RolloutBuffer) -> DeferredBuffer:
 
 
 def unexplained(gap: Gap) -> IncompatibleError:
-    """Return the error for a reward that is NaN though no evaluation was asked for."""
+    """Return the error for a NaN reward that has no pending evaluation."""
     return IncompatibleError(
-        f"The reward of lane {gap.lane} at step {gap.step} is NaN, and no evaluation waits for it. "
+        f"The reward of lane {gap.lane} at step {gap.step} is NaN without a pending evaluation. "
         "Learn inside `nas_env_agents.common.deferred.deferred_scoring`, with rewards as the "
         "environment gives them."
     )

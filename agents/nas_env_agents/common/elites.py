@@ -1,4 +1,4 @@
-"""Elites: a policy plays the best episodes so far again, and learns from them as from its own."""
+"""Elites: a policy replays the best episodes so far and learns from them as from its own."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ TARGET_KL = 1.0
 
 @dataclass
 class Archive:
-    """The walks that were played, and where playing them again stands.
+    """The walks that were played, and the state of their replay.
 
     Attributes:
         scores: Score of each walk.
         walk: Decisions of the present episode so far.
-        again: What is left of the elite that is being played.
-        waiting: Elites that this rollout has still to begin.
+        again: Remaining decisions of the elite that is being replayed.
+        waiting: Elites that this rollout has yet to replay.
     """
 
     scores: dict[Walk, float] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Archive:
             self.walk = []
 
     def next(self, begins: bool) -> int | None:
-        """Return the decision of an elite, None where the policy is to decide.
+        """Return the next decision of an elite, or None if the policy decides.
 
         Args:
             begins: Whether an episode begins.
@@ -58,17 +58,17 @@ class Archive:
 class Elites:
     """Mixin for PPO and MaskablePPO, placed before them in the bases: an archive of elites.
 
-    In each rollout the first `elites` episodes that begin are those of the best walks so far; the
-    policy is asked how likely their actions are, and everything after that is as usual. A walk that
-    is played again is a repeat: it costs steps, but no evaluation. For one environment alone.
+    The first `elites` episodes of each rollout replay the best walks so far: their actions are
+    given, and the policy supplies their log-probabilities. A replayed walk is a repeat: it costs
+    steps, but no evaluation. Only for a single environment.
 
-    The policy may find an elite all but impossible, and the ratio of likelihoods, which is not
-    clipped where the advantage is negative, overflows as it changes its mind. With elites the
-    epochs of a rollout therefore end early at `target_kl` 1, unless the setting says otherwise.
+    The policy may give an elite a probability close to 0. The probability ratio, which PPO does
+    not clip for negative advantages, can then overflow. With elites, the epochs of a rollout
+    therefore stop early at `target_kl` 1, unless it is set.
 
     Attributes:
-        elites: Episodes of a rollout that are played again; 0: none.
-        archive: What was played.
+        elites: Episodes of a rollout that replay an elite; 0 for none.
+        archive: The walks that were played.
     """
 
     elites: int = 0
@@ -89,7 +89,7 @@ class Elites:
             settings: Arguments of the algorithm's constructor.
 
         Raises:
-            InvalidSettingError: `elites` is no integer >= 0.
+            InvalidSettingError: `elites` is not an integer >= 0.
             IncompatibleError: There are several lanes.
         """
         if elites != 0 and not is_count(elites):

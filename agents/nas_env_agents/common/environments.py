@@ -1,4 +1,4 @@
-"""What is to be known of an environment before an agent plays it."""
+"""Properties of an environment that agents check before they use it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def reward_wrapper(env: gymnasium.Env[Any, Any], but: tuple[type, ...] = ()) -> 
 
     Args:
         env: The environment.
-        but: Wrappers that do not count.
+        but: Wrappers to ignore.
     """
     while isinstance(env, gymnasium.Wrapper):
         changes = isinstance(env, gymnasium.RewardWrapper | NormalizeReward)
@@ -24,7 +24,7 @@ def reward_wrapper(env: gymnasium.Env[Any, Any], but: tuple[type, ...] = ()) -> 
 
 
 def simulates_seconds(inner: Any) -> bool:
-    """Return whether a table or a surrogate tells how long the networks took to train.
+    """Return whether a table or a surrogate provides the networks' training times.
 
     Args:
         inner: A `NASEnv` without wrappers.

@@ -1,4 +1,4 @@
-"""The common part of agents that are not neural networks: one environment, whole episodes."""
+"""Base class of agents without a neural network: one environment, whole episodes."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Step(NamedTuple):
 
 
 class EpisodicAgent(ABC):
-    """Plays whole episodes with legal actions and learns after each.
+    """Plays whole episodes with legal actions and learns after each one.
 
     Args:
         env: One environment whose `info` has an "action_mask".
         seed: Seed of the agent; the environment is reset with it once.
 
     Raises:
-        IncompatibleError: It is a vector of environments.
+        IncompatibleError: A vector of environments was given.
         InvalidSettingError: The seed is not an integer of at least 0.
     """
 
@@ -85,7 +85,7 @@ class EpisodicAgent(ABC):
 
     @property
     def share(self) -> float:
-        """Share of the search's limit that is used, or of the steps asked for outside a search."""
+        """Share used of the search's limit; outside a search, of the requested steps."""
         used = share_used(self.env)
         return min(1.0, self.num_timesteps / self._total_timesteps) if used is None else used
 
@@ -99,14 +99,14 @@ class EpisodicAgent(ABC):
         reset_num_timesteps: bool = False,
         progress_bar: bool = False,
     ) -> Self:
-        """Play and learn for so many steps, or until the callback returns False.
+        """Learn for a number of steps, or until the callback returns False.
 
         Args:
-            total_timesteps: Environment steps; the episode in which they run out is played on.
+            total_timesteps: Environment steps; the last episode is played to its end.
             callback: A Stable-Baselines3 callback, a list of them, or a function.
-            log_interval: Taken as by Stable-Baselines3's algorithms; these agents print nothing.
-            tb_log_name: Likewise; `set_logger` says where to log.
-            reset_num_timesteps: Whether `num_timesteps` begins at 0 again.
+            log_interval: Accepted for compatibility with Stable-Baselines3; not used.
+            tb_log_name: Accepted for compatibility; use `set_logger` instead.
+            reset_num_timesteps: Whether to reset `num_timesteps` to 0.
             progress_bar: Show steps on the terminal.
 
         Raises:
@@ -135,18 +135,19 @@ class EpisodicAgent(ABC):
     ) -> tuple[Any, None]:
         """Return the action for an observation, or (1,) that of a batch of one.
 
-        What is legal without masks, and for most agents how far the episode is, is looked up in the
-        agent's own environment: evaluate there, `evaluate_policy(agent, agent.env)`.
+        Without `action_masks`, the mask comes from the agent's own environment, and so does, for
+        most agents, the position in the episode. Evaluate there:
+        `evaluate_policy(agent, agent.env)`.
 
         Raises:
-            IncompatibleError: The batch holds several observations, or nothing is legal.
+            IncompatibleError: The batch holds several observations, or no action is legal.
         """
         mask = action_masks
         if mask is None:
             mask = self.env.get_wrapper_attr("action_masks")()
         if not np.any(mask):
             raise IncompatibleError(
-                f"Nothing is legal: the episode of this {type(self).__name__}'s environment is "
+                f"No action is legal: the episode of this {type(self).__name__}'s environment is "
                 "over. Reset it (agent.env.reset()); predict plays no other environment."
             )
         batched = np.ndim(observation) == len(self.env.observation_space.shape or ()) + 1
@@ -166,7 +167,7 @@ class EpisodicAgent(ABC):
         return self._vector
 
     def set_logger(self, logger: Logger) -> None:
-        """Take a Stable-Baselines3 logger."""
+        """Set the Stable-Baselines3 logger."""
         self.logger = logger
 
     def save(self, path: str | Path) -> None:
@@ -201,7 +202,7 @@ class EpisodicAgent(ABC):
         return agent
 
     def spaces(self) -> dict[str, str]:
-        """Return what an environment must have in common with the one that was learned in."""
+        """Return the properties that an environment must share with the training one."""
         return {
             "actions": str(self.env.action_space),
             "observations": str(self.env.observation_space),
@@ -219,12 +220,12 @@ class EpisodicAgent(ABC):
         """Take back what `arrays` returned."""
 
     def _play(self, callbacks: BaseCallback) -> None:
-        """Play episodes until the steps are used up or the callback says stop."""
+        """Play episodes until the steps are used up or the callback returns False."""
         while self._episode(callbacks) and self.num_timesteps < self._total_timesteps:
             pass
 
     def _episode(self, callbacks: BaseCallback) -> bool:
-        """Play one episode; return whether to go on."""
+        """Play one episode; return whether to continue."""
         observation, info = self.env.reset(seed=None if self._seeded else self.seed)
         self._seeded = True
         steps: list[Step] = []
@@ -251,7 +252,7 @@ class EpisodicAgent(ABC):
 
 
 def random_legal(rng: np.random.Generator, mask: NDArray[np.bool_]) -> int:
-    """Return a legal action, each with the same chance. `mask` is (actions,) bool."""
+    """Return a legal action drawn uniformly. `mask` is (actions,) bool."""
     legal = mask.nonzero()[0]
     return int(legal[rng.integers(len(legal))])  # what rng.choice draws, five times faster
 

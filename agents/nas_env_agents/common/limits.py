@@ -11,13 +11,13 @@ from nas_env.wrappers import TrackSearch
 
 
 def share_used(env: gymnasium.Env[Any, Any] | VecEnv | None) -> float | None:
-    """Return the share of the limit that the search around an environment has used, or None."""
+    """Return the used share of the limit of the search around an environment, or None."""
     tracker = tracker_of(env)
     return None if tracker is None else tracker.share
 
 
 def tracker_of(env: gymnasium.Env[Any, Any] | VecEnv | None) -> TrackSearch | None:
-    """Return the books of the search around an environment, or None."""
+    """Return the `TrackSearch` wrapper around an environment, or None."""
     layer: Any = env
     while isinstance(layer, VecEnv):
         layer = layer.envs[0] if isinstance(layer, DummyVecEnv) else getattr(layer, "venv", None)
@@ -31,8 +31,8 @@ def tracker_of(env: gymnasium.Env[Any, Any] | VecEnv | None) -> TrackSearch | No
 class FollowLimit:
     """Mixin for Stable-Baselines3's algorithms, placed before them in the bases.
 
-    Exploration and learning-rate schedules see the share of the limit that is left. Outside a
-    search they see the share of the steps, as usual.
+    Exploration and learning-rate schedules follow the remaining share of the search's limit.
+    Outside a search they follow the share of the steps, as usual.
     """
 
     env: Any

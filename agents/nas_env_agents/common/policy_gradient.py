@@ -1,9 +1,9 @@
-"""The common part of policies that learn from whole episodes by the score function (REINFORCE).
+"""Base class of policies that learn from whole episodes by the score function (REINFORCE).
 
-Actions are sampled while learning, never the likeliest taken; the log-probability is that of the
-action taken; an episode's return is the plain sum of its rewards; the baseline of an episode is
-made from the returns before it alone, so that the gradient stays unbiased. Normalised advantages
-are not unbiased: the root mean square that divides them holds the present one too, which bounds it.
+* Actions are sampled while learning; the log-probability is that of the action taken.
+* The return of an episode is the sum of its rewards.
+* The baseline of an episode uses earlier returns only, so the gradient is unbiased. Normalised
+  advantages are biased: the root mean square that divides them includes the present advantage.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Episode(NamedTuple):
 
 
 class Baseline:
-    """An exponential moving average of returns, free of the bias of its start.
+    """An exponential moving average of returns, corrected for the bias of its start.
 
     Args:
         momentum: Weight of the past.
@@ -48,7 +48,7 @@ class Baseline:
         return float(self.sums[0] / self.sums[1]) if self.sums[1] else 0.0
 
     def advantage(self, value: float) -> float:
-        """Return how much a return is above those before it, then take it in; 0 for the first."""
+        """Return the difference to the mean of earlier returns (0 for the first); then add it."""
         difference = value - self.mean if self.sums[1] else 0.0
         fresh = [value, 1.0, difference**2, 1.0 if self.sums[1] else 0.0]
         self.sums = self.momentum * self.sums + (1 - self.momentum) * np.array(fresh)
@@ -58,7 +58,7 @@ class Baseline:
 
 
 class Ranks:
-    """The advantage of a return is its rank among those of the latest different episodes.
+    """Advantages by rank: the rank of a return among those of the latest distinct episodes.
 
     Args:
         window: How many episodes are remembered.
@@ -74,7 +74,7 @@ class Ranks:
         return sum(self.returns.values()) / len(self.returns) if self.returns else 0.0
 
     def advantage(self, value: float, actions: tuple[int, ...]) -> float:
-        """Return the share of returns that are lower minus that of higher ones, then take it in."""
+        """Return the share of lower returns minus the share of higher ones; then add it."""
         signs = [float(np.sign(value - other)) for other in self.returns.values()]
         self.returns.pop(actions, None)
         self.returns[actions] = value
@@ -89,17 +89,17 @@ class PolicyGradient(EpisodicAgent):
     Args:
         env: One environment.
         seed: Seed of the agent.
-        learning_rate: Of a step.
+        learning_rate: Step size.
         momentum: Weight of the past in the baseline.
         normalise: Whether advantages are divided by their running root mean square.
-        rank_window: Where > 0, the advantage is the rank among so many different episodes, from -1
-            to 1, instead: no outlier and no scale counts.
+        rank_window: If > 0, the advantage is the rank, in [-1, 1], among this many distinct
+            episodes, which is free of scale and outliers.
         entropy: Weight of the mean entropy of the decisions.
-        reward_scale: Factor of the returns: 100 makes percent of accuracies.
-        reward_power: Power of the returns' size.
-        batch_size: Episodes to an update.
-        adam: Steps are Adam's; False: the gradient times the learning rate. A plain step shrinks
-            with the policy's doubt, an Adam step does not, so that it commits much sooner.
+        reward_scale: Factor of the returns; 100 turns accuracies into percent.
+        reward_power: Exponent of the absolute return; the sign is kept.
+        batch_size: Episodes per update.
+        adam: Use Adam; if False, plain gradient ascent. Plain steps shrink as the policy becomes
+            deterministic, Adam's do not, so Adam commits much sooner.
 
     Raises:
         InvalidSettingError: A setting is out of its range.
@@ -179,7 +179,7 @@ class PolicyGradient(EpisodicAgent):
         self.batch = []
 
     def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
-        """Return a legal action, sampled from the policy; the likeliest where greedy."""
+        """Return a legal action sampled from the policy, or the most likely one if greedy."""
         legal = mask.nonzero()[0]
         logits = self.logits(self.inner.state.steps)[legal]
         if greedy:
@@ -192,7 +192,7 @@ class PolicyGradient(EpisodicAgent):
         self._first_mask = mask
 
     def end_episode(self, steps: list[Step]) -> None:
-        """Enter the episode into the batch, and learn where that is full."""
+        """Add the episode to the batch; update if the batch is full."""
         value = sum(step.reward for step in steps)
         value = self.reward_scale * float(np.copysign(abs(value) ** self.reward_power, value))
         actions = tuple(step.action for step in steps)

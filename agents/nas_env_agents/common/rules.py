@@ -1,4 +1,4 @@
-"""What every agent asks of its settings."""
+"""Checks of agents' settings."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Rule = tuple[str, object, bool, str]  # name, value, whether it holds, and the r
 
 
 def check_rules(*rules: Rule) -> None:
-    """Refuse the first setting that breaks its rule.
+    """Check settings against their rules.
 
     Raises:
-        InvalidSettingError: It says name, rule and value.
+        InvalidSettingError: A setting breaks its rule; the message has name, rule and value.
     """
     for name, value, holds, rule in rules:
         if not holds:

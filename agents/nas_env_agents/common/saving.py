@@ -1,4 +1,4 @@
-"""The file of an agent that is not a neural network: arrays, and its settings as JSON."""
+"""File format of agents without a neural network: arrays, and settings as JSON."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def read(path: str | Path, kind: type[Any]) -> Saved:
 
 
 def _related(kind: type[Any], name: str) -> bool:
-    """Return whether a class, one above or one below it has a name."""
+    """Return whether a class, a base class or a subclass of it has a name."""
     below = [kind]
     for each in below:  # grows
         below += each.__subclasses__()

@@ -1,4 +1,4 @@
-"""The vector environment as Stable-Baselines3 wants one: `NASVecEnv`."""
+"""`NASVecEnv`: the vector environment for Stable-Baselines3."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class NASVecEnv(VecEnv):
     PPO, A2C, DQN and sb3-contrib's MaskablePPO take it in place of a `DummyVecEnv` of single
     environments and make the same rollouts. `env_method("action_masks")` returns the masks.
 
-    Infos are what algorithms read: that of a lane whose episode ended is complete
-    (`terminal_observation` and `TimeLimit.truncated` with it), all others are empty dicts, for a
-    dict of arrays a lane and step would cost more than the steps. `reset_infos` are complete.
+    The info of a lane whose episode ended is complete, with `terminal_observation` and
+    `TimeLimit.truncated`. All other infos are empty, because building them would cost more than the
+    steps. `reset_infos` are complete.
 
     Example:
         >>> import gymnasium as gym, nas_env
@@ -38,12 +38,12 @@ class NASVecEnv(VecEnv):
         (2, 7)
 
     Args:
-        envs: The vector environment, made with `autoreset_mode="SameStep"`: that is how
-            Stable-Baselines3 resets.
-        settings: None; refused, for they belong into `gymnasium.make_vec`.
+        envs: The vector environment, made with `autoreset_mode="SameStep"`, as
+            Stable-Baselines3 expects.
+        settings: Not accepted; give them to `gymnasium.make_vec`.
 
     Raises:
-        InvalidSettingError: It is another environment, or another autoreset mode.
+        InvalidSettingError: Not a `NASVectorEnv`, or another autoreset mode.
     """
 
     def __init__(self, envs: gymnasium.vector.VectorEnv[Any, Any, Any], **settings: Any) -> None:

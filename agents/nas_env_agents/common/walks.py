@@ -1,4 +1,4 @@
-"""The common part of agents that propose whole walks instead of one decision after another."""
+"""Base class of agents that propose whole walks instead of one decision at a time."""
 
 from __future__ import annotations
 
@@ -29,14 +29,13 @@ LISTED = 20_000  # the largest space whose walks are listed
 
 
 class WalkAgent(EpisodicAgent):
-    """Proposes a walk, plays it through the environment, is told its score.
+    """Proposes a walk, plays it in the environment and receives its score.
 
-    In an environment that appends decisions the walk is played step by step; in one that edits, an
-    episode is begun from it. What is told is the score of the network, which the wrappers of
-    `nas_env.reward_wrappers` leave as it is.
+    With mdp="construct" the walk is played step by step; with mdp="edit" an episode starts from it.
+    The score is the network's own, which the wrappers of `nas_env.reward_wrappers` do not change.
 
     Raises:
-        IncompatibleError: It is no environment of nas_env, or a wrapper changes its rewards.
+        IncompatibleError: The environment is not one of nas_env, or a wrapper changes its rewards.
     """
 
     observation = "tokens"
@@ -52,8 +51,8 @@ class WalkAgent(EpisodicAgent):
             )
         if (wrapper := reward_wrapper(env, but=(EvaluatedReward,))) is not None:
             raise IncompatibleError(
-                f"Agent {name} is told scores, which the wrapper {wrapper} does not change. Leave "
-                "it out; what is to be maximised is the environment's objective."
+                f"Agent {name} maximises the environment's objective, which the wrapper {wrapper} "
+                "does not change. Remove the wrapper, or set objective=."
             )
         self.space: SearchSpace = inner.space
         self.edits = isinstance(inner.mdp, Edit)
@@ -63,7 +62,7 @@ class WalkAgent(EpisodicAgent):
 
     @abstractmethod
     def propose(self) -> Walk | None:
-        """Return the next walk to evaluate; None: where an environment that edits begins."""
+        """Return the next walk to evaluate; None for the start of an editing environment."""
 
     @abstractmethod
     def tell(self, walk: Walk, score: float) -> None:
@@ -76,10 +75,10 @@ class WalkAgent(EpisodicAgent):
         return self.space.size() if every <= LISTED else every
 
     def fresh(self, known: Container[Walk]) -> Walk:
-        """Return a random walk, drawn decision by decision, that is not known.
+        """Return a random walk, drawn decision by decision, that is not in `known`.
 
-        A known one only where none is left, or where 100 draws find none in a space of more than
-        20,000 walks.
+        It returns a known one only if none is left, or if 100 draws find no other in a space of
+        more than 20,000 walks.
         """
         for _ in range(DRAWS):
             walk = self.space.sample(self.rng)
@@ -88,14 +87,14 @@ class WalkAgent(EpisodicAgent):
         return self.unknown(known) or walk
 
     def unknown(self, known: Container[Walk]) -> Walk | None:
-        """Return a random one of all walks that are not known, if the space is small enough."""
+        """Return a random walk that is not in `known`; None if the space is too large to list."""
         if self.num_walks > LISTED:
             return None
         left = [walk for walk in self.space.enumerate() if walk not in known]
         return left[int(self.rng.integers(len(left)))] if left else None
 
     def receive(self, walk: Walk, score: float) -> None:
-        """Remember the walk where it is the best, and learn its score.
+        """Keep the walk if it is the best so far, and learn its score.
 
         Raises:
             InvalidSettingError: The score is not finite.
@@ -105,7 +104,7 @@ class WalkAgent(EpisodicAgent):
         self.tell(walk, score)
 
     def spaces(self) -> dict[str, str]:
-        """Return the space as text: only its walks count, whatever is observed."""
+        """Return a description of the space; the observation does not matter."""
         options = hashlib.sha256(repr(self.space.options()).encode()).hexdigest()[:8]
         decisions, longest = self.space.num_decisions, self.space.max_length
         return {"space": f"{decisions} decisions ({options}), walks of at most {longest}"}
@@ -115,16 +114,16 @@ class WalkAgent(EpisodicAgent):
         return {}
 
     def keep(self, walk: Walk, score: float) -> None:
-        """Remember the walk where it is the best so far."""
+        """Keep the walk if it is the best so far."""
         if score > self.best_score:
             self.best, self.best_score = walk, score
 
     def followed(self) -> Walk:
-        """Return the walk that `predict` follows; () before anything was evaluated."""
+        """Return the walk that `predict` follows; () before the first evaluation."""
         return self.best
 
     def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
-        """Return the next decision of the walk it follows; where that is left, a random one."""
+        """Return the next decision of the followed walk, or a random one off its path."""
         state: Any = self.env.unwrapped.state  # type: ignore[attr-defined]
         done, followed = len(state.walk), self.followed()
         if self.edits or state.walk != followed[:done] or done == len(followed):
@@ -161,7 +160,7 @@ class WalkAgent(EpisodicAgent):
 
 
 def check_score(walk: Walk, score: float) -> None:
-    """Refuse a score that cannot be compared.
+    """Check that a score can be compared.
 
     Raises:
         InvalidSettingError: It is not finite.

@@ -1,8 +1,9 @@
-"""`imagination`: plans whole episodes in a learned model, and spends one evaluation on the best.
+"""`imagination`: plans whole episodes in a learned model and evaluates only the best one.
 
-`targets` makes rewards comparable, `kernel` compares walks, `process` is the Gaussian process over
-both, `model` keeps what was evaluated; `tree`, `policy` and `reference` plan in the model's
-imagination over the decisions of `paths`; `agent` plays what was planned.
+* `targets` normalises scores, `kernel` compares walks, `process` is the Gaussian process, and
+  `model` holds the evaluations.
+* `tree`, `policy` and `reference` are planners; `paths` gives them the legal decisions.
+* `agent` plays the planned walk.
 """
 
 from nas_env_agents.imagination.agent import AsyncImagination, Imagination

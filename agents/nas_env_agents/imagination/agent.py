@@ -1,4 +1,4 @@
-"""`imagination`: model-based search; one evaluation for hundreds of imagined episodes."""
+"""`imagination`: model-based search with hundreds of imagined episodes per evaluation."""
 
 from __future__ import annotations
 
@@ -28,45 +28,44 @@ from nas_env_agents.imagination.process import Posterior
 from nas_env_agents.imagination.targets import TARGETS, Numbers
 from nas_env_agents.imagination.threads import one_thread
 
-NO_SECONDS = "Evaluations of this environment tell no seconds. Leave per_second=True out."
+NO_SECONDS = "This environment reports no evaluation time. Leave per_second=True out."
 
 
 @AGENTS.register("imagination")
 class Imagination(WalkAgent):
     """Learns a model of the reward, plans episodes in it, and plays the best one.
 
-    The model is a Gaussian process over walks (see `Kernel`: similarities of decisions are learned)
-    of the rank-normalised scores; the value of an imagined walk is an upper confidence bound. The
-    first walks are random, drawn decision by decision. No walk is evaluated twice before all are,
-    in a space of at most 20,000 walks; in a larger one, while new ones are found. Where all were
-    evaluated, the answer is evaluated again.
+    The model is a Gaussian process that predicts rank-normalised scores of walks; its `Kernel`
+    learns how similar decisions are. The value of an imagined walk is an upper confidence bound.
+    The first walks are random, drawn decision by decision. In a space of at most 20,000 walks, no
+    walk is evaluated twice before all have been; in a larger one, no walk is evaluated twice while
+    new ones are found. When all have been evaluated, the answer is evaluated again.
 
     Args:
         env: One environment.
         seed: Seed of the agent.
-        planner: "tree" (UCT), "policy" (REINFORCE on imagined episodes); not RL, for comparison:
-            "climb" (hill climbing) and "pool" (the best of 512 random walks).
-        initial: Random walks before the model is used.
-        optimism: Standard deviations added to the mean.
-        target: "rank": normal scores of the ranks; "score": the scores, standardised.
-        learn_kernel: Whether the kernel is fitted; if not, it is 0.6 to the number of differences.
-        descriptors: Whether walks are compared also by what the space says of them
-            (`SearchSpace.descriptors`).
-        batch_size: Walks that are proposed before the first of them is known. Each believes that
-            the ones before it had what was expected of them (the "kriging believer").
-        random_share: Chance that a walk is random instead.
-        noisy: Whether scores are noisy: `predict` then follows the evaluated walk of which most is
-            expected, else the one with the best score.
-        per_second: Maximise the logarithm of the expected improvement per predicted second instead
-            (`optimism` then counts for nothing). A model of the logarithm of seconds predicts them,
-            its kernel always fitted and without descriptors; what failed tells it nothing. The
-            first network that a process trains takes longer than the same one would later.
+        planner: "tree" (UCT) or "policy" (REINFORCE on imagined episodes). Without RL, for
+            comparison: "climb" (hill climbing) and "pool" (the best of 512 random walks).
+        initial: Number of random walks before the model is used.
+        optimism: Number of standard deviations added to the mean.
+        target: "rank" for normal scores of the ranks, "score" for standardised scores.
+        learn_kernel: Fit the kernel; if False, k = 0.6^d for walks that differ in d decisions.
+        descriptors: Compare walks also by the space's descriptors (`SearchSpace.descriptors`).
+        batch_size: Walks proposed before the first of them is evaluated. Pending walks are assumed
+            to have their predicted mean (the "kriging believer").
+        random_share: Probability that a walk is random instead.
+        noisy: Scores are noisy: `predict` follows the evaluated walk with the highest predicted
+            mean instead of the one with the highest score.
+        per_second: Maximise the logarithm of expected improvement per predicted second instead;
+            `optimism` is then not used. A second model, with a fitted kernel and without
+            descriptors, predicts the logarithm of seconds; failed networks do not count. Note that
+            the first network that a process trains takes longer than later ones.
 
     Raises:
-        IncompatibleError: It is no environment of nas_env, or a wrapper changes its rewards.
+        IncompatibleError: The environment is not one of nas_env, or a wrapper changes its rewards.
         UnknownNameError: No such planner or target.
-        InvalidSettingError: A setting is out of its range, the space has no descriptors, or seconds
-            are asked for and not told.
+        InvalidSettingError: A setting is out of its range, the space has no descriptors, or
+            `per_second` is set and the environment reports no evaluation time.
     """
 
     NAMES = (
@@ -121,7 +120,7 @@ class Imagination(WalkAgent):
         self.pending: list[Walk] = []  # and all that are not known yet
 
     def learn(self, *arguments: Any, **named: Any) -> Self:
-        """Learn as every agent does; walks that an interruption left unplayed come first."""
+        """Learn; walks that an interruption left pending are played first."""
         self.queue = list(self.pending)
         return super().learn(*arguments, **named)
 
@@ -133,11 +132,11 @@ class Imagination(WalkAgent):
         return self.queue.pop(0)
 
     def tell(self, walk: Walk, score: float) -> None:
-        """Take an evaluation into the model.
+        """Add an evaluation to the model.
 
         Raises:
             IllegalDecisionError: The walk is not complete and legal in this space.
-            InvalidSettingError: The score is not finite; seconds are asked for, but none told.
+            InvalidSettingError: The score is not finite, or `per_second` is set without a time.
         """
         check_score(walk, score)
         self.space.require(walk, limited=False)
@@ -148,13 +147,13 @@ class Imagination(WalkAgent):
             self.log_seconds.tell(walk, log(seconds_of(self.evaluation)))
 
     def answer(self) -> Walk:
-        """Return the best evaluated walk: by its score, or by what is expected where noisy.
+        """Return the best evaluated walk: by score, or by predicted mean if noisy.
 
         Raises:
-            InvalidSettingError: None was evaluated yet.
+            InvalidSettingError: No walk has been evaluated.
         """
         if not len(self.model):
-            raise InvalidSettingError("Nothing was evaluated yet. Call learn() first.")
+            raise InvalidSettingError("No walk has been evaluated. Call learn() first.")
         with one_thread():
             values = self.model.expected() if self.noisy else self.model.scores
         return list(self.model.walks)[int(values.argmax())]
@@ -184,7 +183,7 @@ class Imagination(WalkAgent):
         self.queue, self.pending = list(map(tuple, queue)), list(map(tuple, pending))
 
     def _plan_ahead(self, count: int) -> list[Walk]:
-        """Return so many walks, none of which knows what came out of the others."""
+        """Return `count` walks, planned without the scores of one another."""
         posterior: Posterior | None = None
         found: list[Walk] = []
         for _ in range(count):
@@ -201,14 +200,14 @@ class Imagination(WalkAgent):
         return found
 
     def _knows_enough(self) -> bool:
-        """Return whether the first random walks were made, or all that there are."""
+        """Return whether the initial random walks, or all walks of the space, were proposed."""
         begun = len(self.model) + len(self.pending)
         return len(self.model) > 0 and begun >= min(self.initial, self.num_walks)
 
     def _believed(self) -> Posterior:
-        """Return the posterior, after a fit where one is due.
+        """Return the posterior, after a fit if one is due.
 
-        It takes pending walks for what is expected of them.
+        Pending walks are assumed to have their predicted mean.
         """
         self.model.fit()
         self.log_seconds.fit()
@@ -218,7 +217,7 @@ class Imagination(WalkAgent):
         return posterior
 
     def _imagined(self, posterior: Posterior) -> Walk | None:
-        """Return the best new walk that the planner imagines; None: a random one is due."""
+        """Return the best new walk of the planner; None if a random one is due."""
         if len(self.model) >= self.num_walks:
             return self.answer()
         if self.random_share and self.rng.random() < self.random_share:
@@ -246,17 +245,17 @@ class Imagination(WalkAgent):
         return gain - self._expected_log_seconds(walks) if len(self.log_seconds) else gain
 
     def _expected_log_seconds(self, walks: list[Walk]) -> Numbers:
-        """Return the logarithm of the seconds that evaluations are expected to take."""
+        """Return the predicted logarithm of the seconds of evaluations."""
         known = self.log_seconds.scores
         mean, _ = self.log_seconds.posterior().predict(self.log_seconds.encode(walks))
         return np.asarray(known.mean() + known.std() * mean)
 
 
 def seconds_of(evaluation: Evaluation) -> float:
-    """Return what an evaluation cost, by the table or by the clock.
+    """Return the cost of an evaluation in seconds, from the table or measured.
 
     Raises:
-        InvalidSettingError: Neither tells.
+        InvalidSettingError: Neither is available.
     """
     seconds = float(evaluation.metrics.get("simulated_seconds", 0.0)) or evaluation.seconds
     if seconds <= 0:
@@ -265,10 +264,10 @@ def seconds_of(evaluation: Evaluation) -> float:
 
 
 def check_seconds(env: Any) -> None:
-    """Refuse an environment of which it is known beforehand that it tells no seconds.
+    """Check that the environment can report evaluation time.
 
     Raises:
-        InvalidSettingError: Its evaluator makes scores up, or its table has no seconds of the
+        InvalidSettingError: Its evaluator is synthetic, or its table has no training times for the
             environment's number of epochs.
     """
     looked_up = getattr(env.evaluator, "table", None) is not None
@@ -277,13 +276,13 @@ def check_seconds(env: Any) -> None:
 
 
 def _under(prefix: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return the arrays whose names begin so, without that beginning."""
+    """Return the arrays whose names start with a prefix, without it."""
     return {x.removeprefix(prefix): y for x, y in arrays.items() if x.startswith(prefix)}
 
 
 @AGENTS.register("async-imagination")
 class AsyncImagination(Asynchronous, Imagination):
-    """Imagination over all slots of the evaluator: a walk is planned when one is free.
+    """Imagination over all slots of the evaluator: plans a walk when a slot becomes free.
 
-    What runs is believed to come out as expected. See `Asynchronous` and `Imagination`.
+    Running walks are assumed to have their predicted mean. See `Asynchronous` and `Imagination`.
     """

@@ -1,4 +1,4 @@
-"""The kernel: how alike two walks are, with similarities of decisions that are learned."""
+"""The kernel between walks; similarities of decisions are learned."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Inputs(NamedTuple):
     """Walks as arrays.
 
     Attributes:
-        tokens: (n, positions) the decision at each position; after the end of a walk the symbol
-            `num_decisions`, "no decision".
-        descriptors: (n, numbers) standardised, of each group that the space describes walks by.
+        tokens: (n, positions) the decision at each position; `num_decisions` ("no decision") after
+            the end of a walk.
+        descriptors: (n, numbers) standardised descriptors, one array for each group.
     """
 
     tokens: NDArray[np.int64]
@@ -45,10 +45,10 @@ class Parameters(NamedTuple):
     """Views of one vector.
 
     Attributes:
-        embedding: (symbols, dimensions) where each decision lies; near means alike.
-        log_weights: (positions,) logarithm of how much each position matters.
+        embedding: (symbols, dimensions) embedding of each decision.
+        log_weights: (positions,) logarithm of the weight of each position.
         shares: (1 + groups,) logits of the share of each term.
-        log_rates: (groups,) logarithm of how fast likeness falls with a group's distance.
+        log_rates: (groups,) logarithm of the rate of each group's term.
     """
 
     embedding: Numbers
@@ -60,29 +60,26 @@ class Parameters(NamedTuple):
 class Kernel:
     """k(x, y) = prod_p exp(-w_p |e(x_p) - e(y_p)|^2), e and w learned.
 
-    Every decision has an embedding e, the same at every position, for a decision of one number is
-    the same one everywhere; every position has a weight w. Before anything is learned, two walks
-    that differ in one decision have k = 0.6, in two 0.36; where random walks differ in more than 9
-    decisions on the average, all weights start so much lower that these have k = 0.6^9. Decisions
-    whose options name several fields, such as channels and kernel, are the more alike the more of
-    them agree.
+    Each decision has an embedding e, shared by all positions; each position has a weight w. Before
+    learning, two walks that differ in one decision have k = 0.6, in two 0.36. If random walks
+    differ in more than 9 decisions on average, the initial weights are lowered so that such walks have
+    k = 0.6^9. Decisions whose options have several fields, such as channels and kernel size, start
+    the more similar the more fields agree.
 
-    Walks of different length: a position after the end of a walk holds "no decision", a symbol with
-    an embedding of its own. A walk that stops two layers earlier thus differs in these two
-    positions, and the model learns how much a missing layer is like each other one, and how much it
-    matters at each position. Decisions are compared position by position from the start: a layer
-    put in at the front moves all later ones.
+    A position after the end of a shorter walk holds "no decision", a symbol with its own embedding.
+    The model thus learns how similar a missing layer is to each other layer, and how much it
+    matters at each position. Decisions are compared position by position from the start, so
+    inserting a layer at the front shifts all later ones.
 
-    Where the space has descriptors of walks (`SearchSpace.descriptors`) and they are asked for, the
-    kernel is the weighted mean of this one and, for each group, exp(-rate * squared distance).
-    k(x, x) = 1 always.
+    If `described` is set, the kernel is the weighted mean of this one and, for each group of
+    descriptors (`SearchSpace.descriptors`), exp(-rate * squared distance). Always k(x, x) = 1.
 
     Args:
         space: The space of the walks.
         described: Whether to use its descriptors.
 
     Raises:
-        InvalidSettingError: It has none.
+        InvalidSettingError: The space has no descriptors.
     """
 
     def __init__(self, space: SearchSpace, described: bool = False) -> None:
@@ -123,7 +120,7 @@ class Kernel:
         return Parameters(embedding.reshape(self.start.shape), weights, shares, rates)
 
     def gram(self, vector: Numbers, one: Inputs, other: Inputs) -> Numbers:
-        """Return (n, m) how alike the walks of one are to those of the other."""
+        """Return (n, m) the kernel between two sets of walks."""
         parameters = self.unpack(vector)
         terms = [
             np.exp(-distances(place(parameters, one), place(parameters, other))),
@@ -179,7 +176,7 @@ class Kernel:
         return tokens
 
     def _start_weight(self) -> float:
-        """Return the weight of every position before anything is learned."""
+        """Return the initial weight of every position."""
         rng = np.random.default_rng(0)
         walks = [self.space.sample(rng) for _ in range(COMPARED)]
         points = place_at(self.start, np.zeros(self.positions), self._tokens(walks))
@@ -205,11 +202,11 @@ class Kernel:
 
 
 def start_embedding(space: SearchSpace) -> Numbers:
-    """Return (symbols, dimensions) the embedding before anything is learned.
+    """Return (symbols, dimensions) the initial embedding.
 
-    Decisions that differ in every field of the space are at the squared distance -ln 0.6, those
-    that agree in a share of them so much nearer; a field that both lack counts as agreed. The last
-    symbol, "no decision", agrees with none.
+    Decisions that differ in every field of the space have squared distance -ln 0.6; if they agree
+    in a share of the fields, the distance is reduced by that share. A field that both lack counts
+    as agreeing. The last symbol, "no decision", agrees with no other.
     """
     fields = [{n: str(v) for n, (v, _) in x.fields.items()} for x in space.options()]
     names = sorted({name for each in fields for name in each})

@@ -1,4 +1,4 @@
-"""The reward model: everything that was evaluated, and what is believed after it."""
+"""The reward model: all evaluations, and the posterior after them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ EVERY, SHARE = 2, 0.05  # a fit is due after two more walks, or 5 % more where t
 
 
 class RewardModel:
-    """Learns from walks and scores; a walk that is evaluated again counts with its mean score.
+    """Learns from walks and scores; repeated evaluations of a walk are averaged.
 
     Args:
         space: The space of the walks.
-        target: What is learned instead of the scores, a name in `TARGETS`.
-        learn: Whether the kernel is fitted.
-        described: Whether walks are also compared by the descriptors of the space.
+        target: Transformation of the scores, a name in `TARGETS`.
+        learn: Whether to fit the kernel.
+        described: Whether to compare walks also by the descriptors of the space.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class RewardModel:
         return np.asarray(np.array(self.sums) / np.array(self.counts))
 
     def tell(self, walk: Walk, score: float) -> None:
-        """Take in an evaluation."""
+        """Add an evaluation."""
         self._forget()
         row = self.walks.setdefault(walk, len(self.walks))
         if row == len(self.sums):
@@ -58,20 +58,20 @@ class RewardModel:
         self.counts[row] += 1
 
     def fit(self) -> None:
-        """Fit the kernel where that is due."""
+        """Fit the kernel if a fit is due."""
         if self.learn and len(self) - self.fitted >= max(EVERY, int(SHARE * self.fitted)):
             self.process.fit(self.data(), STEPS if self.fitted else FIRST_STEPS)
             self.fitted = len(self)
             self._forget()
 
     def posterior(self) -> Posterior:
-        """Return what is believed now; asking changes nothing."""
+        """Return the posterior; does not change the model."""
         if self._posterior is None:
             self._posterior = self.process.posterior(self.data())
         return self._posterior
 
     def encode(self, walks: Sequence[Walk]) -> Inputs:
-        """Return walks as the posterior takes them."""
+        """Return walks as inputs of the posterior."""
         return self.process.kernel.encode(walks)
 
     def data(self) -> Data:
@@ -80,14 +80,14 @@ class RewardModel:
         return Data(self.encode(list(self.walks)), self.target(self.scores), counts)
 
     def expected(self) -> Numbers:
-        """Return (n,) what is believed of the walks that were evaluated."""
+        """Return (n,) predicted means of the evaluated walks."""
         if self._expected is None:
             posterior = self.posterior()
             self._expected = posterior.predict(posterior.data.inputs)[0]
         return self._expected
 
     def _forget(self) -> None:
-        """Forget what was believed before data or parameters changed."""
+        """Drop the cached posterior after a change of data or parameters."""
         self._posterior = self._expected = None
 
     def arrays(self) -> dict[str, NDArray[Any]]:

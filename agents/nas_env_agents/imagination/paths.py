@@ -1,4 +1,4 @@
-"""The decisions that imagination may take: the space's automaton, its parameter limit kept."""
+"""Legal decisions for planners: the space's automaton under its parameter limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ REMEMBERED = 100_000
 
 
 class Step(NamedTuple):
-    """A legal decision, the state that it leads to, and the parameters spent by then."""
+    """A legal decision, the state it leads to, and the parameters used up to it."""
 
     decision: int
     state: int
@@ -18,7 +18,7 @@ class Step(NamedTuple):
 
 
 class Paths:
-    """Answers fast what may be decided in a state; answers are remembered.
+    """Looks up the legal decisions of a state; results are cached.
 
     Args:
         space: The search space.
@@ -31,7 +31,7 @@ class Paths:
         self.final: list[bool] = self._automaton.final.tolist()
 
     def steps(self, state: int, spent: int) -> list[Step]:
-        """Return the legal decisions of a state after so many parameters."""
+        """Return the legal decisions of a state, given the parameters used so far."""
         found = self._known.get((state, spent))
         if found is None:
             if len(self._known) >= REMEMBERED:  # many sums of parameters lead to one state

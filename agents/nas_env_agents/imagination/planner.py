@@ -1,4 +1,4 @@
-"""What a planner is: it imagines complete walks and is told what the model thinks of them."""
+"""Base class of planners, which imagine complete walks and query the model for their values."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Dream:
 
     Args:
         valuation: Returns (n,) the value of each of n walks.
-        seen: Walks that were evaluated or are about to be: they count as the least value so far.
-        elites: The best of those that were evaluated, best first.
+        seen: Evaluated and pending walks; they get the lowest value so far.
+        elites: The best evaluated walks, best first.
 
     Attributes:
-        best: The best walk that was not seen; None before there is one.
+        best: The best walk that is not in `seen`; None before there is one.
         best_value: Its value.
-        low: The least value so far.
-        high: The greatest.
+        low: The lowest value so far.
+        high: The highest value so far.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Dream:
         self.low, self.high = np.inf, -np.inf
 
     def values(self, walks: Sequence[Walk]) -> list[float]:
-        """Return the value of each walk; each is asked for once."""
+        """Return the value of each walk; each is computed once."""
         new = [x for x in dict.fromkeys(walks) if x not in self._known and x not in self.seen]
         if new:
             for walk, value in zip(new, self._valuation(new).tolist(), strict=True):
@@ -51,7 +51,7 @@ class Dream:
 
     @property
     def scale(self) -> tuple[float, float]:
-        """The least value so far and how far the greatest is above it; 0 and 1 before any."""
+        """The lowest value so far, and the range of values; 0 and 1 before any."""
         if not np.isfinite(self.low):
             return 0.0, 1.0
         return self.low, max(self.high - self.low, 1e-12)
@@ -69,10 +69,10 @@ class Planner(ABC):
 
     @abstractmethod
     def imagine(self, dream: Dream, rng: np.random.Generator) -> None:
-        """Ask for the values of walks, more and more of good ones."""
+        """Query the values of walks, concentrating on good ones."""
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
-        """Return what was learned and stays for the next decision."""
+        """Return the state that is kept for the next decision."""
         return {}
 
     def restore(self, arrays: dict[str, NDArray[np.float64]]) -> None:  # noqa: B027 - most forget

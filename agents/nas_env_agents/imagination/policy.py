@@ -1,4 +1,4 @@
-"""An autoregressive policy that learns by REINFORCE from imagined episodes."""
+"""An autoregressive policy trained by REINFORCE on imagined episodes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MEMORY = 0.9  # what stays of the parameters from one real decision to the next
 class ImaginedPolicy(Planner):
     """Four rounds of 128 imagined episodes, one gradient step after each.
 
-    The logits at a position are its own plus one row for each decision before. The advantage of an
-    episode is its share of the best quarter by logarithmic rank, minus the mean share; walks that
-    were evaluated before rank last, so that where hardly any are new some of them gain too. From
-    one real decision to the next all parameters shrink to 0.9 of what they were.
+    The logits at a position are the position's own plus one row for each earlier decision. The
+    advantage of an episode is a weight by logarithmic rank within the best quarter, minus the mean
+    weight. Walks that were evaluated before rank last. From one real decision to the next, all
+    parameters are multiplied by 0.9.
 
     Attributes:
         own: (positions, decisions) logits of each position.
@@ -55,7 +55,7 @@ class ImaginedPolicy(Planner):
         self.own, self.after = arrays["own"], arrays["after"]
 
     def _sample(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], Numbers]:
-        """Return decisions and the slopes of their log-probability by the logits.
+        """Return decisions and the gradients of their log-probability by the logits.
 
         Both (episodes, positions, ...); -1 and 0 after the end of a walk.
         """
@@ -100,7 +100,7 @@ class ImaginedPolicy(Planner):
 
 
 def advantages(values: Numbers) -> Numbers:
-    """Return the weights of episodes by their rank; their sum is 0.
+    """Return the weights of episodes by rank; they sum to 0.
 
     max(0, ln(n / 4 + 1/2) - ln(rank)) of each of n, divided by the sum, minus 1 / n.
     """
@@ -112,7 +112,7 @@ def advantages(values: Numbers) -> Numbers:
 
 
 def masked_softmax(logits: Numbers, legal: NDArray[np.bool_]) -> Numbers:
-    """Return chances, row by row; 0 where a decision is not legal."""
+    """Return probabilities by row; 0 for illegal decisions."""
     logits = np.where(legal, logits, -np.inf)
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))

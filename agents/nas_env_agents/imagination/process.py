@@ -1,4 +1,4 @@
-"""A Gaussian process over walks: what is expected of a network, how surely, and how it is fitted.
+"""A Gaussian process over walks: posterior and fit.
 
 Reference: Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006: algorithm 2.1
 for the posterior, equation 5.9 for the gradient of the marginal likelihood.
@@ -22,12 +22,12 @@ LEARNING_RATE, BETAS = 0.05, (0.9, 0.99)
 
 
 class Data(NamedTuple):
-    """What was observed.
+    """Observations.
 
     Attributes:
         inputs: n walks.
-        targets: (n,) their values, the mean where a walk was evaluated several times.
-        counts: (n,) how often each was evaluated; the noise variance is divided by it.
+        targets: (n,) their values; the mean of repeated evaluations.
+        counts: (n,) number of evaluations of each; divides the noise variance.
     """
 
     inputs: Inputs
@@ -37,12 +37,12 @@ class Data(NamedTuple):
 
 @dataclass(frozen=True)
 class Posterior:
-    """What is believed about any walk, given data and parameters.
+    """The posterior over values of walks, given data and parameters.
 
     Attributes:
-        kernel: How walks are compared.
+        kernel: The kernel between walks.
         vector: Parameters of the kernel and, last, the logarithm of the noise variance.
-        data: What was observed.
+        data: The observations.
         inverse_factor: (n, n) inverse of the covariance's Cholesky factor.
     """
 
@@ -53,7 +53,7 @@ class Posterior:
 
     @classmethod
     def of(cls, kernel: Kernel, vector: Numbers, data: Data) -> Self:
-        """Return what is believed after the data."""
+        """Return the posterior after the data."""
         gram = kernel.gram(vector, data.inputs, data.inputs)
         gram[np.diag_indices_from(gram)] = 1.0 + noise(vector) / data.counts
         return cls(kernel, vector, data, np.tril(np.linalg.inv(np.linalg.cholesky(gram))))
@@ -71,11 +71,11 @@ class Posterior:
         return self.weights @ likeness, spread
 
     def extended(self, inputs: Inputs, targets: Numbers | None = None) -> Self:
-        """Return what would be believed after one more walk: one more row of the factor.
+        """Return the posterior after one more walk, by adding one row to the factor.
 
         Args:
             inputs: One walk.
-            targets: (1,) its value; None believes that it is what is expected of it.
+            targets: (1,) its value; None for its predicted mean.
         """
         if targets is None:
             targets = self.predict(inputs)[0]
@@ -99,7 +99,7 @@ class GaussianProcess:
     """The parameters of a kernel and of the noise, fitted by type-II maximum a posteriori.
 
     Args:
-        kernel: How walks are compared.
+        kernel: The kernel between walks.
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -111,12 +111,12 @@ class GaussianProcess:
         self.adam = Adam(len(self.vector), LEARNING_RATE, BETAS)
 
     def fit(self, data: Data, steps: int) -> None:
-        """Go so many steps up the posterior density of the parameters, on from where they are."""
+        """Take steps up the posterior density of the parameters, from their present values."""
         for _ in range(steps):
             self.vector = self.vector + self.adam.step(self.gradient(data))
 
     def objective(self, data: Data) -> float:
-        """Return the log marginal likelihood plus the log prior density, but for constants."""
+        """Return log marginal likelihood plus log prior density, up to a constant."""
         posterior = Posterior.of(self.kernel, self.vector, data)
         fit = -0.5 * data.targets @ posterior.weights
         volume = np.log(np.diag(posterior.inverse_factor)).sum()
@@ -134,7 +134,7 @@ class GaussianProcess:
         return np.asarray(np.append(by_kernel, by_noise) - away)
 
     def posterior(self, data: Data) -> Posterior:
-        """Return what is believed after the data."""
+        """Return the posterior after the data."""
         return Posterior.of(self.kernel, self.vector, data)
 
 

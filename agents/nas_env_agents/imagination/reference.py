@@ -1,4 +1,4 @@
-"""Planners that are no reinforcement learning, to see what planning adds."""
+"""Planners without reinforcement learning, for comparison."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ ELITES = RANDOM = 5
 
 @PLANNERS.register("pool")
 class Pool(Planner):
-    """Imagines 512 random walks, drawn decision by decision, and nothing after them."""
+    """Imagines 512 random walks, drawn decision by decision."""
 
     def imagine(self, dream: Dream, rng: np.random.Generator) -> None:
-        """Ask for the values of random walks."""
+        """Query the values of random walks."""
         dream.values([self.space.sample(rng) for _ in range(WALKS)])
 
 
@@ -27,7 +27,7 @@ class Climb(Planner):
     """
 
     def imagine(self, dream: Dream, rng: np.random.Generator) -> None:
-        """Climb from each start to the top of its hill."""
+        """Climb from each start to a local maximum."""
         starts = [*dream.elites[:ELITES], *(self.space.sample(rng) for _ in range(RANDOM))]
         for walk in starts:
             value = -np.inf if walk in dream.seen else dream.values([walk])[0]

@@ -1,4 +1,4 @@
-"""What the model learns instead of the scores: numbers of mean 0 and standard deviation 1."""
+"""Transformations of scores to targets with mean 0 and standard deviation 1."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ NORMAL = NormalDist()
 
 
 def rank_normal(scores: Numbers) -> Numbers:
-    """Return the standardised normal scores of the ranks: free of scale and of outliers.
+    """Return the standardised normal scores of the ranks, free of scale and outliers.
 
-    The i-th least of n becomes the (i - 0.5) / n quantile of the normal distribution; equal scores
-    share their middle rank. All 0 where all scores are equal.
+    The i-th lowest of n becomes the (i - 0.5) / n quantile of the normal distribution; equal scores
+    share their mean rank. All 0 if all scores are equal.
 
     Args:
         scores: (n,) scores, higher is better.
@@ -31,7 +31,7 @@ def rank_normal(scores: Numbers) -> Numbers:
 
 
 def standardised(values: Numbers) -> Numbers:
-    """Return the values with mean 0 and standard deviation 1; all 0 where they are equal."""
+    """Return the values with mean 0 and standard deviation 1; all 0 if they are equal."""
     centred = values - values.mean()
     spread = centred.std()
     if spread <= 1e-12 * max(1.0, float(np.abs(values).max())):

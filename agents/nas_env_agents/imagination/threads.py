@@ -11,10 +11,10 @@ from threadpoolctl import ThreadpoolController
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let numpy use one thread meanwhile.
+    """Context manager: limit numpy's linear algebra to one thread.
 
-    Matrices of some hundred rows gain little from more, and where other processes have work for the
-    cores, threads that wait for each other can make a decision many times slower.
+    Matrices of a few hundred rows gain little from more threads. When other processes use the
+    cores, threads that wait for each other make a decision many times slower.
     """
     with _controller().limit(limits=1, user_api="blas"):
         yield

@@ -1,4 +1,4 @@
-"""Tree search (UCT) over the walks of a space, scored by a model instead of by training.
+"""Tree search (UCT) over the walks of a space; values come from the model.
 
 Reference: Kocsis and Szepesvári, "Bandit based Monte-Carlo Planning", ECML 2006.
 """
@@ -19,15 +19,15 @@ EXPLORATION = 0.5
 
 
 class Node:
-    """A prefix of a walk: its legal steps in random order, and what came out below each.
+    """A prefix of a walk: its legal steps in random order, with their statistics.
 
     Attributes:
         steps: The steps.
-        children: Their nodes, None where none was made yet.
-        visits: Rollouts that went each way, those on their way included.
-        sums: Sum of the values that came back.
-        ended: Number of values that came back.
-        total: Rollouts that came by.
+        children: Node of each step, or None if it does not exist yet.
+        visits: Rollouts through each step, pending ones included.
+        sums: Sum of the returned values.
+        ended: Number of returned values.
+        total: Rollouts through this node.
     """
 
     __slots__ = ("children", "ended", "steps", "sums", "total", "visits")
@@ -40,9 +40,9 @@ class Node:
         self.total = 0
 
     def best(self, low: float, width: float) -> int:
-        """Return the step of the highest upper confidence bound; one that was never gone first.
+        """Return the step with the highest upper confidence bound; untried steps come first.
 
-        Rollouts that are on their way count as the lowest value, so that others go elsewhere.
+        Pending rollouts count with the lowest value, so that others explore elsewhere.
         """
         chosen, highest = 0, -1.0
         scale = EXPLORATION * sqrt(log(self.total + 1))
@@ -57,7 +57,7 @@ class Node:
 
 
 class Rollout(NamedTuple):
-    """A complete walk and the edges of the tree that it went along."""
+    """A complete walk and the edges of the tree on its path."""
 
     walk: Walk
     edges: list[tuple[Node, int]]
@@ -67,8 +67,8 @@ class Rollout(NamedTuple):
 class TreeSearch(Planner):
     """A fresh tree for every decision: 512 rollouts in batches of 32, completed at random.
 
-    The value of an edge is the mean of what came back, scaled to [0, 1] by the least and greatest
-    so far; a walk that was evaluated before brings back what is the least by then (0 before any).
+    The value of an edge is the mean of its returned values, scaled to [0, 1] by the lowest and
+    highest so far. A walk that was evaluated before returns the lowest value so far (0 before any).
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -76,7 +76,7 @@ class TreeSearch(Planner):
         self.paths = Paths(space)
 
     def imagine(self, dream: Dream, rng: np.random.Generator) -> None:
-        """Imagine walks, each batch where those before were good."""
+        """Imagine walks in batches, guided by the values of earlier batches."""
         root = self._node(0, 0, rng)
         for _ in range(ROLLOUTS // BATCH):
             low, width = dream.scale
@@ -92,7 +92,7 @@ class TreeSearch(Planner):
         return Node([steps[index] for index in rng.permutation(len(steps))])
 
     def _roll_out(self, root: Node, low: float, width: float, rng: np.random.Generator) -> Rollout:
-        """Go down the tree, add one node, and finish at random."""
+        """Descend the tree, add one node, and complete the walk at random."""
         node, edges, walk = root, [], []
         state = spent = 0
         final = self.paths.final
