@@ -203,7 +203,7 @@ class Negated(gymnasium.RewardWrapper):
 
 @pytest.mark.parametrize("name", WALKING)
 def test_agents_that_are_told_scores_refuse_what_they_cannot_search(name):
-    with pytest.raises(IncompatibleError, match=r"Negated does not change.*Leave it out"):
+    with pytest.raises(IncompatibleError, match=r"Negated does not change.*Remove the wrapper"):
         make_agent(name, Negated(tiny_env("tokens")))
     with pytest.raises(IncompatibleError, match=r"CartPoleEnv has none. Give an environment"):
         make_agent(name, gymnasium.make("CartPole-v1"))

@@ -62,9 +62,9 @@ class Kernel:
 
     Each decision has an embedding e, shared by all positions; each position has a weight w. Before
     learning, two walks that differ in one decision have k = 0.6, in two 0.36. If random walks
-    differ in more than 9 decisions on average, the initial weights are lowered so that such walks have
-    k = 0.6^9. Decisions whose options have several fields, such as channels and kernel size, start
-    the more similar the more fields agree.
+    differ in more than 9 decisions on average, the initial weights are lowered so that such walks
+    have k = 0.6^9. Decisions whose options have several fields, such as channels and kernel size,
+    start the more similar the more fields agree.
 
     A position after the end of a shorter walk holds "no decision", a symbol with its own embedding.
     The model thus learns how similar a missing layer is to each other layer, and how much it
