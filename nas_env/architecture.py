@@ -138,40 +138,6 @@ class Architecture:
         """32 hexadecimal digits that are equal for equal networks, in every process."""
         return digest(self.to_json())
 
-    def scaled(
-        self,
-        repeats: int | None = None,
-        channels: int | None = None,
-        input_shape: Shape | None = None,
-    ) -> Architecture:
-        """Return a network with the same cells in a skeleton of another size.
-
-        Cells found on a small task are so stacked again for a larger one; of NASNet and ENAS,
-        BlockQNN and NAS-Bench-201. What is left out stays as it is.
-
-        Args:
-            repeats: Cells of each stage.
-            channels: Of the first stage.
-            input_shape: Shape (channels, height, width) of the images it is meant for. From
-                128x128 pixels on, the network begins with layers that make them smaller.
-
-        Raises:
-            InvalidArchitectureError: It is not made of cells as a search space stacks them, or does
-                not accept such images.
-            InvalidSettingError: A number is no integer >= 1.
-            IncompatibleError: The shape is not that of images.
-
-        Example:
-            >>> from nas_env.spaces import SPACES
-            >>> space = SPACES.get("nasbench201")(input_shape=(3, 32, 32), num_outputs=10)
-            >>> found = space.decode((3, 0, 3, 1, 0, 1)).architecture
-            >>> found.scaled(repeats=2, channels=8).layers[1].settings[1:]
-            (('channels', 8), ('repeats', 2))
-        """
-        from nas_env.skeletons import scaled
-
-        return scaled(self, repeats, channels, input_shape)
-
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` makes an equal architecture."""
         return {"layers": [layer.to_json() for layer in self.layers]}

@@ -13,7 +13,14 @@ from nas_env import registry
 from nas_env.architecture import is_count
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget
-from nas_env.evaluators import EVALUATORS, Evaluator, EvaluatorWrapper, Latency, Parallel
+from nas_env.evaluators import (
+    EVALUATORS,
+    Evaluator,
+    EvaluatorWrapper,
+    Latency,
+    Parallel,
+    with_store,
+)
 from nas_env.evaluators.ray import Ray
 from nas_env.mdp import MDP, MDPS, Edit
 from nas_env.objectives import OBJECTIVES, Objective, TaskMetric
@@ -202,7 +209,7 @@ def make_evaluator(
     else:
         made = _by_name(given, task, store, device, precision, latency)
     _check_latency(objective, made)
-    return _with_workers(made, workers).stored_in(store, objective, retry_failed)
+    return with_store(_with_workers(made, workers), store, objective, retry_failed)
 
 
 def _same_task(given: Evaluator, task: Task, latency: Any) -> Evaluator:

@@ -6,7 +6,7 @@ stands for one around `Training`.
 """
 
 from nas_env.evaluators.base import EVALUATORS, Evaluator, EvaluatorWrapper, failed
-from nas_env.evaluators.cached import Cached
+from nas_env.evaluators.cached import Cached, with_store
 from nas_env.evaluators.deferred import Deferred
 from nas_env.evaluators.halving import Halving
 from nas_env.evaluators.latency import Latency
@@ -24,4 +24,5 @@ __all__ = [
     "MedianStopping",
     "Parallel",
     "failed",
+    "with_store",
 ]

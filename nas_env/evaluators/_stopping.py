@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nas_env.evaluators.base import Evaluator, EvaluatorWrapper
+from nas_env.evaluators.base import Cache, Evaluator, EvaluatorWrapper
 from nas_env.evaluators.latency import Latency
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES, Objective
-from nas_env.store import Store
 from nas_env.tasks import Task
 
 PREFIX = "nas-env-checkpoints-"
@@ -24,12 +23,12 @@ NEW_SECONDS = 60.0  # a folder so young may not be held yet
 
 
 class EarlyStopping(EvaluatorWrapper):
-    """Asks the evaluator inside at several fidelities; what it answers itself is never stored.
+    """Evaluates at several fidelities with the wrapped evaluator; its own answers are not cached.
 
     Args:
-        evaluator: Who is asked.
-        objective: What is scored, or its name; None: that of the environment whose store is put
-            inside, accuracy until then.
+        evaluator: The wrapped evaluator.
+        objective: Objective that compares candidates, or its name. None: the environment's own,
+            or accuracy outside an environment.
     """
 
     def __init__(self, evaluator: Evaluator, objective: str | Objective | None) -> None:
@@ -41,9 +40,9 @@ class EarlyStopping(EvaluatorWrapper):
         """What is scored."""
         return self._given or OBJECTIVES.get("accuracy")()
 
-    def stored_in(self, store: Store, objective: Objective, retry_failed: bool) -> Evaluator:
-        """Put the store inside and return this evaluator; each fidelity is kept as what it is."""
-        self.evaluator = self.evaluator.stored_in(store, objective, retry_failed)
+    def with_cache(self, cache: Cache, objective: Objective) -> Evaluator:
+        """Cache the wrapped evaluator and return this one: each fidelity has its own entry."""
+        self.evaluator = self.evaluator.with_cache(cache, objective)
         self._given = self._given or objective
         return self
 

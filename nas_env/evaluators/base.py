@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.objectives import Objective
 from nas_env.registry import Registry
-
-if TYPE_CHECKING:
-    from nas_env.store import Store
 
 
 class Evaluator(ABC):
@@ -109,19 +106,17 @@ class Evaluator(ABC):
             for future in done or wait(running, return_when=FIRST_COMPLETED).done:
                 yield running.pop(future), future.result()
 
-    def stored_in(self, store: Store, objective: Objective, retry_failed: bool) -> Evaluator:
-        """Return this evaluator with a store in the place where it belongs.
+    def with_cache(self, cache: Cache, objective: Objective) -> Evaluator:
+        """Return this evaluator with a cache where it belongs: around it, unless it is free.
+
+        Evaluators that must not be cached themselves put the cache around the one they wrap.
+        `nas_env.evaluators.with_store` calls this with a cache that keeps evaluations in a store.
 
         Args:
-            store: Where evaluations are kept.
-            objective: Fills the store's column `score`.
-            retry_failed: Whether stored failures are evaluated again.
+            cache: Wraps an evaluator in a cache.
+            objective: Objective of the environment.
         """
-        if self.free:
-            return self
-        from nas_env.evaluators.cached import Cached
-
-        return Cached(self, store, objective, retry_failed)
+        return self if self.free else cache(self)
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
         """Let go of processes and connections; the next evaluation makes them anew."""
@@ -201,6 +196,9 @@ def with_cost_of(earlier: Evaluation, later: Evaluation) -> Evaluation:
     epochs, seconds = earlier.epochs + later.epochs, earlier.seconds + later.seconds
     return replace(later, epochs=epochs, seconds=seconds)
 
+
+Cache = Callable[[Evaluator], Evaluator]
+"""Wraps an evaluator in a cache."""
 
 EvaluatorFactory = Callable[..., Evaluator]
 """Called with `task` (a Task), `device` and `precision`, by keyword."""

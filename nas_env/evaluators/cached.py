@@ -1,4 +1,4 @@
-"""`Cached`: asks the store first, so that no network is trained twice."""
+"""`Cached`: looks up the store first, so that no network is trained twice."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget, Evaluation
-from nas_env.evaluators.base import Evaluator, EvaluatorWrapper
+from nas_env.evaluators.base import Cache, Evaluator, EvaluatorWrapper
 from nas_env.objectives import Objective
 from nas_env.store import EvaluationKey, Record, Store
 
 
 class Cached(EvaluatorWrapper):
-    """Asks the store first and writes every new evaluation into it as soon as it is there.
+    """Looks up the store first, and writes every new evaluation into it at once.
 
-    The same candidate with the same fingerprint, budget and training seed is computed once, also
-    where it stands twice in one batch, where it is submitted again before the store has it, and
-    across runs that share a store. Failures are kept too, though they may tell of the machine.
+    The same candidate with the same fingerprint, budget and training seed is computed once: within
+    a batch, while an earlier submission is still running, and across runs that share a store.
+    Failures are kept too, although they may depend on the machine.
 
     Args:
-        evaluator: Who is asked for what the store does not have.
+        evaluator: Evaluator used on a cache miss.
         store: Where evaluations are kept.
         objective: Fills the store's column `score`, for readers of the table.
-        retry_failed: Whether a stored failure is evaluated again, once in this evaluator's life;
-            what comes out takes its place in the store.
+        retry_failed: Whether a stored failure is evaluated again, once per instance. The new
+            evaluation replaces it in the store.
 
     Attributes:
-        answered: How many evaluations were not computed, because the store has them.
+        answered: Number of evaluations that came from the store.
     """
 
     def __init__(
@@ -111,8 +111,8 @@ class Cached(EvaluatorWrapper):
             del self._submitted[key]
             begun.set_result(evaluation)
 
-    def stored_in(self, store: Store, objective: Objective, retry_failed: bool) -> Evaluator:
-        """Return itself: it has a store."""
+    def with_cache(self, cache: Cache, objective: Objective) -> Evaluator:
+        """Return this evaluator: it is a cache already."""
         return self
 
     def _known(self, key: EvaluationKey) -> Evaluation | None:
@@ -132,6 +132,21 @@ class Cached(EvaluatorWrapper):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_submitted": {}}
+
+
+def with_store(
+    evaluator: Evaluator, store: Store, objective: Objective, retry_failed: bool = False
+) -> Evaluator:
+    """Return an evaluator with a store in the place where it belongs.
+
+    Args:
+        evaluator: Any evaluator.
+        store: Where evaluations are kept.
+        objective: Fills the store's column `score`.
+        retry_failed: Whether stored failures are evaluated again.
+    """
+    cache = partial(Cached, store=store, objective=objective, retry_failed=retry_failed)
+    return evaluator.with_cache(cache, objective)
 
 
 def _pass_on(answer: Future[Evaluation], begun: Future[Evaluation]) -> None:

@@ -9,9 +9,8 @@ from time import perf_counter
 
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators.base import Evaluator, EvaluatorWrapper
+from nas_env.evaluators.base import Cache, Evaluator, EvaluatorWrapper
 from nas_env.objectives import Objective
-from nas_env.store import Store
 
 Listener = Callable[[Evaluation, float], None]
 
@@ -91,7 +90,7 @@ class Deferred(EvaluatorWrapper):
         """Forget everything that waits."""
         self._asked.clear()
 
-    def stored_in(self, store: Store, objective: Objective, retry_failed: bool) -> Evaluator:
-        """Return itself, with the store inside."""
-        super().__init__(self.evaluator.stored_in(store, objective, retry_failed))
+    def with_cache(self, cache: Cache, objective: Objective) -> Evaluator:
+        """Cache the wrapped evaluator and return this one."""
+        super().__init__(self.evaluator.with_cache(cache, objective))
         return self

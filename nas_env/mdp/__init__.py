@@ -3,9 +3,10 @@
 One file per process; it registers itself with `@MDPS.register(name)`.
 """
 
-from nas_env.mdp.base import ILLEGAL_MODES, MDP, MDPS, BaseState, Move
-from nas_env.mdp.construct import Construct, State
-from nas_env.mdp.edit import Edit, EditState
+from nas_env.mdp.base import ILLEGAL_MODES, MDP, MDPS, Move
+from nas_env.mdp.construct import Construct
+from nas_env.mdp.edit import Edit
+from nas_env.states import BaseState, EditState, State
 
 __all__ = [
     "ILLEGAL_MODES",

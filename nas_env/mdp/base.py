@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -21,32 +21,6 @@ from nas_env.registry import Registry, unknown_name
 from nas_env.spaces import SearchSpace, Walk
 
 ILLEGAL_MODES = ("project", "terminate", "stay", "raise")
-
-
-class BaseState(Protocol):
-    """What the states of all processes have in common. They are values: kept, compared, set again.
-
-    Attributes:
-        node: Number of the automaton state that the walk leads to.
-        walk: The decisions of the network so far.
-        spent: Additive cost (parameters) of the walk, 0 where the space declares none.
-        steps: Actions so far, illegal ones included.
-        score: Score of the network, None before it has one.
-    """
-
-    @property
-    def node(self) -> int: ...  # noqa: D102 - described above
-    @property
-    def walk(self) -> Walk: ...  # noqa: D102
-    @property
-    def spent(self) -> int: ...  # noqa: D102
-    @property
-    def steps(self) -> int: ...  # noqa: D102
-    @property
-    def score(self) -> float | None: ...  # noqa: D102
-
-
-S = TypeVar("S", bound=BaseState)
 
 
 class Move(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -13,27 +13,10 @@ from nas_env.evaluation import Evaluation
 from nas_env.mdp.base import MDP, MDPS, Move
 from nas_env.observations import OBSERVATIONS
 from nas_env.spaces import SearchSpace, Walk
+from nas_env.states import State
 
 STAY_PENALTY = 0.01
 STAY_LENGTHS = 3  # with illegal="stay", an episode is cut after this many longest walks
-
-
-class State(NamedTuple):
-    """Where an episode stands; a value that can be stored and set again.
-
-    Attributes:
-        node: Number of the automaton state.
-        walk: Decisions so far.
-        spent: Additive cost (parameters) so far, 0 where the space declares none.
-        steps: Actions so far; more than decisions where illegal ones were ignored.
-        score: Score of the finished network, None before.
-    """
-
-    node: int = 0
-    walk: Walk = ()
-    spent: int = 0
-    steps: int = 0
-    score: float | None = None
 
 
 @MDPS.register("construct")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -19,42 +19,11 @@ from nas_env.observations import EDIT_OBSERVATIONS
 from nas_env.registry import unknown_name
 from nas_env.spaces import SearchSpace, Walk
 from nas_env.spaces.edits import ADD_END, STOP
+from nas_env.states import EditState
 
 REWARDS = ("improvement", "score", "best")
 REMEMBERED = 10_000
 Outcomes = list[list[Walk]]  # the walks an edit may lead to, by the layer it touches
-
-
-class EditState(NamedTuple):
-    """Where an episode stands; a value that can be stored and set again.
-
-    Attributes:
-        node: Number of the automaton state that the walk leads to.
-        walk: Decisions of the present network, always complete.
-        spent: Its additive cost (parameters), 0 where the space declares none.
-        steps: Actions so far, illegal ones included.
-        score: Its score.
-        best: The best score of the episode so far.
-        loss: Its validation loss in nats; infinite where it failed or has none.
-        accuracy: Its validation accuracy, a fraction; 0 where it failed or has none.
-        last: Number of the last edit in the space's `edit_rules.edits`, -1 before the first.
-        draw: Seed of the episode's own draws, from the environment's generator.
-        ended: Whether the agent stopped, or an illegal action ended the episode.
-        lineage: The walks before it whose weights it inherits, oldest first.
-    """
-
-    node: int
-    walk: Walk
-    spent: int = 0
-    steps: int = 0
-    score: float | None = None
-    best: float = -math.inf
-    loss: float = math.inf
-    accuracy: float = 0.0
-    last: int = -1
-    draw: int = 0
-    ended: bool = False
-    lineage: tuple[Walk, ...] = ()
 
 
 @MDPS.register("edit")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import gymnasium
 import numpy as np
@@ -15,9 +14,7 @@ from nas_env.observations.base import Observation
 from nas_env.observations.walk import StateNumber, Tokens
 from nas_env.registry import Registry
 from nas_env.spaces import SearchSpace
-
-if TYPE_CHECKING:
-    from nas_env.mdp.edit import EditState
+from nas_env.states import EditState
 
 BINS = 100
 LEAST, MOST = 0.01, 2.0  # where the inner bins of the loss begin and end, in shares of chance

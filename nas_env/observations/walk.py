@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import gymnasium
 import numpy as np
@@ -13,10 +12,7 @@ from numpy.typing import NDArray
 from nas_env.observations.base import Observation, Walks
 from nas_env.registry import Registry
 from nas_env.spaces import SearchSpace
-
-if TYPE_CHECKING:
-    from nas_env.mdp.base import BaseState
-
+from nas_env.states import BaseState
 
 OBSERVATIONS: Registry[Callable[[SearchSpace], Observation]] = Registry("observation")
 

@@ -1,4 +1,4 @@
-"""What a skeleton must answer, and how an architecture is stacked anew."""
+"""What a skeleton must answer, and how an architecture is stacked at another size."""
 
 from __future__ import annotations
 
@@ -56,15 +56,14 @@ def skeleton_of(architecture: Architecture) -> Skeleton:
     kinds = [layer.kind for layer in architecture.layers if layer.kind in SKELETONS]
     if not kinds:
         raise InvalidArchitectureError(
-            "Only networks made of cells can be stacked anew, but this one has no layer of "
-            f"{', '.join(sorted(SKELETONS))}. Search one of the spaces of cells for it."
+            "Only a network made of cells can be scaled, but this one has no layer of kind "
+            f"{', '.join(sorted(SKELETONS))}. Use a network from a space of cells."
         )
     found = SKELETONS.get(kinds[0]).of(architecture)
     if found.stack() != architecture:
         raise InvalidArchitectureError(
-            f"This network has {kinds[0]!r} layers, but is not stacked as its search space stacks "
-            "them, so that it is not known how a larger one would look. Give the architecture that "
-            "a space of cells decodes a walk to."
+            f"A network with {kinds[0]!r} layers must be stacked as its search space stacks them. "
+            "Use an architecture that a space of cells decodes a walk to."
         )
     return found
 
@@ -75,12 +74,36 @@ def scaled(
     channels: int | None = None,
     input_shape: Shape | None = None,
 ) -> Architecture:
-    """Return the network with the same cells and another skeleton, see `Architecture.scaled`."""
+    """Return a network with the same cells in a skeleton of another size.
+
+    Cells found on a small task are stacked again for a larger one. This works for the cells of
+    NASNet, ENAS, BlockQNN and NAS-Bench-201. An argument that is None keeps its present value.
+
+    Args:
+        architecture: A network made of cells.
+        repeats: Cells of each stage.
+        channels: Channels of the first stage.
+        input_shape: Shape (channels, height, width) of the images. From 128x128 pixels on, the
+            network begins with layers that reduce their size.
+
+    Raises:
+        InvalidArchitectureError: The network is not made of cells as a search space stacks them,
+            or does not accept such images.
+        InvalidSettingError: A number is not an integer >= 1.
+        IncompatibleError: The shape is not the shape of images.
+
+    Example:
+        >>> from nas_env.spaces import SPACES
+        >>> space = SPACES.get("nasbench201")(input_shape=(3, 32, 32), num_outputs=10)
+        >>> architecture = space.decode((3, 0, 3, 1, 0, 1)).architecture
+        >>> scaled(architecture, repeats=2, channels=8).layers[1].settings[1:]
+        (('channels', 8), ('repeats', 2))
+    """
     changes: dict[str, Any] = {}
     for name, value in (("repeats", repeats), ("channels", channels)):
         if value is not None:
             if not is_count(value):
-                raise InvalidSettingError(f"{name} must be an integer >= 1, but is {value!r}.")
+                raise InvalidSettingError(f"{name} must be an integer >= 1, got {value!r}.")
             changes[name] = value
     if input_shape is not None:
         changes["large"] = is_large(input_shape)

@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas_env.errors import InvalidSettingError
-
-if TYPE_CHECKING:
-    from nas_env.spaces.base import SearchSpace
+from nas_env.spaces.choice import Choice
 
 MAX_STATES = 100_000
 NO_WALK = np.iinfo(np.int64).max // 4  # a cost no sum of real costs reaches
+
+
+class StateMachine(Protocol):
+    """The part of a search space that `compile_space` reads, see `SearchSpace`."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - described in `SearchSpace`
+    @property
+    def num_decisions(self) -> int: ...  # noqa: D102
+    @property
+    def additive_cost(self) -> bool: ...  # noqa: D102
+    def start(self) -> Hashable: ...  # noqa: D102
+    def choice(self, state: Hashable) -> Choice | None: ...  # noqa: D102
+    def follow(self, state: Hashable, decision: int) -> Hashable: ...  # noqa: D102
+    def cost(self, state: Hashable, decision: int) -> int: ...  # noqa: D102
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +93,7 @@ class Automaton:
         return row
 
 
-def compile_space(space: SearchSpace) -> Automaton:
+def compile_space(space: StateMachine) -> Automaton:
     """Enumerate the states of a space breadth first and return its automaton.
 
     Raises:
@@ -108,7 +121,7 @@ def compile_space(space: SearchSpace) -> Automaton:
 
 
 def _explore(
-    space: SearchSpace,
+    space: StateMachine,
 ) -> tuple[list[Hashable], list[list[int]], list[list[int]] | None]:
     states: list[Hashable] = [space.start()]
     number = {states[0]: 0}

@@ -182,7 +182,7 @@ class SearchSpace(ABC):
     @cached_property
     def edit_rules(self) -> EditRules:
         """The edits of this space (compiled once)."""
-        return EditRules(self)
+        return EditRules(self.automaton(), self.options(), self.max_params)
 
     def edits(self, walk: Walk) -> tuple[Neighbour, ...]:
         """Return every complete legal walk that is one edit away from one.
@@ -197,7 +197,7 @@ class SearchSpace(ABC):
 
     @cached_property
     def _neighbourhood(self) -> Neighbourhood:
-        return Neighbourhood(self)
+        return Neighbourhood(self.automaton(), self.max_params)
 
     def neighbours(self, walk: Walk) -> tuple[Walk, ...]:
         """Return every complete legal walk that differs from one by one decision, ascending.
@@ -208,7 +208,10 @@ class SearchSpace(ABC):
         Raises:
             IllegalDecisionError: The walk is not complete and legal, the limit apart.
         """
-        return self._neighbourhood.of(tuple(int(decision) for decision in walk))
+        walk = tuple(int(decision) for decision in walk)
+        if walk not in self._neighbourhood:
+            self.require(walk, limited=False)
+        return self._neighbourhood.of(walk)
 
     def require(self, walk: Sequence[int], limited: bool = True) -> None:
         """Raise IllegalDecisionError where `check` finds a fault."""

@@ -8,13 +8,12 @@ none can be added or removed. A training choice is a place of its own before the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from nas_env.architecture import Recipe
-
-if TYPE_CHECKING:
-    from nas_env.spaces.base import SearchSpace, Walk
+from nas_env.spaces.automaton import Automaton
+from nas_env.spaces.choice import Option, Walk
 
 EDITS = (
     "add at the end",
@@ -66,19 +65,25 @@ class Neighbour(NamedTuple):
 class EditRules:
     """The edits of one space.
 
+    Args:
+        automaton: The compiled space.
+        options: All decisions of the space by number.
+        max_params: Limit on parameters, or None.
+
     Attributes:
         max_layers: The most layers of any walk.
         edits: The names of the edits: `EDITS`, and "change training" before "stop" where training
             is chosen.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
-        automaton = space.automaton()
+    def __init__(
+        self, automaton: Automaton, options: Sequence[Option], max_params: int | None
+    ) -> None:
         self._next: list[list[int]] = automaton.next_state.tolist()
         self._final: list[bool] = automaton.final.tolist()
         self._cost: list[list[int]] = [] if automaton.cost is None else automaton.cost.tolist()
-        self._limit = self._most = space.max_params
-        self._fields = [dict(option.fields) for option in space.options()]
+        self._limit = self._most = max_params
+        self._fields = [dict(option.fields) for option in options]
         kinds = [str(fields["kind"][0]) if "kind" in fields else "" for fields in self._fields]
         self._kinds = kinds
         self._stops = [d for d, kind in enumerate(kinds) if kind == "stop"]

@@ -6,37 +6,38 @@ Other than edits they need no fields and no kinds: any space has them, and they 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from nas_env.spaces.base import SearchSpace, Walk
+from nas_env.spaces.automaton import Automaton
+from nas_env.spaces.choice import Walk
 
 REMEMBERED = 10_000
 
 
 class Neighbourhood:
-    """The neighbours of one space's walks, read off its automaton."""
+    """The neighbours of one space's walks, read off its automaton.
 
-    def __init__(self, space: SearchSpace) -> None:
-        self._space = space
-        automaton = space.automaton()
+    Args:
+        automaton: The compiled space.
+        max_params: Limit on parameters, or None.
+    """
+
+    def __init__(self, automaton: Automaton, max_params: int | None) -> None:
         self._next: list[list[int]] = automaton.next_state.tolist()
         self._final: list[bool] = automaton.final.tolist()
         self._cost: list[list[int]] | None = None
-        self._limit = space.max_params
+        self._limit = max_params
         if self._limit is not None and automaton.cost is not None:
             self._cost = automaton.cost.tolist()
         self._legal = [[d for d, child in enumerate(row) if child >= 0] for row in self._next]
         self._known: dict[Walk, tuple[Walk, ...]] = {}
 
-    def of(self, walk: Walk) -> tuple[Walk, ...]:
-        """Return the neighbours of a walk, ascending; remembered.
+    def __contains__(self, walk: Walk) -> bool:
+        """Return whether the neighbours of a walk are in memory."""
+        return walk in self._known
 
-        Raises:
-            IllegalDecisionError: The walk is not complete and legal, the limit apart.
-        """
+    def of(self, walk: Walk) -> tuple[Walk, ...]:
+        """Return the neighbours of a complete legal walk, ascending, and keep them in memory."""
         if walk not in self._known:
-            self._space.require(walk, limited=False)
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
             self._known[walk] = tuple(sorted(set(self._find(walk)) - {walk}))

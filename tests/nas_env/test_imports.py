@@ -1,20 +1,23 @@
-"""The shape of the package: one-way imports, nothing heavy at import, short files and functions."""
+"""The shape of the packages: one-way imports, no cycles, light imports, short files."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import nas_env
+import nas_env_agents
+import nas_env_cli
 
 ROOT = Path(nas_env.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-# From the bottom up; a module may import what stands before it, and its own package.
+# From the bottom up: a module may import the modules before it, and its own package.
 ORDER = (
     "errors",
     "registry",
@@ -37,6 +40,7 @@ ORDER = (
     "evaluators",
     "drawing",
     "rendering",
+    "states",
     "observations",
     "mdp",
     "lanes",
@@ -49,8 +53,6 @@ ORDER = (
     "surrogate_env",
     "registration",
 )
-# Who imports upwards, and why.
-DOORS = {("architecture", "skeletons"): "Architecture.scaled asks the skeletons when it is called"}
 LONG_FUNCTIONS = {}
 
 
@@ -58,26 +60,70 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT.parent).as_posix()
 
 
-def imported(tree: ast.AST) -> Iterator[str]:
-    """Yield the dotted names a module imports when it runs, wherever the import stands."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
+def modules() -> dict[str, Path]:
+    """Return the files of all three packages by dotted name."""
+    found = {}
+    for package in (nas_env, nas_env_agents, nas_env_cli):
+        folder = Path(str(package.__file__)).parent
+        for path in folder.rglob("*.py"):
+            parts = path.relative_to(folder.parent).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imported(source: str, known: Collection[str] = MODULES) -> Iterator[str]:
+    """Yield the dotted names of all imports: in functions and for type checking, too."""
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "relative imports hide what is imported"
-            if node.module == "nas_env":
-                yield from (f"nas_env.{alias.name}" for alias in node.names)
-            else:
-                yield str(node.module)
-        yield from imported(node)
+            assert node.level == 0, "write imports in full: relative ones are not followed"
+            for alias in node.names:
+                submodule = f"{node.module}.{alias.name}"
+                yield submodule if submodule in known else str(node.module)
+
+
+def cycle(sources: Mapping[str, str]) -> list[str]:
+    """Return the modules of one import cycle, or an empty list where there is none."""
+    graph = {
+        name: {x for x in imported(source, sources) if x in sources}
+        for name, source in sources.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    assert {"nas_env.env", "nas_env_agents.ppo", "nas_env_cli.main"} <= set(MODULES)
+    assert not cycle({name: path.read_text() for name, path in MODULES.items()})
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "import p.a",
+        "from p import a",
+        "from p.a import x",
+        "def f():\n    from p.a import x",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from p.a import x",
+    ],
+)
+def test_every_kind_of_import_can_close_a_cycle(back: str) -> None:
+    sources = {"p": "from p.a import x", "p.a": "from p.b import y", "p.b": "from q import z"}
+    assert not cycle({**sources, "q": "import os"})
+    assert set(cycle({**sources, "q": back})) == {"p.a", "p.b", "q"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_imports_run_downwards_only(path: Path) -> None:
     unit = path.relative_to(ROOT).with_suffix("").parts[0]
-    names = list(imported(ast.parse(path.read_text())))
+    names = list(imported(path.read_text()))
     assert not [
         x for x in names if x.split(".")[0] in ("nas_env_agents", "nas_env_cli", "scripts", "tests")
     ]
@@ -86,7 +132,6 @@ def test_imports_run_downwards_only(path: Path) -> None:
     assert unit in ORDER, f"give {unit!r} its place in ORDER"
     own = [x.split(".")[1] for x in names if x.startswith("nas_env.")]
     upward = [x for x in own if x != unit and ORDER.index(x) >= ORDER.index(unit)]
-    upward = [x for x in upward if (unit, x) not in DOORS]
     assert not upward, f"{unit} imports {upward}, which stand above it"
 
 

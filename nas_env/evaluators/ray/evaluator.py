@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -16,9 +15,8 @@ from nas_env.evaluators.base import EVALUATORS, Evaluator, failed
 from nas_env.evaluators.latency import Latency
 from nas_env.evaluators.ray import cluster
 from nas_env.evaluators.ray.jobs import Jobs, Key
+from nas_env.evaluators.ray.settings import RaySettings
 from nas_env.tasks import Task
-
-LEAST_MB = 64
 
 
 class Ray(Elsewhere):
@@ -63,14 +61,12 @@ class Ray(Elsewhere):
     ) -> None:
         super().__init__(evaluator)
         cluster.check_installed()
-        self.address = cluster.checked_address(address)
-        self.cpus, self.gpus, self.memory_mb = cpus, gpus, memory_mb
-        self.max_retries, self.most = max_retries, slots
-        _check_settings(cpus, gpus, memory_mb, max_retries, slots)
+        found = cluster.checked_address(address)
+        self.settings = RaySettings(found, cpus, gpus, memory_mb, max_retries, slots)
         inner: Any = evaluator.unwrapped
         if gpus == 0 and getattr(inner, "device", "cpu") != "cpu":
             raise InvalidSettingError(
-                "The evaluator trains on a GPU, but gpus=0. Give gpus=1, or a fraction."
+                "The evaluator trains on a GPU, but gpus=0 was given. Give gpus=1, or a fraction."
             )
         self._jobs: Jobs | None = None
         self._lock = threading.RLock()
@@ -78,7 +74,7 @@ class Ray(Elsewhere):
     @property
     def slots(self) -> int:
         """How many evaluations run at once: it grows and shrinks with the cluster."""
-        return self.most or self._connected().places
+        return self.settings.slots or self._connected().places
 
     def stream(
         self, candidates: Iterable[Candidate], budget: Budget
@@ -126,15 +122,15 @@ class Ray(Elsewhere):
             jobs.close()
         with self._lock:
             if self._jobs is None:
-                self._jobs = Jobs(self)
+                self._jobs = Jobs(self.evaluator, self.settings, self.resources)
             return self._jobs
 
     def _key(self, candidate: Candidate, budget: Budget) -> Key:
         return self.identity(candidate), budget
 
     def _network_mb(self, candidate: Candidate, budget: Budget) -> float:
-        """Return the predicted megabytes of main memory; 0 where the evaluator inside refuses."""
-        if self.gpus > 0:
+        """Return the predicted megabytes of main memory; 0 if the wrapped evaluator rejects it."""
+        if self.settings.gpus > 0:
             return 0.0
         cost = self.cost(candidate)
         needed = cost.training_bytes(candidate.recipe.batch_size) / cluster.MEGABYTE
@@ -143,20 +139,15 @@ class Ray(Elsewhere):
     def resources(
         self, candidate: Candidate, budget: Budget, largest_mb: float | None
     ) -> dict[str, float]:
-        """Return what to ask of Ray for an evaluation, in Ray's words.
-
-        Few distinct sizes of memory, for Ray keeps workers by what they were asked for.
-        """
-        network = 2.0 ** math.ceil(math.log2(max(self._network_mb(candidate, budget), LEAST_MB)))
-        megabytes = min(self.memory_mb + network, largest_mb or math.inf)
-        wanted = {"num_cpus": self.cpus, "memory": int(megabytes * cluster.MEGABYTE)}
-        return wanted | ({"num_gpus": self.gpus} if self.gpus else {})
+        """Return the resources of an evaluation, as options of a Ray task."""
+        return self.settings.resources(self._network_mb(candidate, budget), largest_mb)
 
     def _too_large(self, candidate: Candidate, budget: Budget) -> Evaluation | None:
         needed, most = self._network_mb(candidate, budget), self._connected().largest_mb
-        if most is None or needed == 0 or self.memory_mb + needed <= most:
+        besides = self.settings.memory_mb
+        if most is None or needed == 0 or besides + needed <= most:
             return None
-        message = f"Predicted {needed:.1f} MB and {self.memory_mb:g} MB besides, "
+        message = f"Predicted {needed:.1f} MB and {besides:g} MB besides, "
         return failed(Outcome.TOO_LARGE, f"{message}but the largest node has {most:.0f} MB.")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -165,28 +156,6 @@ class Ray(Elsewhere):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = threading.RLock()
-
-
-def _check_settings(
-    cpus: float, gpus: float, memory_mb: float, max_retries: int, slots: int | None
-) -> None:
-    for name, value, least in (
-        ("cpus", cpus, 0),
-        ("gpus", gpus, 0),
-        ("memory_mb", memory_mb, 0),
-        ("max_retries", max_retries, 0),
-        ("slots", 1 if slots is None else slots, 1),
-    ):
-        if value < least:
-            raise InvalidSettingError(f"Ray setting {name} must be >= {least}, but is {value}.")
-    if cpus == gpus == 0:
-        raise InvalidSettingError(
-            "An evaluation of 0 CPUs and 0 GPUs would run without limit. Give cpus or gpus."
-        )
-    if gpus > 1 and gpus != int(gpus):
-        raise InvalidSettingError(
-            f"Ray setting gpus must be a fraction of one or a whole number, but is {gpus}."
-        )
 
 
 @EVALUATORS.register("ray")

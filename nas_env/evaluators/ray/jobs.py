@@ -10,11 +10,11 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError
@@ -23,10 +23,8 @@ from nas_env.evaluators.base import Evaluator, failed
 from nas_env.evaluators.parallel.imports import needed
 from nas_env.evaluators.parallel.pool import complete
 from nas_env.evaluators.ray import cluster
+from nas_env.evaluators.ray.settings import RaySettings
 from nas_env.evaluators.ray.worker import Parcel, evaluate_there
-
-if TYPE_CHECKING:
-    from nas_env.evaluators.ray.evaluator import Ray
 
 Key = tuple[Hashable, Budget]
 LOOK_SECONDS = 1.0  # between two looks at how large the cluster is
@@ -67,14 +65,26 @@ def packed(evaluator: Evaluator) -> tuple[bytes, tuple[str, ...]]:
 
 
 class Jobs:
-    """A connection with its evaluations: those that wait here, and those in the cluster."""
+    """A connection with its evaluations: those that wait here, and those in the cluster.
 
-    def __init__(self, settings: Ray) -> None:
-        pickled, modules = packed(settings.evaluator)
+    Args:
+        evaluator: The evaluator that is sent to the cluster.
+        settings: What an evaluation needs, and where the cluster is.
+        resources: Returns the resources of an evaluation as options of a Ray task, from the
+            candidate, the budget and the memory of the largest node.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        settings: RaySettings,
+        resources: Callable[[Candidate, Budget, float | None], dict[str, float]],
+    ) -> None:
+        pickled, modules = packed(evaluator)
         cluster.join(settings.address)
         import ray
 
-        self.ray, self.settings = ray, settings
+        self.ray, self.settings, self.resources = ray, settings, resources
         path = tuple(os.path.abspath(folder) for folder in sys.path)
         self.parcel = Parcel(uuid.uuid4().hex, [ray.put(pickled)], modules, path)
         # Retries are counted here: Ray would repeat without end what runs out of memory.
@@ -126,14 +136,14 @@ class Jobs:
 
     def _send(self) -> None:
         """Hand over to Ray what there is room for; the lock is held."""
-        while self.waiting and len(self.running) < (self.settings.most or self.places):
+        while self.waiting and len(self.running) < (self.settings.slots or self.places):
             key = self.waiting.popleft()
             job = self.jobs[key]
             job.futures = [x for x in job.futures if _is_wanted(x)]
             if not job.futures:
                 del self.jobs[key]
                 continue
-            wanted = self.settings.resources(job.candidate, job.budget, self.largest_mb)
+            wanted = self.resources(job.candidate, job.budget, self.largest_mb)
             task = self.task.options(**wanted)
             reference = task.remote(self.parcel, job.candidate, job.budget)
             self.running[key] = reference

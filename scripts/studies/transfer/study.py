@@ -21,6 +21,7 @@ from nas_env.errors import InvalidDataError
 from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES
+from nas_env.skeletons import scaled
 from nas_env.spaces.nasnet_cell import NASNET, NASNetSpace
 from nas_env.tasks import TASKS, Task
 from nas_env_cli.benchmark.specs import AgentSpec
@@ -145,8 +146,11 @@ def transfer(settings: Options, job: Job) -> dict[str, Any]:
         small = best.evaluation.metrics["accuracy"]
     task = images_task(settings.source, settings.large_images, halved=False)
     found = space.decode(walk)
-    large = found.architecture.scaled(
-        settings.large_repeats, settings.large_channels, task.spec.input_shape
+    large = scaled(
+        found.architecture,
+        settings.large_repeats,
+        settings.large_channels,
+        task.spec.input_shape,
     )
     tested = retrain(
         label,

@@ -14,7 +14,7 @@ import pytest
 
 from nas_env.errors import InvalidSettingError, UnknownNameError
 from nas_env.evaluation import Budget, Outcome
-from nas_env.evaluators import EVALUATORS, Cached, Halving
+from nas_env.evaluators import EVALUATORS, Cached, Halving, with_store
 from nas_env.evaluators.tabular import Tabular
 from nas_env.evaluators.training import Training
 from nas_env.objectives import Accuracy
@@ -142,7 +142,7 @@ def test_left_out_the_objective_is_the_environments(make_env: Callable[..., Any]
 def test_the_store_is_put_inside_and_keeps_every_rung(tmp_path: Path) -> None:
     written, store = Written(rising({x: x / 30 for x in range(1, 10)})), MemoryStore()
     halving = Halving(written)
-    assert halving.stored_in(store, Accuracy(), False) is halving
+    assert with_store(halving, store, Accuracy(), False) is halving
     assert isinstance(halving.evaluator, Cached)
     batch = [network(x) for x in range(1, 10)]
     found = halving.evaluate(batch, NINE)
@@ -231,7 +231,7 @@ def test_over_training_networks_go_on_from_their_checkpoints(
     batch = [space.decode(space.sample(rng)) for _ in range(9)]
     store = SQLStore(tmp_path / "store.sqlite")
     training = Training(task, "cpu", checkpoints=tmp_path / "checkpoints")
-    halving = Halving(training).stored_in(store, Accuracy(), False)
+    halving = with_store(Halving(training), store, Accuracy(), False)
     found = halving.evaluate(batch, NINE)
     assert len(epochs) == sum(x.epochs for x in found) == 6 * 1 + 2 * 3 + 1 * 9
     plain = Training(task, "cpu")

@@ -14,7 +14,7 @@ import pytest
 
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators import Cached, MedianStopping
+from nas_env.evaluators import Cached, MedianStopping, with_store
 from nas_env.evaluators.tabular import Tabular
 from nas_env.evaluators.training import Training
 from nas_env.objectives import Accuracy
@@ -238,7 +238,7 @@ def test_replaying_a_store_decides_the_same() -> None:
     budget = Budget(epochs=8)
 
     def replay(count: int) -> list[Evaluation]:
-        stopping = MedianStopping(written).stored_in(store, Accuracy(), False)
+        stopping = with_store(MedianStopping(written), store, Accuracy(), False)
         assert isinstance(stopping, MedianStopping) and isinstance(stopping.evaluator, Cached)
         return [stopping.evaluate([network(x)], budget)[0] for x in range(1, count)]
 

@@ -12,7 +12,7 @@ import pytest
 from nas_env.architecture import Architecture, Candidate, Layer
 from nas_env.errors import StoreError
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators import Cached, Evaluator, EvaluatorWrapper
+from nas_env.evaluators import Cached, Evaluator, EvaluatorWrapper, with_store
 from nas_env.objectives import Accuracy
 from nas_env.store import MemoryStore, Record, SQLStore, Store
 
@@ -171,7 +171,7 @@ def test_an_error_of_the_store_reaches_who_asked() -> None:
 def test_failures_are_tried_again_once_where_that_is_asked_for(store: Store) -> None:
     def ask(retry_failed: bool, failures: int) -> tuple[str, int]:
         flaky = Flaky(failures)
-        cached = flaky.stored_in(store, Accuracy(), retry_failed)
+        cached = with_store(flaky, store, Accuracy(), retry_failed)
         assert isinstance(cached, Cached)
         found = [cached.evaluate([network(8)], BUDGET)[0] for _ in range(3)]
         assert len({x.message for x in found}) == 1
@@ -195,4 +195,4 @@ def test_a_wrapper_and_what_it_wraps() -> None:
     outer = Plain(Cached(slow, MemoryStore()))
     assert outer.unwrapped is slow
     assert (outer.slots, outer.fingerprint) == (2, "slow")
-    assert outer.evaluator.stored_in(MemoryStore(), Accuracy(), False) is outer.evaluator
+    assert with_store(outer.evaluator, MemoryStore(), Accuracy(), False) is outer.evaluator

@@ -17,6 +17,7 @@ from torch import nn
 from nas_env.architecture import Architecture, Layer
 from nas_env.errors import ExportMismatchError
 from nas_env.export import Exported, Source, _formats, export
+from nas_env.skeletons import scaled
 from nas_env.spaces import SPACES
 from nas_env.tasks import TASKS, Task, TaskSpec
 from nas_env.tasks.base import TaskWithoutData
@@ -261,7 +262,7 @@ def test_a_task_without_data_is_exported_but_for_int8(tmp_path: Path) -> None:
     spec = TaskSpec("far-away", 1, "image", (3, 8, 8), 10)
     rng = np.random.default_rng(0)
     space = SPACES.get("nasbench201")(input_shape=spec.input_shape, num_outputs=10)
-    found = space.decode(space.sample(rng)).architecture.scaled(repeats=1, channels=4)
+    found = scaled(space.decode(space.sample(rng)).architecture, repeats=1, channels=4)
     weights = as_if_trained(found, spec).state_dict()
     (tmp_path / "network.int8.onnx").write_bytes(b"of an earlier network")
     exported = export(found, weights, TaskWithoutData(spec, "table", "far"), tmp_path)

@@ -1,4 +1,4 @@
-"""Cells found on a small task are stacked anew for a larger one."""
+"""Cells found on a small task are stacked again for a larger one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from nas_env.architecture import Architecture, Layer
 from nas_env.errors import IncompatibleError, InvalidArchitectureError, InvalidSettingError
 from nas_env.network import build, predict
-from nas_env.skeletons import SKELETONS, skeleton_of
+from nas_env.skeletons import SKELETONS, scaled, skeleton_of
 from nas_env.skeletons.nasnet import NASNetSkeleton
 from nas_env.spaces import SPACES
 from nas_env.spaces.block_qnn import BlockQNNSpace
@@ -48,7 +48,7 @@ def larger(name: str, repeats: int, channels: int):
 def test_what_a_space_stacks_is_recognised(name):
     for architecture in networks(name):
         found = skeleton_of(architecture)
-        assert found.stack() == architecture == architecture.scaled()
+        assert found.stack() == architecture == scaled(architecture)
         assert not found.large
     repeats, channels = {"nasbench201": (5, 16), "block-qnn": (1, 8)}.get(name, (2, 4))
     assert (found.repeats, found.channels) == (repeats, channels)
@@ -59,11 +59,10 @@ def test_scaled_networks_are_those_of_a_space_with_the_larger_skeleton(name):
     space, large = SPACES.get(name)(input_shape=SMALL, num_outputs=10), larger(name, 3, 6)
     rng = np.random.default_rng(1)
     for walk in (space.sample(rng) for _ in range(10)):
-        scaled = space.decode(walk).architecture.scaled(3, 6, LARGE)
-        assert scaled == large.decode(walk).architecture
-        assert scaled.scaled(space_repeats(name), space_channels(name)) == (
-            space.decode(walk).architecture
-        )
+        found = space.decode(walk).architecture
+        stacked = scaled(found, 3, 6, LARGE)
+        assert stacked == large.decode(walk).architecture
+        assert scaled(stacked, space_repeats(name), space_channels(name)) == found
 
 
 def space_repeats(name: str) -> int:
@@ -76,8 +75,8 @@ def space_channels(name: str) -> int:
 
 def test_cells_of_nasbench201_keep_their_operations():
     for architecture in networks("nasbench201"):
-        scaled = architecture.scaled(repeats=2, channels=8)
-        cells = [layer for layer in scaled.layers if layer.kind == "nasbench201-cell"]
+        stacked = scaled(architecture, repeats=2, channels=8)
+        cells = [layer for layer in stacked.layers if layer.kind == "nasbench201-cell"]
         assert {x["cell"] for x in cells} == {architecture.layers[1]["cell"]}
         assert [(x["channels"], x["repeats"]) for x in cells] == [(8, 2), (16, 2), (32, 2)]
 
@@ -87,20 +86,20 @@ def test_cells_of_nasbench201_keep_their_operations():
 def test_scaled_networks_can_be_built_and_run(name, shape):
     task = spec(shape)
     for architecture in networks(name, 2):
-        scaled = architecture.scaled(repeats=1, channels=4, input_shape=shape)
-        module = build(scaled, task).eval()
-        assert sum(p.numel() for p in module.parameters()) == predict(scaled, task).params
+        stacked = scaled(architecture, repeats=1, channels=4, input_shape=shape)
+        module = build(stacked, task).eval()
+        assert sum(p.numel() for p in module.parameters()) == predict(stacked, task).params
         with torch.no_grad():
             assert module(torch.zeros(2, *shape)).shape == (2, 10)
-        assert skeleton_of(scaled).large == (shape[1] >= 128)
+        assert skeleton_of(stacked).large == (shape[1] >= 128)
 
 
 @pytest.mark.parametrize("name", OF_CELLS)
 def test_large_images_are_made_smaller_first(name):
     architecture, shape = networks(name, 1)[0], (3, 224, 224)
-    begun = architecture.scaled(input_shape=shape)
+    begun = scaled(architecture, input_shape=shape)
     assert predict(begun, spec(shape)).macs < predict(architecture, spec(shape)).macs / 10
-    assert begun.scaled(input_shape=SMALL) == architecture
+    assert scaled(begun, input_shape=SMALL) == architecture
 
 
 def test_nasnet_on_large_images_begins_with_two_reduction_cells():
@@ -118,14 +117,14 @@ def test_every_registered_skeleton_is_tested():
 
 def test_what_cannot_be_stacked_is_refused():
     chain = Architecture((Layer.of("conv", channels=4, kernel=3), Layer.of("flatten")))
-    with pytest.raises(InvalidArchitectureError, match=r"no layer of .*nasnet-cell"):
-        chain.scaled(repeats=2)
+    with pytest.raises(InvalidArchitectureError, match=r"no layer of kind .*nasnet-cell"):
+        scaled(chain, repeats=2)
     cells = networks("nasnet-cell", 1)[0]
-    with pytest.raises(InvalidArchitectureError, match="not stacked as its search space"):
-        Architecture(cells.layers[:-1]).scaled(repeats=2)
+    with pytest.raises(InvalidArchitectureError, match="must be stacked as its search space"):
+        scaled(Architecture(cells.layers[:-1]), repeats=2)
     for settings in ({"repeats": 0}, {"channels": 2.5}, {"channels": True}):
         with pytest.raises(InvalidSettingError, match="must be an integer >= 1"):
-            cells.scaled(**settings)
+            scaled(cells, **settings)
     for shape in ((10,), (3, 0, 4), (3, 28)):
         with pytest.raises(IncompatibleError, match="channels, height, width"):
-            cells.scaled(input_shape=shape)
+            scaled(cells, input_shape=shape)

@@ -161,7 +161,7 @@ def test_a_pickle_has_no_connection(on_ray: Ray) -> None:
     assert on_ray.evaluate([widths(4)], BUDGET)[0].ok
     copy = pickle.loads(pickle.dumps(on_ray))
     assert copy._jobs is None
-    assert (copy.fingerprint, copy.cpus, copy.address) == ("noted", 1.0, "local")
+    assert (copy.fingerprint, copy.settings.cpus, copy.settings.address) == ("noted", 1.0, "local")
 
 
 def training_bytes(candidate: Candidate) -> int:
@@ -225,7 +225,7 @@ def test_a_gpu_must_be_asked_for(tmp_path: Path) -> None:
     evaluator.device = "cuda"
     with pytest.raises(InvalidSettingError, match="gpus=0"):
         Ray(evaluator)
-    assert Ray(evaluator, gpus=0.5).gpus == 0.5
+    assert Ray(evaluator, gpus=0.5).settings.gpus == 0.5
 
 
 def test_workers_around_workers_are_refused(tmp_path: Path) -> None:
@@ -296,10 +296,10 @@ def test_the_address_may_come_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    assert Ray(Noted(tmp_path)).address == "local"
+    assert Ray(Noted(tmp_path)).settings.address == "local"
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
-    assert Ray(Noted(tmp_path)).address == "head:6379"
-    assert Ray(Noted(tmp_path), "auto").address == "auto"
+    assert Ray(Noted(tmp_path)).settings.address == "head:6379"
+    assert Ray(Noted(tmp_path), "auto").settings.address == "auto"
 
 
 def test_a_head_that_does_not_answer_is_refused_at_once(tmp_path: Path) -> None:
