@@ -131,7 +131,8 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         given = (evaluator, self.task, self.store, self.objective, device, precision)
         self.evaluator = make_evaluator(*given, latency, retry_failed, workers)
         check_budget(self.budget, self.evaluator)
-        self.mdp = make_mdp(mdp, self.space, observation, illegal, self.objective, mdp_settings)
+        process = (mdp, self.space, observation, illegal, self.objective, mdp_settings)
+        self.mdp = make_mdp(*process, make=NASEnv)
         self.start = checked_start(start, self.mdp)
         self.action_space = self.mdp.action_space
         self.observation_space = self.mdp.observation_space
@@ -201,7 +202,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         Raises:
             gymnasium.error.ResetNeeded: The episode is over.
             IllegalDecisionError: The action is illegal and the environment was told to raise.
-            InvalidSettingError: The action is no integer.
+            InvalidSettingError: The action is not an integer.
         """
         before = self.state
         if self._over:

@@ -1,10 +1,10 @@
-"""From the names that `NASEnv` takes to the objects they stand for, with refusals that help."""
+"""Factories: from the arguments of `NASEnv` to objects."""
 
 from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,27 +30,6 @@ from nas_env.spaces import SPACES, Joint, SearchSpace
 from nas_env.store import Store
 from nas_env.tasks import TASKS, Task, TaskSpec
 
-ARGUMENTS = (  # of every NASEnv, for a message
-    "space",
-    "task",
-    "evaluator",
-    "objective",
-    "mdp",
-    "observation",
-    "illegal",
-    "start",
-    "budget",
-    "store",
-    "data",
-    "max_params",
-    "recipe",
-    "device",
-    "precision",
-    "latency",
-    "retry_failed",
-    "workers",
-    "render_mode",
-)
 DEFAULT_SPACES = {"image": "chain", "vector": "mlp"}
 WITH_DATA = ("arrays", "own-data")
 QUALITIES = {"accuracy", "balanced_accuracy", "f1", "roc_auc", "mse", "mae", "r2"}
@@ -176,7 +155,7 @@ def make_budget(budget: Budget | Mapping[str, Any] | None) -> Budget:
         return budget
     if not isinstance(budget, Mapping | None):
         raise InvalidSettingError(
-            f"Budget {budget!r} is none. Give a Budget or a dict, such as {{'epochs': 8}}."
+            f"budget must be a Budget or a dict, got {budget!r}. Give one such as {{'epochs': 8}}."
         )
     known = list(Budget.__dataclass_fields__)
     for name in budget or {}:
@@ -280,8 +259,8 @@ def _with_workers(evaluator: Evaluator, workers: int | None) -> Evaluator:
         )
     if evaluator.free:
         raise InvalidSettingError(
-            f"workers={workers} would mean nothing: {type(evaluator).__name__} answers faster than "
-            "a process could be asked. Leave it out."
+            f"workers={workers} would have no effect: {type(evaluator).__name__} answers faster "
+            "than a process can be reached. Leave it out."
         )
     outer = evaluator
     while isinstance(outer, EvaluatorWrapper) and isinstance(outer.evaluator, EvaluatorWrapper):
@@ -312,7 +291,7 @@ def _settled_precision(factory: Any, task: Task, store: Store, device: str) -> s
 
 
 def checked_start(start: str | Sequence[int] | None, mdp: MDP) -> str | Sequence[int] | None:
-    """Return the start of episodes, or refuse one where networks are built from nothing."""
+    """Return the start of episodes; raise if the MDP always starts with an empty network."""
     if start is None or isinstance(mdp, Edit) or (isinstance(start, str) and start == "random"):
         return start
     raise InvalidSettingError(
@@ -322,20 +301,20 @@ def checked_start(start: str | Sequence[int] | None, mdp: MDP) -> str | Sequence
 
 
 def checked_render_mode(mode: str | None, known: Sequence[str]) -> str | None:
-    """Return a render mode, or refuse an unknown one."""
+    """Return a render mode; raise if it is unknown."""
     if mode is not None and mode not in known:
         raise registry.unknown_name("render mode", mode, known)
     return mode
 
 
 def checked_action(action: Any, mdp: MDP) -> int:
-    """Return an action as an integer, or refuse what is none."""
+    """Return an action as an integer."""
     try:
         return operator.index(action)
     except TypeError:
         raise InvalidSettingError(
-            f"Action {action!r} is no integer. Give one of 0 to {mdp.action_space.n - 1}, without "
-            "an array around it."
+            f"Action {action!r} must be an integer. Give one of 0 to {mdp.action_space.n - 1}, "
+            "not in an array."
         ) from None
 
 
@@ -343,10 +322,10 @@ RESET_OPTIONS = ("start", "fidelity")
 
 
 def checked_options(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return the options of a reset, or refuse an unknown one."""
+    """Return the options of a reset; raise if one is unknown."""
     if not isinstance(options, Mapping | None):
         raise InvalidSettingError(
-            f"Reset options must be a dict or None, but are {options!r}. "
+            f"Reset options must be a dict or None, got {options!r}. "
             f"Known: {', '.join(RESET_OPTIONS)}."
         )
     for name in options or {}:
@@ -367,8 +346,18 @@ def make_mdp(
     illegal: str | None,
     objective: Objective,
     settings: Mapping[str, Any],
+    make: Callable[..., Any],
 ) -> MDP:
     """Return the MDP that `NASEnv`'s arguments name.
+
+    Args:
+        name: Name of the MDP.
+        space: The search space.
+        observation: Name of the observation, None for the MDP's own default.
+        illegal: Mode for illegal actions, None for the MDP's own default.
+        objective: The objective, which gives the score of a failure.
+        settings: The MDP's own settings.
+        make: The environment, whose arguments an error message lists.
 
     Raises:
         UnknownNameError: It has no such setting.
@@ -377,11 +366,18 @@ def make_mdp(
     for setting in settings:
         if setting not in known:
             raise registry.unknown_name(
-                f"setting of NASEnv with mdp={name!r}", setting, [*known, *ARGUMENTS]
+                f"argument of NASEnv with mdp={name!r}", setting, [*known, *arguments_of(make)]
             )
     return MDPS.get(name)(space, observation, illegal, objective.failure, **settings)
 
 
 def mdp_settings(name: str) -> list[str]:
-    """Return the names of an MDP's own settings."""
-    return list(inspect.signature(MDPS.get(name)).parameters)[4:]
+    """Return the names of an MDP's own settings, those that not every MDP has."""
+    shared = arguments_of(MDP)
+    return [x for x in arguments_of(MDPS.get(name)) if x not in shared]
+
+
+def arguments_of(make: Callable[..., Any]) -> list[str]:
+    """Return the names of the arguments of a function or class, without `**settings`."""
+    arguments = inspect.signature(make).parameters.items()
+    return [name for name, x in arguments if x.kind is not x.VAR_KEYWORD]

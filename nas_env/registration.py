@@ -6,46 +6,74 @@ from typing import Any, NamedTuple
 
 import gymnasium
 
+from nas_env.registry import unknown_name
+
+GENERAL, TABLE, SURROGATE = "general", "table", "surrogate"
+ENTRY_POINTS = {  # of a single and of a vector environment, by family
+    GENERAL: ("nas_env.env:NASEnv", "nas_env.vector:NASVectorEnv"),
+    TABLE: ("nas_env.known_env:make_table_env", "nas_env.known_env:make_table_vector_env"),
+    SURROGATE: (
+        "nas_env.known_env:make_surrogate_env",
+        "nas_env.known_env:make_surrogate_vector_env",
+    ),
+}
+
 
 class Row(NamedTuple):
-    """One environment id: its entry points and what is fixed by the id."""
+    """One environment id.
+
+    Attributes:
+        id: The id.
+        family: "general": any space, task and evaluator. "table" and "surrogate": the space and the
+            numbers of its networks belong to the id, and nothing is trained.
+        kwargs: Arguments that the id fixes.
+    """
 
     id: str
-    entry_point: str
-    vector_entry_point: str
+    family: str
     kwargs: dict[str, Any]
 
+    @property
+    def trains(self) -> bool:
+        """Whether networks are trained, unless another evaluator is chosen."""
+        return self.family == GENERAL
 
-SINGLE, VECTOR = "nas_env.env:NASEnv", "nas_env.vector:NASVectorEnv"
-TABLE = "nas_env.table_env:make_table_env"
-TABLE_VECTOR = "nas_env.table_env:make_table_vector_env"
-SURROGATE = "nas_env.surrogate_env:make_surrogate_env"
-SURROGATE_VECTOR = "nas_env.surrogate_env:make_surrogate_vector_env"
 
 ENVIRONMENTS = (
-    Row("NAS-v0", SINGLE, VECTOR, {}),
+    Row("NAS-v0", GENERAL, {}),
     Row(
         "NASEdit-v0",
-        SINGLE,
-        VECTOR,
+        GENERAL,
         {"mdp": "edit", "space": "chain-editable", "objective": "negative-loss"},
     ),
-    Row("NASChain-v0", TABLE, TABLE_VECTOR, {"table": "chain-bench"}),
-    Row("NASBench201-v0", TABLE, TABLE_VECTOR, {"table": "nasbench201"}),
-    Row("NASBenchMacro-v0", TABLE, TABLE_VECTOR, {"table": "nasbench-macro"}),
-    Row("NASBenchGraph-v0", TABLE, TABLE_VECTOR, {"table": "nasbench-graph"}),
-    Row("NASTable-v0", TABLE, TABLE_VECTOR, {"table": "file"}),
-    Row("NASMobile-v0", SURROGATE, SURROGATE_VECTOR, {"surrogate": "accel-nasbench"}),
+    Row("NASChain-v0", TABLE, {"table": "chain-bench"}),
+    Row("NASBench201-v0", TABLE, {"table": "nasbench201"}),
+    Row("NASBenchMacro-v0", TABLE, {"table": "nasbench-macro"}),
+    Row("NASBenchGraph-v0", TABLE, {"table": "nasbench-graph"}),
+    Row("NASTable-v0", TABLE, {"table": "file"}),
+    Row("NASMobile-v0", SURROGATE, {"surrogate": "accel-nasbench"}),
 )
+
+
+def row_of(env_id: str) -> Row:
+    """Return the row of an environment id.
+
+    Raises:
+        UnknownNameError: No such id; the message lists the known ones.
+    """
+    for row in ENVIRONMENTS:
+        if row.id == env_id:
+            return row
+    raise unknown_name("environment", env_id, [row.id for row in ENVIRONMENTS])
 
 
 def register_all() -> None:
     """Enter every row into Gymnasium's registry; a second call changes nothing."""
     for row in ENVIRONMENTS:
         if row.id not in gymnasium.registry:
+            single, vector = ENTRY_POINTS[row.family]
+            # A table or surrogate checks by its id that nobody has replaced it.
+            known_by = {} if row.trains else {"env_id": row.id}
             gymnasium.register(
-                row.id,
-                row.entry_point,
-                vector_entry_point=row.vector_entry_point,
-                kwargs=row.kwargs,
+                row.id, single, vector_entry_point=vector, kwargs={**row.kwargs, **known_by}
             )

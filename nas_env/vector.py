@@ -265,7 +265,7 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
 
 
 def checked_count(given: int | np.integer[Any]) -> int:
-    """Return the number of lanes, or refuse what is none."""
+    """Return the number of lanes; raise if it is not an integer of at least 1."""
     num_envs = int(given) if isinstance(given, np.integer) else given
     if not is_count(num_envs):
         raise InvalidSettingError(

@@ -31,7 +31,7 @@ from nas_env.factories import WITH_DATA
 from nas_env.layers import LAYERS
 from nas_env.mdp import MDPS
 from nas_env.objectives import OBJECTIVES
-from nas_env.registration import ENVIRONMENTS, Row
+from nas_env.registration import ENVIRONMENTS, TABLE, Row
 from nas_env.spaces import SPACES, SearchSpace
 from nas_env.tasks import TASKS, Task, TaskSpec
 from tests.support.browsers import browser  # noqa: F401 - the fixture
@@ -55,7 +55,7 @@ REGISTERED: dict[str, Iterable[str]] = {
     "layer_kind": LAYERS,
     "env_id": [row.id for row in ENVIRONMENTS],
     "construct_id": [row.id for row in ENVIRONMENTS if mdp_of(row.kwargs) == "construct"],
-    "table_id": [row.id for row in ENVIRONMENTS if "table" in row.kwargs],
+    "table_id": [row.id for row in ENVIRONMENTS if row.family == TABLE],
 }
 LARGE_SPACES = [name for name in SPACES if name.startswith("metaqnn-")]
 OTHER_SPACES = [name for name in SPACES if name not in LARGE_SPACES]
@@ -66,8 +66,8 @@ def observations_of(row: Row) -> Iterable[str]:
 
 
 def answers(row: Row) -> bool:
-    """Return whether an id has its own space and answers at once, from a table or a surrogate."""
-    return "table" in row.kwargs or "surrogate" in row.kwargs
+    """Return whether an id has its own space and trains nothing: a table or a surrogate."""
+    return not row.trains
 
 
 def spaces_of(row: Row, spaces: Iterable[str]) -> Iterable[str | None]:

@@ -342,6 +342,10 @@ def _fidelities(table: Table, reward: str | None, fidelity: int | None) -> tuple
 def _hardware(table: Table, device: str | None) -> Mapping[str, Numbers]:
     if device is None:
         return {}
+    if not table.hardware:
+        raise InvalidSettingError(
+            f"Table {table.name!r} has no devices, but hardware={device!r} was given. Leave it out."
+        )
     if device != "all" and device not in table.hardware:
         raise unknown_name(f"device of table {table.name!r}", device, ["all", *table.hardware])
     if device == "all":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_env.errors import InvalidDataError, UnknownNameError
+from nas_env.errors import InvalidDataError, InvalidSettingError, UnknownNameError
 from nas_env.registry import Registry, unknown_name
 from nas_env.spaces import SPACES, SearchSpace
 from nas_env.tasks.base import TaskSpec, TaskWithoutData
@@ -195,3 +196,36 @@ def one_of(kind: str, name: str | None, known: Mapping[str, Any] | list[str], de
 
 
 TABLES: Registry[Callable[..., Table]] = Registry("table", package="nas_env.tables")
+
+
+def required_arguments(factory: Callable[..., Table]) -> list[str]:
+    """Return the names of the arguments without which a table cannot be made."""
+    arguments = inspect.signature(factory).parameters.items()
+    return [name for name, argument in arguments if argument.default is argument.empty]
+
+
+def make_table(
+    name: str, reward: str | None, report: str | None, needs: Mapping[str, Any]
+) -> Table:
+    """Return a registered table.
+
+    Args:
+        name: The registered name.
+        reward: Column that is rewarded, for a table that reads only the columns it is asked for.
+        report: Column that is reported, for the same.
+        needs: Other arguments of the table, by name.
+
+    Raises:
+        UnknownNameError: No such table.
+        InvalidSettingError: An argument that the table needs is missing.
+    """
+    factory = TABLES.get(name)
+    reads_columns = "reward" in inspect.signature(factory).parameters
+    columns = {"reward": reward, "report": report} if reads_columns else {}
+    missing = [name for name in required_arguments(factory) if needs.get(name) is None]
+    if missing:
+        raise InvalidSettingError(
+            f"Table {name!r} needs {' and '.join(missing)}. "
+            "NASTable-v0 needs path=FILE, decisions=[columns] and reward=column."
+        )
+    return factory(**needs, **columns)

@@ -21,6 +21,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 ORDER = (
     "errors",
     "registry",
+    "registration",
     "markup",
     "architecture",
     "evaluation",
@@ -49,9 +50,7 @@ ORDER = (
     "reward_wrappers",
     "env",
     "vector",
-    "table_env",
-    "surrogate_env",
-    "registration",
+    "known_env",
 )
 LONG_FUNCTIONS = {}
 

@@ -14,7 +14,7 @@ import tyro
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluators import EVALUATORS
 from nas_env.objectives import OBJECTIVES
-from nas_env.registration import ENVIRONMENTS
+from nas_env.registration import ENVIRONMENTS, TABLE
 from nas_env.registry import Registry, unknown_name
 from nas_env.sources import hugging_face, torch_dataset
 from nas_env.spaces import SPACES
@@ -181,7 +181,7 @@ def check(options: Options) -> None:
         UnknownNameError: No such environment, agent or preset.
         InvalidSettingError: A number is out of its range.
     """
-    ids = [row.id for row in ENVIRONMENTS if "table" not in row.kwargs]
+    ids = [row.id for row in ENVIRONMENTS if row.family != TABLE]
     if options.env not in ids:
         raise unknown_name("environment", options.env, ids)
     observation_of(agent_of(options), options.env)

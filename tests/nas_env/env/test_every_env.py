@@ -16,6 +16,7 @@ from gymnasium.utils.env_checker import data_equivalence as equal
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from nas_env.architecture import Architecture
+from nas_env.registration import TABLE, row_of
 from nas_env.tasks import TaskWithoutData
 
 Env = gym.Env[Any, Any]
@@ -175,9 +176,9 @@ def test_the_last_info_holds_evaluation_and_architecture(
         info = result[-1]
         if len(result) == 5 and result[2]:
             evaluation = info["evaluation"]
-            kwargs = gym.spec(construct_id).kwargs
-            known = {"reward", "report"} if "table" in kwargs else {"accuracy"}
-            known |= set() if {"table", "surrogate"} & set(kwargs) else {"loss"}
+            row = row_of(construct_id)
+            known = {"reward", "report"} if row.family == TABLE else {"accuracy"}
+            known |= {"loss"} if row.trains else set()
             assert {"outcome", "message", "score"} | known <= set(evaluation)
             assert evaluation["outcome"] == "ok"
             assert result[1] == evaluation["score"] == inner.state.score

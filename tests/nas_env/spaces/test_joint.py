@@ -189,5 +189,5 @@ def test_choices_that_mean_nothing_are_refused(
 def test_a_joint_space_over_one_is_refused_and_a_table_knows_no_recipes() -> None:
     with pytest.raises(InvalidSettingError, match="is joint already"):
         over(SPACES.get("chain-joint")())
-    with pytest.raises(InvalidSettingError, match="so space would mean nothing"):
+    with pytest.raises(InvalidSettingError, match="so space would have no effect"):
         gym.make("NASBench201-v0", space=over(SPACES.get("nasbench201")()))

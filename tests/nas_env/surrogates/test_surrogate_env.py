@@ -101,7 +101,7 @@ def test_an_unknown_device_names_all(make_env: MakeEnv) -> None:
         ({"hardwar": "a100"}, UnknownNameError, "Did you mean 'hardware'"),
         ({"objective": "negative-loss"}, IncompatibleError, "needs loss, .* Choose another"),
         ({"budget": {"epochs": 8}}, InvalidSettingError, "no fidelity of 8 epochs"),
-        ({"store": "all.sqlite"}, InvalidSettingError, "store would mean nothing"),
+        ({"store": "all.sqlite"}, InvalidSettingError, "store would have no effect"),
         ({"space": "chain", "workers": 2}, InvalidSettingError, "space and workers would"),
         ({"evaluator": "training"}, InvalidSettingError, "Give task=NAME or data=PATH"),
         ({"evaluator": "synthetic", "hardware": "a100"}, InvalidSettingError, "does not use"),

@@ -34,7 +34,7 @@ def test_an_unknown_name_is_refused_with_its_choices(make_env: MakeEnv) -> None:
         ({"fidelity": "12"}, "fidelity: .*epochs must be an integer >= 1, but is '12'"),
         ({"run": 1}, "Run 1 chooses among several trainings .* one number each"),
         ({"run": "random"}, "'random' chooses among several trainings"),
-        ({"budget": 7}, "Budget 7 is none"),
+        ({"budget": 7}, "budget must be a Budget or a dict, got 7"),
         ({"max_params": "90000"}, "max_params must be an integer, but is '90000'"),
         ({"max_params": 9e4}, "max_params must be an integer, but is 90000"),
         ({"fidelity": 12, "budget": {"epochs": 12}}, "Give one of them"),
@@ -61,7 +61,7 @@ def test_integers_of_numpy_are_integers(make_env: MakeEnv) -> None:
 
 
 def test_reset_options_are_a_dict(make_env: MakeEnv) -> None:
-    with pytest.raises(InvalidSettingError, match="options must be a dict or None, but are 5"):
+    with pytest.raises(InvalidSettingError, match="options must be a dict or None, got 5"):
         make_env("NASChain-v0").reset(options=5)  # type: ignore[arg-type]
 
 
@@ -87,7 +87,7 @@ def tokens_of(walk: tuple[int, ...], table: Table) -> list[int]:
 def test_metrics_are_no_rewards_and_what_a_table_lacks_is_not_offered(make_env: MakeEnv) -> None:
     with pytest.raises(UnknownNameError, match=r"'params' is a metric .* max_params.*: test_12"):
         make_env("NASBench201-v0", reward="-params")
-    with pytest.raises(InvalidSettingError, match="'chain-bench' knows no devices"):
+    with pytest.raises(InvalidSettingError, match="'chain-bench' has no devices"):
         make_env("NASChain-v0", hardware="all")
     for name, offered in (
         ("NASBench201-v0", {"dataset", "hardware"}),
@@ -124,10 +124,15 @@ LAYERED = ("NASChain-v0", "NASBench201-v0", "NASBenchMacro-v0")
         ("NASChain-v0", {"dataset": "cora"}, UnknownNameError, "Known: budget, edit_reward, eval"),
         ("NASBench201-v0", {"max_edits": 3}, UnknownNameError, "'max_edits'"),
         ("NASTable-v0", {"decisions": None}, InvalidSettingError, "'file' needs decisions"),
-        ("NASChain-v0", {"task": "wine"}, InvalidSettingError, "so task would mean nothing"),
-        ("NASChain-v0", {"space": "mlp"}, InvalidSettingError, "so space would mean nothing"),
-        ("NASChain-v0", {"data": "x", "store": "y"}, InvalidSettingError, "so data and store"),
-        ("NASBenchGraph-v0", {"device": "cpu"}, InvalidSettingError, "Leave out .*nothing.$"),
+        ("NASChain-v0", {"task": "wine"}, InvalidSettingError, "so task would have no effect"),
+        ("NASChain-v0", {"space": "mlp"}, InvalidSettingError, "so space would have no effect"),
+        (
+            "NASChain-v0",
+            {"data": "x", "store": "y"},
+            InvalidSettingError,
+            "so store and data would",
+        ),
+        ("NASBenchGraph-v0", {"device": "cpu"}, InvalidSettingError, "Leave out device.$"),
         ("NASChain-v0", {"precision": "auto"}, InvalidSettingError, "evaluator='training'"),
         ("NASChain-v0", {"edit_reward": "best"}, InvalidSettingError, "Give mdp='edit' too"),
         ("NASBench201-v0", {"objective": "negative-loss"}, IncompatibleError, "needs loss, which"),
@@ -155,16 +160,16 @@ LAYERED = ("NASChain-v0", "NASBench201-v0", "NASBenchMacro-v0")
         *(
             ("NASBench201-v0", {"evaluator": "synthetic", **useless}, InvalidSettingError, message)
             for useless, message in (
-                ({"dataset": "cifar10"}, "from which dataset choose"),
-                ({"reward": "val_12", "run": 1}, "from which reward and run choose"),
-                ({"report": "test_12"}, "from which report choose"),
-                ({"hardware": "all"}, "from which hardware choose"),
+                ({"dataset": "cifar10"}, "so dataset would have no effect"),
+                ({"reward": "val_12", "run": 1}, "so reward and run would have no effect"),
+                ({"report": "test_12"}, "so report would have no effect"),
+                ({"hardware": "all"}, "so hardware would have no effect"),
                 ({"edit_reward": "best"}, "Give mdp='edit' too"),
             )
         ),
     ],
 )
-def test_arguments_that_mean_nothing_are_refused(
+def test_arguments_without_effect_are_refused(
     make_env: MakeEnv, name: str, settings: dict[str, Any], error: type[NASError], message: str
 ) -> None:
     with pytest.raises(error, match=message):

@@ -1,0 +1,391 @@
+"""Environments that train nothing: a table or a surrogate has the numbers of their networks."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nas_env.env import NASEnv
+from nas_env.errors import IncompatibleError, InvalidSettingError, UnknownNameError
+from nas_env.evaluation import Budget
+from nas_env.evaluators import EVALUATORS, Evaluator
+from nas_env.evaluators.surrogate import EPOCHS, SurrogateEvaluator
+from nas_env.evaluators.tabular import Tabular
+from nas_env.factories import arguments_of, make_budget, make_objective, mdp_settings
+from nas_env.objectives import Objective
+from nas_env.objectives.reward import Reward
+from nas_env.registration import ENVIRONMENTS, row_of
+from nas_env.registry import choices
+from nas_env.spaces import SPACES
+from nas_env.surrogates import SURROGATES, Surrogate, SurrogateTask
+from nas_env.tables import TABLES, Table, TableTask
+from nas_env.tables.base import make_table, required_arguments
+from nas_env.tasks import TASKS, TaskSpec
+from nas_env.vector import vector_form
+
+# The arguments of `NASEnv` that have an effect without training, besides those of the entry points.
+PROCESS = ("mdp", "observation", "illegal", "start", "render_mode")
+
+
+def make_table_env(
+    table: str,
+    reward: str | None = None,
+    report: str | None = None,
+    run: int | str | None = None,
+    fidelity: int | None = None,
+    hardware: str | None = None,
+    evaluator: str | Evaluator = "tabular",
+    objective: str | Objective | None = None,
+    edit_reward: str | None = None,
+    budget: Budget | Mapping[str, Any] | None = None,
+    max_params: int | None = None,
+    env_id: str | None = None,
+    **settings: Any,
+) -> NASEnv:
+    """Return the environment of a table: its space, and an evaluator that looks networks up.
+
+    Args:
+        table: Name of the table.
+        reward: Column that is rewarded. None: the table's own for the fidelity.
+        report: Column that is reported, in `info` only. None: the table's own.
+        run: Which training is rewarded where networks were trained several times: a number from 1,
+            "mean", or "random" (drawn for each network at a seeded reset). The report is the mean
+            of the others. None: the table's own.
+        fidelity: Epochs after which networks are looked up. None: the table's own. A fidelity whose
+            reward is a column of the test split must be named here: it is an upper bound.
+        hardware: Device whose latency and energy are in `info` too, also as "latency_ms" and
+            "energy_mj" for objectives; or "all", by the devices' names alone.
+        evaluator: "tabular". Another evaluator makes an environment of the same space and with the
+            table's own epochs that does not use the table ("training" with `task` or `data`).
+        objective: None: the rewarded column.
+        edit_reward: The `reward` of `nas_env.mdp.Edit`, with mdp="edit".
+        budget: Budget in place of a fidelity.
+        max_params: Limit on parameters, kept by the mask.
+        env_id: Environment id, which fixes the table.
+        settings: Arguments of the table (`dataset`, or `path` and `decisions`) and of `NASEnv`.
+
+    Raises:
+        UnknownNameError: No such argument, data set, column or device.
+        InvalidSettingError: No such fidelity or run, an argument without effect, or another table
+            than the one of the id.
+        IncompatibleError: The table lacks what the objective or the process needs.
+        InvalidDataError: The table's file is missing or damaged.
+    """
+    source = Source("table", table, "tabular", make_table_env, env_id)
+    settings = _with_edit_reward(settings, edit_reward)
+    if evaluator != source.evaluator:
+        chosen = {"reward": reward, "report": report, "run": run, "hardware": hardware}
+        found = _table_for(evaluator, source, chosen, settings)
+        settings |= {"objective": objective or "accuracy", "max_params": max_params}
+        limits = _budget(found.fidelity, fidelity, budget)
+        return NASEnv(space=table, evaluator=evaluator, budget=limits, **settings)
+    own = arguments_of(TABLES.get(table))
+    settings = source.checked(settings, own, _without_effect(table))
+    needs = {name: settings.pop(name) for name in own if name in settings}
+    found = make_table(table, reward, report, needs)
+    space = found.make_space(max_params)  # raises if the space cannot keep the limit
+    task = TableTask(found)
+    tabular = Tabular(task, "auto", "float32", reward, report, run, hardware, max_params, fidelity)
+    limits = _budget(tabular.usual, fidelity, budget)
+    tabular.check(limits)
+    _check_edit(f"Table {found.name!r}", tabular.names, settings)
+    scored = _table_objective(objective, tabular)
+    return NASEnv(
+        space=space, task=task, evaluator=tabular, objective=scored, budget=limits, **settings
+    )
+
+
+def _table_for(
+    evaluator: object, source: Source, chosen: Mapping[str, Any], settings: Mapping[str, Any]
+) -> Table:
+    """Return the table for its space and epochs; raise if an evaluator cannot use these."""
+    if source.name not in SPACES:
+        raise InvalidSettingError(
+            f"The networks of table {source.name!r} cannot be built, so evaluator={evaluator!r} "
+            "cannot evaluate them. Use evaluator='tabular'."
+        )
+    factory = TABLES.get(source.name)
+    own = {name: settings.get(name) for name in arguments_of(factory)}
+    source.check_evaluator(evaluator, {**chosen, **own}, settings)
+    found = factory()
+    source.check_data(evaluator, source.name, found.spec, settings)
+    return found
+
+
+def make_surrogate_env(
+    surrogate: str,
+    hardware: str | None = None,
+    evaluator: str | Evaluator = "surrogate",
+    objective: str | Objective = "accuracy",
+    budget: Budget | Mapping[str, Any] | None = None,
+    max_params: int | None = None,
+    env_id: str | None = None,
+    **settings: Any,
+) -> NASEnv:
+    """Return the environment of a surrogate: its space, and an evaluator that predicts.
+
+    The optimum is not known, so there is no regret: a surrogate answers for more networks than can
+    be listed. It is fitted to a sample of them, so its optimum is an extrapolation. The best
+    network of a search is predicted too well, because selecting by a model selects its errors too.
+    The held-out errors are in `info["evaluation"]`; see `nas_env.evaluators.surrogate`.
+
+    Args:
+        surrogate: Name of the surrogate.
+        hardware: Device whose numbers are also metrics without its name before them, such as
+            "latency_ms", for objectives.
+        evaluator: "surrogate". Another evaluator evaluates the same space by itself ("training"
+            with `task` or `data`).
+        objective: Objective whose metrics are predicted.
+        budget: Budget with another training seed or other limits; the surrogate has one fidelity.
+        max_params: Limit on parameters, kept by the mask.
+        env_id: Environment id, which fixes the surrogate.
+        settings: Arguments of `NASEnv`.
+
+    Raises:
+        UnknownNameError: No such argument or device.
+        InvalidSettingError: No such fidelity, an argument without effect, or another surrogate than
+            the one of the id.
+        IncompatibleError: The surrogate lacks what the objective or the process needs.
+        InvalidDataError: The surrogate's file is missing or damaged.
+    """
+    source = Source("surrogate", surrogate, "surrogate", make_surrogate_env, env_id)
+    found = SURROGATES.get(surrogate)()
+    task = SurrogateTask(found)
+    if evaluator != source.evaluator:
+        source.check_evaluator(evaluator, {"hardware": hardware}, settings)
+        source.check_data(evaluator, found.space, found.spec, settings)
+        if settings.get("task") is None and settings.get("data") is None:
+            settings["task"] = task
+        settings |= {"objective": objective, "budget": budget, "max_params": max_params}
+        return NASEnv(space=found.space, evaluator=evaluator, **settings)
+    settings = source.checked(settings)
+    predicting = SurrogateEvaluator(task, hardware=hardware)
+    limits = _budget(EPOCHS, None, budget)
+    predicting.check(limits)
+    _check_edit(f"Surrogate {found.name!r}", predicting.names, settings)
+    return NASEnv(
+        space=found.make_space(max_params),
+        task=task,
+        evaluator=predicting,
+        objective=_surrogate_objective(objective, found, predicting),
+        budget=limits,
+        **settings,
+    )
+
+
+# The vector forms: `num_envs` lanes, see `nas_env.vector.NASVectorEnv`.
+make_table_vector_env = vector_form(make_table_env)
+make_surrogate_vector_env = vector_form(make_surrogate_env)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Checks the arguments of an environment that has the numbers of its networks.
+
+    Attributes:
+        kind: "table" or "surrogate", also the name of the argument.
+        name: Name of the table or surrogate.
+        evaluator: Name of the evaluator that uses it.
+        make: The entry point, whose arguments are known.
+        env_id: The environment id, if there is one.
+
+    Raises:
+        InvalidSettingError: The id is that of another table or surrogate.
+    """
+
+    kind: str
+    name: str
+    evaluator: str
+    make: Callable[..., NASEnv]
+    env_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.env_id is None or (fixed := row_of(self.env_id).kwargs[self.kind]) == self.name:
+            return
+        others = [row.id for row in ENVIRONMENTS if row.kwargs.get(self.kind) == self.name]
+        remedy = f"Leave it out, or make {others[0]}." if others else "Leave it out."
+        raise InvalidSettingError(
+            f"{self.env_id} must have the {self.kind} {fixed!r}, but {self.kind}={self.name!r} "
+            f"was given. {remedy}"
+        )
+
+    @property
+    def title(self) -> str:
+        """Name of the environment in messages."""
+        return self.env_id or f"The environment of {self.kind} {self.name!r}"
+
+    def check_evaluator(
+        self, evaluator: object, chosen: Mapping[str, Any], settings: Mapping[str, Any]
+    ) -> None:
+        """Raise if another evaluator is combined with arguments of the source, or with a space."""
+        if unused := " and ".join(name for name, value in chosen.items() if value is not None):
+            raise InvalidSettingError(
+                f"Evaluator {evaluator!r} does not use the {self.kind}, so {unused} would have no "
+                f"effect. Leave out {unused}, or use evaluator={self.evaluator!r}."
+            )
+        if (space := settings.get("space")) is not None:
+            raise InvalidSettingError(
+                f"{self.title} has the space of its {self.kind}, but space={space!r} was given. "
+                "Leave it out, or make NAS-v0 with it."
+            )
+
+    def check_data(
+        self, evaluator: object, space: str, spec: TaskSpec, settings: Mapping[str, Any]
+    ) -> None:
+        """Raise if an evaluator needs data that do not come with the package."""
+        used = EVALUATORS.get(evaluator) if isinstance(evaluator, str) else evaluator
+        given = any(settings.get(x) is not None for x in ("task", "data"))
+        if given or getattr(used, "free", False):
+            return
+        if TASKS.get(SPACES.get(space).default_task)().spec != spec:
+            raise InvalidSettingError(
+                f"Evaluator {evaluator!r} needs data, but those of {spec.name!r}, on which the "
+                f"networks of {self.kind} {self.name!r} were trained, are not part of nas-env. "
+                "Give task=NAME or data=PATH."
+            )
+
+    def checked(
+        self,
+        settings: Mapping[str, Any],
+        own: Collection[str] = (),
+        without_effect: Collection[str] = (),
+    ) -> dict[str, Any]:
+        """Return the arguments that have an effect.
+
+        Args:
+            settings: The arguments that the entry point does not name.
+            own: Further arguments of the table.
+            without_effect: Known arguments that are not worth naming in a message.
+
+        Raises:
+            UnknownNameError: No such argument; the message lists the known ones.
+            InvalidSettingError: An argument has no effect here.
+        """
+        known = {*arguments_of(self.make)[1:], *own, *PROCESS} - {"env_id"}
+        known |= set(mdp_settings(settings.get("mdp", "construct")))
+        untrained = {
+            name: argument.default
+            for name, argument in inspect.signature(NASEnv).parameters.items()
+            if name not in known and argument.kind is not argument.VAR_KEYWORD
+        }
+        given = " and ".join(x for x, value in untrained.items() if _is_set(settings, x, value))
+        if given:
+            rows_only = self.kind == "table" and self.name not in SPACES  # no networks to build
+            other = "" if rows_only else ", or use evaluator='training'"
+            raise InvalidSettingError(
+                f"{self.title} trains nothing, so {given} would have no effect. "
+                f"Leave out {given}{other}."
+            )
+        rest = {name: value for name, value in settings.items() if name not in untrained}
+        for name in rest:
+            if name not in known:
+                offered = choices(name, known - set(without_effect))
+                raise UnknownNameError(f"{self.title} has no argument {name!r}.{offered}")
+        return rest
+
+
+def _is_set(settings: Mapping[str, Any], name: str, default: object) -> bool:
+    """Return whether an argument was given and is not its default."""
+    given = settings.get(name)
+    return not (given is None or given is default or (isinstance(given, str) and given == default))
+
+
+def _with_edit_reward(settings: Mapping[str, Any], edit_reward: str | None) -> dict[str, Any]:
+    if edit_reward is None:
+        return dict(settings)
+    if settings.get("mdp") != "edit":
+        raise InvalidSettingError(
+            f"edit_reward={edit_reward!r} is a setting of mdp='edit'. Give mdp='edit' too, or "
+            "leave it out."
+        )
+    return {**settings, "reward": edit_reward}
+
+
+def _without_effect(table: str) -> set[str]:
+    """Return the arguments that choose nothing in a table, as far as that is known beforehand."""
+    if required_arguments(TABLES.get(table)):
+        return {"run", "hardware"}  # a file
+    found = TABLES.get(table)()
+    several = any(column.ndim == 2 for column in found.columns.values())
+    effects = {"run": several, "hardware": bool(found.hardware)}
+    return {name for name, effect in effects.items() if not effect}
+
+
+def _objective(
+    given: str | Objective, title: str, names: Collection[str], remedy: Callable[[set[str]], str]
+) -> Objective:
+    """Return the objective.
+
+    Raises:
+        IncompatibleError: It needs a metric that is not among the names.
+    """
+    made = make_objective(given)
+    lacking = [name for name in made.needs if name not in names]
+    if not lacking:
+        return made
+    name = given if isinstance(given, str) else type(given).__name__
+    raise IncompatibleError(
+        f"Objective {name!r} needs {' and '.join(lacking)}, which {title} does not give. "
+        f"{remedy(set(lacking))} Known: {', '.join(sorted(names))}."
+    )
+
+
+def _table_objective(given: str | Objective | None, tabular: Tabular) -> Objective:
+    """Return the objective of a table's environment: by default the rewarded column."""
+    if given is None or given == "reward":
+        return _column_reward(tabular.table, tabular)
+    remedy = "Leave it out to score the rewarded column."
+    return _objective(given, f"table {tabular.table.name!r}", tabular.names, lambda _: remedy)
+
+
+def _column_reward(table: Table, tabular: Tabular) -> Reward:
+    """Return the objective of a table: its rewarded column, within the column's bounds."""
+    names = [tabular.reward] if tabular.reward else list(table.rewards.values())
+    if table.accuracies and not any(name.startswith("-") for name in names):
+        return Reward()
+    columns = [table.column(name) for name in names]
+    least, greatest = min(x.min() for x in columns), max(x.max() for x in columns)
+    return Reward(float(least), float(greatest) if greatest > least else float(least) + 1.0)
+
+
+def _surrogate_objective(
+    given: str | Objective, surrogate: Surrogate, predicting: SurrogateEvaluator
+) -> Objective:
+    def remedy(lacking: set[str]) -> str:
+        devices = surrogate.hardware.items()
+        fitting = [repr(x) for x, metrics in devices if lacking <= {*metrics, "ms_per_image"}]
+        return f"Give hardware={' or '.join(fitting)}." if fitting else "Choose another."
+
+    title = f"surrogate {surrogate.name!r} with hardware={predicting.hardware!r}"
+    return _objective(given, title, predicting.names - predicting.stated.keys(), remedy)
+
+
+def _check_edit(title: str, names: Collection[str], settings: Mapping[str, Any]) -> None:
+    """Raise IncompatibleError if mdp="edit" needs a store, trained weights or an absent metric."""
+    observation, start = settings.get("observation"), settings.get("start")
+    reasons = []
+    if isinstance(start, str) and start == "best":
+        reasons.append("start='best' needs a store, and nothing is stored")
+    if settings.get("inherit"):
+        reasons.append("inherit=True needs trained weights, and nothing is trained")
+    for name, metric in (("loss-bins", "loss"), ("accuracy-bins", "accuracy")):
+        if observation == name and metric not in names:
+            reasons.append(f"observation={name!r} needs {metric}, which it does not give")
+    if reasons:
+        raise IncompatibleError(
+            f"{title} answers without training: {'; '.join(reasons)}. Leave it out, or use another "
+            "evaluator."
+        )
+
+
+def _budget(usual: int, fidelity: int | None, budget: Budget | Mapping[str, Any] | None) -> Budget:
+    """Return the budget of a fidelity: a number of epochs of the usual schedule."""
+    if budget is not None and fidelity is not None:
+        raise InvalidSettingError(
+            f"Both fidelity={fidelity} and a budget were given. Give one of them."
+        )
+    if isinstance(budget, Mapping | None):
+        budget = {"epochs": usual, **(budget or {})}
+    return make_budget(budget).at_fidelity(fidelity)
