@@ -54,7 +54,7 @@ def numbers(results: dict[str, Any]) -> dict[str, str]:
         "seeds": str(settings["seeds"]),
         "seed_names": ", ".join(map(str, range(settings["seeds"]))),
         "epochs": f"{settings['epochs']} epoch{'s' * (settings['epochs'] > 1)}",
-        "mmacs": f"{settings['max_mmacs']:g}",
+        "mmacs": f"{settings['max_macs'] / 1e6:g}",
         "images": f"{settings['images']:,}",
         "validation": f"{settings['validation']:,}",
         "retrain_seeds": str(settings["retrain_seeds"]),

@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,13 +26,9 @@ import tyro
 from numpy.typing import NDArray
 
 import nas_env  # noqa: F401 - registers the environments
-from nas_env.architecture import Candidate
 from nas_env.errors import InvalidDataError, InvalidSettingError
-from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators import EvaluatorWrapper
-from nas_env.evaluators.base import failed
+from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
-from nas_env.network import predict
 from nas_env.objectives import OBJECTIVES
 from nas_env.spaces import SPACES
 from nas_env.tasks.arrays import arrays
@@ -65,8 +60,8 @@ class Options:
     """Searches of each method, with seeds 0, 1, ..."""
     epochs: int = 1
     """Epochs each network is trained in a search."""
-    max_mmacs: float = 1.5
-    """Million multiply-accumulates for one image above which a network is a failure, untrained."""
+    max_macs: float = 1_500_000
+    """Limit on the multiply-accumulates for one image; a network above it is a failure."""
     retrain_seeds: int = 5
     """Seeds the best network of each search is trained anew with."""
     retrain_epochs: int = 20
@@ -85,34 +80,6 @@ class Options:
     """The page; results.json and the picture go into the folder of its name."""
     estimate: Annotated[int, tyro.conf.arg(metavar="NETWORKS")] = 0
     """Train so many random networks, say how long all would take, and write nothing."""
-
-
-class Affordable(EvaluatorWrapper):
-    """Does not train a network whose operations are above a limit: a failure, "too_large".
-
-    Operations are counted before anything is built, so that a failure does not depend on the load
-    of the machine, as it would with a limit in seconds.
-
-    Args:
-        training: The evaluator that trains the others.
-        max_mmacs: Million multiply-accumulates for one image.
-    """
-
-    def __init__(self, training: Training, max_mmacs: float) -> None:
-        super().__init__(training)
-        self.task, self.max_mmacs = training.task, max_mmacs
-        self.fingerprint = f"{training.fingerprint}/mmacs<={max_mmacs:g}"
-
-    def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
-        """Return one evaluation per candidate, in order."""
-        return [self._one(candidate, budget) for candidate in candidates]
-
-    def _one(self, candidate: Candidate, budget: Budget) -> Evaluation:
-        mmacs = predict(candidate.architecture, self.task.spec).macs / 1e6
-        if mmacs > self.max_mmacs:
-            message = f"{mmacs:.1f} million multiply-accumulates, limit {self.max_mmacs:g}."
-            return failed(Outcome.TOO_LARGE, message)
-        return self.evaluator.evaluate([candidate], budget)[0]
 
 
 class Lines(SearchProgress):
@@ -153,8 +120,12 @@ def check(options: Options) -> None:
             raise InvalidSettingError(
                 f"Option --{flag} must be >= {least}, but is {getattr(options, name)}."
             )
-    if not options.max_mmacs > 0:
-        raise InvalidSettingError(f"Option --max-mmacs must be > 0, but is {options.max_mmacs}.")
+    search_budget(options)  # raises if the limit on multiply-accumulates is out of range
+
+
+def search_budget(options: Options) -> Budget:
+    """Return the budget of one evaluation in a search."""
+    return Budget(epochs=options.epochs, max_macs=options.max_macs)
 
 
 def numbers_of(options: Options) -> dict[str, Any]:
@@ -249,9 +220,9 @@ def one_search(options: Options, method: str, seed: int) -> dict[str, Any]:
         space=SPACE,
         task=task,
         objective="accuracy",
-        evaluator=Affordable(training, options.max_mmacs),
+        evaluator=training,
         observation="state",
-        budget={"epochs": options.epochs},
+        budget=search_budget(options),
         store=options.folder / "store.sqlite",
     )
     settings = json.dumps(alike(options), sort_keys=True)
@@ -357,13 +328,13 @@ def tell_estimate(options: Options) -> int:
     """Train a few random networks and say how long all would take with as many processes."""
     torch.set_num_threads(1)
     task = digits(options)
-    evaluator = Affordable(Training(task, device="cpu"), options.max_mmacs)
+    evaluator = Training(task, device="cpu")
     spec, rng = task.spec, np.random.default_rng(12345)
     space = SPACES.get(SPACE)(input_shape=spec.input_shape, num_outputs=spec.num_outputs)
     started, trained = time.perf_counter(), 0
     for _ in range(options.estimate):
         candidate = space.decode(space.sample(rng))
-        trained += evaluator.evaluate([candidate], Budget(epochs=options.epochs))[0].ok
+        trained += evaluator.evaluate([candidate], search_budget(options))[0].ok
     mean = (time.perf_counter() - started) / options.estimate
     searches = 2 * options.seeds
     epoch = mean * options.estimate / max(1, trained) / options.epochs

@@ -22,7 +22,7 @@ from tests.support.paths import ROOT
 
 TINY = (
     "--networks 12 --seeds 2 --epochs 1 --retrain-seeds 2 --retrain-epochs 1 --images 60 "
-    "--validation 20 --max-mmacs 0.5 --processes 1"
+    "--validation 20 --max-macs 500000 --processes 1"
 )
 
 
