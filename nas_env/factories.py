@@ -32,7 +32,7 @@ from nas_env.tasks import TASKS, Task, TaskSpec
 
 DEFAULT_SPACES = {"image": "chain", "vector": "mlp"}
 WITH_DATA = ("arrays", "own-data")
-QUALITIES = {"accuracy", "balanced_accuracy", "f1", "roc_auc", "mse", "mae", "r2"}
+TASK_METRICS = {"accuracy", "balanced_accuracy", "f1", "roc_auc", "mse", "mae", "r2"}
 
 
 def make_task(
@@ -86,7 +86,11 @@ def make_space(
     max_params: int | None,
     recipe: Mapping[str, Any] | None = None,
 ) -> SearchSpace:
-    """Return the search space that `NASEnv`'s arguments name, or refuse one that does not fit."""
+    """Return the search space that `NASEnv`'s arguments name.
+
+    Raises:
+        IncompatibleError: The space does not fit the task.
+    """
     made = _fitting_space(space, task, max_params)
     return made.trained_with(**recipe) if recipe else made
 
@@ -139,7 +143,7 @@ def make_objective(given: str | Objective | None, spec: TaskSpec | None = None) 
     if name == "metric":
         return TaskMetric.of(spec)
     made = OBJECTIVES.get(name)() if isinstance(name, str) else name
-    lacking = [x for x in made.needs if x in QUALITIES and x not in spec.reports]
+    lacking = [x for x in made.needs if x in TASK_METRICS and x not in spec.reports]
     if lacking:
         raise IncompatibleError(
             f"Objective {name if isinstance(name, str) else type(made).__name__!r} needs the "
@@ -175,13 +179,13 @@ def make_evaluator(
     retry_failed: bool,
     workers: int | None,
 ) -> Evaluator:
-    """Return the evaluator with workers and the store in their places, unless answers are free.
+    """Return the evaluator that `NASEnv`'s arguments name, with workers and store in their places.
 
     Raises:
-        IncompatibleError: An evaluator was given that was made for another task, or the objective
-            is of a latency that nothing measures.
-        InvalidSettingError: Workers are asked for that there cannot be, or that mean nothing; or
-            latency is to be measured by an evaluator that does not.
+        IncompatibleError: The evaluator was made for another task, or the objective needs a latency
+            that the evaluator does not measure.
+        InvalidSettingError: The number of workers is not valid or has no effect, or the evaluator
+            cannot measure latency.
     """
     if isinstance(given, Evaluator):
         made = _same_task(given, task, latency)
@@ -192,7 +196,7 @@ def make_evaluator(
 
 
 def _same_task(given: Evaluator, task: Task, latency: Any) -> Evaluator:
-    """Return an evaluator that was given, if it is one for the task."""
+    """Return an evaluator if it was made for the task."""
     own = getattr(given.unwrapped, "task", task)
     if own.fingerprint != task.fingerprint:
         raise IncompatibleError(
@@ -201,8 +205,8 @@ def _same_task(given: Evaluator, task: Task, latency: Any) -> Evaluator:
         )
     if Latency.of(latency) is not None:
         raise InvalidSettingError(
-            f"latency={latency!r} was given beside an evaluator that is made already. Give it "
-            "to that: Training(task, latency=True)."
+            f"latency={latency!r} has no effect on an evaluator that was given as an object. Use "
+            "Training(task, latency=True)."
         )
     return given
 
@@ -215,7 +219,7 @@ def _by_name(
     settings = {} if measured is None else {"latency": measured}
     if measured is not None and "latency" not in inspect.signature(factory).parameters:
         raise InvalidSettingError(
-            f"Evaluator {given!r} measures no latency, but latency={latency!r} was given. Use "
+            f"Evaluator {given!r} cannot measure latency, but latency={latency!r} was given. Use "
             "evaluator='training', or leave it out."
         )
     if precision == "auto" and not getattr(factory, "free", False):
@@ -225,7 +229,7 @@ def _by_name(
 
 
 def _check_latency(objective: Objective, evaluator: Evaluator) -> None:
-    """Refuse an objective of a latency that nothing measures."""
+    """Raise if an objective needs a latency that the evaluator does not measure."""
     if "latency_ms" in objective.needs and not evaluator.measures_latency:
         raise IncompatibleError(
             f"Objective {type(objective).__name__} needs latency_ms, which evaluator "
@@ -235,7 +239,7 @@ def _check_latency(objective: Objective, evaluator: Evaluator) -> None:
 
 
 def check_budget(budget: Budget, evaluator: Evaluator) -> None:
-    """Refuse a limit of a latency that nothing measures.
+    """Raise if a budget limits a latency that the evaluator does not measure.
 
     Raises:
         IncompatibleError: The evaluator does not measure before it trains.
@@ -249,7 +253,7 @@ def check_budget(budget: Budget, evaluator: Evaluator) -> None:
 
 
 def _with_workers(evaluator: Evaluator, workers: int | None) -> Evaluator:
-    """Return the evaluator with so many worker processes around its innermost part."""
+    """Return the evaluator with worker processes around the evaluator that it wraps innermost."""
     if workers is None:
         return evaluator
     if not is_count(workers):
@@ -281,7 +285,7 @@ def _with_workers(evaluator: Evaluator, workers: int | None) -> Evaluator:
 
 
 def _settled_precision(factory: Any, task: Task, store: Store, device: str) -> str:
-    """Return the store's verdict on "auto"; take it now where there is none."""
+    """Return the precision that the store has for "auto"; decide it now if it has none."""
     name = f"precision/{task.fingerprint}/{device}"
     if store.setting(name) is None:
         made: Any = factory(task=task, device=device, precision="auto").unwrapped

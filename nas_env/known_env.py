@@ -26,7 +26,7 @@ from nas_env.tasks import TASKS, TaskSpec
 from nas_env.vector import vector_form
 
 # The arguments of `NASEnv` that have an effect without training, besides those of the entry points.
-PROCESS = ("mdp", "observation", "illegal", "start", "render_mode")
+PROCESS_ARGUMENTS = ("mdp", "observation", "illegal", "start", "render_mode")
 
 
 def make_table_env(
@@ -88,9 +88,9 @@ def make_table_env(
     space = found.make_space(max_params)  # raises if the space cannot keep the limit
     task = TableTask(found)
     tabular = Tabular(task, "auto", "float32", reward, report, run, hardware, max_params, fidelity)
-    limits = _budget(tabular.usual, fidelity, budget)
+    limits = _budget(tabular.default_fidelity, fidelity, budget)
     tabular.check(limits)
-    _check_edit(f"Table {found.name!r}", tabular.names, settings)
+    _check_edit(f"Table {found.name!r}", tabular.metric_names, settings)
     scored = _table_objective(objective, tabular)
     return NASEnv(
         space=space, task=task, evaluator=tabular, objective=scored, budget=limits, **settings
@@ -164,7 +164,7 @@ def make_surrogate_env(
     predicting = SurrogateEvaluator(task, hardware=hardware)
     limits = _budget(EPOCHS, None, budget)
     predicting.check(limits)
-    _check_edit(f"Surrogate {found.name!r}", predicting.names, settings)
+    _check_edit(f"Surrogate {found.name!r}", predicting.metric_names, settings)
     return NASEnv(
         space=found.make_space(max_params),
         task=task,
@@ -263,7 +263,7 @@ class Source:
             UnknownNameError: No such argument; the message lists the known ones.
             InvalidSettingError: An argument has no effect here.
         """
-        known = {*arguments_of(self.make)[1:], *own, *PROCESS} - {"env_id"}
+        known = {*arguments_of(self.make)[1:], *own, *PROCESS_ARGUMENTS} - {"env_id"}
         known |= set(mdp_settings(settings.get("mdp", "construct")))
         untrained = {
             name: argument.default
@@ -337,7 +337,9 @@ def _table_objective(given: str | Objective | None, tabular: Tabular) -> Objecti
     if given is None or given == "reward":
         return _column_reward(tabular.table, tabular)
     remedy = "Leave it out to score the rewarded column."
-    return _objective(given, f"table {tabular.table.name!r}", tabular.names, lambda _: remedy)
+    return _objective(
+        given, f"table {tabular.table.name!r}", tabular.metric_names, lambda _: remedy
+    )
 
 
 def _column_reward(table: Table, tabular: Tabular) -> Reward:
@@ -359,7 +361,9 @@ def _surrogate_objective(
         return f"Give hardware={' or '.join(fitting)}." if fitting else "Choose another."
 
     title = f"surrogate {surrogate.name!r} with hardware={predicting.hardware!r}"
-    return _objective(given, title, predicting.names - predicting.stated.keys(), remedy)
+    return _objective(
+        given, title, predicting.metric_names - predicting.held_out_errors.keys(), remedy
+    )
 
 
 def _check_edit(title: str, names: Collection[str], settings: Mapping[str, Any]) -> None:

@@ -35,14 +35,14 @@ class Registry(Generic[T]):
         kind: What is registered, as it reads in an error message, such as "search space".
         package: Dotted name of the package whose modules register themselves here; those whose
             name begins with an underscore are left alone.
-        besides: Modules of the package that register nothing, and may need more than is installed.
+        exclude: Modules of the package that register nothing, and may need more than is installed.
     """
 
     def __init__(
-        self, kind: str, package: str | None = None, besides: tuple[str, ...] = ()
+        self, kind: str, package: str | None = None, exclude: tuple[str, ...] = ()
     ) -> None:
         self.kind = kind
-        self._besides = besides
+        self._exclude = exclude
         self._package = package
         self._discovered = package is None
         self._entries: dict[str, T] = {}
@@ -101,5 +101,5 @@ class Registry(Generic[T]):
         self._discovered = True
         package = importlib.import_module(str(self._package))
         for module in pkgutil.iter_modules(package.__path__):
-            if not module.name.startswith("_") and module.name not in self._besides:
+            if not module.name.startswith("_") and module.name not in self._exclude:
                 importlib.import_module(f"{self._package}.{module.name}")

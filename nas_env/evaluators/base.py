@@ -23,16 +23,16 @@ class Evaluator(ABC):
     Attributes:
         fingerprint: Text that changes with everything that changes the numbers: task and split,
             training loop, precision, class of device.
-        free: Whether an answer costs so little that keeping it would cost more.
-        draws: Whether an answer depends on a training seed that the environment draws when it is
-            reset with a seed.
-        by_walk: Whether each walk has an evaluation of its own, as in a table, even where two walks
-            lead to the same network.
-        simulates: Whether evaluations tell "simulated_seconds".
-        measures_latency: Whether all that succeed tell "latency_ms"; objectives of a latency are
-            refused elsewhere.
+        free: Whether an evaluation is cheaper than a look-up in a store.
+        draws: Whether an evaluation depends on the training seed that the environment draws at a
+            seeded reset.
+        by_walk: Whether each walk has its own evaluation, as in a table, even where two walks lead
+            to the same network.
+        simulates: Whether evaluations have the metric "simulated_seconds".
+        measures_latency: Whether all successful evaluations have the metric "latency_ms", which an
+            objective of the latency needs.
         needs_batches: Whether candidates of one call are compared with each other.
-        slots: How many evaluations run at once.
+        slots: Number of evaluations that run at once.
     """
 
     fingerprint: str
@@ -45,7 +45,7 @@ class Evaluator(ABC):
 
     @property
     def slots(self) -> int:
-        """How many evaluations run at once."""
+        """Number of evaluations that run at once."""
         return 1
 
     @property
@@ -54,29 +54,29 @@ class Evaluator(ABC):
         return self
 
     def identity(self, candidate: Candidate) -> Hashable:
-        """Return what candidates share whose evaluations are the same."""
+        """Return a key that is equal for candidates with the same evaluation."""
         return candidate.walk if self.by_walk else candidate.trained_key
 
     @abstractmethod
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
         """Return one evaluation per candidate, in order.
 
-        Whatever a network does is an outcome, never an exception.
+        The failure of a network is an outcome, never an exception.
         """
 
-    def check(self, budget: Budget) -> None:  # noqa: B027 - most take any
-        """Refuse a budget that cannot be answered; an environment asks at each reset.
+    def check(self, budget: Budget) -> None:  # noqa: B027 - most accept any
+        """Raise if no evaluation is possible under a budget; called at each reset.
 
         Raises:
-            InvalidSettingError: There is no answer under this budget.
+            InvalidSettingError: The evaluator does not support the budget.
         """
 
     def continues(self, candidate: Candidate) -> bool:
-        """Return whether more epochs of a candidate go on from those that it had."""
+        """Return whether a longer training of a candidate continues its earlier one."""
         return True
 
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
-        """Begin an evaluation and return its future; here it is done when it is returned."""
+        """Start an evaluation and return its future; in this class it is already done."""
         future: Future[Evaluation] = Future()
         future.set_result(self.evaluate([candidate], budget)[0])
         return future
@@ -86,8 +86,8 @@ class Evaluator(ABC):
     ) -> Iterator[tuple[int, Evaluation]]:
         """Yield (index, evaluation) as they complete, which need not be their order.
 
-        Candidates are taken one by one, each when one of the `slots` is free and everything that
-        has completed was yielded: a generator may look at all that came out so far.
+        A candidate is taken when one of the `slots` is free and all completed evaluations were
+        yielded, so a generator of candidates can use all results so far.
         """
         source = enumerate(candidates)
         running: dict[Future[Evaluation], int] = {}
@@ -119,7 +119,7 @@ class Evaluator(ABC):
         return self if self.free else cache(self)
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
-        """Let go of processes and connections; the next evaluation makes them anew."""
+        """End processes and connections; the next evaluation starts them again."""
 
     def __enter__(self) -> Self:
         return self
@@ -134,9 +134,9 @@ class Evaluator(ABC):
         budget: Budget,
         training_seeds: NDArray[np.int64],
     ) -> NDArray[np.float64] | None:
-        """Return the scores of many walks at once, or None where only `evaluate` can tell.
+        """Return the scores of many walks at once, or None where only `evaluate` supports them.
 
-        They are the scores that the objective gives to what `evaluate` returns.
+        They equal the objective's scores of the evaluations that `evaluate` returns.
 
         Args:
             tokens: (walks, max_length) the decisions of complete legal walks plus one, 0 after
@@ -170,7 +170,7 @@ class EvaluatorWrapper(Evaluator):
 
     @property
     def slots(self) -> int:
-        """How many evaluations run at once."""
+        """Number of evaluations that run at once."""
         return self.evaluator.slots
 
     def check(self, budget: Budget) -> None:
@@ -187,12 +187,12 @@ class EvaluatorWrapper(Evaluator):
 
 
 def failed(outcome: Outcome, message: str, seconds: float = 0.0) -> Evaluation:
-    """Return the evaluation of a candidate that gave no result."""
+    """Return the evaluation of a candidate that failed."""
     return Evaluation(outcome, message=message, seconds=seconds)
 
 
 def with_cost_of(earlier: Evaluation, later: Evaluation) -> Evaluation:
-    """Return a later evaluation of a candidate that cost what an earlier one did as well."""
+    """Return a later evaluation of a candidate with the cost of an earlier one added."""
     epochs, seconds = earlier.epochs + later.epochs, earlier.seconds + later.seconds
     return replace(later, epochs=epochs, seconds=seconds)
 

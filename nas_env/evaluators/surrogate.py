@@ -19,7 +19,7 @@ from nas_env.surrogates import SurrogateTask
 from nas_env.tasks import Task
 
 EPOCHS = 1  # the one fidelity: the schedule of the sample, whatever its length
-MOST_ANSWERS = 100_000
+CACHE_SIZE = 100_000
 PER_IMAGE = "ms_per_image"  # of the chosen device, the inverse of its throughput
 
 
@@ -67,21 +67,21 @@ class SurrogateEvaluator(Evaluator):
             raise unknown_name(f"device of surrogate {self.surrogate.name!r}", hardware, known)
         self.hardware = hardware
         self.simulates = "simulated_seconds" in self.surrogate.weights
-        self.stated = {
+        self.held_out_errors = {
             f"surrogate_{kind}_{name}": getattr(errors, kind)
             for name, errors in self.surrogate.errors.items()
             for kind in ("r2", "tau")
         }
         self._answers: dict[tuple[int, ...], Evaluation] = {}
         self.fingerprint = f"surrogate-1/{self.surrogate.name}/{hardware}"
-        self.measures_latency = "latency_ms" in self.names
+        self.measures_latency = "latency_ms" in self.metric_names
 
     @cached_property
-    def names(self) -> frozenset[str]:
+    def metric_names(self) -> frozenset[str]:
         """Names of the metrics."""
         own = {*self.surrogate.hardware[self.hardware], PER_IMAGE} if self.hardware else set()
         costs = NetworkCost.__dataclass_fields__
-        return frozenset({*self.surrogate.weights, *own, *costs, *self.stated})
+        return frozenset({*self.surrogate.weights, *own, *costs, *self.held_out_errors})
 
     def check(self, budget: Budget) -> None:
         """Refuse epochs: there is one fidelity.
@@ -130,7 +130,7 @@ class SurrogateEvaluator(Evaluator):
         known = self._answers.get(candidate.walk)
         if known is None:
             known = self._evaluation(candidate)
-            if known.ok and len(self._answers) < MOST_ANSWERS:
+            if known.ok and len(self._answers) < CACHE_SIZE:
                 self._answers[candidate.walk] = known
         return known
 
@@ -145,7 +145,7 @@ class SurrogateEvaluator(Evaluator):
             metrics |= {name: metrics[f"{self.hardware}_{name}"] for name in own}
             metrics[PER_IMAGE] = 1000 / metrics["throughput_img_s"]
         metrics |= predict(candidate.architecture, self.task.spec).to_json()
-        return Evaluation(Outcome.OK, {**metrics, **self.stated}, epochs=EPOCHS)
+        return Evaluation(Outcome.OK, {**metrics, **self.held_out_errors}, epochs=EPOCHS)
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_answers": {}}

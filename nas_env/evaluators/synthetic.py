@@ -14,7 +14,7 @@ from nas_env.network import predict
 from nas_env.tasks import Task, TaskSpec
 
 BEST_DEPTH = 4
-MOST_ANSWERS = 100_000
+CACHE_SIZE = 100_000
 
 
 @EVALUATORS.register("synthetic")
@@ -51,7 +51,7 @@ class Synthetic(Evaluator):
         known = self._answers.get(architecture.text)
         if known is None:
             known = _evaluation(architecture, self.spec, self.seed)
-            if len(self._answers) < MOST_ANSWERS:
+            if len(self._answers) < CACHE_SIZE:
                 self._answers[architecture.text] = known
         return known
 

@@ -22,7 +22,7 @@ from nas_env.tasks import Task
 
 MEAN, RANDOM = "mean", "random"
 HASH_SEED = 2017  # of the weights that turn a walk into one number
-MOST_ANSWERS = 200_000
+CACHE_SIZE = 200_000
 
 
 class View(NamedTuple):
@@ -101,17 +101,19 @@ class Tabular(Evaluator):
         self.draws = self.run == RANDOM and bool(runs)
         self.hardware = _hardware(self.table, hardware)
         self.max_params = max_params
-        self.usual = self.table.fidelity if reward is None else self.table.epochs_of(reward)
+        self.default_fidelity = (
+            self.table.fidelity if reward is None else self.table.epochs_of(reward)
+        )
         self.fidelities = _fidelities(self.table, reward, fidelity)
-        self.simulates = "simulated_seconds" in self.names
-        self.measures_latency = "latency_ms" in self.names
+        self.simulates = "simulated_seconds" in self.metric_names
+        self.measures_latency = "latency_ms" in self.metric_names
         self._answers: dict[tuple[int, int, int], Evaluation] = {}
         self._view = lru_cache(maxsize=16)(self._make_view)
         settings = (reward, self.report, self.run, hardware, max_params)
         self.fingerprint = f"tabular-1/{self.table.name}/{'/'.join(map(str, settings))}"
 
     @cached_property
-    def names(self) -> frozenset[str]:
+    def metric_names(self) -> frozenset[str]:
         """Names of the metrics that every network has at every fidelity."""
         table, rows = self.table, ("reward", "report", "regret_reward", "regret_report")
         more = {**table.metrics, **self.hardware}
@@ -248,7 +250,7 @@ class Tabular(Evaluator):
         known = self._answers.get(key)
         if known is None:
             known = Evaluation(Outcome.OK, self._metrics(row, epochs, seed), epochs=epochs)
-            if len(self._answers) < MOST_ANSWERS:
+            if len(self._answers) < CACHE_SIZE:
                 self._answers[key] = known
         return known
 

@@ -22,7 +22,7 @@ from nas_env.spaces.edits import ADD_END, STOP
 from nas_env.states import EditState
 
 REWARDS = ("improvement", "score", "best")
-REMEMBERED = 10_000
+CACHE_SIZE = 10_000
 Outcomes = list[list[Walk]]  # the walks an edit may lead to, by the layer it touches
 
 
@@ -199,7 +199,7 @@ class Edit(MDP):
     def _options(self, walk: Walk) -> tuple[NDArray[np.int8], list[Outcomes]]:
         """Return the mask and, for each action, the walks that it may lead to; remembered."""
         if walk not in self._known:
-            if len(self._known) >= REMEMBERED:
+            if len(self._known) >= CACHE_SIZE:
                 self._known.clear()
             self._known[walk] = self._find_options(walk)
         return self._known[walk]

@@ -115,7 +115,7 @@ class TrainingFeatures(Observation):
         self.width = space.num_decisions + 1
         self.rules = space.edit_rules
         self.worst = MOST * chance_loss(space)
-        self.log_dearest = math.log1p(automaton.dearest or 1)
+        self.log_max_cost = math.log1p(automaton.max_cost or 1)
         names = ["loss", "accuracy", "layers", "params", "steps"]
         self.first_edit = len(names)
         self.first_token = len(names) + len(self.rules.edits)
@@ -129,7 +129,7 @@ class TrainingFeatures(Observation):
         out[0] = min(max(state.loss, 0.0) / self.worst, 1.0)
         out[1] = state.accuracy
         out[2] = len(self.rules.layers(state.walk)) / self.rules.max_layers
-        out[3] = min(math.log1p(state.spent) / self.log_dearest, 1.0)
+        out[3] = min(math.log1p(state.spent) / self.log_max_cost, 1.0)
         out[4] = state.steps / (state.steps + 10)
         if state.last >= 0:
             out[self.first_edit + state.last] = 1.0

@@ -72,7 +72,7 @@ class Features(Observation):
         self.rows = np.zeros((len(own), self.last + space.num_decisions), dtype=np.float32)
         self.rows[:, 2 : self.last] = np.array(own).reshape(len(own), len(space.feature_names))
         self.max_length = space.max_length
-        self.log_dearest = math.log1p(automaton.dearest or 1)
+        self.log_max_cost = math.log1p(automaton.max_cost or 1)
         self.names = (
             "decisions",
             "params",
@@ -85,7 +85,7 @@ class Features(Observation):
         """Return (features,) float32."""
         out: NDArray[np.float32] = self.rows[state.node].copy()
         out[0] = len(state.walk) / self.max_length
-        out[1] = min(math.log1p(state.spent) / self.log_dearest, 1.0)
+        out[1] = min(math.log1p(state.spent) / self.log_max_cost, 1.0)
         if state.walk:
             out[self.last + state.walk[-1]] = 1.0
         return out
@@ -95,7 +95,7 @@ class Features(Observation):
         out: NDArray[np.float32] = self.rows[walks.node]
         out[:, 0] = walks.length / self.max_length
         if walks.spent.any():  # numpy's own log1p may differ in the last digit
-            out[:, 1] = [min(math.log1p(x) / self.log_dearest, 1.0) for x in walks.spent.tolist()]
+            out[:, 1] = [min(math.log1p(x) / self.log_max_cost, 1.0) for x in walks.spent.tolist()]
         lanes = np.flatnonzero(walks.length)
         last = walks.tokens[lanes, walks.length[lanes] - 1] - 1
         out[lanes, self.last + last] = 1.0

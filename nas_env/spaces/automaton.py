@@ -74,7 +74,7 @@ class Automaton:
         return bool(entered[0] == 0 and (entered[1:] == 1).all())
 
     @property
-    def dearest(self) -> int | None:
+    def max_cost(self) -> int | None:
         """The highest cost of any complete walk, or None."""
         return None if self.most is None else int(self.most[0])
 

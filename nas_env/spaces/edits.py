@@ -44,7 +44,7 @@ FIELDS = {
 }
 # Kinds that are no layer of their own but belong to the one before, and the edit that toggles them.
 MODIFIERS = {"batch-norm": "toggle normalisation", "dropout": "toggle dropout"}
-REMEMBERED = 10_000
+CACHE_SIZE = 10_000
 
 
 class Neighbour(NamedTuple):
@@ -124,7 +124,7 @@ class EditRules:
     def neighbours(self, walk: Walk) -> tuple[Neighbour, ...]:
         """Return every walk that is one edit away from a complete legal one; remembered."""
         if walk not in self._known:
-            if len(self._known) >= REMEMBERED:
+            if len(self._known) >= CACHE_SIZE:
                 self._known.clear()
             self._known[walk] = self._neighbours(walk)
         return self._known[walk]

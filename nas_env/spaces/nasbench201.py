@@ -21,7 +21,7 @@ from nas_env.spaces.base import SPACES, SpaceFactory, Walk
 CHANNELS = (16, 32, 64)  # of the three stages
 CELLS = 5  # in each stage
 NONE, SKIP = OPERATIONS.index("none"), OPERATIONS.index("skip_connect")
-REMEMBERED = 5**6  # all
+CACHE_SIZE = 5**6  # all
 PATHS = ((0, 3), (0, 1, 3), (0, 2, 3), (0, 1, 2, 3))  # nodes from input to output
 COMPUTING = [x for x in range(len(OPERATIONS)) if x not in (NONE, SKIP)]
 SEQUENCES = [x for length in range(4) for x in product(COMPUTING, repeat=length)]  # 40
@@ -74,7 +74,7 @@ class NASBench201Space(ProductSpace):
         return network(walk)
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=CACHE_SIZE)
 def candidate(walk: Walk) -> Candidate:
     """Return the candidate of a complete walk."""
     return Candidate(network(walk), RECIPE, walk, function=f"nasbench201 {expression(walk)}")

@@ -18,7 +18,7 @@ WINDOWS = ((3, 3), (5, 6))  # kernel and expansion of the two inverted bottlenec
 STEM_CHANNELS = 32
 STAGES = ((64, 2), (128, 3), (256, 3))  # channels and number of blocks
 PLACES = tuple((c, 2 if i == 0 else 1) for c, count in STAGES for i in range(count))
-REMEMBERED = 3**8  # all
+CACHE_SIZE = 3**8  # all
 RECIPE = Recipe()
 STEM = Layer.of("conv", channels=STEM_CHANNELS, kernel=3)
 END = (Layer.of("conv", channels=1280, kernel=1), Layer.of("global-average-pool"))
@@ -71,7 +71,7 @@ class NASBenchMacroSpace(ProductSpace):
         return network(walk)
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=CACHE_SIZE)
 def candidate(walk: Walk) -> Candidate:
     """Return the candidate of a complete walk."""
     return Candidate(network(walk), RECIPE, walk)

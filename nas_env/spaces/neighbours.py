@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from nas_env.spaces.automaton import Automaton
 from nas_env.spaces.choice import Walk
 
-REMEMBERED = 10_000
+CACHE_SIZE = 10_000
 
 
 class Neighbourhood:
@@ -38,7 +38,7 @@ class Neighbourhood:
     def of(self, walk: Walk) -> tuple[Walk, ...]:
         """Return the neighbours of a complete legal walk, ascending, and keep them in memory."""
         if walk not in self._known:
-            if len(self._known) >= REMEMBERED:
+            if len(self._known) >= CACHE_SIZE:
                 self._known.clear()
             self._known[walk] = tuple(sorted(set(self._find(walk)) - {walk}))
         return self._known[walk]

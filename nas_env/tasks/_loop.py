@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 CLASSIFICATION = Classification()
 MEASURE_BATCH = 1024
 WARM_UP_SHARE = 0.3
-EXPLODED = 100  # times the baseline loss; the most in 9,696 trainings of the chain table is 2.2
+DIVERGENCE_FACTOR = (
+    100  # times the baseline loss; the most in 9,696 trainings of the chain table is 2.2
+)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -183,7 +185,7 @@ class Loop:
         train_loss = self._epoch(self.epochs, *train)
         metrics = measure(self.network, *validation, self.problem)
         self.epochs += 1
-        most = EXPLODED * self.problem.baseline_loss(train[1])
+        most = DIVERGENCE_FACTOR * self.problem.baseline_loss(train[1])
         if not (train_loss <= most and metrics["loss"] <= most):  # NaN is not either
             raise TrainingDiverged(
                 f"The loss is {train_loss} after epoch {self.epochs} "

@@ -13,7 +13,7 @@ from torch.nn import functional
 from nas_env.tasks._metrics import balanced_accuracy, macro_f1, roc_auc
 
 Measured = Iterable[tuple[Tensor, Tensor]]  # outputs and targets of one batch after another
-FURTHER = {"balanced_accuracy": balanced_accuracy, "f1": macro_f1, "roc_auc": roc_auc}
+EXTRA_METRICS = {"balanced_accuracy": balanced_accuracy, "f1": macro_f1, "roc_auc": roc_auc}
 
 
 class Problem(Protocol):
@@ -36,11 +36,11 @@ class Classification:
     """Cross-entropy in nats; outputs are (batch, classes) logits, targets (batch,) int64.
 
     Args:
-        reports: Metrics beside the loss: "accuracy", and those of `FURTHER`.
+        reports: Metrics beside the loss: "accuracy", and those of `EXTRA_METRICS`.
     """
 
     def __init__(self, reports: tuple[str, ...] = ("accuracy",)) -> None:
-        self.further = [name for name in reports if name != "accuracy"]
+        self.extra = [name for name in reports if name != "accuracy"]
 
     def loss(self, outputs: Tensor, y: Tensor, label_smoothing: float) -> Tensor:
         """Return the mean cross-entropy."""
@@ -51,7 +51,7 @@ class Classification:
         return math.log(max(2, int(y.max()) + 1))
 
     def measure(self, parts: Measured) -> dict[str, float]:
-        """Return "accuracy" (fraction), "loss" (mean, nats) and the further metrics."""
+        """Return "accuracy" (fraction), "loss" (mean, nats) and the extra metrics."""
         kept: list[tuple[Tensor, Tensor]] = []
         loss, hits, count = 0.0, 0, 0
         total: Tensor | None = None
@@ -62,14 +62,14 @@ class Classification:
             total = summed if total is None else total + summed
             right = named if right is None else right + named
             count += len(y)
-            if self.further:
+            if self.extra:
                 kept.append((outputs, y))
         if total is not None and right is not None:
             loss, hits = total.item(), int(right.item())
         found = {"accuracy": hits / count, "loss": loss / count}
-        if self.further:
+        if self.extra:
             outputs, y = (torch.cat(column).cpu() for column in zip(*kept, strict=True))
-            found |= {name: FURTHER[name](outputs, y) for name in self.further}
+            found |= {name: EXTRA_METRICS[name](outputs, y) for name in self.extra}
         return found
 
 

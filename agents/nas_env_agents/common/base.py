@@ -42,7 +42,7 @@ class Agent(Protocol):
         """Take a Stable-Baselines3 logger."""
 
 
-AGENTS: Registry[type[Agent]] = Registry("agent", package="nas_env_agents", besides=("common",))
+AGENTS: Registry[type[Agent]] = Registry("agent", package="nas_env_agents", exclude=("common",))
 
 
 def observation_of(name: str, env_id: str = "default") -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from nas_env.spaces import SearchSpace
 
-REMEMBERED = 100_000
+CACHE_SIZE = 100_000
 
 
 class Step(NamedTuple):
@@ -34,7 +34,7 @@ class Paths:
         """Return the legal decisions of a state, given the parameters used so far."""
         found = self._known.get((state, spent))
         if found is None:
-            if len(self._known) >= REMEMBERED:  # many sums of parameters lead to one state
+            if len(self._known) >= CACHE_SIZE:  # many sums of parameters lead to one state
                 self._known.clear()
             found = self._known[state, spent] = self._find(state, spent)
         return found

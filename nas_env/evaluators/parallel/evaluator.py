@@ -17,7 +17,7 @@ import numpy as np
 from nas_env.architecture import Candidate, is_count
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation
-from nas_env.evaluators._elsewhere import Elsewhere
+from nas_env.evaluators._remote import RemoteEvaluator
 from nas_env.evaluators.base import Evaluator
 from nas_env.evaluators.parallel import worker
 from nas_env.evaluators.parallel.imports import needed
@@ -29,7 +29,7 @@ from nas_env.evaluators.parallel.process import start_context
 GPU_OVERHEAD_MB = 700.0  # of a process that uses a GPU: context, libraries, their work space
 
 
-class Parallel(Elsewhere):
+class Parallel(RemoteEvaluator):
     """Evaluates in worker processes, several at once, isolated from the caller and each other.
 
     The numbers are those of the evaluator inside, bit for bit. What a network does to its process

@@ -10,7 +10,7 @@ from typing import Any
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation, Outcome
-from nas_env.evaluators._elsewhere import Elsewhere
+from nas_env.evaluators._remote import RemoteEvaluator
 from nas_env.evaluators.base import EVALUATORS, Evaluator, failed
 from nas_env.evaluators.latency import Latency
 from nas_env.evaluators.ray import cluster
@@ -19,7 +19,7 @@ from nas_env.evaluators.ray.settings import RaySettings
 from nas_env.tasks import Task
 
 
-class Ray(Elsewhere):
+class Ray(RemoteEvaluator):
     """Runs each evaluation as a task of a Ray cluster; the evaluator inside must be picklable.
 
     Its data go into Ray's object store once and are unpickled once in every worker process, where a

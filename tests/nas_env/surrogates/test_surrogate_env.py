@@ -54,7 +54,7 @@ def test_the_last_info_tells_all_numbers_and_how_well_they_are_known(make_env: M
     for name, errors in surrogate.errors.items():
         assert (told[f"surrogate_r2_{name}"], told[f"surrogate_tau_{name}"]) == errors[:2]
         assert name in told
-    assert inner.evaluator.names == told.keys() - {"outcome", "message", "score"}
+    assert inner.evaluator.metric_names == told.keys() - {"outcome", "message", "score"}
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -66,7 +66,7 @@ def test_a_device_gives_its_numbers_without_its_name(make_env: MakeEnv, device: 
     assert ("latency_ms" in told) is (device in WITH_LATENCY)
     if device in WITH_LATENCY:
         assert told["latency_ms"] == told[f"{device}_latency_ms"]
-    assert env.unwrapped.evaluator.names == told.keys() - {"outcome", "message", "score"}
+    assert env.unwrapped.evaluator.metric_names == told.keys() - {"outcome", "message", "score"}
 
 
 def test_objectives_of_latency_and_of_throughput(make_env: MakeEnv) -> None:

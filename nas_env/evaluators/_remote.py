@@ -1,4 +1,4 @@
-"""The common part of evaluators that let others evaluate: processes here, or a cluster."""
+"""The common part of evaluators that evaluate in other processes, here or in a cluster."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from nas_env.evaluators.base import Evaluator, EvaluatorWrapper
 from nas_env.network import NetworkCost, predict
 from nas_env.tasks import TaskSpec
 
-NOTHING = NetworkCost(0, 0, 0)
+NO_COST = NetworkCost(0, 0, 0)
 
 
-class Elsewhere(EvaluatorWrapper):
-    """Predicts what candidates cost, so that they can be ordered and placed; a batch is streamed.
+class RemoteEvaluator(EvaluatorWrapper):
+    """Predicts the cost of candidates, to order and place them; a batch is streamed.
 
     Args:
-        evaluator: The one that evaluates, wherever that is.
+        evaluator: Evaluator that runs in the workers.
 
     Raises:
-        InvalidSettingError: That one lets others evaluate, too.
+        InvalidSettingError: The evaluator has workers already.
     """
 
     def __init__(self, evaluator: Evaluator) -> None:
@@ -36,29 +36,29 @@ class Elsewhere(EvaluatorWrapper):
         """Return one evaluation per candidate, in order.
 
         Raises:
-            NASError: The evaluator inside raised it.
-            WorkerError: There is nobody who could evaluate.
+            NASError: The wrapped evaluator raised it.
+            WorkerError: No worker could be started.
         """
         found = dict(self.stream(list(candidates), budget))
         return [found[index] for index in range(len(candidates))]
 
     def cost(self, candidate: Candidate) -> NetworkCost:
-        """Return the predicted cost; nothing for what the evaluator inside finds impossible."""
+        """Return the predicted cost, zero for a network that cannot be built."""
         if self._spec is None:
-            return NOTHING
+            return NO_COST
         try:
             return predict(candidate.architecture, self._spec)
         except NASError:
-            return NOTHING
+            return NO_COST
 
 
 def _refuse_workers(evaluator: Evaluator, name: str) -> None:
-    """Refuse an evaluator that has workers, or has one inside that does."""
+    """Raise if an evaluator, or one that it wraps, has workers already."""
     layer = evaluator
     while isinstance(layer, EvaluatorWrapper):
-        if isinstance(layer, Elsewhere):
+        if isinstance(layer, RemoteEvaluator):
             raise InvalidSettingError(
                 f"The evaluator is a {type(layer).__name__} and has workers already. Give {name} "
-                "the one inside."
+                "the evaluator that it wraps."
             )
         layer = layer.evaluator
