@@ -527,6 +527,8 @@ TESTED_ELSEWHERE = {
     "scripts.studies nb201-protocol": "tests/nas_env_cli/benchmark/test_replay.py",
     "nas-env replay": "tests/nas_env_cli/benchmark/test_replay.py",
     "scripts.studies.cases.baselines": "tests/scripts/studies/test_baselines.py",
+    "scripts.studies q-table": "tests/docs/test_q_table_page.py",
+    "scripts.studies readme": "tests/docs/test_readme.py",
     "scripts.studies report": "tests/nas_env_cli/report/test_report_in_browser.py",
     "scripts.studies tensorboard": "tests/scripts/studies/test_tensorboard.py",
     "nas-env retrain": "tests/nas_env_cli/export/test_export_run.py",

@@ -1,6 +1,6 @@
 """Run the tutorial's loop with made-up and with trained scores, and write docs/walkthrough.md.
 
-The text is `walkthrough_template.md`; every number and picture in the page comes from this run.
+The text is `template.md`; every number and picture in the page comes from this run.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Options:
     store: Path = ROOT / "runs" / "walkthrough.sqlite"
     """Every trained network; a run that was broken off goes on where it stopped."""
     comparison: Path = ROOT / "docs" / "edits.json"
-    """Results of compare_edits.py, for the section on richer observations."""
+    """Results of `python -m scripts.studies edits`, for the section on richer observations."""
     output: Path = ROOT / "docs" / "walkthrough.md"
     """The page; its pictures lie in a folder of the same name."""
 
@@ -67,7 +67,7 @@ class Story:
 
 
 def tutorial(env: Any, episodes: int, seed: int) -> Story:
-    """Run the loop of the README, unmasked, and keep what the page needs."""
+    """Run the loop of docs/q-table.md, unmasked, and keep what the page needs."""
     q = np.zeros((100, 10))
     rng = np.random.default_rng(seed)
     visits, memory = np.zeros(q.shape, dtype=np.int64), []

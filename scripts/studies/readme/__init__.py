@@ -1,0 +1,1 @@
+"""The study behind README.md."""
