@@ -18,7 +18,7 @@ from nas_env_agents.q_learning import QLearning
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-UNVISITED = "#8fb3d9"  # no colour of the map "hot", so that unvisited is not taken for a value
+UNVISITED = "#8fb3d9"  # not a colour of the map "hot", so it cannot be read as a value
 LONGEST_PATH = 50
 Cells = list[tuple[int, int]]
 
@@ -46,8 +46,8 @@ class QPicture:
     rows_title: str
     path: Cells
     quantity: str = "Q-value"
-    about: str = "Q-table; blue cells were never visited"
-    followed: str = "best actions that were tried"
+    about: str = "Q-table; blue cells were not visited"
+    followed: str = "best visited actions"
 
 
 def picture_of(agent: QLearning) -> QPicture:
@@ -154,6 +154,8 @@ def draw_q(picture: QPicture, title: str = "") -> Figure:
     about = f"{picture.quantity}; green: {picture.followed} (square: start)"
     left.set_title(about, fontsize=9)
     left.set_ylabel(picture.rows_title)
+    for axes in (left, right):
+        axes.set_xlabel("action")
     counts = np.where(picture.visits > 0, picture.visits, np.nan)
     norm = LogNorm(1, max(2, int(picture.visits.max(initial=1))))
     image = _heat(right, counts, picture, cmap="viridis", norm=norm)
