@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tests.support.paths import ROOT
 
+PATHS = [str(ROOT), str(ROOT / "agents"), str(ROOT / "scripts")]  # of this checkout, wherever it is
+
 
 def programs(page: str) -> list[str]:
     """Return the blocks of Python of a page, in order."""
@@ -29,7 +31,7 @@ def printed(program: str, folder: Path, warns: bool = True) -> list[str]:
         capture_output=True,
         text=True,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(PATHS), "OMP_NUM_THREADS": "1"},
         timeout=170,
     )
     assert done.returncode == 0, done.stderr
