@@ -69,6 +69,13 @@ def test_the_map_lists_every_page() -> None:
     )
 
 
+def test_contributing_says_where_things_are() -> None:
+    text = section((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), "Where is what")
+    paths = re.findall(r"`((?:nas_env|agents|scripts|tests)/[\w./-]*)`", text)
+    assert len(paths) > 20
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
 @pytest.mark.parametrize("title", REGISTRIES)
 def test_the_tables_of_names_are_the_registries(title: str) -> None:
     rows = section((DOCS / "names.md").read_text(encoding="utf-8"), title).splitlines()

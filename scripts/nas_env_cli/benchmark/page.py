@@ -131,8 +131,8 @@ class Leaderboard:
                 f"{self.repeats:,} samples. *Charged*: the same runs after {limit} evaluations, "
                 f"where each repeat costs a query.{self._raw()}",
                 "",
-                f"Everything here is made from [{self.source}]({self.source}) alone, by `python "
-                "nas-env leaderboard FILE`; `nas-env replay FILE` plays its rows "
+                f"Everything here is made from [{self.source}]({self.source}) alone, by `nas-env "
+                "leaderboard FILE`; `nas-env replay FILE` plays its rows "
                 "again. How to enter an agent: docs/benchmarking.md.",
             ]
         )
