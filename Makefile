@@ -69,9 +69,9 @@ $(BIN)/python:
 
 $(SEARCH_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install -c constraints.txt torch
-	$(PIP) install -c constraints.txt -e '.[agents,data,draw,export]'
+	$(PIP) install -c constraints.txt -e '.[agents,data]'
 	@touch $@
 
 $(DEV_STAMP): $(SEARCH_STAMP)
-	$(PIP) install -c constraints.txt -e '.[agents,benchmark,data,draw,export,hugging-face,tables,dev,integrations,onnx,postgresql,ray]'
+	$(PIP) install -c constraints.txt -e '.[all,dev]'
 	@touch $@

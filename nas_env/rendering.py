@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nas_env.architecture import Architecture, Scalar, Shape
 from nas_env.drawing.layout import HEAD, SIZE, SMALL, Arranged, Box, Point, segments
 from nas_env.drawing.sheet import FAINT, FILLS, INK, LINE, LINE_HEIGHT, MARGIN, lay_out
-from nas_env.errors import MissingDependencyError
+from nas_env.extras import require
 from nas_env.layers import layer_type
 from nas_env.network import PlacedLayer, place
 from nas_env.tasks.base import TaskSpec
@@ -110,13 +110,8 @@ def draw(
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingDependencyError(
-            "Drawing needs matplotlib, which is not installed. Run, in the checkout: pip install "
-            "-c constraints.txt -e '.[draw]'."
-        ) from None
+    require("Drawings need", "agents", "matplotlib")
+    from matplotlib.figure import Figure
 
     sheet = lay_out(architecture, spec, title, complete, training)
     figure = Figure(figsize=(sheet.width / DPI, sheet.height / DPI), dpi=DPI)

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nas_env.errors import ExportMismatchError
+from nas_env.extras import EXTRAS
 
-ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+ONNX_PACKAGES = EXTRAS["onnx"]
 TOLERANCE = 1e-5  # of outputs in onnxruntime, relative to the largest output where that is over 1
 CALIBRATION = 512  # training samples from which the ranges of activations are taken
 BATCH = 64
@@ -39,11 +39,6 @@ class Quantised:
     quality: tuple[float, float]
     size: tuple[int, int]
     calibration: int
-
-
-def missing(packages: tuple[str, ...]) -> list[str]:
-    """Return which packages are not installed."""
-    return [name for name in packages if find_spec(name) is None]
 
 
 def write_program(network: nn.Module, example: Tensor, path: Path) -> None:

@@ -22,6 +22,7 @@ from nas_env.export._answers import REGRESSION, target_of
 from nas_env.export._formats import Quantised
 from nas_env.export.preprocessing import steps_of
 from nas_env.export.source import WEIGHTS, write_source
+from nas_env.extras import missing, sentence
 from nas_env.network import build
 from nas_env.tasks.base import Task
 
@@ -191,12 +192,10 @@ class _Writer:
 
     def _has(self, name: str, packages: tuple[str, ...]) -> bool:
         """Return whether packages are installed; else say what is left out for want of them."""
-        absent = formats.missing(packages)
+        absent = missing(packages)
         if absent:
-            self.left_out[name] = (
-                f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed. "
-                f"Run: pip install {' '.join(absent)}"
-            )
+            extra = "onnx" if packages == formats.ONNX_PACKAGES else "agents"
+            self.left_out[name] = sentence("It needs", absent, extra).removesuffix(".")
         return not absent
 
     def _examples(self) -> Tensor:

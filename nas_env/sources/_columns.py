@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_env.errors import InvalidDataError
-from nas_env.sources.base import missing
+from nas_env.extras import require
 
 MISSING = "(missing)"  # the category of what is missing
 MOST_CATEGORIES = 32  # of a column; rarer ones share one more
@@ -52,13 +52,12 @@ class Columns:
         Raises:
             MissingDependencyError: scikit-learn is not installed.
         """
-        try:
-            from sklearn.compose import ColumnTransformer
-            from sklearn.impute import SimpleImputer
-            from sklearn.pipeline import make_pipeline
-            from sklearn.preprocessing import OneHotEncoder, StandardScaler
-        except ImportError:
-            raise missing("scikit-learn", "Tables") from None
+        require("Tables need", "data", "sklearn")
+        from sklearn.compose import ColumnTransformer
+        from sklearn.impute import SimpleImputer
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
         fill = SimpleImputer(strategy="median", keep_empty_features=True)
         absent = SimpleImputer(strategy="constant", fill_value=MISSING, missing_values=None)
         encoder = OneHotEncoder(

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_env.errors import InvalidDataError
-from nas_env.sources.base import Encoded, ReadOptions, missing
+from nas_env.extras import require
+from nas_env.sources.base import Encoded, ReadOptions
 from nas_env.sources.storage import ArrayLike
 
 GREY = ("1", "L", "LA", "I;16", "I;16L", "I;16B")
@@ -35,10 +36,9 @@ def pil() -> Any:
     Raises:
         MissingDependencyError: Pillow is not installed.
     """
-    try:
-        from PIL import Image
-    except ImportError:
-        raise missing("pillow", "Images") from None
+    require("Images need", "data", "PIL")
+    from PIL import Image
+
     return Image
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_env.errors import InvalidDataError, InvalidSettingError, MissingDependencyError
+from nas_env.errors import InvalidDataError, InvalidSettingError
 from nas_env.registry import Registry, unknown_name
 from nas_env.sources.storage import ArrayLike, Storage
 
@@ -176,14 +176,6 @@ def refuse(what: str, name: str, value: Any, kind: str) -> InvalidSettingError:
     """Return the error for an option that means nothing to a kind of data."""
     return InvalidSettingError(
         f"Data setting {name}={value!r} means nothing to {kind} ({what}). Leave it out."
-    )
-
-
-def missing(package: str, purpose: str) -> MissingDependencyError:
-    """Return the error for an optional package that is not installed."""
-    return MissingDependencyError(
-        f"{purpose} need the package {package}, which is not installed. "
-        f"Install it: pip install 'nas-env[data]' (or pip install {package})."
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nas_env.architecture import digest
 from nas_env.errors import InvalidDataError
+from nas_env.extras import require
 from nas_env.sources._images import encode_images
 from nas_env.sources.base import (
     NOT_SAID,
@@ -22,7 +23,6 @@ from nas_env.sources.base import (
     Samples,
     Source,
     existing,
-    missing,
 )
 from nas_env.sources.table import samples_of_table
 
@@ -76,10 +76,9 @@ def _is_dataset(data: Any) -> bool:
 
 
 def _loaded(name: str) -> Any:
-    try:
-        import datasets
-    except ImportError:
-        raise missing("datasets", "Data sets of Hugging Face") from None
+    require("Data sets of Hugging Face need", "data", "datasets")
+    import datasets
+
     try:
         if name.startswith(PREFIX):
             return datasets.load_dataset(name.removeprefix(PREFIX))
@@ -161,10 +160,9 @@ def _label(source: str, dataset: Any, wanted: str | None) -> str:
 def _table(
     source: str, datasets: list[Any], given: NDArray[np.int8], options: ReadOptions
 ) -> Samples:
-    try:
-        import pandas
-    except ImportError:
-        raise missing("pandas", "Tables") from None
+    require("Tables need", "data", "pandas")
+    import pandas
+
     table = pandas.concat([dataset.to_pandas() for dataset in datasets], ignore_index=True)
     target = options.target
     if target is None and "label" not in table.columns and "labels" in table.columns:

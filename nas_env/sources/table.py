@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_env.errors import InvalidDataError
+from nas_env.extras import require
 from nas_env.sources._columns import NUMBERS_SHARE, Columns, choose_columns
 from nas_env.sources.base import (
     NOT_SAID,
@@ -20,7 +21,6 @@ from nas_env.sources.base import (
     Samples,
     Source,
     existing,
-    missing,
     no_such_file,
     refuse,
 )
@@ -113,10 +113,9 @@ def samples_of_table(
 
 def _read(path: Path) -> tuple[Any, list[str]]:
     """Return the pandas table in a file, and what a user should know of how it was read."""
-    try:
-        import pandas
-    except ImportError:
-        raise missing("pandas", "Tables") from None
+    require("Tables need", "data", "pandas")
+    import pandas
+
     megabytes = path.stat().st_size * GROWTH / 1e6
     if megabytes > free_memory_mb():
         raise InvalidDataError(
@@ -125,13 +124,14 @@ def _read(path: Path) -> tuple[Any, list[str]]:
             "which is read in parts."
         )
     name = path.name.lower()
+    parquet = name.endswith((".parquet", ".pq"))
+    if parquet:
+        require("Parquet files need", "data", "pyarrow")
     try:
-        if name.endswith((".parquet", ".pq")):
+        if parquet:
             return pandas.read_parquet(path), []
         separator = "\t" if ".tsv" in name else _separator(path)
         table = pandas.read_csv(path, sep=separator, low_memory=False)
-    except ImportError:
-        raise missing("pyarrow", "Parquet files") from None
     except (MemoryError, KeyboardInterrupt):
         raise
     except Exception as error:  # pandas and pyarrow raise many kinds

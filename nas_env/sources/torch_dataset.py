@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_env.errors import InvalidDataError
+from nas_env.errors import InvalidDataError, MissingDependencyError
+from nas_env.extras import sentence
 from nas_env.registry import unknown_name
 from nas_env.sources._images import decode, deep_note, image_step, is_deep
 from nas_env.sources.base import (
@@ -23,7 +24,6 @@ from nas_env.sources.base import (
     ReadOptions,
     Samples,
     Source,
-    missing,
     refuse,
 )
 
@@ -96,7 +96,8 @@ def _torchvision(name: str, options: ReadOptions) -> dict[str, Any]:
     try:
         from torchvision import datasets
     except ImportError:
-        raise missing("torchvision", "Data sets of torchvision") from None
+        message = sentence("Data sets of torchvision need", ["torchvision"])
+        raise MissingDependencyError(message) from None
     factory = getattr(datasets, name, None)
     if factory is None:
         raise unknown_name("data set of torchvision", name, datasets.__all__)

@@ -14,6 +14,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from nas_env.errors import MissingDependencyError, StoreError
+from nas_env.extras import sentence
 from nas_env.store.faults import Fault, fault_of, reason_of, remedy_for
 from nas_env.store.schema import has_tables, make_tables
 from nas_env.store.sqlite_file import SQLiteFile
@@ -170,10 +171,8 @@ def _postgresql(url: URL) -> Engine:
     except ModuleNotFoundError as error:
         if error.name != "psycopg":
             raise
-        raise MissingDependencyError(
-            "A store in PostgreSQL needs psycopg, which is not installed. Run: pip install "
-            "'nas-env[postgresql]'."
-        ) from None
+        message = sentence("Stores in PostgreSQL need", ["psycopg"], "postgresql")
+        raise MissingDependencyError(message) from None
 
 
 def _take_the_lock(connection: Connection) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_env.errors import InvalidDataError, InvalidSettingError, MissingDependencyError
+from nas_env.errors import InvalidDataError, InvalidSettingError
+from nas_env.extras import require
 from nas_env.registry import unknown_name
 from nas_env.spaces.trie import listed
 from nas_env.tables.base import TABLES, Numbers, Table
@@ -97,13 +98,9 @@ def _check_names(decisions: Sequence[str], used: Sequence[str]) -> None:
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        from pyarrow import ArrowException, csv, parquet
-    except ImportError:
-        raise MissingDependencyError(
-            "Reading a table, CSV too, needs pyarrow, which is not installed. Run, in the "
-            "checkout: pip install -c constraints.txt -e '.[tables]'."
-        ) from None
+    require("Table files, CSV too, need", "data", "pyarrow")
+    from pyarrow import ArrowException, csv, parquet
+
     if not path.is_file():
         raise InvalidDataError(f"{path}: no such file. Give the path of a .parquet or .csv file.")
     if path.suffix.lower() not in SUFFIXES:

@@ -20,6 +20,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 # From the bottom up: a module may import the modules before it, and its own package.
 ORDER = (
     "errors",
+    "extras",
+    "plugins",
     "registry",
     "registration",
     "markup",

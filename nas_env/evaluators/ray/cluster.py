@@ -7,10 +7,10 @@ import os
 import re
 import socket
 import sys
-from importlib.util import find_spec
 from typing import Any
 
-from nas_env.errors import InvalidSettingError, MissingDependencyError, WorkerError
+from nas_env.errors import InvalidSettingError, WorkerError
+from nas_env.extras import require
 
 LOCAL = "local"
 LOOPBACK = "127.0.0.1"
@@ -45,11 +45,7 @@ def check_installed() -> None:
     Raises:
         MissingDependencyError: It is not installed.
     """
-    if find_spec("ray") is None:
-        raise MissingDependencyError(
-            "Evaluator 'ray' needs the package 'ray', which is not installed. "
-            "Install it with: pip install 'nas-env[ray]'."
-        )
+    require("Clusters need", "ray")
 
 
 def join(address: str) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_env.errors import MissingDependencyError
+from nas_env.extras import command
 
 Numbers = NDArray[np.float64]
 REPEATS = 1000  # bootstrap samples of an interval on a page
@@ -136,7 +137,6 @@ def _library() -> Any:
         from rliable import library
     except (ImportError, TypeError) as error:  # TypeError: its `arch` beside pandas 3
         raise MissingDependencyError(
-            f"Statistics of a benchmark need rliable ({error}). "
-            "Run: pip install -c constraints.txt -e '.[benchmark]'"
+            f"Statistics of a benchmark need rliable ({error}). Run: {command('benchmark')}."
         ) from None
     return library

@@ -72,8 +72,7 @@ def _algorithm(choices: Sequence[Sequence[int]], population: int, seed: int) -> 
         from pymoo.core.variable import Choice
     except ImportError as error:
         raise MissingDependencyError(
-            f"NSGA-II needs pymoo, which is not installed ({error}). "
-            "Run: pip install -c constraints.txt -e '.[benchmark]'"
+            f"NSGA-II needs pymoo, which is not installed ({error}). Run: make install."
         ) from None
     different = MixedVariableDuplicateElimination()
     algorithm = NSGA2(

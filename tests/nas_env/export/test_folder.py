@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from nas_env import extras
 from nas_env.architecture import Architecture, Layer
 from nas_env.errors import ExportMismatchError
 from nas_env.export import Exported, Source, _formats, export
@@ -208,14 +209,17 @@ def test_the_preprocessing_is_plain_data_too(exported: Exported, folder: Path, t
 def test_what_is_not_installed_is_left_out_and_said(
     monkeypatch: pytest.MonkeyPatch, task: Any, network: nn.Module, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(_formats, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     (tmp_path / "network.onnx").write_text("of an earlier network")
     found = export(CHAIN, network.state_dict(), task, tmp_path)
     assert set(found.files) == {"network.py", "network.json", "weights.pt", "network.pt2"}
     assert set(found.files) == {path.name for path in tmp_path.iterdir() if path.is_file()}
     assert found.onnx_difference is None and found.quantised is None
-    assert found.left_out["network.onnx"].endswith("Run: pip install onnx onnxruntime onnxscript")
-    assert found.left_out["weights.safetensors"].startswith("safetensors is not installed")
+    assert found.left_out["network.onnx"] == (
+        "It needs onnx, onnxruntime and onnxscript, which are not installed. "
+        'Run: pip install "nas-env[onnx]"'
+    )
+    assert found.left_out["weights.safetensors"].endswith('Run: pip install "nas-env[agents]"')
 
 
 def test_other_outputs_are_refused(
@@ -236,7 +240,7 @@ def test_other_outputs_are_refused(
 def test_an_earlier_export_stays_whole_until_the_next_one_is_checked(
     monkeypatch: pytest.MonkeyPatch, task: Any, network: nn.Module, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(_formats, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     folder, weights = tmp_path / "out", network.state_dict()
     export(CHAIN, weights, task, folder)
     (folder / "network.onnx").write_text("of an earlier network")
@@ -275,7 +279,7 @@ def test_a_task_without_data_is_exported_but_for_int8(tmp_path: Path) -> None:
 def test_classes_of_ones_own_data_have_their_names(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(_formats, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     rng = np.random.default_rng(0)
     data = {"x": rng.normal(size=(60, 4)), "y": np.array(["yes", "no", "perhaps"] * 20)}
     own = sealed(TASKS.get("arrays")(data=data))

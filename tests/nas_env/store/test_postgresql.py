@@ -193,5 +193,5 @@ def test_a_missing_driver_is_named_with_its_extra() -> None:
         "open_store('postgresql://me@127.0.0.1/nas')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "MissingDependencyError: A store in PostgreSQL needs psycopg" in done.stderr
-    assert "pip install 'nas-env[postgresql]'" in done.stderr
+    assert "MissingDependencyError: Stores in PostgreSQL need psycopg" in done.stderr
+    assert 'pip install "nas-env[postgresql]"' in done.stderr

@@ -167,7 +167,7 @@ def test_what_is_missing_is_named_with_a_command_that_works(
 ) -> None:
     path = write(tmp_path, ".csv")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingDependencyError, match=r"pyarrow.*-e '\.\[tables\]'"):
+    with pytest.raises(MissingDependencyError, match=r'pyarrow.*"nas-env\[data\]"'):
         make(path)
 
 

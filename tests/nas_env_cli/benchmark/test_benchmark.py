@@ -222,12 +222,12 @@ def test_what_is_missing_is_named_with_its_extra():
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True
     )
-    assert "Benchmarks need rliable, not installed here. Run" in done.stderr
-    assert "'.[agents,benchmark]'" in done.stderr
+    assert "Benchmarks need rliable, which is not installed. Run" in done.stderr
+    assert 'pip install "nas-env[benchmark]"' in done.stderr
 
 
 def test_a_search_needs_nothing_that_benchmarks_need():
-    """README's first command installs the extras agents, draw and export alone."""
+    """README's first command installs the extras agents and data alone."""
     absent = ("pyarrow", "rliable", "sklearn", "psutil", "ray", "psycopg", "hypothesis")
     code = f"""
 import sys

@@ -17,9 +17,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from nas_env import extras
 from nas_env.architecture import Architecture
 from nas_env.errors import IncompatibleError, InvalidDataError
-from nas_env.export import _formats
 from nas_env.export.folder import load_module
 from nas_env.network import build
 from nas_env.tasks.own_data import DataTask, own_data
@@ -61,7 +61,7 @@ def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def without_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_formats, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
 
 
 def searched(run: FinishedRun) -> torch.nn.Module:

@@ -14,11 +14,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from nas_env import extras
 from nas_env.architecture import Architecture, Recipe
 from nas_env.errors import IncompatibleError, InvalidSettingError, StoreError
 from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
-from nas_env.export import _formats
 from nas_env.export import folder as export_folder
 from nas_env.network import build
 from nas_env.tasks import TASKS
@@ -146,8 +146,8 @@ def test_the_card_says_what_is_known(made: Path) -> None:
 @pytest.fixture
 def without_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test write ONNX that need not, for it takes long."""
-    found = _formats.find_spec
-    monkeypatch.setattr(_formats, "find_spec", lambda x: None if x == "onnx" else found(x))
+    found = extras.find_spec
+    monkeypatch.setattr(extras, "find_spec", lambda x: None if x == "onnx" else found(x))
 
 
 def test_an_export_is_the_same_at_every_time(
@@ -156,7 +156,7 @@ def test_an_export_is_the_same_at_every_time(
     command = vars(export_command)
     assert command["run"](command["Options"](made, output=tmp_path / "out")) == 0
     shown = capsys.readouterr().out
-    assert f"Exported to {tmp_path / 'out'}" in shown and "pip install onnx" in shown
+    assert f"Exported to {tmp_path / 'out'}" in shown and 'pip install "nas-env[onnx]"' in shown
     for name in ("network.py", "network.json", "weights.safetensors"):
         first, again = (path / name for path in (made / "export", tmp_path / "out"))
         assert first.read_bytes() == again.read_bytes(), name

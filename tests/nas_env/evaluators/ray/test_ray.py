@@ -20,6 +20,7 @@ import gymnasium as gym
 import pytest
 
 import nas_env  # noqa: F401 - registers the environments
+from nas_env import extras
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidSettingError, MissingDependencyError, WorkerError
 from nas_env.evaluation import Budget, Outcome
@@ -313,6 +314,6 @@ def test_a_head_that_does_not_answer_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_without_ray_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"nas-env\[ray\]"):
         Ray(Noted(tmp_path))
