@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from nas_env.errors import InvalidSettingError, UnknownNameError
+from nas_env.plugins import AGENTS_GROUP, GROUP, load_plugins, on_failure
 
 T = TypeVar("T")
 S = TypeVar("S")
+OWN = ("nas_env", "nas_env_agents", "nas_env_cli")  # packages that come with the registries
+_discoveries = 0  # that are under way; plug-ins are imported when none is
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
@@ -29,7 +32,9 @@ def choices(name: object, known: Iterable[str]) -> str:
 
 
 class Registry(Generic[T]):
-    """A table of names of one kind; the modules of `package` are imported at the first look-up.
+    """A table of names of one kind.
+
+    The modules of `package` and the plug-ins are imported at the first look-up.
 
     Args:
         kind: What is registered, as it reads in an error message, such as "search space".
@@ -44,9 +49,10 @@ class Registry(Generic[T]):
         self.kind = kind
         self._exclude = exclude
         self._package = package
-        self._discovered = package is None
+        self._imported = package is None
+        self._complete = False
         self._entries: dict[str, T] = {}
-        self._modules: set[str] = set()
+        self._modules: dict[str, set[str]] = {}
 
     def register(self, name: str) -> Callable[[S], S]:
         """Return a decorator that enters an object under `name`.
@@ -56,20 +62,30 @@ class Registry(Generic[T]):
         """
 
         def enter(entry: S) -> S:
+            if foreign:
+                self._import_package()  # or a name could be taken from the package itself
             if name in self._entries:
                 raise InvalidSettingError(
                     f"The {self.kind} name {name!r} is already registered. Choose another name."
                 )
             self._entries[name] = entry  # type: ignore[assignment]
-            self._modules |= {caller, getattr(entry, "__module__", None) or caller}
+            self._modules[name] = {caller, getattr(entry, "__module__", None) or caller}
+            if foreign:
+                on_failure(lambda: self.remove(name))
             return entry
 
         caller = str(sys._getframe(1).f_globals["__name__"])
+        foreign = caller.partition(".")[0] not in OWN
         return enter
+
+    def remove(self, name: str) -> None:
+        """Forget a name; nothing happens if it is not registered."""
+        self._entries.pop(name, None)
+        self._modules.pop(name, None)
 
     def modules(self) -> set[str]:
         """Return the names of the modules in which something was registered so far."""
-        return set(self._modules)
+        return {module for modules in self._modules.values() for module in modules}
 
     def get(self, name: str) -> T:
         """Return the object registered as `name`.
@@ -96,10 +112,27 @@ class Registry(Generic[T]):
         return name in self._entries
 
     def _discover(self) -> None:
-        if self._discovered:
+        """Import what registers itself: the modules of the package, then the plug-ins."""
+        if self._complete:
             return
-        self._discovered = True
-        package = importlib.import_module(str(self._package))
-        for module in pkgutil.iter_modules(package.__path__):
-            if not module.name.startswith("_") and module.name not in self._exclude:
-                importlib.import_module(f"{self._package}.{module.name}")
+        self._import_package()
+        if _discoveries:  # a plug-in may need modules that are being imported just now
+            return
+        self._complete = True
+        load_plugins(GROUP)
+        if str(self._package).startswith("nas_env_agents"):
+            load_plugins(AGENTS_GROUP)
+
+    def _import_package(self) -> None:
+        global _discoveries
+        if self._imported:
+            return
+        self._imported = True
+        _discoveries += 1
+        try:
+            package = importlib.import_module(str(self._package))
+            for module in pkgutil.iter_modules(package.__path__):
+                if not module.name.startswith("_") and module.name not in self._exclude:
+                    importlib.import_module(f"{self._package}.{module.name}")
+        finally:
+            _discoveries -= 1

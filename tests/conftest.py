@@ -210,5 +210,4 @@ def faults() -> Iterator[ModuleType]:
     """Return the module `faults`, with its layer registered for the tests of one file."""
     yield importlib.import_module(FAULTS)
     del sys.modules[FAULTS]
-    del LAYERS._entries["fault"]
-    LAYERS._modules.discard(FAULTS)
+    LAYERS.remove("fault")

@@ -113,7 +113,7 @@ def halving(
     precision: str = "float32",
     latency: Latency | Mapping[str, Any] | bool | None = None,
 ) -> Halving:
-    """Return `Halving` over a training that continues networks, with a temporary folder.
+    """Return successive halving over a training that continues networks, in a temporary folder.
 
     Args:
         task: What networks are trained for.

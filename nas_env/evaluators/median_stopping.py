@@ -212,7 +212,7 @@ def median_stopping(
     precision: str = "float32",
     latency: Latency | Mapping[str, Any] | bool | None = None,
 ) -> MedianStopping:
-    """Return `MedianStopping` over a training that continues networks, with a temporary folder.
+    """Return median stopping over a training that continues networks, in a temporary folder.
 
     Args:
         task: What networks are trained for.

@@ -36,6 +36,12 @@ class Edit(MDP):
     added), one is drawn. The draws follow from `EditState.draw` and `steps`, so that `advance` is
     pure: the same action in the same state leads to the same network.
 
+    Decisions: an edit at a position, or an edit alone where the layer is drawn; the last one is
+        "stop".
+    Reward: the increase of the score by the edit; see the setting `reward`.
+    Episode end: `terminated` by "stop" or at the score `until_score`, `truncated` after `max_edits`
+        actions.
+
     Args:
         space: The search space.
         observation: A name in `nas_env.observations.EDIT_OBSERVATIONS`; "features" (loss, accuracy,

@@ -61,10 +61,12 @@ class MnasNet(Objective):
 def _soft(
     target: float = 10_000, metric: str = "params", below: float = -0.07, above: float = -0.07
 ) -> MnasNet:
+    """Return accuracy times a factor that falls slowly above a target cost, in [0, 2]."""
     return MnasNet(target, metric, below, above)
 
 
 def _hard(target: float = 10_000, metric: str = "params") -> MnasNet:
+    """Return accuracy, above a target cost times target / cost, in [0, 2]."""
     return MnasNet(target, metric, 0.0, -1.0)
 
 

@@ -345,11 +345,13 @@ class SpaceFactory:
         build: Called with `name`, `input_shape`, `num_outputs` and `max_params` by keyword.
         default_task: Name of the task that is used where none is given.
         default_shape: Input shape where no task says it, for looking at a space on its own.
+        description: One sentence for lists; by default the first one of the space's docstring.
     """
 
     build: Callable[..., SearchSpace]
     default_task: str
     default_shape: Shape
+    description: str = ""
 
     def __call__(
         self,

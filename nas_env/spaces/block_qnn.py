@@ -179,5 +179,10 @@ class BlockQNNSpace(ImageSpace):
 
 
 SPACES.register("block-qnn")(
-    SpaceFactory(partial(BlockQNNSpace, 8, 1, 8, "block-qnn"), "digits", (3, 32, 32))
+    SpaceFactory(
+        partial(BlockQNNSpace, 8, 1, 8, "block-qnn"),
+        "digits",
+        (3, 32, 32),
+        "The block of BlockQNN, which is stacked to a network.",
+    )
 )

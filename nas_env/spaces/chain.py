@@ -320,12 +320,33 @@ METAQNN_MNIST = Grammar(
     recipe=METAQNN_RECIPE,
 )
 
-for _name, _grammar, _task, _shape in (
-    ("chain", DEFAULT, "digits", (1, 8, 8)),
-    ("chain-bench", CHAIN_BENCH, "mnist-small", (1, 14, 14)),
-    ("metaqnn-svhn", METAQNN_SVHN, "digits", (3, 32, 32)),
-    ("metaqnn-cifar10", METAQNN_CIFAR10, "digits", (3, 32, 32)),
-    ("metaqnn-mnist", METAQNN_MNIST, "digits", (1, 28, 28)),
-    ("metaqnn-small", METAQNN_SMALL, "mnist-small", (1, 14, 14)),
+_SMALL = "Small convolutional networks, layer by layer"
+_PAPER = "MetaQNN's convolutional networks"
+for _name, _grammar, _task, _shape, _description in (
+    ("chain", DEFAULT, "digits", (1, 8, 8), f"{_SMALL}, up to 6 layers."),
+    ("chain-bench", CHAIN_BENCH, "mnist-small", (1, 14, 14), f"{_SMALL}: those of NASChain-v0."),
+    ("metaqnn-svhn", METAQNN_SVHN, "digits", (3, 32, 32), f"{_PAPER} for SVHN, up to 12 layers."),
+    (
+        "metaqnn-cifar10",
+        METAQNN_CIFAR10,
+        "digits",
+        (3, 32, 32),
+        f"{_PAPER} for CIFAR-10, up to 18 layers.",
+    ),
+    (
+        "metaqnn-mnist",
+        METAQNN_MNIST,
+        "digits",
+        (1, 28, 28),
+        f"{_PAPER} for MNIST, up to 15 layers.",
+    ),
+    (
+        "metaqnn-small",
+        METAQNN_SMALL,
+        "mnist-small",
+        (1, 14, 14),
+        f"{_PAPER} for SVHN with a sixteenth of the channels.",
+    ),
 ):
-    SPACES.register(_name)(SpaceFactory(partial(ChainSpace, _grammar, _name), _task, _shape))
+    _build = partial(ChainSpace, _grammar, _name)
+    SPACES.register(_name)(SpaceFactory(_build, _task, _shape, _description))

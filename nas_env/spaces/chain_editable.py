@@ -177,5 +177,10 @@ def _detailed(layer: Layer, field: str, value: str | float) -> Layer:
 
 
 SPACES.register("chain-editable")(
-    SpaceFactory(partial(EditableChainSpace, DEFAULT, "chain-editable"), "digits", (1, 8, 8))
+    SpaceFactory(
+        partial(EditableChainSpace, DEFAULT, "chain-editable"),
+        "digits",
+        (1, 8, 8),
+        "The chain, with activation, normalisation and dropout of each layer.",
+    )
 )

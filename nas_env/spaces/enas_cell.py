@@ -41,5 +41,10 @@ class ENASCellSpace(NASNetSpace):
 
 
 SPACES.register("enas-cell")(
-    SpaceFactory(partial(ENASCellSpace, ENAS, "enas-cell"), "digits", (3, 32, 32))
+    SpaceFactory(
+        partial(ENASCellSpace, ENAS, "enas-cell"),
+        "digits",
+        (3, 32, 32),
+        "The normal and the reduction cell of ENAS.",
+    )
 )

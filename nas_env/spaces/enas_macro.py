@@ -167,5 +167,10 @@ def _chain(operation: str) -> Chain:
 
 
 SPACES.register("enas-macro")(
-    SpaceFactory(partial(ENASMacroSpace, "enas-macro"), "digits", (3, 32, 32))
+    SpaceFactory(
+        partial(ENASMacroSpace, "enas-macro"),
+        "digits",
+        (3, 32, 32),
+        "Whole networks of ENAS: twelve layers and their skip connections.",
+    )
 )

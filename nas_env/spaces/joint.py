@@ -190,5 +190,10 @@ def _over(
 
 
 SPACES.register("chain-joint")(
-    SpaceFactory(partial(_over, "chain-joint", "chain"), "digits", (1, 8, 8))
+    SpaceFactory(
+        partial(_over, "chain-joint", "chain"),
+        "digits",
+        (1, 8, 8),
+        "The chain, with optimizer, learning rate and other training choices.",
+    )
 )

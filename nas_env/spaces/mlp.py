@@ -120,4 +120,11 @@ def _fields(layer: Layer) -> dict[str, tuple[str | int | float | bool, int]]:
     return {"kind": (layer.kind, 0), **settings}
 
 
-SPACES.register("mlp")(SpaceFactory(partial(MLPSpace, "mlp"), "wine", (13,)))
+SPACES.register("mlp")(
+    SpaceFactory(
+        partial(MLPSpace, "mlp"),
+        "wine",
+        (13,),
+        "Fully connected networks for vectors, layer by layer.",
+    )
+)

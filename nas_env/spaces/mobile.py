@@ -218,6 +218,10 @@ def _params(before: int, width: int, expansion: int, kernel: int, depth: int, ex
     return params_along(layers, (before, 1, 1))
 
 
-for _name, _skeleton in (("mobile", B0), ("mobile-small", SMALL)):
+_ABOUT = "Stages of inverted bottlenecks, after MnasNet"
+for _name, _skeleton, _description in (
+    ("mobile", B0, f"{_ABOUT}."),
+    ("mobile-small", SMALL, f"{_ABOUT}, with fewer channels for small images."),
+):
     _build = partial(MobileSpace, _skeleton, _name)
-    SPACES.register(_name)(SpaceFactory(_build, "digits", (3, 32, 32)))
+    SPACES.register(_name)(SpaceFactory(_build, "digits", (3, 32, 32), _description))

@@ -123,5 +123,10 @@ def _edge_params(operation: int, channels: int) -> int:
 
 
 SPACES.register("nasbench201")(
-    SpaceFactory(partial(NASBench201Space, "nasbench201"), "digits", (3, 32, 32))
+    SpaceFactory(
+        partial(NASBench201Space, "nasbench201"),
+        "digits",
+        (3, 32, 32),
+        "The cell of NAS-Bench-201: an operation on each of six edges.",
+    )
 )

@@ -99,5 +99,10 @@ def block(position: int, decision: int) -> tuple[Layer, ...]:
 
 
 SPACES.register("nasbench-macro")(
-    SpaceFactory(partial(NASBenchMacroSpace, "nasbench-macro"), "digits", (3, 32, 32))
+    SpaceFactory(
+        partial(NASBenchMacroSpace, "nasbench-macro"),
+        "digits",
+        (3, 32, 32),
+        "The chain of NAS-Bench-Macro: eight blocks of three kinds.",
+    )
 )

@@ -277,5 +277,10 @@ def _params(operation: str, channels: int, stride: int) -> int:
 
 
 SPACES.register("nasnet-cell")(
-    SpaceFactory(partial(NASNetSpace, NASNET, "nasnet-cell"), "digits", (3, 32, 32))
+    SpaceFactory(
+        partial(NASNetSpace, NASNET, "nasnet-cell"),
+        "digits",
+        (3, 32, 32),
+        "The normal and the reduction cell of NASNet.",
+    )
 )

@@ -283,4 +283,7 @@ for _name, _depth, _strides in (
     ("skip-chain-strides", 6, STRIDES),
 ):
     _build = partial(SkipChainSpace, _depth, _strides, _name)
-    SPACES.register(_name)(SpaceFactory(_build, "digits", (3, 32, 32)))
+    _description = (
+        f"{_depth} convolutions{' with strides' if _strides else ''} and skip connections."
+    )
+    SPACES.register(_name)(SpaceFactory(_build, "digits", (3, 32, 32), _description))

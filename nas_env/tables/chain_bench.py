@@ -1,4 +1,4 @@
-"""`chain-bench`: every network of the space of that name, trained three times by this project.
+"""`chain-bench`: every network of the space `chain-bench`, trained three times by this project.
 
 How it was made and what is in it: `docs/chain-bench.md`.
 """

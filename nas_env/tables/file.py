@@ -1,4 +1,4 @@
-"""`file`: anybody's table, a Parquet or CSV file with one row an architecture."""
+"""`file`: a table of your own, a Parquet or CSV file with one row for each architecture."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from nas_env.tasks.supervised import SPLITS, Split, SupervisedTask
 
 @TASKS.register("arrays")
 def arrays(data: str | Path | Mapping[str, NDArray[Any]]) -> SupervisedTask:
-    """Return the task of a file (or mapping) of arrays.
+    """Return the task of labelled arrays: an `.npz` file or a mapping.
 
     For regression, other metrics than accuracy and data that do not fit in memory, take `own-data`.
 

@@ -172,7 +172,7 @@ def own_data(
     cache: Path | str | None = None,
     max_memory_mb: float | None = None,
 ) -> DataTask:
-    """Return the task of data in a file, a folder or an object.
+    """Return the task of your own data: a file, a folder or an object.
 
     Args:
         data: One of: the path of an `.npz` of arrays or a mapping of them; of a folder of images by

@@ -165,7 +165,7 @@ def training_on_ray(
     precision: str = "float32",
     latency: Latency | Mapping[str, Any] | bool | None = None,
 ) -> Ray:
-    """Return `training` on the cluster that RAY_ADDRESS names, or on a local Ray.
+    """Return training on the Ray cluster that RAY_ADDRESS names, or on a local Ray.
 
     On a GPU each evaluation has one of its own; make `Ray(Training(task), gpus=0.25)` for less.
 
