@@ -1,25 +1,93 @@
-"""How the command lines of benchmarks end."""
+"""Exit codes of the commands: what Ctrl-C and refused input turn into."""
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import signal
 import sys
 from collections.abc import Callable
-
-import gymnasium
-
-from nas_env.errors import NASError
+from pathlib import Path
+from types import FrameType
 
 INTERRUPTED, REFUSED = 130, 2
-REFUSALS = (NASError, gymnasium.error.Error, FileNotFoundError)
+RETRY_SECONDS = 0.01  # until it is checked again whether the interrupted code may be left
+KEPT = "Finished work is kept; run the same command again to continue."
 
 
-def exit_code(run: Callable[[], int]) -> int:
-    """Return what a command returns; say what it refused, or that it can go on."""
+def exit_code(run: Callable[[], int], interrupted: str = KEPT) -> int:
+    """Return the exit code of a command; print why it was refused, or how to continue.
+
+    Args:
+        run: The command; returns its exit code.
+        interrupted: What is printed after an interrupt.
+    """
+    import gymnasium
+
+    from nas_env.errors import NASError
+
     try:
         return run()
     except KeyboardInterrupt:
-        print("\nInterrupted. Finished runs are kept; the same command goes on.", file=sys.stderr)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # ignored while the process ends
+        print(f"\nInterrupted. {interrupted}".rstrip(), file=sys.stderr)
         return INTERRUPTED
-    except REFUSALS as error:
+    except (NASError, gymnasium.error.Error, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return REFUSED
+
+
+def resume_command(path: Path) -> str:
+    """Return the command that resumes the search in a folder, as this process was started."""
+    words = [word for word in sys.argv[1:] if word != "--resume"]
+    folder = [] if "--output" in " ".join(words) else ["--output", str(path)]
+    return shlex.join([_program(), *words, *folder, "--resume"])
+
+
+def _program() -> str:
+    """Return the command `nas-env` as a user types it here: with its folder if not on the path."""
+    if shutil.which("nas-env") is not None:
+        return "nas-env"
+    program, here = Path(sys.executable).with_name("nas-env"), Path.cwd()
+    return str(program.relative_to(here) if program.is_relative_to(here) else program)
+
+
+def leave_at_the_second_interrupt() -> None:
+    """Let the first Ctrl-C raise KeyboardInterrupt, and the second one end the process at once.
+
+    All evaluations are in the store by then, and worker processes end with their parent. The first
+    one waits for the store and for destructors: an exception there would be swallowed or logged.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _first)
+
+
+def _first(_: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt as soon as the running code may be left."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    if not hasattr(signal, "SIGALRM"):  # Windows has no timer signal
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGALRM, _raise_or_retry)
+    _raise_or_retry(_, frame)
+
+
+def _raise_or_retry(_: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, or try again in a moment.
+
+    Raises:
+        KeyboardInterrupt: The running code may be left.
+    """
+    if not _in_store_or_destructor(frame):
+        raise KeyboardInterrupt
+    signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
+
+
+def _in_store_or_destructor(frame: FrameType | None) -> bool:
+    """Return whether a frame runs inside SQLAlchemy or inside a destructor."""
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.split(".")[0] == "sqlalchemy" or frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nas_env.evaluation import Evaluation
 from nas_env.evaluators.latency import was_too_slow
 from nas_env.tasks import TaskSpec
-from nas_env_cli.export.retraining import mean_sd
+from nas_env_cli.spread import mean_sd
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ assert 0 < reward <= 1
 SEARCH = """
 import gymnasium, nas_env
 from nas_env_agents import AGENTS, observation_of
-from nas_env_cli.search import run_search
+from nas_env_cli.search.session import run_search
 from nas_env.wrappers import Limits
 assert NAME in AGENTS
 env = gymnasium.make("NAS-v0", evaluator="synthetic", observation=observation_of(NAME))

@@ -11,7 +11,7 @@ from nas_env.spaces import SPACES
 from nas_env.tasks import TASKS, Task
 from nas_env.wrappers import Limits, Trial
 from nas_env_agents.common.base import observation_of
-from nas_env_cli.search import run_search
+from nas_env_cli.search.session import run_search
 
 AGENTS = ("random", "q-learning", "maskable-ppo", "reinforce-lstm")
 IMAGES, MOST = 100, 200_000  # for training; parameters, so that wide spaces are quick

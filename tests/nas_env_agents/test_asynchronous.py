@@ -19,7 +19,7 @@ from nas_env.evaluators.synthetic import Synthetic
 from nas_env.tasks import TASKS
 from nas_env.wrappers import Limits, TrackSearch
 from nas_env_agents import AGENTS, make_agent
-from nas_env_cli.search import run_search
+from nas_env_cli.search.session import run_search
 from tests.nas_env_agents.tiny import tiny_env, tiny_space
 
 PAIRS = [("async-random", "random"), ("async-regularized-evolution", "regularized-evolution")]

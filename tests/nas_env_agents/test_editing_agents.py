@@ -12,8 +12,8 @@ from nas_env_agents import AGENTS, make_agent, observation_of
 from nas_env_agents.common.asynchronous import Asynchronous
 from nas_env_agents.common.episodic import Step
 from nas_env_agents.q_learning import QLearning
-from nas_env_cli.search import run_search
 from nas_env_cli.search.q_table import depths, draw_q, greedy_path, grouped, picture_of
+from nas_env_cli.search.session import run_search
 from tests.nas_env_agents.tiny import all_scores, tiny_env
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from stable_baselines3.common.utils import set_random_seed
 from nas_env.errors import InvalidSettingError
 from nas_env.wrappers import Limits, TrackSearch, Trial
 from nas_env_cli.benchmark.results import Row
-from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
+from nas_env_cli.specs import AgentSpec, EnvSpec, check_learn
 
 METRICS = ("report", "regret_reward", "regret_report")
 MADE: dict[str, gymnasium.Env[Any, Any]] = {}  # environments of this process
@@ -106,21 +105,6 @@ def play(cell: Cell, limits: Limits) -> tuple[list[Row], str]:
             "Raise the limit."
         )
     return rows, "optimum" if callback.optimum else tracker.finished or "steps"
-
-
-def check_learn(agent: Any) -> None:
-    """Refuse an agent that cannot be called as `learn(total_timesteps, callback)`.
-
-    Raises:
-        InvalidSettingError: It has no such method.
-    """
-    try:
-        inspect.signature(agent.learn).bind(1, None)
-    except (AttributeError, TypeError) as error:
-        raise InvalidSettingError(
-            f"Class {type(agent).__name__} has no learn(total_timesteps, callback) ({error}). "
-            "Give it one."
-        ) from None
 
 
 def made(cell: Cell) -> gymnasium.Env[Any, Any]:

@@ -17,7 +17,7 @@ from nas_env.errors import InvalidDataError, InvalidSettingError
 from nas_env.wrappers import Limits
 from nas_env_cli.benchmark.cells import Cell
 from nas_env_cli.benchmark.results import ResultWriter, Row, incumbents, table_of, with_trials
-from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
+from nas_env_cli.specs import AgentSpec, EnvSpec
 
 EPISODES = 10  # a run plays at most this many times its limit of queries
 LOCK = ".lock"

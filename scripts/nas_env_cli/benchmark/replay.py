@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from nas_env.errors import InvalidDataError, NASError
 from nas_env.mdp import Edit
-from nas_env_cli.benchmark.specs import EnvSpec
+from nas_env_cli.specs import EnvSpec
 
 COMPARED = ("score", "report", "regret_reward", "regret_report")
 Numbers = dict[str, float]

@@ -24,9 +24,9 @@ from nas_env_cli.benchmark.folder import BenchmarkFolder, Plan
 from nas_env_cli.benchmark.page import write_page
 from nas_env_cli.benchmark.results import check_name, read_results
 from nas_env_cli.benchmark.runner import run_plan
-from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec, distinct
 from nas_env_cli.benchmark.statistics import REPEATS
 from nas_env_cli.interrupts import exit_code
+from nas_env_cli.specs import AgentSpec, EnvSpec, distinct
 
 FAILED = 1
 LEAST = {"seeds": 1, "first_seed": 0, "limit": 1, "processes": 1, "repeats": 1}
@@ -116,7 +116,7 @@ def plan_of(options: Options) -> Plan:
     for env in envs:
         check_env(env, options.simulated_seconds)
     for agent in agents:
-        check_agent(agent, envs[0])
+        agent.check_settings(envs[0].make(agent.observation(envs[0])))
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     command = f"nas-env {' '.join(sys.argv[1:])}"
     plan = Plan(
@@ -145,22 +145,6 @@ def check_env(env: EnvSpec, simulated_seconds: float | None) -> None:
             f"Option --simulated-seconds limits nothing on {env.label}: its networks have no "
             "training times. Leave out the one or the other."
         )
-
-
-def check_agent(agent: AgentSpec, env: EnvSpec) -> None:
-    """Refuse settings that a registered agent does not take; a stranger's is made by its runs only.
-
-    Raises:
-        InvalidSettingError: It has no such setting, or one is out of its range.
-    """
-    if agent.imported:
-        return
-    try:
-        agent.make(env.make(agent.observation(env)), 0)
-    except TypeError as error:
-        raise InvalidSettingError(
-            f"Agent {agent.label!r} cannot be made with its settings ({error}). Correct them."
-        ) from None
 
 
 def main(arguments: Sequence[str]) -> int:

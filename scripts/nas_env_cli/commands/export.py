@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import tyro
 
-from nas_env.errors import NASError
 from nas_env_cli.export.exporting import export_run
+from nas_env_cli.interrupts import exit_code
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,12 @@ class Options:
 def run(options: Options) -> int:
     """Export and return the exit code."""
     torch.set_num_threads(1)  # small networks run fastest on one
-    try:
-        where = options.run, options.output, options.train, options.device
-        told = export_run(*where, searched=options.searched, data=options.data)
-    except NASError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(told)
+    return exit_code(partial(_run, options))
+
+
+def _run(options: Options) -> int:
+    where = options.run, options.output, options.train, options.device
+    print(export_run(*where, searched=options.searched, data=options.data))
     return 0
 
 

@@ -6,23 +6,20 @@ Example: nas-env plot-q runs/mine
 from __future__ import annotations
 
 import inspect
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from nas_env.errors import InvalidSettingError, NASError
+from nas_env.errors import InvalidSettingError
 from nas_env.rendering import save_drawing
-from nas_env_agents import AGENTS
-from nas_env_agents.q_learning import QLearning
-from nas_env_cli.commands.search import make_env
-from nas_env_cli.search.options import Options, agent_of
+from nas_env_cli.interrupts import exit_code
+from nas_env_cli.search.plan import SearchPlan
 from nas_env_cli.search.q_table import draw_q, picture_of
-from nas_env_cli.search.user_data import own_task
+from nas_env_cli.search.saved_agent import load_q_agent
 
 
 @dataclass(frozen=True)
@@ -37,37 +34,21 @@ class PlotOptions:
 
 def run(options: PlotOptions) -> int:
     """Write the pictures and return the exit code."""
-    try:
-        agent = load(options.run)
-    except NASError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return exit_code(partial(_run, options))
+
+
+def _run(options: PlotOptions) -> int:
+    plan = SearchPlan.of_run(options.run)
+    agent = load_q_agent(options.run, plan)
+    if agent is None:
+        raise InvalidSettingError(
+            f"There is no Q-table of agent {plan.agent.name!r} in {options.run}. Finish a search "
+            "with a tabular agent, such as --agent q-learning."
+        )
     stem = options.output or options.run / "q_table"
     for path in save_drawing(draw_q(picture_of(agent)), stem):
         print(f"Written: {path}")
     return 0
-
-
-def load(run: Path) -> QLearning:
-    """Return the tabular agent of a run folder.
-
-    Raises:
-        InvalidSettingError: The folder holds no finished search, or its agent has no table.
-    """
-    file = run / "options.json"
-    if not file.is_file():
-        raise InvalidSettingError(f"{run} holds no search. Give the --output folder of a search.")
-    data = json.loads(file.read_text(encoding="utf-8"))
-    data["data"] = Path(data["data"]) if data["data"] else None
-    search = Options(**data)
-    agent = agent_of(search)
-    kind = AGENTS.get(agent)
-    if not issubclass(kind, QLearning):
-        raise InvalidSettingError(
-            f"Agent {agent!r} of {run} has no Q-table. Search with --agent q-learning."
-        )
-    env = make_env(search, agent, None, own_task(data))
-    return kind.load(run / "agents" / agent, env)
 
 
 def main(arguments: Sequence[str]) -> int:

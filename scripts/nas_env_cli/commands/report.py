@@ -6,23 +6,21 @@ Example: nas-env report runs/mine runs/other --output report.html
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
-from nas_env.errors import InvalidSettingError, NASError
-from nas_env_agents import AGENTS
-from nas_env_agents.q_learning import QLearning
-from nas_env_cli.commands.search import make_env
-from nas_env_cli.report.data import read_options, read_run
-from nas_env_cli.report.decisions import Heat, q_heat
+from nas_env.errors import InvalidSettingError
+from nas_env_cli.interrupts import exit_code
+from nas_env_cli.report.data import read_run
+from nas_env_cli.report.decisions import q_heat
 from nas_env_cli.report.page import Run, page
-from nas_env_cli.search.options import Options, agent_of
-from nas_env_cli.search.user_data import check_same_data, own_task
+from nas_env_cli.search.plan import SearchPlan
+from nas_env_cli.search.saved_agent import load_q_agent
 
 
 @dataclass(frozen=True)
@@ -37,11 +35,11 @@ class ReportOptions:
 
 def run(options: ReportOptions) -> int:
     """Write the page and return the exit code."""
-    try:
-        text = page(read_all(options.runs))
-    except NASError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return exit_code(partial(_run, options))
+
+
+def _run(options: ReportOptions) -> int:
+    text = page(read_all(options.runs))
     output = options.output or options.runs[0] / "report.html"
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text, encoding="utf-8")
@@ -74,22 +72,10 @@ def read(run: Path, name: str) -> Run:
         InvalidDataError: Its data cannot be read any more.
         IncompatibleError: They have changed.
     """
-    data = read_options(run)
-    search, task = Options(**data), own_task(data)
-    if task is not None:
-        check_same_data(run, task)
-    env = make_env(search, agent_of(search), None, task)
-    check_same_data(run, env.task)
-    return Run(read_run(run, env, name), env.task.spec, q_table(run, search, env))
-
-
-def q_table(run: Path, search: Options, env: Any) -> Heat | None:
-    """Return the Q-table that a tabular agent saved at its end, None where there is none."""
-    kind = AGENTS.get(agent_of(search))
-    saved = run / "agents" / agent_of(search)
-    if not issubclass(kind, QLearning) or not list(saved.parent.glob(f"{saved.name}*")):
-        return None
-    return q_heat(kind.load(saved, env))
+    plan = SearchPlan.of_run(run)
+    table = load_q_agent(run, plan)
+    heat = None if table is None else q_heat(table)
+    return Run(read_run(run, plan.env_for_reading(), name), plan.task.spec, heat)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -6,18 +6,17 @@ import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import tyro
 
-from nas_env.errors import NASError
 from nas_env_cli.export.finished import FinishedRun
 from nas_env_cli.export.longer_table import table
 from nas_env_cli.export.longer_training import LongerPlan, retrain_best
-
-INTERRUPTED = 130
+from nas_env_cli.interrupts import exit_code
 
 
 @dataclass(frozen=True)
@@ -47,23 +46,21 @@ class Options:
 
 
 def tell(text: str) -> None:
-    """Show what has been done."""
+    """Print progress."""
     print(text, file=sys.stderr, flush=True)
 
 
 def run(options: Options) -> int:
     """Train, report and return the exit code."""
     torch.set_num_threads(1)  # small networks train fastest on one
-    try:
-        plan = LongerPlan(options.top, options.seeds, options.epochs, options.device)
-        run = FinishedRun.read(options.run, data=options.data)
-        text = table(retrain_best(run, plan, options.store, options.again, tell))
-    except NASError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        tell("\nInterrupted. Finished trainings are kept; the same command goes on.")
-        return INTERRUPTED
+    kept = "Finished trainings are kept; run the same command again to continue."
+    return exit_code(partial(_run, options), kept)
+
+
+def _run(options: Options) -> int:
+    plan = LongerPlan(options.top, options.seeds, options.epochs, options.device)
+    run = FinishedRun.read(options.run, data=options.data)
+    text = table(retrain_best(run, plan, options.store, options.again, tell))
     (options.run / "retrained.md").write_text(text, encoding="utf-8")
     print(f"{text}\nWritten to {options.run}")
     return 0

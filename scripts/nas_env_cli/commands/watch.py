@@ -1,4 +1,4 @@
-"""Watch a running search from another terminal: its table, from its store, until it ends.
+"""Show a running search in the terminal, from its store, until it ends.
 
 Example: nas-env watch runs/mine
 """
@@ -6,10 +6,10 @@ Example: nas-env watch runs/mine
 from __future__ import annotations
 
 import inspect
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,50 +18,49 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from nas_env.errors import InvalidSettingError, NASError
-from nas_env_cli.report.data import read_options
+from nas_env.errors import InvalidSettingError
+from nas_env_cli.interrupts import exit_code
 from nas_env_cli.report.live import is_over, read_live, view
+from nas_env_cli.search.saved_options import read_options
 
 PATIENCE_SECONDS = 20.0  # until a search that was just started has its folder
 
 
 @dataclass(frozen=True)
 class WatchOptions:
-    """Watch a running search from another terminal: its table, from its store, until it ends."""
+    """Show a running search in the terminal, from its store, until it ends."""
 
     run: Annotated[Path, tyro.conf.Positional]
     """Folder of the search."""
     interval: float = 1.0
-    """Seconds between two looks into the store."""
+    """Seconds between two updates."""
     once: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print the table as it is now, and leave."""
+    """Print the present table and exit."""
 
 
 def run(options: WatchOptions) -> int:
     """Show the table until the searches have ended, and return the exit code."""
+    return exit_code(partial(_run, options), "The search continues.")
+
+
+def _run(options: WatchOptions) -> int:
     console = Console()
-    try:
-        if not options.interval > 0:
-            raise InvalidSettingError(
-                f"Option --interval must be > 0, but is {options.interval}. Give seconds."
-            )
-        if not options.once:
-            wait(options.run, console)
-        read_options(options.run)
-        if options.once:
-            console.print(view(options.run, read_live(options.run)))
-        else:
-            watch(options.run, options.interval, console)
-    except NASError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        pass  # the search goes on
+    if not options.interval > 0:
+        raise InvalidSettingError(
+            f"Option --interval must be > 0, but is {options.interval}. Give seconds."
+        )
+    if not options.once:
+        wait(options.run, console)
+    read_options(options.run)
+    if options.once:
+        console.print(view(options.run, read_live(options.run)))
+    else:
+        watch(options.run, options.interval, console)
     return 0
 
 
 def wait(run: Path, console: Console) -> None:
-    """Wait a little for a search that has not begun, unless something else is in its place."""
+    """Wait a little for a search to begin, unless the path holds something else."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     if may_begin(run):
         text = f"There is no search in {run} yet; waiting up to {PATIENCE_SECONDS:.0f} s for it."
@@ -71,7 +70,7 @@ def wait(run: Path, console: Console) -> None:
 
 
 def may_begin(run: Path) -> bool:
-    """Return whether a search that has just been started may still come to have this folder."""
+    """Return whether a search that has just been started may still write to this folder."""
     if not run.exists():
         return True
     if not run.is_dir() or (run / "token").is_file():  # written after the options
@@ -83,20 +82,20 @@ def watch(run: Path, interval: float, console: Console) -> None:
     """Show the table until the searches have ended."""
     with Live(Text("waiting for the first network"), console=console, auto_refresh=False) as live:
         while True:
-            shown, over = look(run)
-            live.update(shown, refresh=True)
+            table, over = look(run)
+            live.update(table, refresh=True)
             if over:
                 return
             time.sleep(interval)
 
 
 def look(run: Path) -> tuple[RenderableType, bool]:
-    """Return what is to be seen now, and whether the searches have ended."""
+    """Return the present table, and whether the searches have ended."""
     try:
-        found = read_live(run)
+        searches = read_live(run)
     except InvalidSettingError as error:  # the store comes with the first evaluation
         return Text(str(error)), False
-    return view(run, found), is_over(run, found)
+    return view(run, searches), is_over(run, searches)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas_env.errors import IncompatibleError, InvalidSettingError
-from nas_env.evaluators import Evaluator
-from nas_env.evaluators.training import Training
 from nas_env.export import Exported, export
 from nas_env.tasks import Task
 from nas_env_cli.export.card import write_card
@@ -61,7 +59,7 @@ def export_run(
     exported = export(trained.candidate.architecture, trained.weights, run.task, folder)
     text = write_card(run, trained, exported, folder)
     (folder / "card.md").write_text(text, encoding="utf-8")
-    return _told(exported, folder, run.metric_format, trained.origin)
+    return _listed(exported, folder, run.metric_format, trained.origin)
 
 
 def _check_folder(folder: Path) -> None:
@@ -76,24 +74,7 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def check_export(name: str, evaluator: Evaluator) -> None:
-    """Refuse a search whose network cannot be written at its end.
-
-    Args:
-        name: The evaluator as the user named it.
-        evaluator: The unwrapped one.
-
-    Raises:
-        InvalidSettingError: The evaluator trains nothing.
-    """
-    if not isinstance(evaluator, Training):
-        raise InvalidSettingError(
-            f"Option --export needs trained networks, but evaluator {name!r} trains none. Use "
-            "--evaluator training, or nas-env export RUN --train afterwards."
-        )
-
-
-def _told(exported: Exported, folder: Path, fmt: MetricFormat, origin: str) -> str:
+def _listed(exported: Exported, folder: Path, fmt: MetricFormat, origin: str) -> str:
     """Return what was written and what was left out, for the screen."""
     lines = [f"Exported to {folder}, with weights {origin}:"]
     lines += [f"  {name:22} {what}" for name, what in exported.files.items()]

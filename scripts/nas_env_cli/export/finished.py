@@ -18,7 +18,13 @@ from nas_env.factories import make_task
 from nas_env.tasks import Task
 from nas_env_cli.export.retraining import weights_of
 from nas_env_cli.metric_format import MetricFormat, times_in_words
-from nas_env_cli.search.user_data import check_data_are_there, check_same_data, moved_to, own_task
+from nas_env_cli.search.plan import FAMILIES, import_modules
+from nas_env_cli.search.user_data import (
+    check_data_exist,
+    check_same_data,
+    moved_to,
+    read_task_again,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,7 +67,7 @@ class FinishedRun:
         options: Options of the search.
         summary: What `summary.json` holds.
         best: What `best.json` holds.
-        made: The task, where it is at hand; None: it is made again when it is asked for.
+        made: The task, where it is at hand; None: it is made again when needed.
     """
 
     path: Path
@@ -81,6 +87,7 @@ class FinishedRun:
 
         Raises:
             InvalidSettingError: There is none, its search has not finished, or it had no data.
+            IncompatibleError: Its networks were looked up, not trained.
         """
         if not (path / "options.json").is_file():
             raise InvalidSettingError(
@@ -96,6 +103,13 @@ class FinishedRun:
         options, summary, best = (
             json.loads((path / name).read_text(encoding="utf-8")) for name in names
         )
+        if options.get("evaluator") in FAMILIES.values():
+            raise IncompatibleError(
+                f"The networks of the search in {path} were looked up by {options['env']}, not "
+                "trained, and their data are not at hand. Search with --evaluator training and "
+                "--task or --data to export or retrain networks."
+            )
+        import_modules(tuple(options.get("imports", ())))
         if data is not None:
             options = moved_to(data, options)
         return cls(path, options, summary, best, task)
@@ -114,8 +128,8 @@ class FinishedRun:
             IncompatibleError: They are not those of the search.
         """
         if self.made is None:
-            check_data_are_there(self.options, MOVED)
-        task = self.made or own_task(self.options)
+            check_data_exist(self.options, MOVED)
+        task = self.made or read_task_again(self.options)
         task = task or make_task(None, self.best["task"], self.options.get("data"))
         check_same_data(self.path, task, self.summary["settings"].get("data_hash", ""))
         return task
@@ -138,12 +152,11 @@ class FinishedRun:
     @property
     def found_by(self) -> str:
         """Which search found the best network: that of the agent, or random search."""
-        return str(self.best.get("found_by", self.agent))
+        return str(self.best["found_by"])
 
     @property
     def _whose(self) -> str:
-        whose = "found_by" in self.best  # else it is the agent's, of an older version
-        return f", found by {self.found_by}" if whose else f" of {self.agent}"
+        return f", found by {self.found_by}"
 
     @property
     def failed(self) -> str:

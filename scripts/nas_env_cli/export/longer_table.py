@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from nas_env_cli.export.retraining import mean_sd
 from nas_env_cli.metric_format import MetricFormat, times_in_words
+from nas_env_cli.spread import mean_sd
 
 TEXTS = 2  # columns of words, before those of numbers
 

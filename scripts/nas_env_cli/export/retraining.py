@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidArchitectureError
 from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators.training import Training, is_out_of_memory
 from nas_env.objectives import Objective
 from nas_env.tasks.base import TrainingDiverged, TrainingTimeout
+from nas_env_cli.spread import mean_sd
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -126,14 +125,3 @@ def train_once(
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
     """Return the weights of a network by name, on the CPU."""
     return {key: x.detach().cpu() for key, x in network.state_dict().items()}
-
-
-def mean_sd(values: Sequence[float]) -> tuple[float, float]:
-    """Return mean and standard deviation (n - 1); the latter is 0 for a single value."""
-    sd = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return float(np.mean(values)), sd
-
-
-def pooled_sd(groups: Sequence[Sequence[float]]) -> float:
-    """Return the pooled standard deviation of equally large groups: the noise of a new seed."""
-    return float(np.sqrt(np.mean([mean_sd(group)[1] ** 2 for group in groups])))

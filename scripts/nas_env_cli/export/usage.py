@@ -9,7 +9,7 @@ from typing import Any
 from nas_env.markup import code
 from nas_env.tasks.own_data import DataTask
 from nas_env_cli.export.finished import FinishedRun
-from nas_env_cli.search.options import NAMED_DATA
+from nas_env_cli.search.saved_options import NAMED_DATA
 
 MOST_NAMES = 50  # of classes or columns that the card names
 OF_TABLE = """\

@@ -17,6 +17,7 @@ from nas_env_cli.metric_format import MetricFormat
 from nas_env_cli.report.phases import Phase, phases_of
 from nas_env_cli.search.folder import token_of
 from nas_env_cli.search.labels import Labels
+from nas_env_cli.search.saved_options import read_options
 
 BASELINE = "random"
 
@@ -74,18 +75,6 @@ class RunData(TypedDict):
     about: str  # what own data are; of other tasks nothing
 
 
-def read_options(run: Path) -> dict[str, Any]:
-    """Return the options of the search in a run folder.
-
-    Raises:
-        InvalidSettingError: The folder holds no search.
-    """
-    file = run / "options.json"
-    if not file.is_file():
-        raise InvalidSettingError(f"{run} holds no search. Give the --output folder of a search.")
-    return json.loads(file.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
-
-
 def open_store(run: Path) -> SQLStore:
     """Return the store of a run folder.
 
@@ -138,7 +127,7 @@ def read_run(run: Path, env: NASEnv, name: str | None = None) -> RunData:
         space=env.space.name,
         finished=bool(summary),
         searches=[_search(search, entries, *how) for search, entries in found if entries],
-        verdicts=list(summary.get("verdicts", ())),
+        verdicts=[*summary.get("notes", ()), *summary.get("verdicts", ())],
         retrained=list(summary.get("retrained", ())),
         longer=_json(run / RETRAINED) or None,
         candidates={x.candidate.key: x.candidate.to_json() for _, xs in found for x in xs},

@@ -18,7 +18,8 @@ from nas_env.markup import printable
 from nas_env.store import Entry, Search
 from nas_env.tasks.own_data import METRICS
 from nas_env_cli.metric_format import MetricFormat, ending
-from nas_env_cli.report.data import BASELINE, open_store, read_options, searches_of
+from nas_env_cli.report.data import BASELINE, open_store, searches_of
+from nas_env_cli.search.saved_options import read_options
 
 RECENT = 20
 LATEST = 8

@@ -1,4 +1,4 @@
-"""The callback between an agent and the books of its search."""
+"""The callback between an agent and the records of its search."""
 
 from __future__ import annotations
 
@@ -34,6 +34,10 @@ class SearchCallback(BaseCallback):
         self.events = events
         self._seen = 0
 
+    def on_step(self) -> bool:
+        """Return whether to continue; needs nothing of the agent, so that any class may call it."""
+        return self._on_step()
+
     def _on_step(self) -> bool:
         self.catch_up()
         return self.tracker.finished is None
@@ -45,6 +49,6 @@ class SearchCallback(BaseCallback):
         while self._seen < len(self.tracker.trials):
             self._seen += 1
             if self.events is not None:
-                self.events.log(self._seen, self.model)
+                self.events.log(self._seen, getattr(self, "model", None))
             if self.progress is not None:
                 self.progress.show(self.tracker, self.tracker.trials[self._seen - 1])

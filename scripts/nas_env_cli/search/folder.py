@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4, uuid5
 
 from nas_env.architecture import Candidate
@@ -12,9 +12,12 @@ from nas_env.drawing import draw_svg, save_svg
 from nas_env.errors import InvalidSettingError
 from nas_env.rendering import draw
 from nas_env.tasks.base import TaskSpec
-from nas_env_agents.common.base import Agent
-from nas_env_cli.export.retraining import Retrained
+from nas_env_cli.search.saved_options import read_options
 from nas_env_cli.search.summary import SearchSummary
+from nas_env_cli.specs import file_name
+
+if TYPE_CHECKING:
+    from nas_env_cli.export.retraining import Retrained
 
 LIMITS = ("evaluations", "seconds", "until_score")
 
@@ -26,10 +29,10 @@ class RunFolder:
     is elsewhere), `tensorboard/`, `agents/`, and at the end `summary.md`, `summary.json`,
     `best.json`, `best.svg`, `best.png` and `best.safetensors`.
 
-    A search continues by being run again with the same options: the store answers what was
-    evaluated before, so the same decisions come again, fast, up to where it stopped. Where seconds
-    are limited they come again only roughly: schedules then follow the clock. An asynchronous agent
-    does not decide again: it takes in what it was told before, in order, and goes on.
+    A search is resumed by running it again with the same options. The store answers what was
+    evaluated before, so the agent quickly repeats its decisions up to where it stopped. With a
+    limit of seconds it repeats them only roughly, because schedules then follow the clock. An
+    asynchronous agent does not repeat decisions: it recalls the stored evaluations in order.
 
     Args:
         path: The folder.
@@ -99,14 +102,17 @@ class RunFolder:
         figure = draw(candidate.architecture, spec, title, training=training)
         figure.savefig(self.path / "best.png", dpi=150)
 
-    def agent(self, name: str) -> Path:
-        """Path of a saved agent, as `save` and `load` take it."""
-        return self.path / "agents" / name
+    @staticmethod
+    def agent_in(run: Path, name: str) -> Path:
+        """Return the path of a saved agent, as `save` and `load` take it."""
+        return run / "agents" / file_name(name)
 
-    def write_agent(self, name: str, agent: Agent) -> None:
-        """Write an agent as it is after its search."""
-        self.agent(name).parent.mkdir(exist_ok=True)
-        agent.save(self.agent(name))
+    def write_agent(self, name: str, agent: Any) -> None:
+        """Write an agent as it is after its search, if it can be saved."""
+        path = self.agent_in(self.path, name)
+        path.parent.mkdir(exist_ok=True)
+        if hasattr(agent, "save"):
+            agent.save(path)
 
     def write_weights(self, retrained: Retrained) -> None:
         """Write the weights of the first retraining seed as `best.safetensors`."""
@@ -122,15 +128,13 @@ class RunFolder:
         self._write("summary.json", json.dumps(summary.to_json(), indent=2))
 
     def _check_same(self, options: dict[str, Any]) -> None:
-        file = self.path / "options.json"
-        if not file.is_file():
+        if not (self.path / "options.json").is_file():
             raise InvalidSettingError(
                 f"There is no search to continue in {self.path}. Leave out --resume."
             )
-        begun = json.loads(file.read_text(encoding="utf-8"))
+        begun = read_options(self.path)
         for name, value in options.items():
-            unknown = False if value is False else None  # to the version that began it
-            if begun.get(name, unknown) != value:
+            if begun.get(name) != value:
                 raise InvalidSettingError(
                     f"The search in {self.path} was begun with {name}={begun.get(name)!r}, not "
                     f"{value!r}. {self._remedy(name, value, begun.get('store'))}"

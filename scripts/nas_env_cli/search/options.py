@@ -1,216 +1,298 @@
-"""What a search can be told on the command line."""
+"""The options of `nas-env search`.
+
+This module loads neither torch nor a registry, so that `--help` answers at once. Names are
+validated by `nas_env_cli.search.plan`.
+
+An option marked with `ToEnv` has the name of an argument of `NASEnv`, of its MDP, or of a field of
+`Budget`, and is passed on under that name: to add one, add a field here and nothing else.
+"""
 
 from __future__ import annotations
 
 import inspect
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import tyro
 
-from nas_env.errors import InvalidSettingError
-from nas_env.evaluators import EVALUATORS
-from nas_env.objectives import OBJECTIVES
-from nas_env.registration import ENVIRONMENTS, TABLE
-from nas_env.registry import Registry, unknown_name
-from nas_env.sources import hugging_face, torch_dataset
-from nas_env.spaces import SPACES
-from nas_env.store.database import shown
-from nas_env.tasks import TASKS
-from nas_env_agents import AGENTS, observation_of
-from nas_env_agents.common.hyperparameters import preset
+from nas_env_cli.key_values import as_texts
 
-FREE_ON_RESUME = (
-    "output",
-    "resume",
-    "workers",
-    "retry_failed",
-    "data_cache",
-    "data_memory_mb",
-    "export",
-)  # other ones must be the same
-NAMED_DATA = (torch_dataset.PREFIX, hugging_face.PREFIX)  # no paths
-BY_OTHERS = "If left out, what fits the environment, the other options or --data."
-AGENT = (
-    "If left out maskable-ppo, or on --data imagination, which needs fewer networks "
-    "(docs/imagination.md; async-imagination where there are several --workers)."
-)
-OBJECTIVE = "If left out accuracy-under-cost, or metric on --data."
-MADE_UP = "The scores of synthetic are made up and free."
+PASSED = "passed to the environment"  # marks an option
+T = TypeVar("T")
+ToEnv = Annotated[T, PASSED]
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+KeyValues = Annotated[
+    tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE"), tyro.conf.UseAppendAction
+]
+Modules = Annotated[
+    tuple[str, ...], tyro.conf.arg(name="import", metavar="MODULE"), tyro.conf.UseAppendAction
+]
+Problem = Literal["classification", "regression"]
+METRICS = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "mse", "mae")
+Metric = Literal["accuracy", "balanced_accuracy", "f1", "roc_auc", "mse", "mae"]
+FROM_TARGETS = "chosen from the targets"
+NO_LIMIT = "no limit"
+AGENT = "maskable-ppo; on --data imagination, with --workers async-imagination"
+OBJECTIVE = "accuracy-under-cost; on --data metric; of a table or surrogate, its own"
+EVALUATOR = "training; of a table or surrogate, itself"
+EPOCHS = "8; chosen from --data; of a table, its own"
+REPEATABLE = ("--agent-option", "--env-option", "--import")  # take several values at once, too
 
 
-def named(what: str, registry: Registry[Any], more: str = "") -> Any:
-    """Return the help of an option that takes a registered name."""
-    return tyro.conf.arg(help=f"{what}: {', '.join(registry)}. {more}".strip())
+def hint(metavar: str, default: str) -> Any:
+    """Return how the help shows an option whose default is None."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
 
 
 @dataclass(frozen=True)
-class Options:
-    """Search a network with a reinforcement-learning agent; random search runs beside it.
+class DataOptions:
+    """The task, or your own data. What is left out is chosen from the data.
 
-    The defaults are the main job: masked PPO searches a small convolutional network for
-    handwritten digits, 100 trained networks, accuracy under a parameter cost.
+    Example: nas-env search --data houses.csv --target price --metric mae
     """
 
-    agent: Annotated[str | None, named("Agent", AGENTS, AGENT)] = None
-    preset: str | None = None
-    """A paper's settings of the agent, by name: metaqnn of q-learning, zoph-le and nasnet of
-    reinforce-lstm."""
-    env: str = "NAS-v0"
-    """Environment id: NAS-v0 (append layers), NASEdit-v0 (change a finished network). Those of
-    tables and surrogates are for nas-env benchmark."""
-    space: Annotated[str | None, named("Search space", SPACES, BY_OTHERS)] = None
-    task: Annotated[str | None, named("Task", TASKS, BY_OTHERS)] = None
-    data: str | None = None
+    task: Annotated[ToEnv[str | None], hint("NAME", "that of the space")] = None
+    """Registered task (nas-env list tasks)."""
+    data: Annotated[ToEnv[str | None], hint("PATH", "the task's own")] = None
     """Your data: an .npz of arrays, a CSV or Parquet file, a folder of images by class or an
-    archive of one, torchvision:NAME, huggingface:NAME (docs/own-data.md). What is left out below is
-    chosen from them."""
-    target: str | None = None
-    """Column of --data that is to be predicted."""
-    image_size: int | None = None
+    archive of one, torchvision:NAME, huggingface:NAME (docs/own-data.md)."""
+    target: Annotated[str | None, hint("COLUMN", "one called target, label, class or y")] = None
+    """Column of --data to predict."""
+    image_size: Annotated[int | None, hint("PIXELS", "chosen from the data")] = None
     """Side of the square that the images of --data are resized to."""
-    problem: Literal["classification", "regression"] | None = None
-    """If left out, what the targets of --data look like."""
-    metric: Literal["accuracy", "balanced_accuracy", "f1", "roc_auc", "mse", "mae"] | None = None
-    """What is maximised on --data, or minimised: mse and mae."""
-    data_cache: Path | None = None
-    """Folder for what of --data does not fit in memory; if left out, a temporary one."""
-    data_memory_mb: float | None = None
-    """Most memory for samples of --data, in 10^6 bytes; if left out, half of what is free."""
-    objective: Annotated[str | None, named("What is maximised", OBJECTIVES, OBJECTIVE)] = None
+    problem: Annotated[Problem | None, hint("{classification,regression}", FROM_TARGETS)] = None
+    """Kind of problem of --data."""
+    metric: Annotated[Metric | None, hint("{" + ",".join(METRICS) + "}", FROM_TARGETS)] = None
+    """Metric on --data; mse and mae are minimised, the others maximised."""
+    data_cache: Annotated[Path | None, hint("FOLDER", "a temporary one")] = None
+    """Folder for samples of --data that do not fit in memory."""
+    data_memory_mb: Annotated[float | None, hint("MB", "half of what is free")] = None
+    """Memory for samples of --data, in 10^6 bytes."""
+
+
+@dataclass(frozen=True)
+class ControllerOptions:
+    """The environment, and the agent that searches. Random search always runs beside it.
+
+    Example: nas-env search --env NASBench201-v0 --env-option dataset=cifar100 --agent q-learning
+    """
+
+    agent: Annotated[str | None, hint("NAME", AGENT)] = None
+    """Registered agent (nas-env list agents), or MODULE:CLASS."""
+    agent_option: KeyValues = ()
+    """Setting of the agent, such as discount=0.9."""
+    preset: Annotated[str | None, hint("NAME", "none")] = None
+    """Settings of the agent from a paper: metaqnn of q-learning, zoph-le and nasnet of
+    reinforce-lstm."""
+    env: Annotated[str, tyro.conf.arg(metavar="ID")] = "NAS-v0"
+    """Environment (nas-env list environments). NAS-v0 appends layers, NASEdit-v0 changes a finished
+    network; environments of tables and surrogates look networks up and train nothing."""
+    env_option: KeyValues = ()
+    """Argument of the environment that has no option of its own, such as dataset=cifar100."""
+    imports: Modules = ()
+    """Module that registers agents, spaces, tasks, layers or environments of yours."""
+    space: Annotated[ToEnv[str | None], hint("NAME", "one that fits the task")] = None
+    """Search space (nas-env list spaces)."""
+    objective: Annotated[ToEnv[str | None], hint("NAME", OBJECTIVE)] = None
+    """What is maximised (nas-env list objectives)."""
     target_params: int = 10_000
-    """Parameters above which accuracy-under-cost charges."""
-    evaluator: Annotated[str, named("How networks are scored", EVALUATORS, MADE_UP)] = "training"
-    evaluations: int | None = 100
-    """End after so many networks new to this search ("None": no such limit)."""
-    seconds: float | None = None
-    """End after so many seconds; networks found in the store cost what they cost then."""
-    until_score: float | None = None
-    """End as soon as a network has this score."""
-    epochs: int | None = None
-    """Epochs each network is trained; if left out 8, or what suits --data."""
-    batch_size: int | None = None
-    """Samples per update; if left out what the space says, or what suits --data."""
-    start: str | None = None
-    """Where episodes of NASEdit-v0 begin: random, or decisions, such as 3,14,18,19,21."""
-    max_edits: int | None = None
-    """Edits after which an episode of NASEdit-v0 is cut off."""
-    reward: str | None = None
-    """Reward of NASEdit-v0: improvement, score, best."""
-    inherit: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """In NASEdit-v0, begin training with the weights of the network before, where shapes allow."""
-    max_params: int | None = None
-    """Most parameters a network may have; kept by the mask."""
-    max_macs: float | None = None
-    """Most multiply-accumulates of a network for one sample; over it counts as a failure, and it is
-    not built."""
-    max_seconds: float | None = None
-    """Most seconds one network may train; over it counts as a failure."""
-    max_latency_ms: float | None = None
-    """Most milliseconds that a network may take for one sample on this machine, the median of 50
-    passes on one thread, measured before training; over it counts as a failure, and it is not
-    trained. Means --latency too."""
-    max_memory_mb: float | None = None
-    """Most memory that training one network is predicted to need, in 10^6 bytes; over it counts as
-    a failure, and it is not built."""
-    latency: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Measure how long each network takes for one sample on this machine."""
-    workers: int | None = None
-    """Worker processes that train; a network that breaks one harms nothing else. Several at once
-    help agents that learn from rollouts (ppo, maskable-ppo, a2c) and those named async-. If left
-    out, networks are trained in this process."""
-    store: str | None = None
-    """Store that several searches share: path of a SQLite file, or URL of a database
-    (postgresql://USER@HOST/NAME). If left out, store.sqlite in the folder of the run."""
-    retry_failed: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Evaluate networks that failed before, by the store, once more."""
-    retrain_seeds: int = 5
-    """Seeds the reported networks are trained anew with."""
+    """Parameters above which accuracy-under-cost subtracts a cost."""
+    evaluator: Annotated[ToEnv[str | None], hint("NAME", EVALUATOR)] = None
+    """How networks are scored (nas-env list evaluators). The scores of synthetic are made up and
+    free."""
+    start: Annotated[ToEnv[str | None], hint("WALK", "random")] = None
+    """First network of an episode that edits: random, or decisions, such as 3,14,18,19,21."""
+    max_edits: Annotated[ToEnv[int | None], hint("COUNT", "the environment's own")] = None
+    """Edits after which an episode that edits is truncated."""
+    reward: Annotated[ToEnv[str | None], hint("NAME", "the environment's own")] = None
+    """Reward of NASEdit-v0: improvement, score or best. Of a table: the column to reward."""
+    inherit: ToEnv[Flag] = False
+    """Begin training with the weights of the network before the edit, where shapes allow."""
     seed: int = 0
     """Seed of agent and environment."""
-    device: str = "auto"
-    """Where networks are trained: auto, cpu, cuda."""
-    precision: Literal["float32", "bfloat16", "auto"] = "float32"
-    """Precision of training; auto measures once per store which is faster."""
-    output: Path | None = None
-    """Folder for the run; runs/DATE-TIME if left out."""
-    resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Continue the search in the folder of --output; other options are as it was begun."""
-    export: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """At the end, write the best network as files to take away, as nas-env export does."""
 
 
-def parse(arguments: Sequence[str] | None = None) -> Options:
-    """Return the options of a command line; with --resume, what is left out is as it was begun.
+@dataclass(frozen=True)
+class LimitOptions:
+    """When the search ends, and what a network may cost. Over a limit, a network fails.
+
+    Example: nas-env search --evaluations 50 --max-params 20000 --max-seconds 30
+    """
+
+    evaluations: Annotated[int | None, tyro.conf.arg(metavar="COUNT|None")] = 100
+    """End after so many networks new to this search."""
+    seconds: Annotated[float | None, hint("SECONDS", NO_LIMIT)] = None
+    """End after so many seconds; a network found in the store costs what it cost then."""
+    until_score: Annotated[float | None, hint("SCORE", NO_LIMIT)] = None
+    """End as soon as a network has this score."""
+    max_params: Annotated[ToEnv[int | None], hint("COUNT", NO_LIMIT)] = None
+    """Most parameters of a network; the action mask keeps it."""
+    max_macs: Annotated[ToEnv[float | None], hint("COUNT", NO_LIMIT)] = None
+    """Most multiply-accumulates of a network for one sample; checked before it is built."""
+    max_seconds: Annotated[ToEnv[float | None], hint("SECONDS", NO_LIMIT)] = None
+    """Most seconds of training of one network."""
+    max_latency_ms: Annotated[ToEnv[float | None], hint("MS", NO_LIMIT)] = None
+    """Most milliseconds of a network for one sample on this machine (median of 50 passes on one
+    thread); measured before training. Implies --latency."""
+    max_memory_mb: Annotated[ToEnv[float | None], hint("MB", NO_LIMIT)] = None
+    """Most memory for training a network, as predicted, in 10^6 bytes; checked before it is
+    built."""
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How networks are trained, during the search and for its report.
+
+    Example: nas-env search --epochs 4 --workers 2 --retrain-seeds 3
+    """
+
+    epochs: Annotated[ToEnv[int | None], hint("COUNT", EPOCHS)] = None
+    """Epochs of each training."""
+    batch_size: Annotated[int | None, hint("COUNT", "chosen by the space or --data")] = None
+    """Samples per update."""
+    latency: ToEnv[Flag] = False
+    """Measure how long each network takes for one sample on this machine."""
+    workers: Annotated[ToEnv[int | None], hint("COUNT", "train in this process")] = None
+    """Worker processes that train; a network that crashes one harms nothing else. Several help
+    agents that learn from rollouts (ppo, maskable-ppo, a2c) and those named async-."""
+    retry_failed: ToEnv[Flag] = False
+    """Evaluate networks once more that failed before, according to the store."""
+    retrain_seeds: int = 5
+    """Seeds with which the reported networks are trained again."""
+    device: Annotated[ToEnv[str], tyro.conf.arg(metavar="{auto,cpu,cuda}")] = "auto"
+    """Device of the trainings."""
+    precision: ToEnv[Literal["float32", "bfloat16", "auto"]] = "float32"
+    """Precision of the trainings; auto measures once per store which one is faster."""
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where results are written.
+
+    Example: nas-env search --output runs/mine --resume
+    """
+
+    output: Annotated[Path | None, hint("FOLDER", "runs/DATE-TIME")] = None
+    """Folder of the run."""
+    store: Annotated[str | None, hint("PATH|URL", "store.sqlite in the folder of the run")] = None
+    """Store shared by several searches: path of a SQLite file, or URL of a database
+    (postgresql://USER@HOST/NAME)."""
+    resume: Flag = False
+    """Continue the search in the folder of --output; other options keep their values."""
+    export: Flag = False
+    """At the end, export the best network, as nas-env export does."""
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Search a network with a reinforcement-learning agent; random search runs beside it.
+
+    By default masked PPO searches a small convolutional network for handwritten digits: 100 trained
+    networks, accuracy under a parameter cost.
+    """
+
+    data: Annotated[DataOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=DataOptions)
+    search: Annotated[ControllerOptions, tyro.conf.OmitArgPrefixes] = field(
+        default_factory=ControllerOptions
+    )
+    limits: Annotated[LimitOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=LimitOptions)
+    training: Annotated[TrainingOptions, tyro.conf.OmitArgPrefixes] = field(
+        default_factory=TrainingOptions
+    )
+    output: Annotated[OutputOptions, tyro.conf.OmitArgPrefixes] = field(
+        default_factory=OutputOptions
+    )
+
+    @classmethod
+    def of(cls, **values: Any) -> SearchOptions:
+        """Return options with the given values, by their names without the group."""
+        return cls().changed(**values)
+
+    def changed(self, **values: Any) -> SearchOptions:
+        """Return these options with other values, by their names without the group."""
+        groups = {}
+        for group in fields(self):
+            own = getattr(self, group.name)
+            names = [x.name for x in fields(own) if x.name in values]
+            groups[group.name] = replace(own, **{name: values.pop(name) for name in names})
+        if values:
+            raise TypeError(f"Unknown options: {', '.join(values)}.")
+        return replace(self, **groups)
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Yield name and value of each option, without the groups."""
+        for group in fields(self):
+            own = getattr(self, group.name)
+            for x in fields(own):
+                yield x.name, getattr(own, x.name)
+
+    def passed(self) -> dict[str, Any]:
+        """Return the options for the environment that differ from their defaults."""
+        names, defaults = passed_names(type(self)), dict(type(self)().items())
+        return {name: x for name, x in self.items() if name in names and x != defaults[name]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SearchOptions:
+        """Return the options that `options.json` of a run holds; other entries are ignored."""
+        values = {name: data[name] for name, _ in cls().items() if name in data}
+        for name in ("agent_option", "env_option"):
+            values[name] = as_texts(values.get(name) or {})
+        values["imports"] = tuple(values.get("imports") or ())
+        return cls.of(**values)
+
+
+def passed_names(kind: type[SearchOptions]) -> frozenset[str]:
+    """Return the names of the options that are passed to the environment."""
+    return frozenset(
+        name
+        for group in fields(kind())
+        for name, hint in get_type_hints(
+            type(getattr(kind(), group.name)), include_extras=True
+        ).items()
+        if PASSED in getattr(hint, "__metadata__", ())
+    )
+
+
+def parse(arguments: Sequence[str]) -> SearchOptions:
+    """Return the options of a command line.
+
+    With --resume, options that are left out have the values that the search was begun with.
 
     Args:
-        arguments: The words; None: those of this process.
+        arguments: The words after `nas-env search`.
     """
-    description = inspect.cleandoc(Options.__doc__ or "")
-    options = tyro.cli(Options, args=arguments, description=description)
-    file = options.output / "options.json" if options.output else None
-    if not options.resume or file is None or not file.is_file():
+    words = _one_value_each(arguments)
+    options = _cli(words, SearchOptions())
+    folder = options.output.output
+    if not options.output.resume or folder is None or not (folder / "options.json").is_file():
         return options
-    begun = json.loads(file.read_text(encoding="utf-8"))
-    names = {x.name for x in fields(Options)} - set(FREE_ON_RESUME)
-    known = {name: value for name, value in begun.items() if name in names}
-    if "://" in (begun.get("store") or ""):
-        del known["store"]  # it is kept without its password
-    flags: dict[str, Any] = {name: True for name, value in known.items() if value is True}
-    before = replace(Options(), **{x: y for x, y in known.items() if x not in flags})
-    again = tyro.cli(Options, args=arguments, description=description, default=before)
-    return replace(again, **flags)  # as a default they could not be said again
+    from nas_env_cli.search.saved_options import begun_with
+
+    begun = begun_with(folder)
+    flags: dict[str, Any] = {name: True for name, x in begun.items() if x is True}
+    again = _cli(words, begun.changed(**dict.fromkeys(flags, False)))
+    return again.changed(**flags)  # a flag cannot be given again where it is the default
 
 
-def agent_of(options: Options) -> str:
-    """Return the agent of a search: the one that is named, else what suits the other options."""
-    if options.agent is not None:
-        return options.agent
-    if options.data is None or options.task is not None or options.env != "NAS-v0":
-        return "maskable-ppo"
-    return "imagination" if (options.workers or 1) == 1 else "async-imagination"
+def _cli(words: Sequence[str], default: SearchOptions) -> SearchOptions:
+    description = inspect.cleandoc(SearchOptions.__doc__ or "")
+    settings: dict[str, Any] = {"prog": "nas-env search", "description": description}
+    options: SearchOptions = tyro.cli(SearchOptions, args=words, default=default, **settings)
+    return options
 
 
-def check(options: Options) -> None:
-    """Refuse what cannot work before anything is written.
-
-    Raises:
-        UnknownNameError: No such environment, agent or preset.
-        InvalidSettingError: A number is out of its range.
-    """
-    ids = [row.id for row in ENVIRONMENTS if row.family != TABLE]
-    if options.env not in ids:
-        raise unknown_name("environment", options.env, ids)
-    observation_of(agent_of(options), options.env)
-    if options.preset is not None:
-        preset(agent_of(options), options.preset)
-    if options.start == "best":
-        raise InvalidSettingError(
-            "A search begins with an empty store: --start best names nothing. Give decisions."
-        )
-    if options.resume and options.output is None:
-        raise InvalidSettingError(
-            "Option --resume goes on with the search in a folder. Name it with --output."
-        )
-    for name, least in (("seed", 0), ("retrain_seeds", 1)):
-        if getattr(options, name) < least:
-            flag = name.replace("_", "-")
-            raise InvalidSettingError(
-                f"Option --{flag} must be >= {least}, but is {getattr(options, name)}."
-            )
-
-
-def recorded(options: Options) -> dict[str, Any]:
-    """Return the options that make the numbers, as plain data, and where they are kept."""
-    data = asdict(replace(options, agent=agent_of(options), output=None, data_cache=None))
-    if options.data is not None and not options.data.startswith(NAMED_DATA):
-        data["data"] = str(Path(options.data).resolve())
-    if options.store is not None:
-        path = options.store if "://" in options.store else str(Path(options.store).resolve())
-        data["store"] = shown(path)
-    for name in FREE_ON_RESUME:
-        del data[name]
-    return json.loads(json.dumps(data))  # type: ignore[no-any-return]
+def _one_value_each(words: Sequence[str]) -> list[str]:
+    """Return the words with the flag before each value: `--import a b`, `--import a --import b`."""
+    found: list[str] = []
+    flag, values = "", 0
+    for word in words:
+        if word.startswith("-"):
+            flag, given, _ = word.replace("_", "-").partition("=")
+            values = len(given)
+        elif flag in REPEATABLE:
+            values += 1
+            found += [flag] if values > 1 else []
+        found.append(word)
+    return found

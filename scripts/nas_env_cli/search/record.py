@@ -13,7 +13,7 @@ import gymnasium
 
 from nas_env.store import Entry, EvaluationKey, SearchInfo, Store
 from nas_env.wrappers import Limits, TrackSearch, Trial
-from nas_env_agents.common.base import settings_of
+from nas_env_agents.common.base import AGENTS, settings_of
 from nas_env_cli.search.provenance import versions
 
 logger = logging.getLogger(__name__)
@@ -28,15 +28,16 @@ class SearchRecord:
     Args:
         tracker: The books of the search.
         info: What is known of it at its beginning.
+        store: Where it is written; None: the store of the environment.
 
     Attributes:
         entries: What was recorded before this process began.
     """
 
-    def __init__(self, tracker: TrackSearch, info: SearchInfo) -> None:
+    def __init__(self, tracker: TrackSearch, info: SearchInfo, store: Store | None = None) -> None:
         inner: Any = tracker.unwrapped
         self.tracker = tracker
-        self.store: Store = inner.store
+        self.store: Store = inner.store if store is None else store
         self.search = self.store.begin_search(info)
         self.entries = self.store.entries(self.search)
         self._written = 0
@@ -97,9 +98,11 @@ def describe(
     packages = versions()
     commit = packages.pop("commit")
     spec = env.spec
+    if agent in AGENTS:
+        settings = settings_of(agent, spec.id if spec else "default", settings)
     return SearchInfo(
         agent=agent,
-        settings=plain(settings_of(agent, spec.id if spec else "default", settings)),
+        settings=plain(settings),
         environment=plain(
             {
                 "id": spec.id if spec else type(inner).__name__,

@@ -13,16 +13,17 @@ import numpy as np
 from stable_baselines3.common.logger import Logger
 
 from nas_env.errors import InvalidSettingError
+from nas_env.store import Store
 from nas_env.wrappers import STAGNATION, Limits, TrackSearch, Trial
 from nas_env_agents.common.asynchronous import Asynchronous
-from nas_env_agents.common.base import Agent, make_agent
 from nas_env_cli.search.callback import SearchCallback
 from nas_env_cli.search.events import SearchEvents
 from nas_env_cli.search.progress_bar import SearchProgress
 from nas_env_cli.search.record import SearchRecord, describe
+from nas_env_cli.specs import AgentSpec, check_learn, file_name
 
 EPISODES_WITHOUT_LIMIT = 1_000_000
-TOLD_LATE = {  # limits that need what comes out of an evaluation, and their value in a trial
+KNOWN_LATE = {  # limits that depend on evaluations: the value of a trial they are compared with
     "until_score": "score",
     "seconds": "seconds",
     "epochs": "epochs",
@@ -36,13 +37,13 @@ class SearchResult:
     """What a search leaves.
 
     Attributes:
-        agent: The agent as it is now.
+        agent: The agent after the search.
         tracker: The books of the search.
         reason: Why it ended: the name of a limit, "score" or "stagnation".
         wall_seconds: How long it took, from making the agent to the end.
     """
 
-    agent: Agent
+    agent: Any
     tracker: TrackSearch
     reason: str
     wall_seconds: float = 0.0
@@ -96,6 +97,7 @@ def run_search(
     tensorboard: Path | None = None,
     progress: SearchProgress | None = None,
     token: str | None = None,
+    store: Store | None = None,
     **settings: Any,
 ) -> SearchResult:
     """Let an agent search until a limit is reached; all of it is recorded in the store.
@@ -105,24 +107,30 @@ def run_search(
     asynchronous one recalls what it was told.
 
     Args:
-        agent_name: A name in `AGENTS`.
+        agent_name: A name in `AGENTS`, or MODULE:CLASS.
         env: An environment with the agent's observation (see `observation_of`).
         limits: When the search ends.
         seed: Seed of agent and environment.
         tensorboard: Folder for event files, see `nas_env_cli.search.events.SearchEvents`, or None.
         progress: Shows each trial, or None.
         token: Names the search in the store; None for a new name.
+        store: Where the search is recorded; None: the store of the environment.
         settings: Hyper-parameters that take the place of the stored ones.
 
     Raises:
         UnknownNameError: No such agent.
+        InvalidSettingError: Its class has no `learn(total_timesteps, callback)`.
     """
     started = time.perf_counter()
     tracker = TrackSearch(env, limits)
-    agent = make_agent(agent_name, tracker, seed, **settings)
-    events = None if tensorboard is None else SearchEvents(tensorboard, tracker, agent_name)
-    agent.set_logger(events.logger if events else Logger(folder=None, output_formats=[]))
-    record = SearchRecord(tracker, describe(agent_name, env, limits, seed, settings, token))
+    agent = AgentSpec(agent_name, agent_name, settings).make(tracker, seed)
+    check_learn(agent)
+    named = file_name(agent_name)
+    events = None if tensorboard is None else SearchEvents(tensorboard, tracker, named)
+    if hasattr(agent, "set_logger"):
+        agent.set_logger(events.logger if events else Logger(folder=None, output_formats=[]))
+    info = describe(agent_name, env, limits, seed, settings, token)
+    record = SearchRecord(tracker, info, store)
     callback = SearchCallback(tracker, progress, events, record)
     if isinstance(agent, Asynchronous):
         agent.recall([(entry.candidate, entry.evaluation) for entry in record.entries])
@@ -138,17 +146,17 @@ def run_search(
             events.close()
     reason = tracker.finished or "steps"
     record.end(reason)
-    _tell_of_overshoot(tracker)
+    _warn_of_overshoot(tracker)
     return SearchResult(agent, tracker, reason, time.perf_counter() - started)
 
 
-def _tell_of_overshoot(tracker: TrackSearch) -> None:
+def _warn_of_overshoot(tracker: TrackSearch) -> None:
     """Log how many networks were evaluated after the limit that ended the search was reached.
 
     There are none where each score is known before the next step. Deferred scoring notices a score
     or a number of seconds at the end of the rollout.
     """
-    for name, value in TOLD_LATE.items():
+    for name, value in KNOWN_LATE.items():
         limit = getattr(tracker.limits, name)
         reached = [limit is not None and getattr(x, value) >= limit for x in tracker.trials]
         after = len(reached) - 1 - reached.index(True) if True in reached else 0

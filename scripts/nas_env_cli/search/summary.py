@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Outcome
-from nas_env_cli.export.retraining import Retrained, pooled_sd
 from nas_env_cli.metric_format import MetricFormat
 from nas_env_cli.search.session import SearchResult
+from nas_env_cli.spread import pooled_sd
+
+if TYPE_CHECKING:
+    from nas_env_cli.export.retraining import Retrained
 
 FEW = 20  # networks; the quarters of fewer say nothing of learning
+LOOKED_UP = ("report", "regret_reward", "regret_report")  # numbers of a table
 CHANCE = 0.05  # a difference of means that chance alone makes more rarely counts
 
 
@@ -29,6 +33,7 @@ class SearchSummary:
         test_size: Samples in the test split.
         seeds: Training seeds of the retraining.
         fmt: How the task's metric is shown.
+        notes: Where the numbers come from, if networks were not trained.
     """
 
     settings: dict[str, Any]
@@ -37,6 +42,7 @@ class SearchSummary:
     test_size: int
     seeds: Sequence[int]
     fmt: MetricFormat = field(default_factory=MetricFormat)
+    notes: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain data."""
@@ -45,6 +51,8 @@ class SearchSummary:
             "searches": {name: _search_json(x) for name, x in self.searches.items()},
             "verdicts": self.verdicts(),
         }
+        if self.notes:
+            data["notes"] = list(self.notes)
         if self.retrained:
             data["retrained"] = [_retrained_json(x) for x in self.retrained]
             data["retraining_seeds"] = list(self.seeds)
@@ -65,7 +73,7 @@ class SearchSummary:
 
     def markdown(self) -> str:
         """Return the summary as Markdown."""
-        parts = [self._searches_table(), self._learning()]
+        parts = [self._searches_table(), *self.notes, self._learning()]
         if self.retrained:
             parts.insert(0, self._retrained_table())
         if verdicts := self.verdicts():
@@ -129,32 +137,47 @@ class SearchSummary:
     def _settings(self) -> str:
         lines = ["How it was made:", ""]
         for name, value in self.settings.items():
-            if value is None:
-                continue  # left out; summary.json has all
+            if value in (None, {}, []):
+                continue  # summary.json has all
+            if isinstance(value, list):
+                value = ", ".join(map(str, value))
             if isinstance(value, dict):
                 value = ", ".join(f"{key} {x}" for key, x in value.items())
             lines.append(f"- {name}: {value}")
         return "\n".join(lines)
 
     def _searches_table(self) -> str:
+        score = "validation score with the search's training seed"
+        looked_up = [x for x in LOOKED_UP if self._best_has(x)]
+        heads = "new networks", "failed", "episodes", "ended by", "best score"
+        more = looked_up or [self.fmt.title, "params"]
         lines = [
-            "Best found by each search (validation score with the search's training seed):",
+            f"Best found by each search ({'looked up' if self.notes else score}):",
             "",
-            "| search | new networks | failed | episodes | ended by | best score "
-            f"| {self.fmt.title} | params |",
-            "| --- | ---: | --- | ---: | --- | ---: | ---: | ---: |",
+            f"| search | {' | '.join([*heads, *map(_words, more)])} |",
+            "| --- | ---: | --- | ---: | --- | ---: |" + " ---: |" * len(more),
         ]
         for name, result in self.searches.items():
-            tracker, metrics = result.tracker, result.best.evaluation.metrics
-            value = metrics.get(self.fmt.metric)
-            quality = "-" if value is None else self.fmt.number(value)
-            params = f"{metrics['params']:,.0f}" if "params" in metrics else "-"
-            lines.append(
-                f"| {name} | {result.evaluations} | {_failures(result)} | {tracker.episodes} "
-                f"| {result.reason} "
-                f"| {result.best.score:.4f} | {quality} | {params} |"
-            )
+            numbers = result.best.evaluation.metrics
+            known = [f"{numbers[x]:.4f}" if x in numbers else "-" for x in looked_up]
+            cells = [
+                str(result.evaluations),
+                _failures(result),
+                str(result.tracker.episodes),
+                result.reason,
+                f"{result.best.score:.4f}",
+                *(known or self._quality_and_size(numbers)),
+            ]
+            lines.append(f"| {name} | {' | '.join(cells)} |")
         return "\n".join(lines)
+
+    def _best_has(self, metric: str) -> bool:
+        return any(metric in x.best.evaluation.metrics for x in self.searches.values())
+
+    def _quality_and_size(self, metrics: Mapping[str, float]) -> list[str]:
+        value = metrics.get(self.fmt.metric)
+        params = f"{metrics['params']:,.0f}" if "params" in metrics else "-"
+        return ["-" if value is None else self.fmt.number(value), params]
 
     def _learning(self) -> str:
         lines = [
@@ -184,6 +207,10 @@ class SearchSummary:
             return [f"Retrained with one seed, {names} cannot be told apart."]
         error = self._pooled("scores") * sqrt(2 / len(self.seeds))
         return [_verdict(agent, other, error, self._clear()) for other in others]
+
+
+def _words(name: str) -> str:
+    return name.replace("regret_", "regret of ")
 
 
 def _relation(agent: tuple[str, SearchResult], other: tuple[str, SearchResult]) -> str:

@@ -1,4 +1,4 @@
-"""A search on somebody's own data: what they are, and what is chosen where nothing was said."""
+"""Data of the user: read for a search, what is searched on them, and read again from its run."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from nas_env.sources import ReadOptions, Suggestion, read_data, suggest, summari
 from nas_env.spaces import Joint, SearchSpace
 from nas_env.tasks import Task
 from nas_env.tasks.own_data import DataTask
-from nas_env_cli.search.options import NAMED_DATA
+from nas_env_cli.search.options import SearchOptions
+from nas_env_cli.search.saved_options import NAMED_DATA, absolute_data
 
 CHOSEN = ("space", "objective", "batch_size", "epochs", "max_params")
+ABOUT_DATA = ("target", "image_size", "problem", "metric", "data_cache", "data_memory_mb")
 
 
 @dataclass(frozen=True)
-class OwnData:
-    """Data with what is searched on them.
+class UserData:
+    """The task of the user's data, and what is searched on it.
 
     Attributes:
         task: The task.
-        settings: Value of "metric" and of each option in `CHOSEN`: what was said, else what is
-            chosen.
-        text: What is shown before the search begins.
+        settings: Value of "metric" and of each option in `CHOSEN`: as given, else as suggested.
+        text: Summary of the data and the reasons for the settings, for the terminal.
     """
 
     task: DataTask
@@ -35,7 +36,7 @@ class OwnData:
     text: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return summary, hash, preprocessing and what was chosen, as plain data."""
+        """Return summary, hash, preprocessing and settings as plain data."""
         return {
             "summary": self.task.summary.to_json(),
             "data_hash": self.task.data_hash,
@@ -45,79 +46,96 @@ class OwnData:
         }
 
 
-def own_data(
-    data: Path | str, reading: ReadOptions, metric: str | None, given: Mapping[str, Any]
-) -> OwnData:
+def read_user_data(options: SearchOptions) -> UserData | None:
+    """Return the data that the options name and what is searched on them; None without data.
+
+    Raises:
+        InvalidSettingError: An option about data was given without data.
+        NASError: The data break a rule, or do not fit the options.
+    """
+    values = dict(options.items())
+    if values["data"] is None or values["task"] is not None:
+        _refuse_options_about_data(values)
+        return None
+    names = ("target", "image_size", "problem", "data_cache", "data_memory_mb")
+    reading = ReadOptions(*(values[name] for name in names))
+    given = {name: values[name] for name in CHOSEN}
+    return choose_settings(values["data"], reading, values["metric"], given)
+
+
+def choose_settings(
+    path: Path | str, reading: ReadOptions, metric: str | None, given: Mapping[str, Any]
+) -> UserData:
     """Read data and choose what to search with.
 
     Args:
-        data: See `nas_env.tasks.own_data.own_data`.
-        reading: What the user says about the data.
-        metric: What is maximised or minimised; None: what suits the data.
-        given: Value of each option in `CHOSEN`, None where nothing was said.
+        path: See `nas_env.tasks.own_data.own_data`.
+        reading: How the data are read.
+        metric: Metric of the task; None: the one that suits the data.
+        given: Value of each option in `CHOSEN`; None where it is chosen here.
 
     Raises:
-        NASError: The data break a rule, or do not fit what was said.
+        NASError: The data break a rule, or do not fit what is given.
     """
-    found = read_data(data, reading)
-    summary = summarise(found)
-    suggestion = suggest(summary)
-    task = DataTask(found, metric or str(suggestion.metric.value))
+    data = read_data(path, reading)
+    suggestion = suggest(summarise(data))
+    task = DataTask(data, metric or str(suggestion.metric.value))
     settings = {**_settings(suggestion, given, task), "metric": task.spec.metric}
-    said = {**given, "metric": metric}
+    explained = {**given, "metric": metric}
     if settings["max_params"] is None:  # the space cannot keep it
-        said["max_params"] = "none"
+        explained["max_params"] = "none"
     if settings["batch_size"] is None:
-        said["batch_size"] = "as the space decides"
-    return OwnData(task, settings, f"{task.summary.text()}\n{suggestion.text(said)}")
+        explained["batch_size"] = "as the space decides"
+    return UserData(task, settings, f"{task.summary.text()}\n{suggestion.text(explained)}")
 
 
-def own_task(options: Mapping[str, Any]) -> DataTask | None:
-    """Return the task of a search on own data again, read as it was then; of another search, None.
+def read_task_again(saved: Mapping[str, Any]) -> DataTask | None:
+    """Return the task of a run on the user's data; None for a run on another task.
 
     Args:
-        options: Options of the search, as its folder keeps them.
+        saved: The run's `options.json`.
 
     Raises:
         NASError: The data cannot be read any more.
     """
-    if options.get("data") is None or options["task"] is not None:
+    if saved.get("data") is None or saved["task"] is not None:
         return None
-    check_data_are_there(options)
+    check_data_exist(saved)
     names = ("target", "image_size", "problem")
-    data = read_data(options["data"], ReadOptions(**{name: options[name] for name in names}))
-    return DataTask(data, options["metric"])
+    data = read_data(saved["data"], ReadOptions(**{name: saved[name] for name in names}))
+    return DataTask(data, saved["metric"])
 
 
-def check_data_are_there(options: Mapping[str, Any], more: str = "") -> None:
-    """Refuse to read the data of a search anew where they are gone.
+def check_data_exist(saved: Mapping[str, Any], remedy: str = "") -> None:
+    """Refuse a run whose data are gone.
 
     Args:
-        options: Options of the search, as its folder keeps them.
-        more: What else can be done than to put them back, as the end of the sentence.
+        saved: The run's `options.json`.
+        remedy: What else can be done than to put them back, as the end of the sentence.
 
     Raises:
-        InvalidDataError: There is nothing where they were.
+        InvalidDataError: There is nothing at the path of the data.
     """
-    data = options.get("data")
+    data = saved.get("data")
     if data is None or data.startswith(NAMED_DATA) or Path(data).exists():
         return
     raise InvalidDataError(
-        f"{data}: no such file or folder. The search read its data from there. Put them back{more}."
+        f"{data}: no such file or folder. The search read its data from there. Put them back"
+        f"{remedy}."
     )
 
 
-def moved_to(data: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a search with the place where its data are now.
+def moved_to(data: str, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a run with another path of its data.
 
     Raises:
-        InvalidSettingError: It was no search on data of its own.
+        InvalidSettingError: The search had no data of the user.
     """
-    if options.get("data") is None:
+    if saved.get("data") is None:
         raise InvalidSettingError(
-            f"The search had no --data, so --data {data} means nothing to its run. Leave it out."
+            f"The search had no --data, so --data {data} does not apply to its run. Leave it out."
         )
-    return {**options, "data": data if data.startswith(NAMED_DATA) else str(Path(data).resolve())}
+    return {**saved, "data": absolute_data(data)}
 
 
 def check_same_data(run: Path, task: Task, before: str | None = None) -> None:
@@ -125,23 +143,31 @@ def check_same_data(run: Path, task: Task, before: str | None = None) -> None:
 
     Args:
         run: Folder of the search.
-        task: What was made of the data now.
-        before: Hash of the data of the search; None: what its `data.json` says, if anything.
+        task: The task, from the data as they are now.
+        before: Hash of the data of the search; None: the one in its `data.json`, if any.
 
     Raises:
-        IncompatibleError: They are other data.
+        IncompatibleError: The data have changed.
     """
     if before is None:
         file = run / "data.json"
         kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        before = kept.get("data_hash")  # nothing where an older version began the search
-    found = getattr(task, "data_hash", "")
-    if before is not None and found != before:
+        before = kept.get("data_hash")
+    now = getattr(task, "data_hash", "")
+    if before is not None and now != before:
         raise IncompatibleError(
-            f"The data of task {task.spec.name!r} have the hash {found[:16]}, but those of the "
-            f"search in {run} had {before[:16]}. Bring the old data back, or search anew; also if "
-            "another version of nas-env searched, which read the same data otherwise."
+            f"The data of task {task.spec.name!r} have the hash {now[:16]}, but those of the "
+            f"search in {run} had {before[:16]}. Bring the old data back, or search again; also "
+            "if another version of nas-env, which read the same data differently, searched."
         )
+
+
+def _refuse_options_about_data(values: Mapping[str, Any]) -> None:
+    for name in ABOUT_DATA:
+        if values[name] is not None:
+            raise InvalidSettingError(
+                f"Option --{name.replace('_', '-')} is about --data. Give --data, without --task."
+            )
 
 
 def _settings(suggestion: Suggestion, given: Mapping[str, Any], task: DataTask) -> dict[str, Any]:

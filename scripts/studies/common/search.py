@@ -11,7 +11,7 @@ from stable_baselines3.common.utils import set_random_seed
 import nas_env  # noqa: F401 - registers the environments
 from nas_env.wrappers import Limits, TrackSearch, Trial
 from nas_env_cli.benchmark.cells import Stop
-from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
+from nas_env_cli.specs import AgentSpec, EnvSpec
 
 
 def best_trial(agent: str, seed: int, networks: int, **environment: Any) -> Trial:

@@ -8,7 +8,7 @@ from math import comb
 
 import numpy as np
 
-from nas_env_cli.export.retraining import mean_sd
+from nas_env_cli.spread import mean_sd
 
 CLEAR = 0.05  # a smaller chance is called a difference
 

@@ -25,10 +25,11 @@ from nas_env.objectives import AccuracyUnderCost
 from nas_env.registry import unknown_name
 from nas_env.wrappers import Limits, Trial
 from nas_env_agents import observation_of
-from nas_env_cli.export.retraining import mean_sd, retrain
-from nas_env_cli.search import run_search
+from nas_env_cli.export.retraining import retrain
 from nas_env_cli.search.progress_bar import SearchProgress
 from nas_env_cli.search.provenance import versions
+from nas_env_cli.search.session import run_search
+from nas_env_cli.spread import mean_sd
 from scripts.studies.common.command import typed_command
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -21,9 +21,9 @@ from scipy.stats import binomtest
 
 import nas_env  # noqa: F401 - registers the environments
 from nas_env.wrappers import Limits
-from nas_env_cli.export.retraining import mean_sd
-from nas_env_cli.search import run_search
 from nas_env_cli.search.provenance import versions
+from nas_env_cli.search.session import run_search
+from nas_env_cli.spread import mean_sd
 from scripts.studies.common.command import typed_command
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -15,7 +15,7 @@ from typing import Any
 
 from nas_env_cli.benchmark.folder import BenchmarkFolder, Plan
 from nas_env_cli.benchmark.runner import Done, run_plan
-from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
+from nas_env_cli.specs import AgentSpec, EnvSpec
 
 FIRST = 1000
 

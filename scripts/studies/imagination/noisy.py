@@ -22,8 +22,8 @@ from stable_baselines3.common.utils import set_random_seed
 from nas_env.errors import InvalidSettingError
 from nas_env.wrappers import Limits, TrackSearch
 from nas_env_cli.benchmark.runner import one_thread_each
-from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
 from nas_env_cli.search.provenance import versions
+from nas_env_cli.specs import AgentSpec, EnvSpec
 from scripts.studies.imagination.experiments import EVOLUTION, REINFORCE
 
 ENV = "macro=NASBenchMacro-v0:run=random"

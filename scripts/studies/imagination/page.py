@@ -19,8 +19,8 @@ from nas_env_agents.imagination.tree import BATCH, EXPLORATION, ROLLOUTS
 from nas_env_cli.benchmark.page import made
 from nas_env_cli.benchmark.results import read_results
 from nas_env_cli.benchmark.runs import Runs
-from nas_env_cli.benchmark.specs import EnvSpec
 from nas_env_cli.benchmark.statistics import improvement
+from nas_env_cli.specs import EnvSpec
 from scripts.studies.imagination.experiments import UPPER_BOUND
 from scripts.studies.imagination.noisy import AFTER, made_by, read
 from scripts.studies.imagination.picture import EVALUATED, SEED, draw_idea

@@ -18,8 +18,8 @@ from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES
 from nas_env.tasks import TASKS
-from nas_env_cli.benchmark.specs import AgentSpec
 from nas_env_cli.export.retraining import retrain
+from nas_env_cli.specs import AgentSpec
 from scripts.studies.common.command import finish, prepare
 from scripts.studies.common.results import Results
 from scripts.studies.common.search import best_trial

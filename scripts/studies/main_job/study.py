@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import tyro
 from scipy.stats import t as student
 
-from nas_env_cli.export.retraining import mean_sd
+from nas_env_cli.spread import mean_sd
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "main-job.md"
 

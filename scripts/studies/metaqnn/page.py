@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_env_cli.export.retraining import mean_sd
+from nas_env_cli.spread import mean_sd
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -36,9 +36,9 @@ from nas_env.tasks.supervised import SupervisedTask
 from nas_env.wrappers import Limits, TrackSearch, Trial
 from nas_env_cli.benchmark.runner import end_with_parent
 from nas_env_cli.export.retraining import retrain
-from nas_env_cli.search import SearchResult, run_search
 from nas_env_cli.search.progress_bar import SearchProgress
 from nas_env_cli.search.provenance import versions
+from nas_env_cli.search.session import SearchResult, run_search
 from scripts.studies.common.command import typed_command
 from scripts.studies.metaqnn.page import BASELINE, METHODS, write_page
 

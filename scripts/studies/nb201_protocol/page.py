@@ -13,7 +13,7 @@ from nas_env.errors import InvalidSettingError
 from nas_env_cli.benchmark.page import made
 from nas_env_cli.benchmark.replay import decisions, play_walk
 from nas_env_cli.benchmark.runs import Runs
-from nas_env_cli.benchmark.specs import EnvSpec
+from nas_env_cli.specs import EnvSpec
 
 SEARCHED = "cifar10"
 DATASETS = (SEARCHED, "cifar100", "imagenet16-120")

@@ -10,7 +10,7 @@ from nas_env.errors import InvalidSettingError
 from nas_env_cli.benchmark.folder import BenchmarkFolder, Plan
 from nas_env_cli.benchmark.results import incumbents, read_results, write_results
 from nas_env_cli.benchmark.runner import run_plan
-from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec, distinct
+from nas_env_cli.specs import AgentSpec, EnvSpec, distinct
 from scripts.studies.common.command import typed_command
 from scripts.studies.nb201_protocol.page import AGENTS, ENV, protocol_page, protocol_results
 

@@ -16,7 +16,7 @@ from nas_env.objectives import MnasNet, Objective, WeightedSum
 from nas_env.objectives.reward import Reward
 from nas_env.spaces import Walk
 from nas_env.wrappers import Limits, TrackSearch
-from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
+from nas_env_cli.specs import AgentSpec, EnvSpec
 from scripts.studies.pareto import nsga2
 from scripts.studies.pareto.problem import DATASET, Numbers, problem
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nas_env_cli.benchmark.page import made
-from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
+from nas_env_cli.specs import AgentSpec, EnvSpec
 from scripts.studies.pareto.experiment import (
     DEAR,
     FIRST_CHOOSING,

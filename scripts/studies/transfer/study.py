@@ -24,8 +24,8 @@ from nas_env.objectives import OBJECTIVES
 from nas_env.skeletons import scaled
 from nas_env.spaces.nasnet_cell import NASNET, NASNetSpace
 from nas_env.tasks import TASKS, Task
-from nas_env_cli.benchmark.specs import AgentSpec
 from nas_env_cli.export.retraining import retrain
+from nas_env_cli.specs import AgentSpec
 from scripts.studies.common.command import finish, prepare
 from scripts.studies.common.results import Results
 from scripts.studies.common.search import best_trial

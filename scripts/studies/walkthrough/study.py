@@ -19,9 +19,9 @@ import torch
 from nas_env.rendering import save_drawing
 from nas_env_agents.common.episodic import Step
 from nas_env_agents.q_learning import QLearning
-from nas_env_cli.export.retraining import mean_sd
 from nas_env_cli.search.provenance import versions
 from nas_env_cli.search.q_table import draw_q, picture_of
+from nas_env_cli.spread import mean_sd
 from scripts.studies.common.command import typed_command
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -21,7 +21,7 @@ from nas_env.objectives import TaskMetric
 from nas_env.sources import ReadOptions, preprocessing
 from nas_env.tasks.arrays import arrays
 from nas_env.tasks.own_data import METRICS, REPORTS, DataTask, own_data
-from nas_env_cli.search.user_data import own_data as before_search
+from nas_env_cli.search.user_data import choose_settings
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(5, 3, size=(200, 4))
@@ -74,7 +74,7 @@ def test_samples_in_more_than_one_split_are_told(limit: float | None) -> None:
 
 def test_samples_in_more_than_one_split_are_told_before_a_search(tmp_path: Path) -> None:
     np.savez(tmp_path / "mine.npz", x=np.tile(X[:50], (2, 1)), y=np.tile(LABELS[:50], 2))
-    found = before_search(tmp_path / "mine.npz", ReadOptions(), None, {})
+    found = choose_settings(tmp_path / "mine.npz", ReadOptions(), None, {})
     assert "test samples are also training samples" in found.text
     assert "test samples are also training samples" in found.to_json()["summary"]["notes"][-1]
 

@@ -22,7 +22,7 @@ from nas_env.wrappers import Limits, Trial
 from nas_env_cli.benchmark.cells import Cell, is_best, play
 from nas_env_cli.benchmark.results import incumbents, read_results, table_of
 from nas_env_cli.benchmark.runs import Runs
-from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
+from nas_env_cli.specs import AgentSpec, EnvSpec
 from tests.nas_env_cli.benchmark.tiny import ROOT, STRANGER, SYNTHETIC, TABLE, environment, run
 from tests.support.paths import NAS_ENV
 

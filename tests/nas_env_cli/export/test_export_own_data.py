@@ -29,7 +29,8 @@ from nas_env_cli.export.exporting import export_run
 from nas_env_cli.export.finished import FinishedRun
 from nas_env_cli.export.longer_table import table as table_of
 from nas_env_cli.export.longer_training import retrain_best
-from nas_env_cli.search.options import Options, recorded
+from nas_env_cli.search.options import SearchOptions
+from nas_env_cli.search.saved_options import to_json
 from tests.nas_env_cli.export.test_export_run import PLAN, TINY, Watch, script
 from tests.support.made_data import image_folder, table
 
@@ -311,5 +312,5 @@ def test_the_report_reads_data_by_their_name(houses: Path, tmp_path: Path) -> No
 
 
 def test_a_path_is_kept_as_one_wherever_the_next_command_runs() -> None:
-    assert recorded(Options(data="a:b.csv"))["data"] == str(Path("a:b.csv").resolve())
-    assert recorded(Options(data="torchvision:MNIST"))["data"] == "torchvision:MNIST"
+    assert to_json(SearchOptions.of(data="a:b.csv"))["data"] == str(Path("a:b.csv").resolve())
+    assert to_json(SearchOptions.of(data="torchvision:MNIST"))["data"] == "torchvision:MNIST"

@@ -15,9 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from nas_env import extras
-from nas_env.architecture import Architecture, Recipe
+from nas_env.architecture import Architecture, Candidate, Layer, Recipe
 from nas_env.errors import IncompatibleError, InvalidSettingError, StoreError
-from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
 from nas_env.export import folder as export_folder
 from nas_env.network import build
@@ -25,12 +24,15 @@ from nas_env.tasks import TASKS
 from nas_env.tasks.base import TrainingDiverged
 from nas_env.tasks.supervised import SupervisedTask
 from nas_env_cli.commands import export as export_command
-from nas_env_cli.commands import search as search_command
 from nas_env_cli.export.ensemble import Ensemble
 from nas_env_cli.export.exporting import export_run
 from nas_env_cli.export.finished import FinishedRun
 from nas_env_cli.export.longer_table import table
 from nas_env_cli.export.longer_training import LongerPlan, best_of, retrain_best
+from nas_env_cli.export.report_training import retrain_found
+from nas_env_cli.search.application import best_found
+from nas_env_cli.search.options import SearchOptions
+from nas_env_cli.search.plan import SearchPlan
 from tests.support.paths import NAS_ENV, ROOT
 
 TINY = ("--agent", "q-learning", "--evaluations", "4", "--retrain-seeds", "2", "--seed", "3")
@@ -76,30 +78,26 @@ def run(made: Path, tmp_path: Path) -> Path:
 def test_the_best_network_is_that_of_the_better_search(
     theirs: float, ok: bool, winner: str
 ) -> None:
-    command = vars(search_command)
-    ours, works = SimpleNamespace(ok=ok), SimpleNamespace(ok=True)
-    trials = {
-        "ppo": SimpleNamespace(score=0.8, evaluation=ours),
-        "random": SimpleNamespace(score=theirs, evaluation=works),
+    trials: Any = {
+        "ppo": SimpleNamespace(score=0.8, evaluation=SimpleNamespace(ok=ok)),
+        "random": SimpleNamespace(score=theirs, evaluation=SimpleNamespace(ok=True)),
     }
-    searches = {name: SimpleNamespace(best=trial) for name, trial in trials.items()}
-    assert command["best_found"](searches) == (winner, trials[winner])
+    results: Any = {name: SimpleNamespace(best=trial) for name, trial in trials.items()}
+    assert best_found(results) == (winner, trials[winner])
 
 
-@pytest.mark.parametrize(("most", "marked"), [(None, False), (10_000, False), (9_999, True)])
+@pytest.mark.parametrize(("most", "marked"), [(None, False), (100_000, False), (3_000, True)])
 def test_the_reference_is_marked_where_it_has_too_many_parameters(
     most: int | None, marked: bool
 ) -> None:
-    command = vars(search_command)
-    retrain_all = command["retrain_all"]
-    retrain_all.__globals__["retrain"] = lambda name, *_: name
-    candidate = SimpleNamespace(recipe=Recipe())
-    searches = {"maskable-ppo": SimpleNamespace(best=SimpleNamespace(candidate=candidate))}
-    env = SimpleNamespace(task=TASK, budget=Budget(), objective=None)
-    evaluator = SimpleNamespace(costs=lambda *_: ({"params": 10_000}, None))
-    options = command["Options"](max_params=most)
-    names = retrain_all(options, env, evaluator, searches, [1])
-    assert names[1] == "hand-made reference" + " (over the limit)" * marked
+    small = Candidate(Architecture((Layer.of("linear", units=4),)))
+    results: Any = {"random": SimpleNamespace(best=SimpleNamespace(candidate=small))}
+    options = SearchOptions.of(agent="random", max_params=most, epochs=1, retrain_seeds=1)
+    trained = retrain_found(SearchPlan.resolve(options), results, "sqlite://")
+    assert [x.name for x in trained] == [
+        "best of random",
+        "hand-made reference" + " (over the limit)" * marked,
+    ]
 
 
 def test_the_search_exports_where_it_is_asked_to(made: Path) -> None:

@@ -13,8 +13,8 @@ from nas_env_agents.q_learning import QLearning
 from nas_env_cli.report.data import read_run
 from nas_env_cli.report.decisions import q_heat
 from nas_env_cli.report.page import Run
-from nas_env_cli.search import run_search
 from nas_env_cli.search.folder import RunFolder
+from nas_env_cli.search.session import run_search
 from nas_env_cli.search.summary import SearchSummary
 
 

@@ -26,7 +26,7 @@ from nas_env.evaluators.training import Training
 from nas_env.tasks.arrays import arrays
 from nas_env.wrappers import Limits
 from nas_env_agents import observation_of
-from nas_env_cli.search import run_search
+from nas_env_cli.search.session import run_search
 
 
 class Noted(EvaluatorWrapper):

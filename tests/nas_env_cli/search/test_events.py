@@ -24,11 +24,11 @@ from nas_env.evaluators.base import Evaluator, failed
 from nas_env.store import Entry, SQLStore
 from nas_env.wrappers import Limits, TrackSearch, Trial
 from nas_env_agents import make_agent, observation_of
-from nas_env_cli.search import run_search
 from nas_env_cli.search.events import TABLES
 from nas_env_cli.search.labels import Labels
 from nas_env_cli.search.network_rows import MISSING, NetworkRows
 from nas_env_cli.search.policy_table import picture_of_agent, values_of
+from nas_env_cli.search.session import run_search
 from tests.support.paths import ROOT
 
 EVERYTHING = {"scalars": 0, "images": 0, "tensors": 0}

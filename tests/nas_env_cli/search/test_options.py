@@ -1,65 +1,100 @@
-"""What a search does where nothing was said."""
+"""The options of a search: groups, defaults, what --resume takes over, and what --help loads."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from nas_env.errors import InvalidSettingError
 from nas_env_cli.search.folder import RunFolder
-from nas_env_cli.search.options import Options, agent_of, parse, recorded
+from nas_env_cli.search.options import SearchOptions, parse
+from nas_env_cli.search.plan import agent_of
+from nas_env_cli.search.saved_options import to_json
 
-MINE = Options(data="mine.csv")
+HELP = """
+import sys
+from nas_env_cli.main import main
+try:
+    code = main(["search", "--help"])
+except SystemExit as end:
+    code = end.code
+print("code", code, "torch" in sys.modules)
+"""
+GROUPS = ("data", "search", "limits", "training", "output")
+
+
+def test_the_help_has_five_groups_and_loads_no_torch() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HELP], capture_output=True, text=True, timeout=100, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "code 0 False"
+    for group in GROUPS:
+        assert f" {group} options " in done.stdout, group
+    assert done.stdout.count("Example: nas-env search --") == len(GROUPS)
 
 
 @pytest.mark.parametrize(
     ("options", "agent"),
     [
-        (Options(), "maskable-ppo"),
-        (Options(agent="dqn"), "dqn"),
-        (MINE, "imagination"),
-        (replace(MINE, agent="dqn"), "dqn"),
-        (replace(MINE, workers=1), "imagination"),
-        (replace(MINE, workers=2), "async-imagination"),
-        (replace(MINE, env="NASEdit-v0"), "maskable-ppo"),
-        (Options(data="mine.npz", task="arrays"), "maskable-ppo"),  # as it always was
+        ({}, "maskable-ppo"),
+        ({"agent": "dqn"}, "dqn"),
+        ({"data": "mine.csv"}, "imagination"),
+        ({"data": "mine.csv", "agent": "dqn"}, "dqn"),
+        ({"data": "mine.csv", "workers": 1}, "imagination"),
+        ({"data": "mine.csv", "workers": 2}, "async-imagination"),
+        ({"data": "mine.csv", "env": "NASEdit-v0"}, "maskable-ppo"),
+        ({"data": "mine.npz", "task": "arrays"}, "maskable-ppo"),
     ],
 )
-def test_the_agent_suits_the_other_options_and_is_recorded(options: Options, agent: str) -> None:
-    assert agent_of(options) == agent
-    assert recorded(options)["agent"] == agent
+def test_the_default_agent_suits_the_other_options(options: dict[str, object], agent: str) -> None:
+    assert agent_of(SearchOptions.of(**options)).name == agent
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--agent-option", "replay=5", "bins=true"],
+        ["--agent-option", "replay=5", "--agent-option", "bins=True"],
+        ["--agent_option", "replay=4", "--agent-option=replay=5", "bins=true"],
+    ],
+)
+def test_settings_may_follow_one_flag_or_several(words: list[str]) -> None:
+    agent = agent_of(parse(["--agent", "q-learning", *words, "--seed", "1"]))
+    assert agent.settings == {"replay": 5, "bins": True}
 
 
 def test_what_is_left_out_on_resume_is_as_it_was_begun(tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = ["--data", "mine.csv", "--latency", "--max-latency-ms", "2.5"]
-    words += ["--evaluations", "8", "--seed", "3"]
+    words += ["--evaluations", "8", "--seed", "3", "--agent-option", "replay=5"]
     begun = parse([*words, "--output", str(run), "--data-cache", str(tmp_path)])
-    RunFolder(run, recorded(begun), resume=False)
+    RunFolder(run, to_json(begun), resume=False)
     again = parse(["--output", str(run), "--resume", "--workers", "2"])
-    assert recorded(again) == recorded(begun)
-    assert (again.resume, again.workers, again.data_cache) == (True, 2, None)
-    RunFolder(run, recorded(again), resume=True)
+    assert to_json(again) == to_json(begun)
+    assert again.output.resume and again.training.workers == 2
+    assert again.data.data_cache is None
+    RunFolder(run, to_json(again), resume=True)
     said = parse([*words, "--output", str(run), "--resume"])  # as the program says after Ctrl-C
-    assert recorded(said) == recorded(begun)
+    assert to_json(said) == to_json(begun)
     other = parse(["--output", str(run), "--resume", "--evaluations", "9"])
-    assert (other.evaluations, other.seed) == (9, 3)
+    assert (other.limits.evaluations, other.search.seed) == (9, 3)
     with pytest.raises(InvalidSettingError, match=r"begun with evaluations=8, not 9\..*--store "):
-        RunFolder(run, recorded(other), resume=True)
+        RunFolder(run, to_json(other), resume=True)
     fresh = parse(["--output", str(run)])
-    assert fresh == Options(output=run), "without --resume nothing is taken from there"
+    assert fresh == SearchOptions.of(output=run), "without --resume nothing is taken from there"
 
 
 def test_a_store_whose_password_is_not_kept_is_given_again(tmp_path: Path) -> None:
     store = "postgresql://me:secret@host/name"
     begun = parse(["--store", store, "--output", str(tmp_path)])
-    RunFolder(tmp_path, recorded(begun), resume=False)
+    RunFolder(tmp_path, to_json(begun), resume=False)
     assert "secret" not in (tmp_path / "options.json").read_text()
     without = parse(["--output", str(tmp_path), "--resume"])
-    assert without.store is None
+    assert without.output.store is None
     with pytest.raises(InvalidSettingError, match="Give --store again: its password is not kept"):
-        RunFolder(tmp_path, recorded(without), resume=True)
+        RunFolder(tmp_path, to_json(without), resume=True)
     again = parse(["--output", str(tmp_path), "--resume", "--store", store])
-    assert recorded(again) == recorded(begun)
+    assert to_json(again) == to_json(begun)

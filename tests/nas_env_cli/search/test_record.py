@@ -11,9 +11,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from nas_env.store import MemoryStore, SQLStore, Store
 from nas_env.wrappers import Limits
 from nas_env_agents import AGENTS
-from nas_env_cli.search import run_search
 from nas_env_cli.search.callback import SearchCallback
 from nas_env_cli.search.record import describe
+from nas_env_cli.search.session import run_search
 from tests.nas_env_agents.tiny import tiny_space
 
 

@@ -17,7 +17,7 @@ import pytest
 import nas_env  # noqa: F401 - registers the environments
 from nas_env.errors import InvalidSettingError
 from nas_env_cli.benchmark.results import incumbents, read_results
-from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec
+from nas_env_cli.specs import AgentSpec, EnvSpec
 from scripts.studies.imagination import experiments, noisy, page, tables
 from tests.support.paths import ROOT
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from nas_env.wrappers import Limits
-from nas_env_cli.search import run_search
+from nas_env_cli.search.session import run_search
 from scripts.studies.tensorboard.study import (
     LINES,
     PICTURES,

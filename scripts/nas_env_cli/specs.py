@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import json
+import inspect
 import re
 import sys
 from collections.abc import Iterable
@@ -20,10 +20,11 @@ from nas_env.registry import unknown_name
 from nas_env_agents.common.base import AGENTS, make_agent, observation_of
 from nas_env_agents.common.environments import simulates_seconds
 from nas_env_agents.common.hyperparameters import hyperparameters, preset
+from nas_env_cli.key_values import parse_settings, split_settings
 
 LABEL = re.compile(r"([^:=\[\]{}]+)=(.+)", re.DOTALL)
 FILES = ("path", "data")  # settings that name a file
-INTO_PARTS = re.compile(r",(?=\s*[A-Za-z_]\w*\s*=|\s*$)")  # a comma before the next NAME=
+FORM = "LABEL=NAME:SETTING=VALUE,SETTING=VALUE; the label may be left out"
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class AgentSpec:
             path, _, settings = settings.partition(":")
             name = f"{name}:{path}"
         spec = cls(label, name, _settings(settings, text))
-        spec._class()
+        spec.load()
         return spec
 
     @property
@@ -132,18 +133,33 @@ class AgentSpec:
     def observation(self, env: EnvSpec) -> str | None:
         """Return the observation that suits the agent; None: the environment's own."""
         if self.imported:
-            return getattr(self._class(), "observation", None)
+            return getattr(self.load(), "observation", None)
         return observation_of(self.name, env.id)
 
     def make(self, env: gymnasium.Env[Any, Any], seed: int) -> Any:
         """Return the agent for an environment."""
         if not self.imported:
             return make_agent(self.name, env, seed, **self.settings)
-        found = self._class()
+        found = self.load()
         if hasattr(found, "create"):
             return found.create(env, seed, "cpu", **self.settings)
         settings = {"policy": "MlpPolicy", "seed": seed, "device": "cpu", **self.settings}
         return found(settings.pop("policy"), env, **settings)
+
+    def check_settings(self, env: gymnasium.Env[Any, Any]) -> None:
+        """Refuse settings that a registered agent does not take; a class is made by its run only.
+
+        Raises:
+            InvalidSettingError: It has no such setting, or one is out of its range.
+        """
+        if self.imported:
+            return
+        try:
+            self.make(env, 0)
+        except TypeError as error:
+            raise InvalidSettingError(
+                f"Agent {self.label!r} cannot be made with its settings ({error}). Correct them."
+            ) from None
 
     def to_json(self, envs: Iterable[EnvSpec] = ()) -> dict[str, Any]:
         """Return name and settings, and the stored hyper-parameters for these environments."""
@@ -154,7 +170,12 @@ class AgentSpec:
                 data["preset"] = preset(self.name, named)
         return data
 
-    def _class(self) -> Any:
+    def load(self) -> Any:
+        """Return the agent's class.
+
+        Raises:
+            UnknownNameError: No such agent, or no such class.
+        """
         if not self.imported and "." not in self.name:
             return AGENTS.get(self.name)
         module, _, name = self.name.partition(":")
@@ -173,6 +194,31 @@ class AgentSpec:
                 f"Unknown agent {self.name!r} ({error}). Give MODULE:CLASS that Python finds from "
                 f"here, or one of: {', '.join(AGENTS)}."
             ) from None
+
+
+def file_name(agent: str) -> str:
+    """Return the name of an agent's files and folders.
+
+    Example:
+        >>> file_name("q-learning"), file_name("my_package.agents:Mine")
+        ('q-learning', 'my_package-agents-Mine')
+    """
+    return re.sub(r"[^\w-]+", "-", agent)
+
+
+def check_learn(agent: Any) -> None:
+    """Refuse an agent that cannot be called as `learn(total_timesteps, callback)`.
+
+    Raises:
+        InvalidSettingError: It has no such method.
+    """
+    try:
+        inspect.signature(agent.learn).bind(1, None)
+    except (AttributeError, TypeError) as error:
+        raise InvalidSettingError(
+            f"Class {type(agent).__name__} has no learn(total_timesteps, callback) ({error}). "
+            "Give it one."
+        ) from None
 
 
 def distinct(specs: Iterable[Any], what: str) -> None:
@@ -196,22 +242,5 @@ def _label(text: str) -> tuple[str, str]:
 
 
 def _settings(text: str, whole: str) -> dict[str, Any]:
-    """Return the settings of NAME=VALUE,NAME=VALUE; values are JSON, or else plain text."""
-    settings = {}
-    for part in INTO_PARTS.split(text) if text else []:
-        name, sign, value = part.partition("=")
-        if not sign or not name.strip().isidentifier():
-            raise InvalidSettingError(
-                f"Setting {part!r} of {whole!r} is not NAME=VALUE. Write "
-                "LABEL=NAME:SETTING=VALUE,SETTING=VALUE; the label may be left out."
-            )
-        settings[name.strip()] = _value(value.strip())
-    return settings
-
-
-def _value(text: str) -> Any:
-    words = {"True": True, "False": False, "None": None}
-    try:
-        return words[text] if text in words else json.loads(text)
-    except json.JSONDecodeError:
-        return text
+    """Return the settings of NAME=VALUE,NAME=VALUE."""
+    return parse_settings(split_settings(text), whole, FORM)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nas_env.errors import InvalidSettingError, UnknownNameError
-from nas_env_cli.benchmark.specs import AgentSpec, EnvSpec, distinct
+from nas_env_cli.specs import AgentSpec, EnvSpec, distinct
 
 
 @pytest.mark.parametrize(

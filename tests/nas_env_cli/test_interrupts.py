@@ -11,7 +11,7 @@ from tests.support.interrupts import listen
 
 BEFORE = """
 import signal, time
-from nas_env_cli.search.interrupt import leave_at_the_second_interrupt
+from nas_env_cli.interrupts import leave_at_the_second_interrupt
 
 def busy(seconds):
     end = time.monotonic() + seconds

@@ -1,0 +1,139 @@
+"""`nas-env search`: the agent and random search, training of the best networks, the summary."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from nas_env.store import SQLStore
+from nas_env.wrappers import Trial
+from nas_env_cli.export.exporting import export_run
+from nas_env_cli.export.report_training import retrain_found
+from nas_env_cli.interrupts import exit_code, leave_at_the_second_interrupt, resume_command
+from nas_env_cli.metric_format import MetricFormat
+from nas_env_cli.search.folder import RunFolder
+from nas_env_cli.search.looked_up import notes_on
+from nas_env_cli.search.options import SearchOptions
+from nas_env_cli.search.plan import SearchPlan
+from nas_env_cli.search.progress_bar import SearchProgress
+from nas_env_cli.search.provenance import versions
+from nas_env_cli.search.session import SearchResult, run_search
+from nas_env_cli.search.summary import SearchSummary
+from nas_env_cli.search.user_data import check_same_data
+from nas_env_cli.specs import AgentSpec
+
+
+def run(options: SearchOptions) -> int:
+    """Run the search that the options name; return the exit code."""
+    leave_at_the_second_interrupt()
+    torch.set_num_threads(1)  # agents and networks are small: one thread is fastest
+    path = options.output.output or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
+    kept = f"All evaluations are kept. To resume: {resume_command(path)}"
+    return exit_code(partial(_run, options, path), kept)
+
+
+def _run(options: SearchOptions, path: Path) -> int:
+    """Resolve the options, search in a folder, and return the exit code."""
+    plan = SearchPlan.resolve(options)
+    if plan.user_data is not None:
+        print(plan.user_data.text, flush=True)
+    folder = begin(plan, path)
+    print(f"writing to {path}", file=sys.stderr, flush=True)
+    if options.output.resume and folder.finished:
+        print(f"The search in {path} has finished.\n\n{folder.summary}")
+        if options.training.retry_failed:
+            print("No network was evaluated again: --retry-failed needs a new search over --store.")
+    else:
+        search(plan, folder, resumed=options.output.resume)
+    if options.output.export:
+        export_best(plan, path)
+    return 0
+
+
+def begin(plan: SearchPlan, path: Path) -> RunFolder:
+    """Return the folder of the search, new or as it was left.
+
+    Raises:
+        IncompatibleError: A resumed search had other data.
+        InvalidSettingError: The folder is not empty, or its search had other options.
+        StoreError: The store cannot be opened.
+    """
+    resume, store = plan.options.output.resume, plan.options.output.store
+    if resume:
+        check_same_data(path, plan.task)
+    elif store is not None:
+        SQLStore(store).close()  # refused before anything is written
+    folder = RunFolder(path, plan.saved, resume)
+    if plan.options.data.data is not None:
+        hashed = {"data_hash": getattr(plan.task, "data_hash", "")}
+        folder.write_data(plan.user_data.to_json() if plan.user_data else hashed)
+    return folder
+
+
+def search(plan: SearchPlan, folder: RunFolder, resumed: bool) -> None:
+    """Run all searches of a plan, train the best networks again, write and print the summary."""
+    if resumed:
+        print("resuming: the store answers what was evaluated before", file=sys.stderr)
+    store = plan.options.output.store or folder.store
+    results = {}
+    for agent in plan.agents:
+        results[agent.name] = search_with(plan, agent, folder, store)
+        folder.write_agent(agent.name, results[agent.name].agent)
+    name, best = best_found(results)
+    spec = plan.task.spec
+    folder.write_best(best.candidate, spec, best.score, name)
+    retrained = retrain_found(plan, results, store) if plan.trains else []
+    if retrained:
+        folder.write_weights(retrained[list(results).index(name)])
+    summary = SearchSummary(
+        settings=settings_of(plan),
+        searches=results,
+        retrained=retrained,
+        test_size=spec.sizes[2],
+        seeds=plan.retraining_seeds,
+        fmt=MetricFormat.of(spec),
+        notes=notes_on(plan.env_for_reading()),
+    )
+    text = f"# Search with {plan.agent.name} on {spec.name}\n\n{summary.markdown()}"
+    folder.write_summary(summary, text)
+    print(f"\n{text}\nWritten to {folder.path}")
+
+
+def search_with(
+    plan: SearchPlan, agent: AgentSpec, folder: RunFolder, store: str | Path
+) -> SearchResult:
+    """Run the search of one agent with progress and event files."""
+    env = plan.make_env(agent, store)
+    progress = SearchProgress(agent.name)
+    common = plan.limits, plan.seed, folder.tensorboard, progress, folder.token(agent.name)
+    try:
+        if not plan.looks_up:
+            return run_search(agent.name, env, *common, **agent.settings)
+        with closing(SQLStore(store)) as records:  # the environment has no store
+            return run_search(agent.name, env, *common, store=records, **agent.settings)
+    finally:
+        progress.close()
+        env.close()
+
+
+def settings_of(plan: SearchPlan) -> dict[str, object]:
+    """Return how a search was made, for its summary."""
+    data_hash = getattr(plan.task, "data_hash", "")
+    return {**plan.saved, "versions": versions(), "data_hash": data_hash}
+
+
+def best_found(results: dict[str, SearchResult]) -> tuple[str, Trial]:
+    """Return who found the best network of all searches, and it; of equal ones the agent's."""
+    best = {name: result.best for name, result in results.items()}
+    name = max(best, key=lambda x: (best[x].evaluation.ok, best[x].score))
+    return name, best[name]
+
+
+def export_best(plan: SearchPlan, path: Path) -> None:
+    """Write the best network of the run as files that need nothing of this repository."""
+    print(export_run(path, task=plan.task))

@@ -1,0 +1,324 @@
+"""The plan of a search: everything that its options leave open is decided here, once."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+
+from nas_env.env import NASEnv
+from nas_env.errors import IncompatibleError, InvalidSettingError, UnknownNameError
+from nas_env.evaluation import Budget
+from nas_env.evaluators.training import Training
+from nas_env.objectives import OBJECTIVES
+from nas_env.registration import ENVIRONMENTS
+from nas_env.registry import unknown_name
+from nas_env.tasks import Task
+from nas_env.wrappers import Limits
+from nas_env_agents.common.hyperparameters import preset
+from nas_env_cli.key_values import parse_settings
+from nas_env_cli.search.options import SearchOptions
+from nas_env_cli.search.saved_options import env_settings, read_options, to_json
+from nas_env_cli.search.user_data import (
+    UserData,
+    check_same_data,
+    read_task_again,
+    read_user_data,
+)
+from nas_env_cli.specs import AgentSpec, EnvSpec
+
+BASELINE = AgentSpec("random", "random")
+BUDGET = tuple(x.name for x in fields(Budget))
+COST = "accuracy-under-cost"
+DEFAULTS: dict[str, Any] = {"objective": COST, "epochs": 8, "evaluator": "training"}
+LEAST = {"seed": 0, "retrain_seeds": 1}
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """A search with nothing left open.
+
+    Attributes:
+        options: The options, complete.
+        agent: The agent, with its settings.
+        env: The environment's id and the settings of --env-option.
+        arguments: What else the environment is made with, except task, store and observation.
+        limits: When the search ends.
+        task: The task, with its data.
+        trains: Whether networks are trained: if not, nothing is retrained at the end.
+        looks_up: Whether a table or a surrogate answers, which needs no task and no store.
+        user_data: The user's data as they were read for a new search; None for another task, and
+            for a search that is read back.
+    """
+
+    options: SearchOptions
+    agent: AgentSpec
+    env: EnvSpec
+    arguments: Mapping[str, Any]
+    limits: Limits
+    task: Task
+    trains: bool
+    looks_up: bool
+    user_data: UserData | None = None
+
+    @classmethod
+    def resolve(cls, options: SearchOptions) -> SearchPlan:
+        """Return the plan for the options of a command line.
+
+        Raises:
+            UnknownNameError: A name is not registered.
+            InvalidSettingError: A value is out of its range, or means nothing here.
+            NASError: The options do not fit each other, or the data cannot be read.
+        """
+        import_modules(options.search.imports)
+        check(options)
+        user_data = read_user_data(options)
+        if user_data is not None:
+            options = options.changed(**user_data.settings)
+        plan = cls._of(options, user_data.task if user_data else None)
+        if options.output.export and not plan.trains:
+            raise InvalidSettingError(
+                f"Option --export needs trained networks, but {plan.evaluator_name} trains none. "
+                "Use --evaluator training, or nas-env export RUN --train afterwards."
+            )
+        return replace(plan, user_data=user_data)
+
+    @classmethod
+    def of_run(cls, run: Path) -> SearchPlan:
+        """Return the plan of the search in a run folder, which may still run.
+
+        Raises:
+            InvalidSettingError: The folder holds no search.
+            InvalidDataError: Its data cannot be read any more.
+            IncompatibleError: Its data have changed.
+        """
+        saved = read_options(run)
+        options = SearchOptions.from_json(saved)
+        import_modules(options.search.imports)
+        task = read_task_again(saved)
+        if task is not None:
+            check_same_data(run, task)
+        plan = cls._of(options, task)
+        check_same_data(run, plan.task)
+        return plan
+
+    @classmethod
+    def _of(cls, options: SearchOptions, task: Task | None) -> SearchPlan:
+        """Return the plan for options that own data have completed; `task` is that of such data."""
+        agent, env = agent_of(options), env_of(options)
+        search = options.search
+        looks_up = family_of(env.id) is not None and search.evaluator in (None, *FAMILIES.values())
+        options = options.changed(agent=agent.name, **_left_out(options, looks_up))
+        limits = options.limits
+        until = Limits(limits.evaluations, limits.seconds, limits.until_score)
+        arguments = arguments_of(options)
+        data = {} if task is None else {"task": task, "data": None}
+        bare = _make(env, {**arguments, **data, "precision": None}, agent)
+        inner: Any = bare.unwrapped
+        if agent.settings:
+            agent.check_settings(bare)
+        trains = isinstance(inner.evaluator.unwrapped, Training)
+        return cls(options, agent, env, arguments, until, inner.task, trains, looks_up)
+
+    @property
+    def agents(self) -> list[AgentSpec]:
+        """The agents that search: the chosen one first, and random search beside it."""
+        return [self.agent] if self.agent.name == BASELINE.name else [self.agent, BASELINE]
+
+    @property
+    def seed(self) -> int:
+        """Seed of agents and environments."""
+        return self.options.search.seed
+
+    @property
+    def retraining_seeds(self) -> range:
+        """Training seeds of the reported networks; no two searches share one."""
+        count = self.options.training.retrain_seeds
+        first = 1 + self.seed * count
+        return range(first, first + count)
+
+    @property
+    def evaluator_name(self) -> str:
+        """What scores the networks, for messages."""
+        name = self.options.search.evaluator
+        return f"evaluator {name!r}" if name else f"environment {self.env.id!r}"
+
+    @property
+    def saved(self) -> dict[str, Any]:
+        """The options as `options.json` holds them."""
+        return to_json(self.options)
+
+    def make_env(self, agent: AgentSpec, store: str | Path | None = None) -> Any:
+        """Return an environment of the search.
+
+        Args:
+            agent: The agent, whose observation it has.
+            store: Where evaluations are stored; None: in memory.
+        """
+        if self.looks_up:
+            return _make(self.env, self.arguments, agent)
+        more: dict[str, Any] = {"task": self.task, "data": None, "store": store}
+        if store is None:
+            more["precision"] = None  # "auto" measures, and keeps its verdict in the store
+        return _make(self.env, {**self.arguments, **more}, agent)
+
+    def env_for_reading(self) -> NASEnv:
+        """Return the agent's environment without wrappers and store, to read a run with."""
+        inner: NASEnv = self.make_env(self.agent).unwrapped
+        return inner
+
+
+FAMILIES = {"table": "tabular", "surrogate": "surrogate"}  # family of an id: its own evaluator
+
+
+def family_of(env_id: str) -> str | None:
+    """Return "table" or "surrogate" where networks are looked up; None where they are trained."""
+    row = next((row for row in ENVIRONMENTS if row.id == env_id), None)
+    return next((name for name in FAMILIES if row and name in row.kwargs), None)
+
+
+def import_modules(names: tuple[str, ...]) -> None:
+    """Import modules that register things; the working directory is on the path.
+
+    Raises:
+        UnknownNameError: A module cannot be imported.
+    """
+    if names and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise UnknownNameError(
+                f"Module {name!r} of --import cannot be imported ({error}). Give the name of a "
+                "module that Python finds from here, such as my_plugin for my_plugin.py."
+            ) from None
+
+
+def check(options: SearchOptions) -> None:
+    """Refuse values that cannot work, before data are read.
+
+    Raises:
+        InvalidSettingError: A number is out of its range, or an option means nothing here.
+    """
+    if options.search.start == "best":
+        raise InvalidSettingError(
+            "Option --start best needs a store with networks, but a search begins with an empty "
+            "one. Give decisions."
+        )
+    if options.output.resume and options.output.output is None:
+        raise InvalidSettingError(
+            "Option --resume continues the search in a folder. Name it with --output."
+        )
+    values = dict(options.items())
+    for name, least in LEAST.items():
+        if values[name] < least:
+            raise InvalidSettingError(
+                f"Option --{name.replace('_', '-')} must be >= {least}, got {values[name]}."
+            )
+
+
+def agent_of(options: SearchOptions) -> AgentSpec:
+    """Return the agent that the options name, or the one that suits them.
+
+    Raises:
+        UnknownNameError: No such agent, class or preset.
+    """
+    search = options.search
+    name = search.agent or _default_agent(options)
+    settings = parse_settings(search.agent_option, form="--agent-option KEY=VALUE")
+    if search.preset is not None:
+        preset(name, search.preset)
+        settings["preset"] = search.preset
+    agent = AgentSpec(name, name, settings)
+    agent.load()
+    return agent
+
+
+def _default_agent(options: SearchOptions) -> str:
+    data = options.data
+    if data.data is None or data.task is not None or options.search.env != "NAS-v0":
+        return "maskable-ppo"
+    return "imagination" if (options.training.workers or 1) == 1 else "async-imagination"
+
+
+def env_of(options: SearchOptions) -> EnvSpec:
+    """Return the environment's id with the settings of --env-option.
+
+    Raises:
+        UnknownNameError: No such environment.
+        InvalidSettingError: A setting was given as an option, too.
+    """
+    name, settings = options.search.env, env_settings(options)
+    known = [row.id for row in ENVIRONMENTS]
+    if name not in known and name not in gymnasium.registry:
+        raise unknown_name("environment", name, known)
+    for twice in settings.keys() & options.passed().keys():
+        raise InvalidSettingError(
+            f"Setting {twice!r} of --env-option was given as option --{twice.replace('_', '-')}, "
+            "too. Leave one of them out."
+        )
+    return EnvSpec(name, name, settings)
+
+
+def _left_out(options: SearchOptions, looks_up: bool) -> dict[str, Any]:
+    """Return the values of options that are left out, where the environment has no own default."""
+    if looks_up:
+        return {"evaluator": FAMILIES[str(family_of(options.search.env))]}
+    if options.search.env not in ("NAS-v0", "NASEdit-v0"):
+        return {}
+    given = {**dict(options.items()), **env_settings(options)}
+    return {name: value for name, value in DEFAULTS.items() if given[name] is None}
+
+
+def arguments_of(options: SearchOptions) -> dict[str, Any]:
+    """Return the arguments of the environment that the options stand for."""
+    passed = options.passed()
+    budget = {name: passed.pop(name) for name in BUDGET if name in passed}
+    arguments = {**passed, **({"budget": budget} if budget else {})}
+    if options.limits.max_latency_ms is not None:
+        arguments["latency"] = True
+    if "start" in arguments:
+        arguments["start"] = parse_start(arguments["start"])
+    if arguments.get("objective") == COST:
+        cost: Any = OBJECTIVES.get(COST)
+        arguments["objective"] = cost(target_params=options.search.target_params)
+    if options.training.batch_size is not None:
+        arguments["recipe"] = {"batch_size": options.training.batch_size}
+    if options.search.env == "NASEdit-v0" or env_settings(options).get("mdp") == "edit":
+        arguments["until_score"] = options.limits.until_score
+    return arguments
+
+
+def parse_start(text: str) -> str | list[int]:
+    """Return the first network of episodes that --start names: a word, or decisions."""
+    parts = text.split(",")
+    return [int(part) for part in parts] if all(x.strip().isdigit() for x in parts) else text
+
+
+def _make(env: EnvSpec, arguments: Mapping[str, Any], agent: AgentSpec) -> Any:
+    """Return an environment with the agent's observation; arguments of None are left out.
+
+    Raises:
+        IncompatibleError: It is an environment of something else.
+    """
+    given = {name: value for name, value in arguments.items() if value is not None}
+    try:
+        made = EnvSpec(env.label, env.id, {**given, **env.settings}).make(agent.observation(env))
+    except TypeError as error:
+        if env.id in [row.id for row in ENVIRONMENTS]:
+            raise
+        raise IncompatibleError(
+            f"Environment {env.id!r} cannot be searched ({error}). Choose a NASEnv."
+        ) from None
+    if not isinstance(made.unwrapped, NASEnv):
+        raise IncompatibleError(
+            f"Environment {env.id!r} is a {type(made.unwrapped).__name__} and cannot be searched. "
+            "Choose a NASEnv."
+        )
+    return made
