@@ -6,19 +6,20 @@ Example: nas-env leaderboard docs/leaderboard/best.parquet
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from nas_env.errors import InvalidSettingError, NASError
+from nas_env.errors import InvalidSettingError
 from nas_env_cli.benchmark.joined import Results, join
 from nas_env_cli.benchmark.page import TITLE, write_page
 from nas_env_cli.benchmark.results import incumbents, read_results, write_results
 from nas_env_cli.benchmark.statistics import REPEATS
+from nas_env_cli.interrupts import exit_code
 
 COMMITTED = Path(__file__).resolve().parents[3] / "docs" / "leaderboard"
 
@@ -41,23 +42,23 @@ class Options:
 
 def run(options: Options) -> int:
     """Write everything and return the exit code."""
-    try:
-        if not options.files:
-            raise InvalidSettingError("No file of results is given. Give one or more.")
-        if len(options.files) > 1 and options.page is None:
-            raise InvalidSettingError(
-                "Several files make a new page. Say where: --page runs/all.md, or, to replace that "
-                f"of the first file, --page {page_of(options.files[0])}."
-            )
-        page = options.page or page_of(options.files[0])
-        table, settings = join([Results(path, *read_results(path)) for path in options.files])
-        kept = page.with_suffix("") / "best.parquet"
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_results(kept, [incumbents(table)], settings)
-        paths = write_page(table, settings, page, kept, options.repeats, options.title)
-    except NASError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return exit_code(partial(_run, options))
+
+
+def _run(options: Options) -> int:
+    if not options.files:
+        raise InvalidSettingError("No file of results is given. Give one or more.")
+    if len(options.files) > 1 and options.page is None:
+        raise InvalidSettingError(
+            "Several files make a new page. Say where: --page runs/all.md, or, to replace that "
+            f"of the first file, --page {page_of(options.files[0])}."
+        )
+    page = options.page or page_of(options.files[0])
+    table, settings = join([Results(path, *read_results(path)) for path in options.files])
+    kept = page.with_suffix("") / "best.parquet"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_results(kept, [incumbents(table)], settings)
+    paths = write_page(table, settings, page, kept, options.repeats, options.title)
     for path in (kept, *paths):
         print(f"Written: {path}")
     return 0

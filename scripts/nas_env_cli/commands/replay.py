@@ -6,18 +6,19 @@ Example: nas-env replay docs/leaderboard/best.parquet
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 import nas_env  # noqa: F401 - registers the environments
-from nas_env.errors import InvalidSettingError, NASError
+from nas_env.errors import InvalidSettingError
 from nas_env_cli.benchmark.replay import replay, sample_rows
 from nas_env_cli.benchmark.results import read_results
+from nas_env_cli.interrupts import exit_code
 
 DIFFERS = 1
 
@@ -39,16 +40,15 @@ class Options:
 
 def run(options: Options) -> int:
     """Play the rows and return the exit code."""
-    try:
-        if options.sample is not None and options.sample < 1:
-            raise InvalidSettingError(f"Option --sample must be >= 1, but is {options.sample}.")
-        table, settings = read_results(options.file)
-        rows, numbers = sample_rows(table, options.sample, options.seed)
-        wrong = replay(rows, settings["envs"], numbers)
-    except NASError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    if wrong:
+    return exit_code(partial(_run, options))
+
+
+def _run(options: Options) -> int:
+    if options.sample is not None and options.sample < 1:
+        raise InvalidSettingError(f"Option --sample must be >= 1, but is {options.sample}.")
+    table, settings = read_results(options.file)
+    rows, numbers = sample_rows(table, options.sample, options.seed)
+    if wrong := replay(rows, settings["envs"], numbers):
         print(wrong)
         return DIFFERS
     print(f"{len(rows)} of {len(table)} rows played again: all numbers are equal.")

@@ -23,8 +23,8 @@ from nas_env_cli.interrupts import exit_code
 class Options:
     """Train the best networks of a finished search to convergence, alone and as an ensemble.
 
-    The test split is opened once, after all trainings. An interrupted command goes on where it is
-    given again. Writes retrained.json and retrained.md to the folder of the run.
+    The test split is opened once, after all trainings. Run an interrupted command again to
+    continue it. Writes retrained.json and retrained.md to the folder of the run.
     """
 
     run: Annotated[Path, tyro.conf.Positional]
@@ -45,7 +45,7 @@ class Options:
     """Train what is missing and open the test split once more; the table says so."""
 
 
-def tell(text: str) -> None:
+def log(text: str) -> None:
     """Print progress."""
     print(text, file=sys.stderr, flush=True)
 
@@ -60,7 +60,7 @@ def run(options: Options) -> int:
 def _run(options: Options) -> int:
     plan = LongerPlan(options.top, options.seeds, options.epochs, options.device)
     run = FinishedRun.read(options.run, data=options.data)
-    text = table(retrain_best(run, plan, options.store, options.again, tell))
+    text = table(retrain_best(run, plan, options.store, options.again, log))
     (options.run / "retrained.md").write_text(text, encoding="utf-8")
     print(f"{text}\nWritten to {options.run}")
     return 0

@@ -1,4 +1,4 @@
-"""The model card of an exported network: what it is, how it came about, and what it cannot."""
+"""The model card of an exported network: what it is, how it was found, and its limits."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _data(task: Task) -> dict[str, Any]:
         "SHA-256 of all three splits": f"`{getattr(task, 'data_hash', '') or 'unknown'}`",
         "metric": _metric(task.spec),
         "split": f"{train:,} training, {validation:,} validation, {test:,} test samples. {how}",
-        "preprocessing": ", ".join(steps) or "none that the task tells of",
+        "preprocessing": ", ".join(steps) or "none stated by the task",
     }
 
 
@@ -132,8 +132,8 @@ def _kept(run: FinishedRun) -> str:
     """Return which limits the networks of the search kept."""
     names = ("max_params", "max_macs", "max_latency_ms", "max_memory_mb", "max_seconds")
     given = {name: x for name in names if (x := run.options.get(name)) is not None}
-    told = ", ".join(f"{name} {value:,}" for name, value in given.items())
-    return f"Limits of a network: {told}." if told else "A network had no limits."
+    limits = ", ".join(f"{name} {value:,}" for name, value in given.items())
+    return f"Limits of a network: {limits}." if limits else "A network had no limits."
 
 
 def _training(trained: Trained) -> dict[str, Any]:
@@ -210,8 +210,8 @@ def _limits(run: FinishedRun, trained: Trained) -> str:
     answer = CLASSES.format(outputs=task.spec.num_outputs)
     if task.spec.problem == "regression":
         answer = NUMBERS
-    told = {"task": data_name(run), "metric": metric, "opened": trained.opened}
-    return LIMITS.format(**told, split=split, answer=answer)
+    known = {"task": data_name(run), "metric": metric, "opened": trained.opened}
+    return LIMITS.format(**known, split=split, answer=answer)
 
 
 def _versions(run: FinishedRun) -> dict[str, Any]:

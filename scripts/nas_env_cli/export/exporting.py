@@ -1,4 +1,4 @@
-"""Write the best network of a finished search to a folder that one can take away."""
+"""Write the best network of a finished search to a folder of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run folder whose search has come to its end, read back."""
+"""A run folder whose search has finished."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a finished search left in its folder.
+    """The folder of a finished search.
 
     Attributes:
         path: The folder.
@@ -86,7 +86,7 @@ class FinishedRun:
             data: Where its data are now; None: where the search read them.
 
         Raises:
-            InvalidSettingError: There is none, its search has not finished, or it had no data.
+            InvalidSettingError: There is no run, its search has not finished, or it had no --data.
             IncompatibleError: Its networks were looked up, not trained.
         """
         if not (path / "options.json").is_file():
@@ -121,7 +121,7 @@ class FinishedRun:
 
     @cached_property
     def task(self) -> Task:
-        """What it was searched on; own data are read again as the search was told to.
+        """The task of the search; the user's data are read again with the same options.
 
         Raises:
             InvalidDataError: The data cannot be read any more.
@@ -160,15 +160,15 @@ class FinishedRun:
 
     @property
     def failed(self) -> str:
-        """How the networks of all searches failed, where all did; else nothing."""
+        """The failures, if all networks failed; else empty."""
         outcomes: Mapping[str, int] = self.summary["searches"][self.found_by].get("outcomes", {})
         all_failed = bool(outcomes) and Outcome.OK not in outcomes
         return ", ".join(f"{count} {x}" for x, count in outcomes.items()) if all_failed else ""
 
     def all_failed(self) -> IncompatibleError:
-        """Return the error for a run without a network that is worth something."""
+        """Return the error for a run without a network that could be evaluated."""
         return IncompatibleError(
-            f"All networks of the search in {self.path} failed ({self.failed}). Search anew, with "
+            f"All networks of the search in {self.path} failed ({self.failed}). Search again, with "
             "looser limits where they were too large or too slow."
         )
 
@@ -180,7 +180,7 @@ class FinishedRun:
 
     @property
     def retrained(self) -> Mapping[str, Any] | None:
-        """What the report says of the best network trained anew; None where nothing was trained."""
+        """The entry of the best network in the summary; None if nothing was trained."""
         found: list[Mapping[str, Any]] = self.summary.get("retrained", [])
         return next((x for x in found if x["key"] == self.best["key"]), None)
 

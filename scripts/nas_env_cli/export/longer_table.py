@@ -15,7 +15,7 @@ TEXTS = 2  # columns of words, before those of numbers
 
 @dataclass(frozen=True)
 class BestTable:
-    """The table as text: what stands above it, its cells, and what is to be said of it."""
+    """The table as text: introduction, heads, cells and notes."""
 
     introduction: str
     heads: tuple[str, ...]

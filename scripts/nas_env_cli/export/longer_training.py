@@ -23,7 +23,7 @@ from nas_env_cli.search.provenance import versions
 if TYPE_CHECKING:
     from torch import nn
 
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def best_of(run: FinishedRun, top: int, store: str | None = None) -> list[FoundN
     Args:
         run: The run.
         top: How many at most.
-        store: Its store; None: as it was told of.
+        store: Its store; None: the one of its options.
 
     Raises:
         IncompatibleError: The store does not know the run, or all of its networks failed.
@@ -108,14 +108,14 @@ class Trainings:
     Args:
         run: The run they come from.
         plan: What is trained.
-        tell: Is told of each training that ends.
+        log: Called with one line after each training.
 
     Raises:
         IncompatibleError: The task gives no validation split to measure on.
     """
 
-    def __init__(self, run: FinishedRun, plan: LongerPlan, tell: Tell) -> None:
-        self.run, self.plan, self.tell = run, plan, tell
+    def __init__(self, run: FinishedRun, plan: LongerPlan, log: Log) -> None:
+        self.run, self.plan, self.log = run, plan, log
         self.task: Any = run.task
         self.folder = run.path / "retraining"
         if not hasattr(self.task, "validate"):
@@ -180,7 +180,7 @@ class Trainings:
         if left["weights"]:
             found = f"validation {fmt.sentence(left['curve'][-1])}"
         spent = "kept from before" if kept else f"{time.monotonic() - begun:.0f} s"
-        self.tell(f"{name}, seed {seed}: {found}, {spent}")
+        self.log(f"{name}, seed {seed}: {found}, {spent}")
         return left
 
     def _train(self, candidate: Candidate, seed: int) -> dict[str, Any]:
@@ -200,13 +200,13 @@ def retrain_best(
     plan: LongerPlan,
     store: str | None = None,
     again: bool = False,
-    tell: Tell = print,
+    log: Log = print,
 ) -> dict[str, Any]:
     """Train the best networks of a run, open the test split once, and return what came out.
 
     All trainings come first; then the test split is opened for all networks and ensembles together.
-    The result is kept as `retrained.json` in the run's folder and is returned as it is when asked
-    for by the same plan, unless `again` is on: then what is missing is trained, and the test split
+    The result is kept as `retrained.json` in the run's folder. With the same plan it is returned as
+    it is, unless `again` is on: then missing trainings are made up for, and the test split is
     opened once more.
 
     Raises:
@@ -218,13 +218,13 @@ def retrain_best(
     if before is not None and not again:
         if before["plan"] == asdict(plan):
             return before  # type: ignore[no-any-return]
-        told = ", ".join(f"{key} {value}" for key, value in before["plan"].items())
+        options = ", ".join(f"{key} {value}" for key, value in before["plan"].items())
         raise InvalidSettingError(
-            f"The test split was opened for {file} already, with {told}. Give the same options to "
-            "see it, or --again to open it once more, which the table will say."
+            f"The test split was opened for {file} already, with {options}. Give the same options "
+            "to see it, or --again to open it once more, which the table will say."
         )
     networks = best_of(run, plan.top, store)
-    trainings = Trainings(run, plan, tell)
+    trainings = Trainings(run, plan, log)
     left = trainings.all(networks)
     data = {
         "plan": asdict(plan),

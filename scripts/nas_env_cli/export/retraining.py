@@ -1,4 +1,4 @@
-"""Train chosen networks anew with several seeds and open the test split, once."""
+"""Train chosen networks again with several seeds and open the test split once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FAILURES = (InvalidArchitectureError, TrainingDiverged, TrainingTimeout)
 
 @dataclass(frozen=True)
 class Retrained:
-    """One network trained anew with several seeds, measured on the sealed test split.
+    """One network trained again with several seeds, measured on the sealed test split.
 
     Attributes:
         name: Whose network it is.
@@ -105,9 +105,9 @@ def retrain(
             weights = weights_of(network)
     measured = tuple(accuracies), tuple(scores)
     size = int(costs["params"]), int(costs["macs"])
-    told = spec.metric, tuple(all_tested)
+    tests = spec.metric, tuple(all_tested)
     latency = costs.get("latency_ms")
-    return Retrained(name, candidate, *size, *measured, weights, failed, *told, latency)
+    return Retrained(name, candidate, *size, *measured, weights, failed, *tests, latency)
 
 
 def train_once(

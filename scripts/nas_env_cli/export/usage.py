@@ -1,4 +1,4 @@
-"""What a network is for, and how it is used, for its model card."""
+"""The parts of a model card on the purpose and the use of a network."""
 
 from __future__ import annotations
 
@@ -65,9 +65,10 @@ def usage(run: FinishedRun) -> str:
     named = spec.problem == "classification" and len(getattr(task, "classes", ())) > 0
     shape = ", ".join(map(str, spec.input_shape))
     text = program.format(answer="classify" if named else "predict", shape=shape)
-    told = "\n".join(f"- {line}" for line in _names(run))
+    lines = "\n".join(f"- {line}" for line in _names(run))
     return (
-        f"{told}\n\nIn the folder of this card, with torch installed:\n\n```python\n{text}\n```\n\n"
+        f"{lines}\n\nIn the folder of this card, with torch installed:\n\n"
+        f"```python\n{text}\n```\n\n"
         f"{NOTES[program]}"
     )
 

@@ -1,4 +1,4 @@
-"""What a report shows of a run folder and its store, as plain values; what is missing is None."""
+"""The content of a report, read from a run folder and its store; missing values are None."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class SearchData(TypedDict):
 
 
 class RunData(TypedDict):
-    """One run folder: its searches, the agent's first, and what was said at its end."""
+    """One run folder: its searches, the agent's first, and its summary."""
 
     name: str
     agent: str
@@ -79,7 +79,7 @@ def open_store(run: Path) -> SQLStore:
     """Return the store of a run folder.
 
     Raises:
-        InvalidSettingError: There is none, because the search has not begun.
+        InvalidSettingError: The search has not begun.
         StoreError: It cannot be opened.
     """
     elsewhere = read_options(run)["store"]
@@ -143,7 +143,7 @@ def _about(task: Any) -> str:
 
 
 def _json(file: Path) -> dict[str, Any]:
-    """Return what a file holds; nothing where there is none, such as while the search runs."""
+    """Return the content of a file; empty if it is missing, as while the search runs."""
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
@@ -155,7 +155,7 @@ def _search(
     summary: dict[str, Any],
     fmt: MetricFormat,
 ) -> SearchData:
-    info, told = search.info, summary.get("searches", {}).get(search.info.agent, {})
+    info, entry = search.info, summary.get("searches", {}).get(search.info.agent, {})
     trials = _trials(entries, labels)
     limits = dict(info.environment.get("limits", {}))
     return SearchData(
@@ -172,8 +172,8 @@ def _search(
         metric_format=fmt,
         trials=trials,
         phases=phases_of([(x["place"], x["seconds"]) for x in trials], limits, info.settings),
-        illegal_share=told.get("illegal_share"),
-        wall_seconds=told.get("wall_seconds"),
+        illegal_share=entry.get("illegal_share"),
+        wall_seconds=entry.get("wall_seconds"),
     )
 
 

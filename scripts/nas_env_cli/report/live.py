@@ -106,8 +106,8 @@ def _best(entries: Sequence[Entry]) -> float | None:
     return max((entry.score for entry in entries if entry.evaluation.ok), default=None)
 
 
-def _told(entry: Entry, best: bool) -> str:
-    """Return what became of a network, on one line."""
+def _outcome(entry: Entry, best: bool) -> str:
+    """Return the outcome of an evaluation on one line."""
     words = ending(entry.evaluation)
     if not entry.evaluation.ok and (message := " ".join(entry.evaluation.message.split())):
         cut = message if len(message) <= LONGEST else f"{message[:LONGEST]}..."
@@ -138,7 +138,7 @@ def _latest(search: Search, entries: Sequence[Entry], fmt: MetricFormat) -> Tabl
             "-" if value is None else f"{fmt.number(value)}{fmt.unit}",
             f"{metrics['params']:,.0f}" if "params" in metrics else "-",
             f"{entry.evaluation.seconds:.1f}",
-            Text(_told(entry, best)),
+            Text(_outcome(entry, best)),
             style=style,
         )
     return table

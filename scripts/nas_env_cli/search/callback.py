@@ -14,9 +14,9 @@ class SearchCallback(BaseCallback):
     """Logs every trial and stops the agent when the search is over.
 
     Args:
-        tracker: The books of the search.
+        tracker: The trials of the search.
         progress: Shows each trial, or None.
-        events: Tells TensorBoard of each trial, or None.
+        events: Logs each trial to TensorBoard, or None.
         record: Writes the trials into the store, or None.
     """
 

@@ -35,7 +35,7 @@ class OverEvaluations(TensorBoardOutputFormat):
 
     Args:
         writer: Where to.
-        tracker: The books of the search.
+        tracker: The trials of the search.
     """
 
     def __init__(self, writer: SummaryWriter, tracker: TrackSearch) -> None:
@@ -65,12 +65,12 @@ class SearchEvents:
 
     Drawings are those of `nas_env.rendering`: matplotlib's Agg on the layout that the SVG has,
     because TensorBoard shows rasters only, and a renderer of SVG would be one more dependency, or
-    a browser. A search that goes on in its folder begins at its first evaluation again, and what
-    was written before from there on is not shown any more.
+    a browser. A resumed search begins at its first evaluation again; events of the earlier process
+    are then hidden.
 
     Args:
         folder: Folder of the event files of all agents, made where it is missing.
-        tracker: The books of the search.
+        tracker: The trials of the search.
         agent: Name of the agent.
     """
 
@@ -151,7 +151,7 @@ class SearchEvents:
 
 
 def answered(evaluator: Evaluator) -> int:
-    """Return how many evaluations so far the store answered; 0 where it is not asked."""
+    """Return how many evaluations the store answered so far; 0 without a cache."""
     while isinstance(evaluator, EvaluatorWrapper):
         if isinstance(evaluator, Cached):
             return evaluator.answered

@@ -1,4 +1,4 @@
-"""The run folder: what a search writes, and how it goes on where it stopped."""
+"""The run folder: the files of a search, and the check of options when it is resumed."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class RunFolder:
         return (self.path / "summary.md").read_text(encoding="utf-8")
 
     def write_data(self, data: dict[str, Any]) -> None:
-        """Write the hash of data, and what else is known of them, as `data.json`."""
+        """Write the hash and the description of data as `data.json`."""
         self._write("data.json", json.dumps(data, indent=2))
 
     def write_best(self, candidate: Candidate, spec: TaskSpec, score: float, found_by: str) -> None:
@@ -148,7 +148,7 @@ class RunFolder:
         if name not in LIMITS:
             return other
         where = "the same --store" if store else f"--store {self.store}"
-        return f"{other} To search further, begin one with {where}: it answers what was evaluated."
+        return f"{other} To search further, begin one with {where}, which has all evaluations."
 
     def _write(self, name: str, text: str) -> None:
         """Write a file as a whole or not at all."""

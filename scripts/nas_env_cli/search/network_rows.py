@@ -33,7 +33,7 @@ class NetworkRows:
     Columns are "agent" and "decision 01" and so on to the longest walk, at most 20, with "-" where
     a walk has ended. Metrics are the score, the seconds of training, and the parameters where they
     are known; what is not finite is left out. A network that failed has the status "failure". The
-    row of a network has its number in its name: a search that goes on writes it anew.
+    row of a network has its number in its name: a resumed search writes it again.
 
     Args:
         folder: Where the folders of the rows are made.

@@ -1,4 +1,4 @@
-"""What an agent without a table thinks of each decision, as the picture that a Q-table has."""
+"""The values that an agent without a table gives each decision, drawn like a Q-table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WALKS = 100  # the latest ones, whose states a mean is over
 
 
 def picture_of_agent(agent: object, env: Any, walks: Sequence[Walk]) -> QPicture | None:
-    """Return what an agent thinks of each decision, or None where nothing tells it.
+    """Return the values that an agent gives each decision, or None if it has none.
 
     A tabular agent has its table. Of a deep Q-network it is the Q-values, of a policy (that of
     Stable-Baselines3's agents, and of `reinforce`) the probabilities, where decisions are appended:
@@ -53,12 +53,12 @@ def values_of(agent: Any, mdp: Construct, states: Sequence[Any]) -> NDArray[Any]
         values = torch.from_numpy(np.where(masks, logits, -np.inf)).softmax(dim=1)
     else:
         seen = agent.policy.obs_to_tensor(np.array([mdp.observe(state) for state in states]))[0]
-        asked = {"action_masks": masks} if isinstance(agent, MaskablePPO) else {}
+        masked = {"action_masks": masks} if isinstance(agent, MaskablePPO) else {}
         with torch.no_grad():
             if isinstance(agent, DQN):
                 values = agent.policy.q_net(seen)
             else:
-                values = agent.policy.get_distribution(seen, **asked).distribution.probs
+                values = agent.policy.get_distribution(seen, **masked).distribution.probs
     return np.where(masks, values.cpu().numpy(), np.nan)
 
 

@@ -1,4 +1,4 @@
-"""What made a number: versions, the git commit, the machine."""
+"""Provenance of numbers: versions, the git commit, the machine."""
 
 from __future__ import annotations
 

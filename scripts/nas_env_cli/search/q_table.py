@@ -112,7 +112,7 @@ def greedy_path(agent: QLearning) -> Cells:
     """Return table row and action of the greedy path, as far as it was seen.
 
     It begins where most remembered episodes began, takes the best visited action of each row, and
-    goes on to the row that most often came next.
+    follows the row that most often came next.
     """
     steps = [step for episode in agent.memory for step in episode]
     follows: dict[tuple[int, int], Counter[int | None]] = {}

@@ -1,4 +1,4 @@
-"""The record of a search in the store: who searched what, and every trial in order."""
+"""The record of a search in the store: agent, environment, and every trial in order."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ logger = logging.getLogger(__name__)
 
 
 class SearchRecord:
-    """Writes a search into the store of its environment while it goes on.
+    """Writes a search into the store of its environment while it runs.
 
-    A search that goes on with the same token has one record: what is in it already stays. Where the
+    A resumed search has the same token and one record: existing entries stay. Where the
     same agent is run again with the same seed and a full store, it makes the same trials again.
 
     Args:
-        tracker: The books of the search.
-        info: What is known of it at its beginning.
+        tracker: Counts the trials of the search.
+        info: Agent, environment, seed and versions.
         store: Where it is written; None: the store of the environment.
 
     Attributes:
-        entries: What was recorded before this process began.
+        entries: Trials recorded by an earlier process.
     """
 
     def __init__(self, tracker: TrackSearch, info: SearchInfo, store: Store | None = None) -> None:
@@ -73,13 +73,13 @@ class SearchRecord:
         )
 
     def _compare(self, entry: Entry, before: Entry) -> None:
-        """Tell once where a search that was begun anew does not do what it did."""
+        """Warn once if a resumed search differs from its record."""
         if self._same and (entry.key, entry.candidate) != (before.key, before.candidate):
             self._same = False
             logger.warning(
-                "Trial %d of search %d is another one than before the interruption; the first one "
-                "stays on record. Schedules that follow the clock, and failures that are evaluated "
-                "again, may do this.",
+                "Trial %d of search %d differs from the one before the interruption, which "
+                "stays on record. Schedules that follow the clock and repeated evaluations of failures can "
+                "cause this.",
                 entry.number,
                 self.search,
             )
@@ -93,7 +93,7 @@ def describe(
     settings: Mapping[str, Any],
     token: str | None = None,
 ) -> SearchInfo:
-    """Return what is known of a search when it begins."""
+    """Return agent, environment, seed and versions of a search."""
     inner: Any = env.unwrapped
     packages = versions()
     commit = packages.pop("commit")

@@ -38,7 +38,7 @@ class SearchResult:
 
     Attributes:
         agent: The agent after the search.
-        tracker: The books of the search.
+        tracker: The trials of the search, and its limits.
         reason: Why it ended: the name of a limit, "score" or "stagnation".
         wall_seconds: How long it took, from making the agent to the end.
     """
@@ -102,9 +102,9 @@ def run_search(
 ) -> SearchResult:
     """Let an agent search until a limit is reached; all of it is recorded in the store.
 
-    A search that was interrupted goes on where it is run again with its token, its other arguments
-    and its store: an agent that steps makes the same decisions again, answered by the store, and an
-    asynchronous one recalls what it was told.
+    To resume an interrupted search, call this again with the same token, arguments and store. An
+    agent that steps repeats its decisions, which the store answers; an asynchronous one recalls
+    the stored evaluations.
 
     Args:
         agent_name: A name in `AGENTS`, or MODULE:CLASS.

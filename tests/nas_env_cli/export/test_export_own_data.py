@@ -208,7 +208,7 @@ def test_more_than_fits_in_memory_is_trained_again(
     task = own_data(pets / "pets", image_size=5, metric="f1", max_memory_mb=0.001)
     assert not task.data.in_memory
     watch, lines = Watch(monkeypatch), list[str]()
-    data = retrain_best(FinishedRun.read(pets / "run", task), PLAN, tell=lines.append)
+    data = retrain_best(FinishedRun.read(pets / "run", task), PLAN, log=lines.append)
     assert watch.told == ["train"] * 4 + ["test"] * 7
     assert all("validation F1 " in line and " %, " in line for line in lines)
     every = [x for row in data["networks"] for x in row["measured"]]
@@ -233,7 +233,7 @@ def test_a_failed_training_of_regression_counts_as_a_guess(houses: Path, tmp_pat
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Training, "train", fails)
-        data = retrain_best(run, PLAN, tell=lambda text: None)
+        data = retrain_best(run, PLAN, log=lambda text: None)
     assert data["ensemble_by_seed"][0]["test"] == run.task.spec.baseline_error
     assert "2 trainings failed; they count as the best constant guess" in table_of(data)
 

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from nas_env import extras
-from nas_env.architecture import Architecture, Candidate, Layer, Recipe
+from nas_env.architecture import Architecture, Candidate, Layer
 from nas_env.errors import IncompatibleError, InvalidSettingError, StoreError
 from nas_env.evaluators.training import Training
 from nas_env.export import folder as export_folder
@@ -273,7 +273,7 @@ def test_the_best_are_trained_and_the_test_split_is_opened_after_all(
     monkeypatch: pytest.MonkeyPatch, run: Path
 ) -> None:
     watch, finished = Watch(monkeypatch), FinishedRun.read(run)
-    data = retrain_best(finished, PLAN, tell=lambda text: None)
+    data = retrain_best(finished, PLAN, log=lambda text: None)
     assert watch.told == ["train"] * 4 + ["test"] * 7  # 2 x 2 networks, 2 ensembles, one of all
     assert len(data["networks"]) == len(data["ensemble_by_seed"]) == 2
     assert data["training_seeds"] == [7, 8] and data["test_openings"] == 1
@@ -283,7 +283,7 @@ def test_the_best_are_trained_and_the_test_split_is_opened_after_all(
 
 def test_the_numbers_are_those_of_the_kept_weights(run: Path) -> None:
     finished = FinishedRun.read(run)
-    data = retrain_best(finished, PLAN, tell=lambda text: None)
+    data = retrain_best(finished, PLAN, log=lambda text: None)
     networks = []
     for row in data["networks"]:
         (path,) = (run / "retraining").glob(f"{row['key']}-2-8.pt")
@@ -309,7 +309,7 @@ def test_what_was_trained_longer_is_exported_unless_told_otherwise(
     without_onnx: None, made: Path, run: Path, tmp_path: Path
 ) -> None:
     finished = FinishedRun.read(run)
-    data = retrain_best(finished, PLAN, tell=lambda text: None)
+    data = retrain_best(finished, PLAN, log=lambda text: None)
     means = [sum(x["validation"] for x in row["measured"]) for row in data["networks"]]
     best = data["networks"][means.index(max(means))]
     (file,) = (run / "retraining").glob(f"{best['key']}-2-7.pt")
@@ -342,10 +342,10 @@ def test_finished_trainings_are_kept(monkeypatch: pytest.MonkeyPatch, run: Path)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        retrain_best(FinishedRun.read(run), PLAN, tell=interrupt)
+        retrain_best(FinishedRun.read(run), PLAN, log=interrupt)
     assert watch.told == ["train"] * 3
     assert not (run / "retrained.json").exists()
-    retrain_best(FinishedRun.read(run), PLAN, tell=lines.append)
+    retrain_best(FinishedRun.read(run), PLAN, log=lines.append)
     assert watch.told == ["train"] * 4 + ["test"] * 7
     assert [text.endswith("kept from before") for text in lines] == [False] * 3 + [True] * 3 + [
         False
@@ -354,10 +354,10 @@ def test_finished_trainings_are_kept(monkeypatch: pytest.MonkeyPatch, run: Path)
 
 def test_the_test_split_is_opened_again_only_on_demand(run: Path) -> None:
     finished, other = FinishedRun.read(run), LongerPlan(top=1, seeds=2, epochs=2, device="cpu")
-    retrain_best(finished, PLAN, tell=lambda text: None)
+    retrain_best(finished, PLAN, log=lambda text: None)
     with pytest.raises(InvalidSettingError, match=r"opened for .* already, with top 2.*--again"):
         retrain_best(finished, other)
-    data = retrain_best(finished, other, again=True, tell=lambda text: None)
+    data = retrain_best(finished, other, again=True, log=lambda text: None)
     assert data["test_openings"] == 2
     assert "was opened 2 times for this table" in table(data)
 
@@ -366,11 +366,11 @@ def test_the_same_plan_is_carried_out_again_on_demand(
     monkeypatch: pytest.MonkeyPatch, run: Path
 ) -> None:
     finished = FinishedRun.read(run)
-    first = retrain_best(finished, PLAN, tell=lambda text: None)
+    first = retrain_best(finished, PLAN, log=lambda text: None)
     next((run / "retraining").glob("*.pt")).unlink()
     watch = Watch(monkeypatch)
     assert retrain_best(finished, PLAN) == first and watch.told == []
-    data = retrain_best(finished, PLAN, again=True, tell=lambda text: None)
+    data = retrain_best(finished, PLAN, again=True, log=lambda text: None)
     assert watch.told == ["train"] + ["test"] * 7
     assert data == {**first, "test_openings": 2} == json.loads((run / "retrained.json").read_text())
 
@@ -386,7 +386,7 @@ def test_a_failed_training_counts_as_zero_and_is_in_no_ensemble(
         return train(self, candidate, budget, *rest)
 
     monkeypatch.setattr(Training, "train", fails)
-    data = retrain_best(FinishedRun.read(run), PLAN, tell=lambda text: None)
+    data = retrain_best(FinishedRun.read(run), PLAN, log=lambda text: None)
     assert [row["measured"][0]["test"] for row in data["networks"]] == [0, 0]
     assert data["ensemble_by_seed"][0] == {"validation": 0.0, "test": 0.0}
     assert data["ensemble_of_all"] == data["ensemble_by_seed"][1]
