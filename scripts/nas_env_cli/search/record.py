@@ -77,9 +77,9 @@ class SearchRecord:
         if self._same and (entry.key, entry.candidate) != (before.key, before.candidate):
             self._same = False
             logger.warning(
-                "Trial %d of search %d differs from the one before the interruption, which "
-                "stays on record. Schedules that follow the clock and repeated evaluations of failures can "
-                "cause this.",
+                "Trial %d of search %d differs from the one before the interruption, which stays "
+                "on record. Schedules that follow the clock and repeated evaluations of failures "
+                "can cause this.",
                 entry.number,
                 self.search,
             )
