@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nas_env.errors import NASError
+from nas_env.registration import ENVIRONMENTS, GENERAL, TABLE
 from nas_env_cli.catalogue.docstrings import Docstring, module_docstring, plain, sentence_case
 from nas_env_cli.catalogue.kinds import Kind, maker_of, source_of
 
@@ -139,12 +140,13 @@ def environment_page(name: str, spec: Any) -> tuple[str, Sections]:
     from nas_env.env import NASEnv
 
     source, maker = source_of(spec), maker_of(spec)
-    known = "table" in spec.kwargs or "surrogate" in spec.kwargs
+    family = next((row.family for row in ENVIRONMENTS if row.id == name), GENERAL)
+    known = family != GENERAL
     docs, module = Docstring.of(source), module_docstring(source)
     said = (Docstring.of(NASEnv), docs)
     sections = {x: _own(d, x) for d in said for x in ORDER if _own(d, x)}
     sections["Reference"] = _reference(source) or sections.get("Reference", "")
-    fixed = ", ".join(f"{key}={value!r}" for key, value in spec.kwargs.items())
+    fixed = ", ".join(f"{key}={value!r}" for key, value in spec.kwargs.items() if key != "env_id")
     settings = _arguments(docs, Docstring.of(maker), without=spec.kwargs)
     sections["Settings"] = _joined(f"Fixed by the id: {fixed}." if fixed else "", settings)
     needed = _required(source) if known else []
@@ -152,7 +154,7 @@ def environment_page(name: str, spec: Any) -> tuple[str, Sections]:
     options = "".join(f" --env-option {x}=..." for x in needed)
     sections["Example"] = _example(f'gym.make("{name}"{python})', f"--env {name}{options}")
     sections |= _numbers_of(name, known)
-    if "table" in spec.kwargs:
+    if family == TABLE:
         sections |= _rewards_of(source)
     return module.summary if known else docs.summary, sections
 
@@ -162,7 +164,8 @@ def _numbers_of(name: str, known: bool) -> Sections:
     import gymnasium
 
     try:
-        env: Any = gymnasium.make(name, **({} if known else {"evaluator": "synthetic"}))
+        settings: dict[str, Any] = {} if known else {"evaluator": "synthetic"}
+        env: Any = gymnasium.make(name, **settings)
     except (NASError, TypeError):
         return {"Size": "That of its arguments: it cannot be made without them."}
     space, mdp = env.unwrapped.space, env.unwrapped.mdp

@@ -219,7 +219,8 @@ def draw(path: Path, pareto: ParetoSet, found: Sequence[Found]) -> None:
     axes = figure.add_subplot()
     metrics = [x.entry.evaluation.metrics for x in found if x.entry.evaluation.ok]
     known = [(x[across], x[up]) for x in metrics if across in x and up in x]
-    axes.scatter(*zip(*known, strict=True), s=12, color="0.7", label="evaluated")
+    horizontal, vertical = zip(*known, strict=True)
+    axes.scatter(horizontal, vertical, s=12, color="0.7", label="evaluated")
     members = sorted((x.values[across], x.values[up]) for x in pareto.members)
     axes.plot(*zip(*members, strict=True), "o-", drawstyle="steps-post", label="Pareto set")
     axes.set(xlabel=across, ylabel=up)

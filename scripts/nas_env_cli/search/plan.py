@@ -179,7 +179,7 @@ FAMILIES = {"table": "tabular", "surrogate": "surrogate"}  # family of an id: it
 def family_of(env_id: str) -> str | None:
     """Return "table" or "surrogate" where networks are looked up; None where they are trained."""
     row = next((row for row in ENVIRONMENTS if row.id == env_id), None)
-    return next((name for name in FAMILIES if row and name in row.kwargs), None)
+    return row.family if row and not row.trains else None
 
 
 def import_modules(names: tuple[str, ...]) -> None:
