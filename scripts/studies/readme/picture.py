@@ -78,12 +78,8 @@ def _loop(axes: Any) -> None:
 
 
 def _arrow(axes: Any, start: Any, end: Any, bend: str = "arc3,rad=0") -> None:
-    style: dict[str, Any] = {
-        "arrowstyle": "-|>",
-        "mutation_scale": 11,
-        "color": INK,
-        "linewidth": 1.3,
-    }
+    style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 11}
+    style |= {"color": INK, "linewidth": 1.3}
     axes.add_patch(FancyArrowPatch(start, end, connectionstyle=bend, **style))
 
 
