@@ -17,7 +17,7 @@ import tyro
 
 from scripts.bench.page import PAGES, ROOT, Page, spread
 
-SEARCH = ROOT / "scripts" / "search.py"
+SEARCH = ["-m", "nas_env", "search", "--task", "digits", "--agent", "maskable-ppo"]
 PROGRAMS = {
     "`import torch`": ["-c", "import torch"],
     "`import nas_env`": ["-c", "import nas_env"],
@@ -30,8 +30,8 @@ class Settings:
 
     Attributes:
         evaluations: Networks of one search.
-        epochs: Epochs each network is trained; the main job has 8.
-        retrain_seeds: Seeds the reported networks are trained anew with; the main job has 5.
+        epochs: Epochs each network is trained.
+        retrain_seeds: Seeds the reported networks are trained anew with.
         repeats: Repeats of each row; the rows take turns.
         output: Folder of the page.
     """
@@ -80,12 +80,12 @@ def main(settings: Settings) -> None:
             peaks[name].append(peak_megabytes(arguments))
         with tempfile.TemporaryDirectory() as folder:
             output = str(Path(folder) / "run")
-            peaks[search].append(peak_megabytes([str(SEARCH), *chosen, "--output", output]))
+            peaks[search].append(peak_megabytes([*SEARCH, *chosen, "--output", output]))
     page = Page(
         "memory",
         "Peak memory of a search on the digits",
         "Highest resident memory of the process and its children, looked at every 10 ms. The "
-        "search is the main job (`nas-env search`, the report included) with fewer networks "
+        "search is `nas-env search --task digits --agent maskable-ppo`, the report included "
         f"(epochs of each: {settings.epochs}, retraining seeds: {settings.retrain_seeds}); "
         "importing alone is shown beside it.",
         f"{settings.repeats} of each, taking turns",

@@ -192,8 +192,9 @@ def check_main_job(out: Path) -> None:
     assert list(retrained) == ["best of q-learning", "best of random", "hand-made reference"]
     accuracies = [x for summary in runs for x in summary["retrained"][0]["test_accuracies"]]
     assert retrained["best of q-learning"] == round(100 * statistics.mean(accuracies), 2)
-    assert "Search seeds 0, 1;" in page.read_text()
+    assert "Search seeds 0, 1. " in page.read_text()
     assert "of 2 seeds" in page.read_text()
+    assert (out / "page" / "progress.svg").is_file()
 
 
 def check_embedded_data(out: Path) -> None:
