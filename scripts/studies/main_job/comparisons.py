@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import t as student
 
-from nas_env_cli.export.retraining import mean_sd
+from nas_env_cli.spread import mean_sd
 
 
 class Difference(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from nas_env_cli.export.retraining import mean_sd
+from nas_env_cli.spread import mean_sd
 from scripts.studies.main_job.comparisons import Difference, plus_minus
 from scripts.studies.main_job.side_by_side import section
 
