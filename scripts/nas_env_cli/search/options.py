@@ -34,10 +34,11 @@ METRICS = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "mse", "mae")
 Metric = Literal["accuracy", "balanced_accuracy", "f1", "roc_auc", "mse", "mae"]
 FROM_TARGETS = "chosen from the targets"
 NO_LIMIT = "no limit"
-AGENT = "maskable-ppo; on --data imagination, with --workers async-imagination"
+AGENT = "imagination; with --workers async-imagination, on NASEdit-v0 maskable-ppo"
 OBJECTIVE = "accuracy-under-cost; on --data metric; of a table or surrogate, its own"
 EVALUATOR = "training; of a table or surrogate, itself"
-EPOCHS = "8; chosen from --data; of a table, its own"
+EPOCHS = "8; of the main job 6; chosen from --data; of a table, its own"
+SPACE = "one that fits the task; without --task and --data chain-bench"
 REPEATABLE = ("--agent-option", "--env-option", "--import")  # take several values at once, too
 
 
@@ -93,7 +94,7 @@ class ControllerOptions:
     """Argument of the environment that has no option of its own, such as dataset=cifar100."""
     imports: Modules = ()
     """Module that registers agents, spaces, tasks, layers or environments of yours."""
-    space: Annotated[ToEnv[str | None], hint("NAME", "one that fits the task")] = None
+    space: Annotated[ToEnv[str | None], hint("NAME", SPACE)] = None
     """Search space (nas-env list spaces)."""
     objective: Annotated[ToEnv[str | None], hint("NAME", OBJECTIVE)] = None
     """What is maximised (nas-env list objectives)."""
@@ -121,7 +122,7 @@ class LimitOptions:
     Example: nas-env search --evaluations 50 --max-params 20000 --max-seconds 30
     """
 
-    evaluations: Annotated[int | None, tyro.conf.arg(metavar="COUNT|None")] = 100
+    evaluations: Annotated[int | None, tyro.conf.arg(metavar="COUNT|None")] = 60
     """End after so many networks new to this search."""
     seconds: Annotated[float | None, hint("SECONDS", NO_LIMIT)] = None
     """End after so many seconds; a network found in the store costs what it cost then."""
@@ -189,8 +190,9 @@ class OutputOptions:
 class SearchOptions:
     """Search a network with a reinforcement-learning agent; random search runs beside it.
 
-    By default masked PPO searches a small convolutional network for handwritten digits: 100 trained
-    networks, accuracy under a parameter cost.
+    The defaults are the main job (docs/main-job.md): the agent imagination searches a small
+    convolutional network for moved and noisy digits (task mnist-small, space chain-bench): 60
+    networks, 6 epochs each, accuracy under a parameter cost.
     """
 
     data: Annotated[DataOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=DataOptions)

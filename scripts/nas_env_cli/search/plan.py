@@ -36,6 +36,7 @@ BASELINE = AgentSpec("random", "random")
 BUDGET = tuple(x.name for x in fields(Budget))
 COST = "accuracy-under-cost"
 DEFAULTS: dict[str, Any] = {"objective": COST, "epochs": 8, "evaluator": "training"}
+MAIN_JOB: dict[str, Any] = {"space": "chain-bench", "epochs": 6}  # docs/main-job.md
 LEAST = {"seed": 0, "retrain_seeds": 1}
 
 
@@ -241,8 +242,7 @@ def agent_of(options: SearchOptions) -> AgentSpec:
 
 
 def _default_agent(options: SearchOptions) -> str:
-    data = options.data
-    if data.data is None or data.task is not None or options.search.env != "NAS-v0":
+    if options.search.env == "NASEdit-v0" or env_settings(options).get("mdp") == "edit":
         return "maskable-ppo"
     return "imagination" if (options.training.workers or 1) == 1 else "async-imagination"
 
@@ -273,7 +273,10 @@ def _left_out(options: SearchOptions, looks_up: bool) -> dict[str, Any]:
     if options.search.env not in ("NAS-v0", "NASEdit-v0"):
         return {}
     given = {**dict(options.items()), **env_settings(options)}
-    return {name: value for name, value in DEFAULTS.items() if given[name] is None}
+    named = ("space", "task", "data")
+    main_job = options.search.env == "NAS-v0" and all(given[name] is None for name in named)
+    defaults = {**DEFAULTS, **MAIN_JOB} if main_job else DEFAULTS
+    return {name: value for name, value in defaults.items() if given[name] is None}
 
 
 def arguments_of(options: SearchOptions) -> dict[str, Any]:

@@ -39,14 +39,17 @@ def test_the_help_has_five_groups_and_loads_no_torch() -> None:
 @pytest.mark.parametrize(
     ("options", "agent"),
     [
-        ({}, "maskable-ppo"),
+        ({}, "imagination"),
+        ({"workers": 2}, "async-imagination"),
+        ({"env": "NASBench201-v0"}, "imagination"),
+        ({"env_option": ("mdp=edit",)}, "maskable-ppo"),
         ({"agent": "dqn"}, "dqn"),
         ({"data": "mine.csv"}, "imagination"),
         ({"data": "mine.csv", "agent": "dqn"}, "dqn"),
         ({"data": "mine.csv", "workers": 1}, "imagination"),
         ({"data": "mine.csv", "workers": 2}, "async-imagination"),
         ({"data": "mine.csv", "env": "NASEdit-v0"}, "maskable-ppo"),
-        ({"data": "mine.npz", "task": "arrays"}, "maskable-ppo"),
+        ({"data": "mine.npz", "task": "arrays"}, "imagination"),
     ],
 )
 def test_the_default_agent_suits_the_other_options(options: dict[str, object], agent: str) -> None:

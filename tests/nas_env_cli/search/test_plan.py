@@ -70,10 +70,11 @@ def test_one_field_makes_an_option_of_an_argument() -> None:
 def test_what_is_left_out_is_completed_once() -> None:
     plan = SearchPlan.resolve(parse(["--evaluations", "3"]))
     saved = plan.saved
-    assert (saved["agent"], saved["evaluator"], saved["epochs"]) == ("maskable-ppo", "training", 8)
+    assert (saved["agent"], saved["evaluator"], saved["epochs"]) == ("imagination", "training", 6)
+    assert (saved["space"], plan.task.spec.name) == ("chain-bench", "mnist-small")
     assert saved["objective"] == "accuracy-under-cost"
     assert plan.trains and not plan.looks_up
-    assert [x.name for x in plan.agents] == ["maskable-ppo", "random"]
+    assert [x.name for x in plan.agents] == ["imagination", "random"]
     table = SearchPlan.resolve(parse(["--env", "NASBench201-v0", "--agent", "random"]))
     assert (table.saved["evaluator"], table.saved["epochs"]) == ("tabular", None)
     assert table.looks_up and not table.trains
@@ -121,3 +122,20 @@ def test_files_of_a_table_are_saved_with_their_whole_path(
         "decisions": ["op"],
         "reward": "valid",
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "space", "epochs"),
+    [
+        ("", "chain-bench", 6),
+        ("--epochs 2", "chain-bench", 2),
+        ("--task digits", None, 8),
+        ("--space chain", "chain", 8),
+        ("--env NASEdit-v0", None, 8),
+    ],
+)
+def test_the_main_job_is_searched_where_no_task_space_or_data_is_named(
+    words: str, space: str | None, epochs: int
+) -> None:
+    saved = SearchPlan.resolve(parse(["--evaluator", "synthetic", *words.split()])).saved
+    assert (saved["space"], saved["epochs"]) == (space, epochs)
