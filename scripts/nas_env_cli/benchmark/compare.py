@@ -36,7 +36,7 @@ def rivals(runs: Runs, agents: dict[str, Any]) -> list[Rival]:
     """
     found = []
     for name, words in RIVALS.items():
-        labels = [x for x in runs.agents if agents.get(x, {}).get("name") == name]
+        labels = [x for x in runs.agents if agents[x]["name"] == name]
         found += [Rival(labels[0], words)] if labels else []
     return found
 

@@ -16,14 +16,19 @@ import pyarrow.parquet as pq
 from nas_env.errors import InvalidDataError, InvalidSettingError
 from nas_env.wrappers import Limits
 from nas_env_cli.benchmark.cells import Cell
-from nas_env_cli.benchmark.results import ResultWriter, Row, incumbents, table_of, with_trials
+from nas_env_cli.benchmark.results import (
+    SHARED,
+    ResultWriter,
+    Row,
+    check_settings,
+    incumbents,
+    table_of,
+)
 from nas_env_cli.specs import AgentSpec, EnvSpec
 
 EPISODES = 10  # a run plays at most this many times its limit of queries
 LOCK = ".lock"
 REASON = b"reason"
-SHARED = ("limit", "simulated_seconds", "charge_repeats", "charge_isomorphs")  # by all cells
-BEFORE = {"charge_repeats": False, "charge_isomorphs": True}  # where settings.json lacks them
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,8 @@ class BenchmarkFolder:
             known = json.loads(file.read_text("utf-8")) if file.is_file() else {}
             if not isinstance(known, dict):
                 raise ValueError("no object")
+            if known:
+                check_settings(known)
         except ValueError as error:
             raise InvalidDataError(
                 f"{file}: not the settings of a benchmark ({error}). Put the file back, or choose "
@@ -125,8 +132,7 @@ class BenchmarkFolder:
             raise InvalidSettingError(
                 f"Output folder {self.path} is not empty and holds no benchmark. Choose another."
             )
-        fixed = BEFORE if known else plan.fixed()
-        data: dict[str, Any] = {**fixed, "agents": {}, "envs": {}, "commands": [], **known}
+        data = known or {**plan.fixed(), "agents": {}, "envs": {}, "commands": []}
         for name, value in plan.fixed().items():
             self._same(name.replace("_", "-"), data[name], value)
         for env in plan.envs:
@@ -215,7 +221,7 @@ class BenchmarkFolder:
                 folder = self.path / "cells" / _name(agent) / _name(env)
                 files = folder.glob("*.parquet")
                 for file in sorted(files, key=lambda path: int(path.stem)):
-                    yield with_trials(pq.read_table(file).replace_schema_metadata())
+                    yield pq.read_table(file).replace_schema_metadata()
 
     def paths(self, results: str = "results.parquet") -> tuple[Path, Path]:
         """Return the paths of the file of all rows and of the file of the best."""

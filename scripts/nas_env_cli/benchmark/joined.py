@@ -13,8 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from nas_env.errors import InvalidSettingError
-from nas_env_cli.benchmark.folder import BEFORE, SHARED
-from nas_env_cli.benchmark.results import incumbents, run_starts
+from nas_env_cli.benchmark.results import SHARED, incumbents, run_starts
 
 
 class Results(NamedTuple):
@@ -39,11 +38,11 @@ def join(parts: Sequence[Results]) -> tuple[pa.Table, dict[str, Any]]:
             a run is in two files and not the same.
     """
     first = parts[0]
-    settings = {**BEFORE, **copy.deepcopy(first.settings)}
+    settings = copy.deepcopy(first.settings)
     for part in parts[1:]:
-        theirs = {**BEFORE, **copy.deepcopy(part.settings)}
+        theirs = copy.deepcopy(part.settings)
         for name in SHARED:
-            _same(first, part, f"--{name.replace('_', '-')}", settings.get(name), theirs.get(name))
+            _same(first, part, f"--{name.replace('_', '-')}", settings[name], theirs[name])
         for label, entry in theirs["envs"].items():
             _same(first, part, f"--envs {label}", settings["envs"].setdefault(label, entry), entry)
         for label, entry in theirs["agents"].items():

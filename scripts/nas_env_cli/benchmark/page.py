@@ -144,8 +144,8 @@ class Leaderboard:
 
     def _counted(self) -> str:
         """Return what the limit of a run counts."""
-        same = "" if self.settings.get("charge_isomorphs", True) else "; isomorphic ones are one"
-        if self.settings.get("charge_repeats", False):
+        same = "" if self.settings["charge_isomorphs"] else "; isomorphic ones are one"
+        if self.settings["charge_repeats"]:
             return f"evaluations, repeats included (*queries*: unique networks among them{same})"
         return f"unique networks (*queries*; repeats are free{same})"
 
@@ -275,7 +275,7 @@ class Leaderboard:
         return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
     def _made(self) -> str:
-        explored = any("imagination" in x.get("name", "") for x in self.settings["agents"].values())
+        explored = any("imagination" in x["name"] for x in self.settings["agents"].values())
         said = SETTINGS.format(but=EXPLORED if explored else "")
         return "\n".join([*made(self.settings), "", said, "", *self._agents()])
 

@@ -30,7 +30,8 @@ SCHEMA = pa.schema(
         *((name, pa.float64()) for name in NUMBERS),
     ]
 )
-NEEDED = ("limit", "agents", "envs", "commands")  # of the settings
+SHARED = ("limit", "simulated_seconds", "charge_repeats", "charge_isomorphs")  # by all runs
+NEEDED = (*SHARED, "agents", "envs", "commands")  # settings of a file of results
 ROWS_AT_ONCE = 200_000
 
 
@@ -109,29 +110,6 @@ def run_starts(table: pa.Table) -> Any:
     return np.flatnonzero(changed)
 
 
-def with_trials(table: pa.Table) -> pa.Table:
-    """Return rows with all columns; those of older files lack "trial", which was "episode" then.
-
-    Raises:
-        InvalidDataError: An episode of such a file has several evaluations.
-    """
-    if "trial" not in table.column_names:
-        if len(table) and not _one_an_episode(table):
-            raise InvalidDataError(
-                "Rows of one episode are several, and the column 'trial' is missing. Make the file "
-                "of results again."
-            )
-        table = table.append_column("trial", table["episode"])
-    return table.select(SCHEMA.names).cast(SCHEMA)
-
-
-def _one_an_episode(table: pa.Table) -> bool:
-    """Return whether in no run two rows are of one episode."""
-    first = np.zeros(len(table), bool)
-    first[run_starts(table)] = True
-    return bool((first | (np.diff(table["episode"].to_numpy(), prepend=-1) != 0)).all())
-
-
 class ResultWriter:
     """Writes tables to one file, Parquet or (where its name ends in .csv) CSV, whole or not at all.
 
@@ -201,14 +179,19 @@ def read_results(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     try:
         table, text = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
         settings = json.loads(text)
-        if missing := [name for name in NEEDED if name not in settings]:
-            raise ValueError(f"its settings lack {' and '.join(missing)}")
-        return with_trials(table), settings
+        check_settings(settings)
+        return table.select(SCHEMA.names).cast(SCHEMA), settings
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise InvalidDataError(
             f"{path}: not a file of results ({error}). Give a file that nas-env benchmark "
             "wrote, or make it again."
         ) from None
+
+
+def check_settings(settings: dict[str, Any]) -> None:
+    """Raise ValueError if settings of results lack an entry."""
+    if missing := [name for name in NEEDED if name not in settings]:
+        raise ValueError(f"its settings lack {' and '.join(missing)}")
 
 
 def check_name(path: Path) -> None:

@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 from nas_env.errors import InvalidSettingError
@@ -339,22 +338,15 @@ def test_what_is_charged_may_be_chosen_and_stays(tmp_path):
     assert "0 cells to play" in run("benchmark", *start, *chosen)
 
 
-def test_a_folder_of_before_goes_on(tmp_path):
-    """Its cells have no trials, its settings do not say what is charged."""
+def test_a_folder_whose_settings_lack_something_is_refused(tmp_path):
     start = ("--agents", "random", "--envs", TABLE, "--seeds", 2, *TINY, "--output", tmp_path)
     run("benchmark", *start)
-    kept, _ = read_results(tmp_path / "results.parquet")
     settings = json.loads((tmp_path / "settings.json").read_text())
     del settings["charge_repeats"], settings["charge_isomorphs"]
     (tmp_path / "settings.json").write_text(json.dumps(settings))
-    for path in (tmp_path / "cells").rglob("*.parquet"):
-        pq.write_table(pq.read_table(path).drop_columns("trial"), path)
-    assert "0 cells to play, 2 are finished" in run("benchmark", *start)
-    assert read_results(tmp_path / "results.parquet")[0].equals(kept)
-    text = run("benchmark", *start, "--no-charge-isomorphs", code=2)
-    assert "begun with --charge-isomorphs = True, not False" in text
-    text = run("benchmark", *start, "--charge-repeats", code=2)
-    assert "begun with --charge-repeats = False, not True" in text
+    text = run("benchmark", *start, code=2)
+    assert "its settings lack charge_repeats and charge_isomorphs" in text
+    assert "choose another --output" in text
 
 
 BAD = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
@@ -86,29 +88,16 @@ def _counts(run):
     return run.queries, run.trials, run.episodes
 
 
-def older(path, made):
-    """Write rows as they were before there was a column "trial"."""
-    if path.suffix == ".csv":
-        write_results(path, [made], told(7))
-        lines = path.read_text().splitlines()
-        cells = [line.split(",") for line in lines[1:]]
-        short = [",".join(row[:4] + row[5:]) for row in cells]
-        path.write_text("\n".join([lines[0], *short]) + "\n")
-    else:
-        metadata = {KEY: json.dumps(told(7))}
-        pq.write_table(made.drop_columns("trial").replace_schema_metadata(metadata), path)
-
-
 @pytest.mark.parametrize("name", ["r.parquet", "r.csv"])
-def test_files_without_trials_are_read_where_an_episode_is_one(tmp_path, name):
-    made = table(rows("a", 0, 0.1, 0.1, 0.4), rows("a", 1, 0.3))
-    older(tmp_path / name, made)
-    found = read_results(tmp_path / name)[0]
-    assert found["trial"].to_pylist() == [1, 2, 3, 1]
-    assert repr(found.to_pylist()) == repr(made.to_pylist())
-    several = table_of([Row("a", "e", 0, n, n, 1, str(n), False, 0.1 * n) for n in (1, 2)])
-    older(tmp_path / name, several)
-    with pytest.raises(InvalidDataError, match="Rows of one episode are several"):
+def test_a_file_that_lacks_a_column_is_refused(tmp_path, name):
+    made = table(rows("a", 0, 0.1, 0.1, 0.4)).drop_columns("trial")
+    if name.endswith(".csv"):
+        pa.csv.write_csv(made, tmp_path / name)
+        lines = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(f"# {json.dumps(told(7))}\n{lines}")
+    else:
+        pq.write_table(made.replace_schema_metadata({KEY: json.dumps(told(7))}), tmp_path / name)
+    with pytest.raises(InvalidDataError, match=r'"trial" does not exist.*or make it again'):
         read_results(tmp_path / name)
 
 
@@ -131,8 +120,11 @@ def test_what_is_no_file_of_results_is_refused(tmp_path):
             read_results(tmp_path / name)
     with pytest.raises(InvalidDataError, match=r"absent\.parquet: no such file"):
         read_results(tmp_path / "absent.parquet")
-    write_results(tmp_path / "d.parquet", [table_of([])], {"limit": 3, "agents": {}})
-    with pytest.raises(InvalidDataError, match="its settings lack envs and commands"):
+    write_results(tmp_path / "d.parquet", [table_of([])], {**told(3), "envs": {}})
+    assert read_results(tmp_path / "d.parquet")[1]["envs"] == {}
+    short = {name: value for name, value in told(3).items() if name not in ("envs", "limit")}
+    write_results(tmp_path / "d.parquet", [table_of([])], short)
+    with pytest.raises(InvalidDataError, match="its settings lack limit and envs"):
         read_results(tmp_path / "d.parquet")
     with pytest.raises(InvalidSettingError, match=r"must end in \.parquet or \.csv"):
         read_results(tmp_path / "x.txt")

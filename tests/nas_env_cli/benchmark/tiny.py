@@ -130,6 +130,7 @@ def settings(limit: int, **agents: str) -> dict:
         "limit": limit,
         "simulated_seconds": None,
         "charge_repeats": False,
+        "charge_isomorphs": True,
         "agents": entries,
         "envs": {"e": {"id": "NAS-v0", "settings": {"evaluator": "synthetic"}}},
         "commands": [command],
