@@ -190,7 +190,7 @@ class EpisodicAgent(ABC):
         saved = saving.read(path, cls)
         agent = cls(env, **saved.settings)
         for name, here in agent.spaces().items():
-            there = saved.state.get("spaces", {}).get(name, here)
+            there = saved.state["spaces"][name]
             if there != here:
                 raise saving.unusable(path, cls, f"its {name}: {there}; here: {here}")
         try:
@@ -198,7 +198,7 @@ class EpisodicAgent(ABC):
             agent.restore(saved.arrays)
         except (*DAMAGES, IndexError) as error:
             raise saving.unusable(path, cls, str(error)) from None
-        agent.num_timesteps = int(saved.state.get("num_timesteps", 0))
+        agent.num_timesteps = int(saved.state["num_timesteps"])
         return agent
 
     def spaces(self) -> dict[str, str]:

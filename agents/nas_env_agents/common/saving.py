@@ -21,8 +21,7 @@ class Saved(NamedTuple):
 
     Attributes:
         settings: Arguments of the agent's constructor.
-        state: Where the agent stood: "rng", and in files of today "agent", "num_timesteps" and
-            "spaces".
+        state: Where the agent stood: "rng", "agent", "num_timesteps" and "spaces".
         arrays: What was learned.
     """
 
@@ -55,11 +54,11 @@ def read(path: str | Path, kind: type[Any]) -> Saved:
         with np.load(found, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         state = json.loads(str(arrays.pop("settings")))
-        if not _related(kind, state.get("agent", kind.__name__)):
+        if not _related(kind, state["agent"]):
             raise TypeError(f"it is a {state['agent']}")
         settings = {name: value for name, value in state.items() if name not in OWN}
         inspect.signature(kind).bind(None, **settings)  # a TypeError for another agent's
-        return Saved(settings, {x: state[x] for x in OWN if x == "rng" or x in state}, arrays)
+        return Saved(settings, {name: state[name] for name in OWN}, arrays)
     except DAMAGES as error:
         raise unusable(path, kind, str(error)) from None
 

@@ -131,7 +131,7 @@ class FinishedRun:
             check_data_exist(self.options, MOVED)
         task = self.made or read_task_again(self.options)
         task = task or make_task(None, self.best["task"], self.options.get("data"))
-        check_same_data(self.path, task, self.summary["settings"].get("data_hash", ""))
+        check_same_data(self.path, task, self.summary["settings"]["data_hash"])
         return task
 
     @property
@@ -155,13 +155,9 @@ class FinishedRun:
         return str(self.best["found_by"])
 
     @property
-    def _whose(self) -> str:
-        return f", found by {self.found_by}"
-
-    @property
     def failed(self) -> str:
         """The failures, if all networks failed; else empty."""
-        outcomes: Mapping[str, int] = self.summary["searches"][self.found_by].get("outcomes", {})
+        outcomes: Mapping[str, int] = self.summary["searches"][self.found_by]["outcomes"]
         all_failed = bool(outcomes) and Outcome.OK not in outcomes
         return ", ".join(f"{count} {x}" for x, count in outcomes.items()) if all_failed else ""
 
@@ -196,7 +192,7 @@ class FinishedRun:
             load_file(file),
             self.seeds[0],
             self.epochs,
-            f"of the search's report, for the best network{self._whose}",
+            f"of the search's report, for the best network, found by {self.found_by}",
             list(self.retrained[self.metric_format.key]),
         )
 

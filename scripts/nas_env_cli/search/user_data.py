@@ -151,10 +151,11 @@ def check_same_data(run: Path, task: Task, before: str | None = None) -> None:
     """
     if before is None:
         file = run / "data.json"
-        kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        before = kept.get("data_hash")
+        if not file.is_file():
+            return
+        before = json.loads(file.read_text(encoding="utf-8"))["data_hash"]
     now = getattr(task, "data_hash", "")
-    if before is not None and now != before:
+    if now != before:
         raise IncompatibleError(
             f"The data of task {task.spec.name!r} have the hash {now[:16]}, but those of the "
             f"search in {run} had {before[:16]}. Bring the old data back, or search again; also "

@@ -28,7 +28,7 @@ def times(searches: Sequence[tuple[Series, SearchData]]) -> Markup:
             f"{series.name} {sum(t['evaluation_seconds'] for t in x['trials'] if t['new']):.1f} s"
             for series, x in searches
         )
-        why = "It is recorded when a search ends, since version 0.1.0. Evaluations alone took: "
+        why = "It is recorded when a search ends. Evaluations alone took: "
         return missing(NAME, TITLE, f"{why}{spent}.")
     scale = Scale(0.0, max(told["total"] for _, told in known) or 1.0, LEFT, WIDTH - LEFT)
     content: list[Content] = []
