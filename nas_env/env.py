@@ -61,8 +61,8 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
 
     Args:
         space: Name of a search space, or the space; None takes the one for the task's modality.
-        task: Name of a task, or the task; None takes the space's own default, or, where `data` is
-            given, "arrays" for labelled arrays and "own-data" for all else.
+        task: Name of a task, or the task; None takes "own-data" if `data` is given, else the
+            default task of the space.
         evaluator: Name of an evaluator, or the evaluator.
         objective: Name of an objective, or the objective; None: the metric of the task, accuracy
             unless it says otherwise.

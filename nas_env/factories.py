@@ -24,14 +24,11 @@ from nas_env.evaluators import (
 from nas_env.evaluators.ray import Ray
 from nas_env.mdp import MDP, MDPS, Edit
 from nas_env.objectives import OBJECTIVES, Objective, TaskMetric
-from nas_env.sources import SOURCES
-from nas_env.sources.npz import plain_arrays
 from nas_env.spaces import SPACES, Joint, SearchSpace
 from nas_env.store import Store
-from nas_env.tasks import TASKS, Task, TaskSpec
+from nas_env.tasks import TASKS, Task, TaskSpec, needs_data
 
 DEFAULT_SPACES = {"image": "chain", "vector": "mlp"}
-WITH_DATA = ("arrays", "own-data")
 TASK_METRICS = {"accuracy", "balanced_accuracy", "f1", "roc_auc", "mse", "mae", "r2"}
 
 
@@ -44,28 +41,15 @@ def make_task(
     if isinstance(task, Task):
         return task
     if task is None:
-        task = _task_of(data) if data is not None else _default_task(space)
+        task = "own-data" if data is not None else _default_task(space)
     factory = TASKS.get(task)
-    if data is None and task in WITH_DATA:
-        kinds = {"arrays": "an .npz file", "own-data": "a file or folder"}
-        raise InvalidSettingError(f"Task {task!r} needs data. Give data=PATH of {kinds[task]}.")
-    try:
-        return factory() if data is None else factory(data=data)
-    except TypeError as error:
-        if data is None or "unexpected keyword argument 'data'" not in str(error):
-            raise
+    if data is None and needs_data(task):
+        raise InvalidSettingError(f"Task {task!r} needs data. Give data=PATH of a file or folder.")
+    if data is not None and "data" not in inspect.signature(factory).parameters:
         raise InvalidSettingError(
-            f"Task {task!r} takes no data, but data={data!r} was given. Use task='arrays' or "
-            "'own-data'."
-        ) from None
-
-
-def _task_of(data: Any) -> str:
-    """Return "arrays" for labelled arrays that fit in memory, else "own-data"."""
-    npz = isinstance(data, Mapping) or str(data).lower().endswith((".npz", ".npy"))
-    if not npz or not SOURCES.get("npz")().recognises(data):
-        return "own-data"
-    return "arrays" if plain_arrays(data) else "own-data"
+            f"Task {task!r} takes no data. Leave out task or data, or give task='own-data'."
+        )
+    return factory() if data is None else factory(data=data)
 
 
 def _default_task(space: str | SearchSpace | None) -> str:

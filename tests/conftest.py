@@ -27,13 +27,12 @@ from hypothesis import HealthCheck, settings
 
 from nas_env.evaluators import EVALUATORS
 from nas_env.evaluators.ray import cluster as ray_cluster
-from nas_env.factories import WITH_DATA
 from nas_env.layers import LAYERS
 from nas_env.mdp import MDPS
 from nas_env.objectives import OBJECTIVES
 from nas_env.registration import ENVIRONMENTS, TABLE, Row
 from nas_env.spaces import SPACES, SearchSpace
-from nas_env.tasks import TASKS, Task, TaskSpec
+from nas_env.tasks import TASKS, Task, TaskSpec, needs_data
 from tests.support.browsers import browser  # noqa: F401 - the fixture
 from tests.support.slow_tests import (  # noqa: F401 - hooks, and what a test asks for
     pytest_addoption,
@@ -135,7 +134,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def tiny_arrays(seed: int = 0, shape: tuple[int, ...] = (6, 6)) -> dict[str, Any]:
-    """Return 60 random samples of three classes, as the task "arrays" takes them."""
+    """Return 60 random samples of three classes, as `own-data` takes them."""
     rng = np.random.default_rng(seed)
     return {"x": rng.normal(size=(60, *shape)), "y": np.arange(60) % 3}
 
@@ -147,7 +146,7 @@ def cached_space(name: str, *settings: Any) -> SearchSpace:
 
 @cache
 def cached_task(name: str) -> Task:
-    return TASKS.get(name)(data=tiny_arrays()) if name in WITH_DATA else TASKS.get(name)()
+    return TASKS.get(name)(data=tiny_arrays()) if needs_data(name) else TASKS.get(name)()
 
 
 @pytest.fixture(scope="session")
@@ -172,7 +171,7 @@ def make_task() -> Callable[[str], Task]:
 
 @pytest.fixture(scope="session")
 def make_arrays() -> Callable[..., dict[str, Any]]:
-    """Return the factory (seed, shape) of tiny data for the task "arrays"."""
+    """Return the factory (seed, shape) of tiny data for the task "own-data"."""
     return tiny_arrays
 
 

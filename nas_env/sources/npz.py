@@ -80,29 +80,6 @@ class Npz(Source):
         return Samples(source, "npz", y, given, encode, where, notes=tuple(notes))
 
 
-def plain_arrays(data: Any) -> bool:
-    """Return whether arrays have labels for targets and fit in memory; unreadable ones do.
-
-    So the task "arrays" is what says what is wrong with a file.
-    """
-    storage = Storage()
-    try:
-        shapes = _shapes(data)
-    except Exception:  # whoever reads it says why
-        return True
-    numbers = any(dtype.kind == "f" for name, (_, dtype) in shapes.items() if name[0] == "y")
-    return not numbers and all(storage.fits(shape) for shape, _ in shapes.values())
-
-
-def _shapes(data: Any) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-    """Return shape and number type of each array that counts, by name."""
-    if isinstance(data, Mapping):
-        arrays = {name: np.asarray(data[name]) for name in WANTED if name in data}
-        return {name: (x.shape, x.dtype) for name, x in arrays.items()}
-    with np.load(data, allow_pickle=False) as file:
-        return {name: _header(file, name) for name in file.files if name in WANTED}
-
-
 def _header(file: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Return shape and number type of an array in an archive, without reading it."""
     with file.zip.open(f"{name}.npy") as stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -186,3 +187,14 @@ class TaskWithoutData(Task):
 
 
 TASKS: Registry[Callable[..., Task]] = Registry("task", package="nas_env.tasks")
+
+
+def needs_data(name: str) -> bool:
+    """Return whether a registered task can only be made with `data`.
+
+    Example:
+        >>> needs_data("own-data"), needs_data("digits")
+        (True, False)
+    """
+    data = inspect.signature(TASKS.get(name)).parameters.get("data")
+    return data is not None and data.default is data.empty

@@ -63,7 +63,7 @@ def load(path: Path, count: int) -> SupervisedTask:
         ("test", count + count // 3, count + 2 * (count // 3)),
     ):
         data[f"x_{part}"], data[f"y_{part}"] = x[begin:end], y[begin:end]
-    task = TASKS.get("arrays")(data=data)
+    task = TASKS.get("own-data")(data=data)
     assert isinstance(task, SupervisedTask)
     return task
 

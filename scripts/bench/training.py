@@ -167,7 +167,7 @@ def mnist(page: Page, settings: Settings, seeds: list[int]) -> list[float]:
     if not settings.mnist.is_file():
         page.verdicts.append(f"28x28 images: skipped, there is no file {settings.mnist.name}.")
         return []
-    task = TASKS.get("arrays")(data=settings.mnist)
+    task = TASKS.get("own-data")(data=settings.mnist)
     assert isinstance(task, SupervisedTask)
     evaluators = evaluators_for(task)
     candidate = Candidate(Architecture(MIDDLING))

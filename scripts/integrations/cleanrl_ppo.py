@@ -32,7 +32,7 @@ class Args:
     task: str | None = None
     """Task; none: the space's own."""
     data: str | None = None
-    """Path of an .npz file, for the task "arrays"."""
+    """Path of your own data, such as an .npz file; see docs/own-data.md."""
     evaluator: str | None = None
     """What scores a network; "synthetic" is free; none: the environment's own."""
     objective: str | None = None

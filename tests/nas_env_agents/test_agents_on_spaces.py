@@ -31,7 +31,7 @@ def task_for(space_name: str) -> Task:
         noise = rng.normal(size=(count, *shape))
         data[f"x_{part}"] = (noise + labels.reshape(-1, *[1] * len(shape))).astype(np.float32)
         data[f"y_{part}"] = labels
-    return TASKS.get("arrays")(data=data)
+    return TASKS.get("own-data")(data=data)
 
 
 def diverged(trial: Trial) -> bool:

@@ -23,7 +23,7 @@ def skip_env(depth: int = 3) -> gymnasium.Env:
     images = np.random.default_rng(0).normal(size=(60, 3, 8, 8))
     data = {"x": images, "y": np.arange(60) % 10}
     return gymnasium.make(
-        "NAS-v0", space=space, task="arrays", data=data, evaluator="synthetic", observation="tokens"
+        "NAS-v0", space=space, data=data, evaluator="synthetic", observation="tokens"
     )
 
 

@@ -162,7 +162,7 @@ def with_training(folder: Path, images: Path) -> dict[str, Experiment]:
     """Return the experiments that train networks; each network of a store is trained once."""
     digits = trained("digits", folder / "digits.sqlite", budget={"epochs": 8})
     mnist = trained(
-        "mnist", folder / "mnist.sqlite", task="arrays", data=str(images), budget={"epochs": 2}
+        "mnist", folder / "mnist.sqlite", task="own-data", data=str(images), budget={"epochs": 2}
     )
     agents = (IMAGINATION, "random", "local-search", EVOLUTION, "maskable-ppo")
     return {

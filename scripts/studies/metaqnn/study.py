@@ -31,7 +31,7 @@ from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES
 from nas_env.spaces import SPACES
-from nas_env.tasks.arrays import arrays
+from nas_env.tasks.own_data import own_data
 from nas_env.tasks.supervised import SupervisedTask
 from nas_env.wrappers import Limits, TrackSearch, Trial
 from nas_env_cli.benchmark.runner import end_with_parent
@@ -304,7 +304,7 @@ def digits(options: Options) -> SupervisedTask:
     rows = np.random.default_rng(0).permutation(there)[:needed]
     train, validation = rows[: options.images], rows[options.images :]
     x, y = halved(content["x_train"]), content["y_train"]
-    return arrays(
+    return own_data(
         {
             "x_train": x[train],
             "y_train": y[train],

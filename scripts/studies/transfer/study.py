@@ -202,7 +202,7 @@ def images_task(source: Path, count: int, halved: bool) -> Task:
         **{"y_val": y[validation], "x_test": images(arrays["x_test"], halved)},
         "y_test": arrays["y_test"],
     }
-    return TASKS.get("arrays")(data=data)
+    return TASKS.get("own-data")(data=data)
 
 
 def images(pixels: NDArray[np.uint8], halved: bool) -> NDArray[np.float32]:

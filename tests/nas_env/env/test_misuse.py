@@ -106,14 +106,14 @@ def test_defaults_follow_what_is_given(make_env: MakeEnv, make_arrays: Callable[
     assert parts() == ("chain", "digits")
     assert parts(space="mlp") == ("mlp", "wine")
     assert parts(task="wine") == ("mlp", "wine")
-    assert parts(data=make_arrays()) == ("chain", "arrays")
-    assert parts(data=make_arrays(0, (4,))) == ("mlp", "arrays")
+    assert parts(data=make_arrays()) == ("chain", "own-data")
+    assert parts(data=make_arrays(0, (4,))) == ("mlp", "own-data")
 
 
 def test_data_and_task_must_agree(make_env: MakeEnv, make_arrays: Callable[..., Any]) -> None:
-    with pytest.raises(InvalidSettingError, match=r"'arrays' needs data. Give data=PATH"):
-        make_env(task="arrays")
-    with pytest.raises(InvalidSettingError, match=r"'digits' takes no data.*Use task='arrays'"):
+    with pytest.raises(InvalidSettingError, match=r"'own-data' needs data\. Give data=PATH"):
+        make_env(task="own-data")
+    with pytest.raises(InvalidSettingError, match=r"'digits' takes no data\. Leave out task"):
         make_env(task="digits", data="file.npz")
     with pytest.raises(InvalidDataError, match=r"missing\.npz: no such file"):
         make_env(data="missing.npz")

@@ -282,7 +282,7 @@ def test_classes_of_ones_own_data_have_their_names(
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     rng = np.random.default_rng(0)
     data = {"x": rng.normal(size=(60, 4)), "y": np.array(["yes", "no", "perhaps"] * 20)}
-    own = sealed(TASKS.get("arrays")(data=data))
+    own = sealed(TASKS.get("own-data")(data=data))
     layers = Architecture((Layer.of("linear", units=5),))
     export(layers, as_if_trained(layers, own.spec).state_dict(), own, tmp_path)
     assert json.loads((tmp_path / "network.json").read_text())["classes"] == [

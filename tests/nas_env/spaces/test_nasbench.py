@@ -235,7 +235,7 @@ def test_its_networks_are_trained_on_anybody_s_images(
     settings: dict[str, Any] = {"data": make_arrays(0, (3, 8, 8)), "budget": {"epochs": 1}}
     if mdp == "edit":
         settings |= {"start": walk, "inherit": True}
-    env: Any = gym.make("NAS-v0", space=name, task="arrays", mdp=mdp, device="cpu", **settings)
+    env: Any = gym.make("NAS-v0", space=name, mdp=mdp, device="cpu", **settings)
     _, info = env.reset(seed=0)
     stop = env.action_space.n - 1
     for action in walk if mdp == "construct" else np.flatnonzero(info["action_mask"][:stop])[:1]:

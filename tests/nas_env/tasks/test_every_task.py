@@ -16,9 +16,8 @@ import torch
 from nas_env.architecture import Architecture, Layer, Recipe
 from nas_env.evaluation import Budget
 from nas_env.evaluators.training import seeded
-from nas_env.factories import WITH_DATA
 from nas_env.network import build
-from nas_env.tasks import TASKS, Task
+from nas_env.tasks import TASKS, Task, needs_data
 from nas_env.tasks.supervised import SPLITS, Split, SupervisedTask, stratified_split
 
 Make = Callable[[str], Task]
@@ -28,7 +27,7 @@ SHARES = {"mnist-small": (0.2, 0.4, 0.4)}  # of each class, where they are not 6
 
 
 def fresh(name: str, make_arrays: Arrays) -> SupervisedTask:
-    task = TASKS.get(name)(data=make_arrays()) if name in WITH_DATA else TASKS.get(name)()
+    task = TASKS.get(name)(data=make_arrays()) if needs_data(name) else TASKS.get(name)()
     assert isinstance(task, SupervisedTask)
     return task
 

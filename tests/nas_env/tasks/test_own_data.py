@@ -19,7 +19,6 @@ from nas_env.evaluators.training import Training
 from nas_env.factories import make_objective
 from nas_env.objectives import TaskMetric
 from nas_env.sources import ReadOptions, preprocessing
-from nas_env.tasks.arrays import arrays
 from nas_env.tasks.own_data import METRICS, REPORTS, DataTask, own_data
 from nas_env_cli.search.user_data import choose_settings
 
@@ -142,21 +141,11 @@ def test_an_environment_searches_on_regression(evaluator: str) -> None:
     assert reward == pytest.approx(max(-1, expected))
 
 
-def test_data_choose_between_the_two_tasks_of_data() -> None:
-    def name(data: Any) -> str:
-        made: Any = gym.make("NAS-v0", data=data, evaluator="synthetic").unwrapped
-        return str(made.task.spec.name)
-
-    assert name({"x": X, "y": LABELS}) == "arrays"
-    assert name({"x": X, "y": NUMBERS}) == "own-data"
-
-
-def test_the_same_samples_are_prepared_alike_by_both_tasks() -> None:
-    content = images()
-    ours, theirs = own_data(content), arrays(content)
-    for name, split in theirs._splits.items():
-        np.testing.assert_allclose(ours._splits[name].x, split.x, atol=1e-6)
-        assert np.array_equal(ours._splits[name].y, split.y)
+def test_data_alone_name_the_task() -> None:
+    for y in (LABELS, NUMBERS):
+        made: Any = gym.make("NAS-v0", data={"x": X, "y": y}, evaluator="synthetic").unwrapped
+        assert isinstance(made.task, DataTask)
+        assert made.task.fingerprint == own_data({"x": X, "y": y}).fingerprint
 
 
 def test_fingerprints_change_with_data_and_problem() -> None:

@@ -290,7 +290,7 @@ def test_other_arrays_are_refused_too(tmp_path: Path) -> None:
     x, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 2
     np.savez(tmp_path / "mine.npz", x=x, y=y)
     run = tmp_path / "run"
-    data = ("--task", "arrays", "--space", "mlp", "--data", tmp_path / "mine.npz")
+    data = ("--task", "own-data", "--space", "mlp", "--data", tmp_path / "mine.npz")
     how = (*TINY, "--evaluator", "synthetic", *data, "--output", run)
     script("search", *how)
     assert "has finished" in script("search", *how, "--resume").stdout
@@ -298,7 +298,7 @@ def test_other_arrays_are_refused_too(tmp_path: Path) -> None:
     (run / "summary.json").unlink()  # as if it had not finished
     for command in (("search", *how, "--resume"), ("report", run)):
         told = script(*command, code=2).stderr
-        assert "The data of task 'arrays' have the hash" in told
+        assert "The data of task 'own-data' have the hash" in told
         assert "Bring the old data back, or search anew" in told
 
 

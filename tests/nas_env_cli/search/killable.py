@@ -23,7 +23,7 @@ from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators import Evaluator, EvaluatorWrapper
 from nas_env.evaluators.training import Training
-from nas_env.tasks.arrays import arrays
+from nas_env.tasks.own_data import own_data
 from nas_env.wrappers import Limits
 from nas_env_agents import observation_of
 from nas_env_cli.search.session import run_search
@@ -50,7 +50,7 @@ def make_env(folder: Path, agent: str, workers: int | None, pause: float) -> gym
     """Return an environment of tiny networks that are really trained."""
     rng = np.random.default_rng(0)
     y = rng.integers(3, size=90)
-    task = arrays({"x": rng.normal(size=(90, 5)) + y[:, None], "y": y})
+    task = own_data({"x": rng.normal(size=(90, 5)) + y[:, None], "y": y})
     evaluator: Evaluator = Noted(Training(task, device="cpu"), folder / "begun.txt", pause)
     if workers is not None:
         from nas_env.evaluators.parallel import Parallel

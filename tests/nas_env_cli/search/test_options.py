@@ -49,7 +49,7 @@ def test_the_help_has_five_groups_and_loads_no_torch() -> None:
         ({"data": "mine.csv", "workers": 1}, "imagination"),
         ({"data": "mine.csv", "workers": 2}, "async-imagination"),
         ({"data": "mine.csv", "env": "NASEdit-v0"}, "maskable-ppo"),
-        ({"data": "mine.npz", "task": "arrays"}, "imagination"),
+        ({"data": "mine.npz", "task": "own-data"}, "imagination"),
     ],
 )
 def test_the_default_agent_suits_the_other_options(options: dict[str, object], agent: str) -> None:

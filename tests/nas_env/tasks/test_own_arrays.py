@@ -1,4 +1,4 @@
-"""The task "arrays": layouts that work, and what is wrong with files that do not."""
+"""The task "own-data" on arrays: layouts that work, and what is wrong with files that do not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from nas_env.errors import InvalidDataError
-from nas_env.tasks.arrays import arrays
+from nas_env.tasks.own_data import own_data
 from tests.support.paths import SHARED
 
 MNIST = SHARED / "mnist_15k.npz"
@@ -39,7 +39,7 @@ def three(**changes: Any) -> dict[str, Any]:
 
 
 def test_one_part_is_split_in_60_20_20() -> None:
-    task = arrays({"x": images(), "y": LABELS})
+    task = own_data({"x": images(), "y": LABELS})
     assert task.spec.sizes == (18, 6, 6)
     assert task.spec.input_shape == (1, 6, 5)
     assert (task.spec.num_outputs, task.spec.modality) == (3, "image")
@@ -47,7 +47,7 @@ def test_one_part_is_split_in_60_20_20() -> None:
 
 def test_given_splits_stay_as_they_are() -> None:
     content = three()
-    task = arrays(content)
+    task = own_data(content)
     assert task.spec.sizes == (30, 9, 9)
     for name, split in (("train", "train"), ("val", "validation"), ("test", "test")):
         part = task._splits[split]
@@ -57,7 +57,7 @@ def test_given_splits_stay_as_they_are() -> None:
 
 
 def test_without_validation_a_fifth_of_the_training_part_is_taken() -> None:
-    assert arrays(three(x_val=None, y_val=None)).spec.sizes == (24, 6, 9)
+    assert own_data(three(x_val=None, y_val=None)).spec.sizes == (24, 6, 9)
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ def test_without_validation_a_fifth_of_the_training_part_is_taken() -> None:
 )
 def test_layouts_of_samples(shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
     x = images(30, *shape)
-    task = arrays({"x": x, "y": LABELS})
+    task = own_data({"x": x, "y": LABELS})
     assert task.spec.input_shape == expected
     if shape == (6, 5, 3):
-        first = arrays({"x": x.transpose(0, 3, 1, 2), "y": LABELS})
+        first = own_data({"x": x.transpose(0, 3, 1, 2), "y": LABELS})
         assert first.fingerprint == task.fingerprint
 
 
@@ -85,7 +85,7 @@ def test_layouts_of_samples(shape: tuple[int, ...], expected: tuple[int, ...]) -
 )
 def test_labels_may_be_strings_or_any_integers(labels: np.ndarray[Any, Any]) -> None:
     y = labels[LABELS]
-    task = arrays(three(y_train=y, y_val=y[:9], y_test=y[:9]))
+    task = own_data(three(y_train=y, y_val=y[:9], y_test=y[:9]))
     codes = task._splits["test"].y
     assert np.array_equal(np.sort(labels)[codes], y[:9])
 
@@ -94,13 +94,13 @@ def test_a_file_is_the_same_task_as_its_arrays(tmp_path: Path) -> None:
     content = three()
     np.savez_compressed(tmp_path / "data.npz", notes=np.array("not looked at"), **content)
     for path in (tmp_path / "data.npz", str(tmp_path / "data.npz")):
-        assert arrays(path).fingerprint == arrays(content).fingerprint
+        assert own_data(path).fingerprint == own_data(content).fingerprint
 
 
 def test_the_mnist_file_works_as_it_is(make_env: Callable[..., gym.Env[Any, Any]]) -> None:
     if not MNIST.is_file():
         pytest.skip(f"{MNIST} is not here")
-    task = arrays(MNIST)
+    task = own_data(MNIST)
     assert task.spec.sizes == (9600, 2400, 3000)
     assert (task.spec.input_shape, task.spec.num_outputs) == ((1, 28, 28), 10)
     env = make_env(data=MNIST)
@@ -120,7 +120,6 @@ WRONG: dict[str, tuple[Mapping[str, Any], str]] = {
     "a single label": ({"x": images(), "y": np.array(1)}, r"y must be.*\(\) int64.*per sample"),
     "too many axes": ({"x": images(30, 2, 3, 4, 5), "y": LABELS}, "x has shape.*images"),
     "two channels": ({"x": images(30, 6, 5, 2), "y": LABELS}, "1, 3 or 4 channels"),
-    "float labels": ({"x": images(), "y": LABELS / 2}, "y must be.*float64.*one class label"),
     "one-hot labels": ({"x": images(), "y": np.eye(3, dtype=int)[LABELS]}, r"y must be.*\(30, 3\)"),
     "text as samples": ({"x": images().astype(str), "y": LABELS}, "x must hold numbers.*float32"),
     "not a number": ({"x": WITH_NAN, "y": LABELS}, "x sample 4 holds NaN or infinity.*Remove"),
@@ -151,11 +150,18 @@ def test_wrong_content_is_refused_by_file_and_remedy(tmp_path: Path, case: str) 
     path = tmp_path / "data.npz"
     np.savez(path, **content)
     with pytest.raises(InvalidDataError, match=message) as caught:
-        arrays(path)
+        own_data(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     with pytest.raises(InvalidDataError):
-        arrays(content)
+        own_data(content)
+
+
+def test_numbers_with_fractions_are_no_classes() -> None:
+    content = {"x": images(), "y": LABELS / 2}
+    assert own_data(content).spec.problem == "regression"
+    with pytest.raises(InvalidDataError, match=r"y must be.*float64.*one class label"):
+        own_data(content, problem="classification")
 
 
 RAGGED: dict[str, tuple[Mapping[str, Any], str]] = {
@@ -169,7 +175,7 @@ RAGGED: dict[str, tuple[Mapping[str, Any], str]] = {
 def test_ragged_lists_are_refused_by_name_and_remedy(case: str) -> None:
     content, message = RAGGED[case]
     with pytest.raises(InvalidDataError, match=message) as caught:
-        arrays(content)
+        own_data(content)
     assert str(caught.value).startswith("The given arrays: ")
     assert caught.value.__suppress_context__
 
@@ -177,7 +183,7 @@ def test_ragged_lists_are_refused_by_name_and_remedy(case: str) -> None:
 def test_a_tensor_that_is_no_array_is_refused() -> None:
     x = torch.ones(30, 4, requires_grad=True)
     with pytest.raises(InvalidDataError, match=r"x must be one array.*is a Tensor.*numpy arrays"):
-        arrays({"x": x, "y": LABELS})
+        own_data({"x": x, "y": LABELS})
 
 
 def truncated(path: Path) -> None:
@@ -208,7 +214,7 @@ def test_no_damage_gets_through_as_another_error(tmp_path: Path) -> None:
         data[start : start + 20] = rng.bytes(20)
         path.write_bytes(data)
         try:
-            arrays(path)
+            own_data(path)
         except InvalidDataError:
             refused += 1
     assert refused > 200
@@ -236,10 +242,10 @@ def test_unreadable_files_are_refused(tmp_path: Path, case: str) -> None:
     path = tmp_path / "data.npz"
     UNREADABLE[case](path)
     with pytest.raises(InvalidDataError, match=r"npz|single array") as caught:
-        arrays(path)
+        own_data(path)
     assert str(caught.value).startswith(f"{path}: ")
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidDataError, match=r"no\.npz: no such file\. Give the path"):
-        arrays(tmp_path / "no.npz")
+        own_data(tmp_path / "no.npz")
