@@ -60,14 +60,18 @@ def _row(runs: Runs, env: str, agent: str) -> str:
     regret = 100 * runs.values(agent, env, "regret_report").mean()
     share = "-" if agent == BASELINE else f"{100 * (report > random).mean():.0f} %"
     found = plus_minus(runs.values(agent, env, "score").tolist())
-    return f"| {agent} | {found} | {plus_minus(100 * report, 2)} | {regret:.2f} | {share} |"
+    return (
+        f"| {agent} | {found} | {plus_minus((100 * report).tolist(), 2)} | {regret:.2f} | {share} |"
+    )
 
 
 def _pairs(runs: Runs, env: str) -> list[str]:
     lines = []
     order = sorted(runs.agents, key=lambda agent: -runs.values(agent, env, "report").mean())
     for one, other in combinations(order, 2):
-        found = Difference.of(*(100 * runs.values(x, env, "report") for x in (one, other)))
+        found = Difference.of(
+            *((100 * runs.values(x, env, "report")).tolist() for x in (one, other))
+        )
         verdict = f"{one} is better" if found.clear else "not told apart"
         lines.append(
             f"- {one} against {other}: {found.mean:+.2f} ± {found.half:.2f} points: {verdict}."
