@@ -34,6 +34,7 @@ from nas_env.registration import ENVIRONMENTS, TABLE, Row
 from nas_env.spaces import SPACES, SearchSpace
 from nas_env.tasks import TASKS, Task, TaskSpec, needs_data
 from tests.support.browsers import browser  # noqa: F401 - the fixture
+from tests.support.pairwise import reduce_to_pairs
 from tests.support.slow_tests import (  # noqa: F401 - hooks, and what a test asks for
     pytest_addoption,
     pytest_collection_modifyitems,
@@ -74,21 +75,21 @@ def spaces_of(row: Row, spaces: Iterable[str]) -> Iterable[str | None]:
     return [None] if answers(row) else spaces
 
 
-# What a test asks for together is tried together: every id with every observation that its process
-# offers, and with every space where it takes one.
-TOGETHER: dict[tuple[str, ...], list[tuple[str | None, ...]]] = {
-    ("env_id", "observation_name", "any_space"): [
+def with_spaces(spaces: Iterable[str]) -> list[tuple[Any, ...]]:
+    """Return (id, observation, space) such that every allowed pair of them occurs."""
+    return reduce_to_pairs(
         (row.id, name, space)
         for row in ENVIRONMENTS
         for name in observations_of(row)
-        for space in spaces_of(row, SPACES)
-    ],
-    ("env_id", "observation_name", "small_space"): [
-        (row.id, name, space)
-        for row in ENVIRONMENTS
-        for name in observations_of(row)
-        for space in spaces_of(row, OTHER_SPACES)
-    ],
+        for space in spaces_of(row, spaces)
+    )
+
+
+# Arguments that a test takes together, with their values: every id with each observation that its
+# MDP offers and each space that it takes; of three arguments, every pair of values.
+TOGETHER: dict[tuple[str, ...], list[tuple[Any, ...]]] = {
+    ("env_id", "observation_name", "any_space"): with_spaces(SPACES),
+    ("env_id", "observation_name", "small_space"): with_spaces(OTHER_SPACES),
     ("env_id", "large_space"): [
         (row.id, space) for row in ENVIRONMENTS if not answers(row) for space in LARGE_SPACES
     ],

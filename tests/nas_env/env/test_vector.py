@@ -19,11 +19,29 @@ from nas_env.lanes.states import StateLanes
 from nas_env.lanes.tree import TreeLanes
 from nas_env.lanes.walks import WalkLanes
 from nas_env.mdp import ILLEGAL_MODES
+from nas_env.registration import ENVIRONMENTS
+from nas_env.spaces import SPACES
 from nas_env.vector import NASVectorEnv
-from tests.conftest import free_settings
+from tests.conftest import free_settings, mdp_of, observations_of, spaces_of
 from tests.nas_env.env.vector_doubles import Counted, Prefixes
+from tests.support.pairwise import pairwise_cases, reduce_to_pairs
 
 MODES, LANES = ("NextStep", "SameStep"), 4
+OBSERVATIONS = ("tokens", "state", "features")
+IDS_AND_OBSERVATIONS = reduce_to_pairs(
+    (row.id, name, mode)
+    for row in ENVIRONMENTS
+    for name in observations_of(row)
+    for mode in MODES
+)
+IDS_AND_SPACES = reduce_to_pairs(
+    (row.id, space, name, mode)
+    for row in ENVIRONMENTS
+    if mdp_of(row.kwargs) == "construct"
+    for space in spaces_of(row, SPACES)
+    for name in OBSERVATIONS
+    for mode in MODES
+)
 
 
 def vector(env_id: str, mode: str, **settings: Any) -> Any:
@@ -93,48 +111,47 @@ def assert_episodes_went_by(seen: Mapping[str, int], mode: str) -> None:
     assert seen["begun"] > 0
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_every_id_is_so_many_single_environments(
-    env_id: str, observation_name: str, mode: str
-) -> None:
-    settings = {"observation": observation_name}
-    one, several = vector(env_id, mode, **settings), singles(env_id, mode, **settings)
+@pytest.mark.parametrize(("id_", "observation", "mode"), IDS_AND_OBSERVATIONS)
+def test_every_id_is_so_many_single_environments(id_: str, observation: str, mode: str) -> None:
+    settings = {"observation": observation}
+    one, several = vector(id_, mode, **settings), singles(id_, mode, **settings)
     assert isinstance(one, NASVectorEnv)
     assert_episodes_went_by(assert_same(one, several), mode)
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("illegal", ILLEGAL_MODES)
-def test_every_mode_of_illegal_actions(env_id: str, illegal: str, mode: str) -> None:
-    one = vector(env_id, mode, illegal=illegal)
-    several = singles(env_id, mode, illegal=illegal)
+@pytest.mark.parametrize(
+    ("id_", "illegal", "mode"),
+    pairwise_cases([[row.id for row in ENVIRONMENTS], ILLEGAL_MODES, MODES]),
+)
+def test_every_mode_of_illegal_actions(id_: str, illegal: str, mode: str) -> None:
+    one = vector(id_, mode, illegal=illegal)
+    several = singles(id_, mode, illegal=illegal)
     steps = 90 if illegal == "stay" else 60
     seen = assert_same(one, several, steps, legal=illegal == "raise")
     assert_episodes_went_by(seen, mode)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("id_", "space", "observation", "mode"), IDS_AND_SPACES)
 def test_every_space_with_a_limit(
-    make_env: Callable[..., Any], construct_id: str, any_space: str | None, mode: str
+    make_env: Callable[..., Any], id_: str, space: str | None, observation: str, mode: str
 ) -> None:
-    how: dict[str, Any] = {} if any_space is None else {"space": any_space}
-    cheapest = make_env(construct_id, **how).unwrapped.space.automaton().cheapest
+    how: dict[str, Any] = {} if space is None else {"space": space}
+    cheapest = make_env(id_, **how).unwrapped.space.automaton().cheapest
     if cheapest is None:
         pytest.skip("this space has no additive cost")
-    how["max_params"] = int(cheapest[0]) * (6 if any_space else 1) + 30_000 * (any_space is None)
-    one = vector(construct_id, mode, **how)
-    if any_space is not None:
-        how = {"space": one.template.space, "task": one.template.task}  # compiled once
-    assert_same(one, singles(construct_id, mode, **how), 40)
-    for observation in ("features", "state"):
-        few = {**how, "observation": observation}
-        assert_same(vector(construct_id, mode, **few), singles(construct_id, mode, **few), 20)
+    how["max_params"] = int(cheapest[0]) * (6 if space else 1) + 30_000 * (space is None)
+    how["observation"] = observation
+    one = vector(id_, mode, **how)
+    if space is not None:  # compile it once
+        made = one.template
+        how = {"space": made.space, "task": made.task, "observation": observation}
+    assert_same(one, singles(id_, mode, **how), 40)
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("observation", ["tokens", "state", "features"])
-@pytest.mark.parametrize("illegal", ILLEGAL_MODES)
-@pytest.mark.parametrize("max_params", [None, 9])
+@pytest.mark.parametrize(
+    ("mode", "observation", "illegal", "max_params"),
+    pairwise_cases([MODES, OBSERVATIONS, ILLEGAL_MODES, [None, 9]]),
+)
 def test_a_tree(mode: str, observation: str, illegal: str, max_params: int | None) -> None:
     one, several = both_of(
         mode,
@@ -148,10 +165,10 @@ def test_a_tree(mode: str, observation: str, illegal: str, max_params: int | Non
     assert_episodes_went_by(seen, mode)
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("draws", [False, True])
-@pytest.mark.parametrize("arrays", [False, True])
-@pytest.mark.parametrize("illegal", ["project", "stay"])
+@pytest.mark.parametrize(
+    ("mode", "draws", "arrays", "illegal"),
+    pairwise_cases([MODES, [False, True], [False, True], ["project", "stay"]]),
+)
 def test_training_seeds_and_fidelity_are_those_of_each_lane(
     mode: str, draws: bool, arrays: bool, illegal: str
 ) -> None:
