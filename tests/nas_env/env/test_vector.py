@@ -29,10 +29,7 @@ from tests.support.pairwise import pairwise_cases, reduce_to_pairs
 MODES, LANES = ("NextStep", "SameStep"), 4
 OBSERVATIONS = ("tokens", "state", "features")
 IDS_AND_OBSERVATIONS = reduce_to_pairs(
-    (row.id, name, mode)
-    for row in ENVIRONMENTS
-    for name in observations_of(row)
-    for mode in MODES
+    (row.id, name, mode) for row in ENVIRONMENTS for name in observations_of(row) for mode in MODES
 )
 IDS_AND_SPACES = reduce_to_pairs(
     (row.id, space, name, mode)

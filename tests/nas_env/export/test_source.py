@@ -19,9 +19,10 @@ from nas_env.sources.preprocessing import apply
 from nas_env.spaces import SPACES, SearchSpace
 from nas_env.tasks import TASKS, TaskSpec
 from tests.nas_env.export.written import as_if_trained, complaints, outputs, restored, run
-from tests.nas_env.network.test_graphs import EXAMPLES, READS
+from tests.support.layer_examples import accepted_inputs, example_layer
 
 IMAGE = TaskSpec("probe", 1, "image", (3, 6, 6), 4)
+VECTOR = TaskSpec("probe", 1, "vector", (5,), 4)
 WALKS = 3
 SHAPES = {(3, 32, 32): (3, 8, 8)}  # deep networks get small images
 Make = Callable[..., SearchSpace]
@@ -63,19 +64,24 @@ def test_every_space_is_written(
     assert complaints(text) == ""
 
 
-def example(kind: str) -> Architecture:
-    """Return a network in which a kind of layer reads the input or two convolutions."""
-    first = [Layer.of("conv", channels=3, kernel=3, activation="none") for _ in range(2)]
-    reads = (1, 2)[: READS.get(kind, 1)]
-    return Architecture((*first, Layer.of(kind, reads, **EXAMPLES.get(kind, {}))))
+def example(kind: str) -> tuple[Architecture, TaskSpec]:
+    """Return a network in which a kind of layer reads one or two others, and its task."""
+    inputs = accepted_inputs(kind)
+    shape = inputs[0]
+    if len(shape) == 3:
+        first, spec = Layer.of("conv", channels=shape[0], kernel=3, activation="none"), IMAGE
+    else:
+        first, spec = Layer.of("linear", units=shape[0], activation="none"), VECTOR
+    return Architecture((first, first, example_layer(kind, (1, 2)[: len(inputs)]))), spec
 
 
 def test_every_kind_of_layer_is_written(layer_kind: str) -> None:
+    architecture, spec = example(layer_kind)
     if layer_kind == "decision":  # an entry of a table
         with pytest.raises(InvalidArchitectureError, match="no layer that can be built"):
-            write_source(example(layer_kind), IMAGE)
+            write_source(architecture, spec)
         return
-    assert complaints(same(example(layer_kind), IMAGE)) == ""
+    assert complaints(same(architecture, spec)) == ""
 
 
 @pytest.mark.parametrize("shape", [(1, 7, 5), (2, 13, 9)])

@@ -10,6 +10,7 @@ from nas_env.errors import InvalidArchitectureError, NASError
 from nas_env.layers import layer_type
 from nas_env.network import build, predict
 from nas_env.tasks import TaskSpec
+from tests.support.layer_examples import CELL, accepted_inputs, example_layer
 
 IMAGE = TaskSpec("probe", 1, "image", (3, 6, 6), 4)
 VECTOR = TaskSpec("probe", 1, "vector", (5,), 4)
@@ -24,23 +25,6 @@ RESIDUAL = Architecture(
         Layer.of("max-pool", kernel=2, stride=2),
     )
 )
-CELL = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|skip_connect~2|"
-EXAMPLES: dict[str, dict[str, str | int | float | bool]] = {
-    "conv": {"channels": 4, "kernel": 2, "stride": 2},
-    "max-pool": {"kernel": 2, "stride": 2},
-    "linear": {"units": 4},
-    "dropout": {"rate": 0.5},
-    "local-average-pool": {"kernel": 3, "stride": 2},
-    "mb-conv": {"channels": 3, "kernel": 5, "expansion": 2},
-    "nasbench201-cell": {"channels": 3, "cell": CELL},
-    "residual-block": {"channels": 4, "stride": 2},
-    "local-max-pool": {"kernel": 3, "stride": 2},
-    "squeeze-excite": {"squeezed": 2},
-    "zero-pad": {"height": 7, "width": 9},
-    "nsc-block": {"channels": 4, "code": "conv-3 0 | max-3 1 | add 0 2 | concat 1 3"},
-    "nasnet-cell": {"channels": 4, "stride": 2, "cell": "0 sep-3x3 1 identity add"},
-}
-READS = {"nasnet-cell": 2}  # inputs, where it is not one
 BAD_SETTINGS = [
     ("conv", {"channels": 0, "kernel": 3}),
     ("conv", {"channels": 4, "kernel": -1}),
@@ -144,13 +128,12 @@ def test_bad_settings_are_refused(kind: str, settings: dict[str, int]) -> None:
 
 
 def test_every_kind_runs_alone_with_the_predicted_shape_and_cost(layer_kind: str) -> None:
-    layer = Layer.of(layer_kind, **EXAMPLES.get(layer_kind, {}))
+    layer, inputs = example_layer(layer_kind), accepted_inputs(layer_kind)
     rules = layer_type(layer)
-    inputs = [(3, 6, 6)] * READS.get(layer_kind, 1)
     shape = rules.output_shape(layer, inputs)
     if layer_kind == "decision":  # an entry of a table
         with pytest.raises(InvalidArchitectureError, match="no layer that can be built"):
-            rules.build(layer, [(3, 6, 6)])
+            rules.build(layer, inputs)
         return
     module = rules.build(layer, inputs)
     assert module(*(torch.zeros(2, *x) for x in inputs)).shape == (2, *shape)
