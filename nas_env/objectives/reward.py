@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas_env.errors import InvalidSettingError
+from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Evaluation
 from nas_env.objectives.base import OBJECTIVES, Objective
 
@@ -28,6 +28,16 @@ class Reward(Objective):
         self.failure = least
 
     def value(self, evaluation: Evaluation) -> float:
-        """Return the reward."""
-        metrics = evaluation.metrics
-        return float(metrics["reward"] if "reward" in metrics else metrics["accuracy"])
+        """Return the reward, or the accuracy.
+
+        Raises:
+            IncompatibleError: The evaluation has neither.
+        """
+        for name in ("reward", "accuracy"):
+            if name in evaluation.metrics:
+                return float(evaluation.metrics[name])
+        raise IncompatibleError(
+            "Objective Reward needs reward or accuracy, but the evaluation has "
+            f"{', '.join(sorted(evaluation.metrics)) or 'no metrics'}. Use objective='metric', the "
+            "metric of the task."
+        )

@@ -18,13 +18,27 @@ from nas_env.objectives import (
     Constrained,
     MnasNet,
     NegativeLoss,
+    Objective,
     WeightedSum,
 )
 
+FRACTIONS = ("accuracy", "balanced_accuracy", "f1", "roc_auc")
+ERRORS = ("loss", "mse", "mae")
+QUALITIES = {*FRACTIONS, *ERRORS, "r2"}  # what a better network has more, or less, of
+
 
 def evaluation(accuracy: float = 0.5, loss: float = 1.0, params: int = 1000) -> Evaluation:
-    metrics = {"accuracy": accuracy, "loss": loss, "params": params, "macs": 10 * params}
-    return Evaluation(Outcome.OK, {**metrics, "density": 1.5})
+    """Return an evaluation with the metrics of every kind of task."""
+    metrics = {name: accuracy for name in FRACTIONS} | {name: loss for name in ERRORS}
+    metrics |= {"r2": 1.0 - loss, "params": params, "macs": 10 * params, "density": 1.5}
+    return Evaluation(Outcome.OK, metrics)
+
+
+def evaluation_for(objective: Objective, *quality: float) -> Evaluation:
+    """Return an evaluation that also has the metrics that only this objective needs."""
+    whole = evaluation(*quality)
+    own = {name: 1.0 for name in objective.needs if name not in whole.metrics}
+    return Evaluation(Outcome.OK, {**whole.metrics, **own})
 
 
 @given(
@@ -40,25 +54,32 @@ def test_scores_stay_within_finite_bounds(
     assert math.isfinite(low)
     assert math.isfinite(high)
     assert low <= objective.failure <= high
-    assert low <= objective.score(evaluation(accuracy, loss, params)) <= high
+    whole = evaluation(accuracy, loss, params).metrics
+    found = Evaluation(Outcome.OK, {**evaluation_for(objective).metrics, **whole})
+    assert low <= objective.score(found) <= high
 
 
-def test_objectives_name_what_they_need(objective_name: str) -> None:
-    objective, whole = OBJECTIVES.get(objective_name)(), evaluation()
-    objective.value(whole)
+def test_objectives_name_the_metrics_they_need(objective_name: str) -> None:
+    objective = OBJECTIVES.get(objective_name)()
+    whole = evaluation_for(objective).metrics
+    enough = {name: whole[name] for name in objective.needs}
+    try:
+        value = objective.value(Evaluation(Outcome.OK, enough))
+    except IncompatibleError:  # it takes one of several metrics, and says so
+        assert not objective.needs
+    else:
+        assert value == objective.value(Evaluation(Outcome.OK, whole))
     for name in objective.needs:
-        metrics = {key: value for key, value in whole.metrics.items() if key != name}
+        metrics = {key: value for key, value in whole.items() if key != name}
         with pytest.raises((KeyError, IncompatibleError), match=name):
             objective.value(Evaluation(Outcome.OK, metrics))
-    objective.value(
-        Evaluation(Outcome.OK, {x: whole.metrics[x] for x in objective.needs or whole.metrics})
-    )
 
 
-def test_a_score_without_what_it_needs_is_refused(objective_name: str) -> None:
-    objective, whole = OBJECTIVES.get(objective_name)(), evaluation()
+def test_a_score_without_a_metric_that_is_needed_is_refused(objective_name: str) -> None:
+    objective = OBJECTIVES.get(objective_name)()
+    whole = evaluation_for(objective).metrics
     for name in objective.needs:
-        metrics = {key: value for key, value in whole.metrics.items() if key != name}
+        metrics = {key: value for key, value in whole.items() if key != name}
         with pytest.raises(IncompatibleError, match=rf"needs {name}, but the evaluation has "):
             objective.score(Evaluation(Outcome.OK, metrics))
         assert objective.score(Evaluation(Outcome.CRASHED, metrics)) == objective.failure
@@ -76,10 +97,12 @@ def test_a_pending_evaluation_has_no_score_yet(objective_name: str) -> None:
     assert math.isnan(OBJECTIVES.get(objective_name)().score(Evaluation(Outcome.PENDING)))
 
 
-def test_better_is_never_worse(objective_name: str) -> None:
+def test_a_better_network_never_scores_less(objective_name: str) -> None:
     objective = OBJECTIVES.get(objective_name)()
-    scores = [objective.score(evaluation(x, 2 - x)) for x in (0.1, 0.5, 0.9)]
-    assert scores == sorted(set(scores))
+    better = [evaluation_for(objective, x, 1 - x) for x in (0.1, 0.5, 0.9)]
+    scores = [objective.score(x) for x in better]
+    assert scores == sorted(scores)
+    assert scores[0] < scores[-1] or not QUALITIES.intersection(objective.needs)
 
 
 def test_descriptions_tell_settings_apart(objective_name: str) -> None:
