@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.checkout_copy import (
+    CONTRACT_TESTS,
+    contract_outcomes,
+    copy_checkout,
+    name_of,
+    run_python,
+)
 from tests.support.paths import ROOT
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"`([\w/]+\.py)`:\n\n```python\n(.*?)```", TEXT, re.DOTALL))
-COPIED = ("nas_env", "agents", "tests", "scripts")
+FURTHER = ("does_not_fit",)  # messages that list the spaces that would fit
 
 EPISODE = """
 import gymnasium, nas_env
@@ -51,54 +54,21 @@ network = build(architecture, spec)
 assert network(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
 assert sum(x.numel() for x in network.parameters()) == predict(architecture, spec).params
 """
-# Folder of an example to the program that uses it by its NAME, and the contract tests it is under.
+# Folder of an example to the program that uses it by its NAME.
 USES = {
-    "nas_env/spaces": (
-        "SETTINGS = {'space': NAME, 'evaluator': 'training'}" + EPISODE,
-        "tests/spaces tests/network tests/env",
-    ),
-    "nas_env/tasks": ("SETTINGS = {'task': NAME}" + EPISODE, "tests/nas_env/tasks"),
-    "nas_env/layers": (
-        BUILD,
-        "tests/nas_env/network/test_graphs.py tests/nas_env/export/test_source.py",
-    ),
-    "nas_env/evaluators": ("SETTINGS = {'evaluator': NAME}" + EPISODE, "tests/nas_env/evaluators"),
-    "nas_env/objectives": (
-        "SETTINGS = {'objective': NAME}" + EPISODE.replace("<= 1", "<= 4"),
-        "tests/nas_env/test_objectives.py",
-    ),
-    "agents/nas_env_agents": (SEARCH, "tests/nas_env_agents"),
+    "nas_env/spaces": "SETTINGS = {'space': NAME, 'evaluator': 'training'}" + EPISODE,
+    "nas_env/tasks": "SETTINGS = {'task': NAME}" + EPISODE,
+    "nas_env/layers": BUILD,
+    "nas_env/evaluators": "SETTINGS = {'evaluator': NAME}" + EPISODE,
+    "nas_env/objectives": "SETTINGS = {'objective': NAME}" + EPISODE.replace("<= 1", "<= 4"),
+    "agents/nas_env_agents": SEARCH,
 }
-
-
-def name_of(path: str) -> str:
-    """Return the name that an example registers: that of its file, with hyphens."""
-    return Path(path).stem.replace("_", "-")
-
-
-def python(copy: Path, *arguments: str) -> str:
-    """Run Python on the copy and return what it prints."""
-    path = os.pathsep.join(str(copy / name) for name in ("", "agents", "scripts"))
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=copy,
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=170,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """Return a copy of the repository's code."""
-    for folder in COPIED:
-        ignored = shutil.ignore_patterns("__pycache__", ".*")
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    return tmp_path
+    return copy_checkout(tmp_path)
 
 
 def add(copy: Path, path: str) -> str:
@@ -108,32 +78,43 @@ def add(copy: Path, path: str) -> str:
     return name_of(path)
 
 
+def printed(copy: Path, *arguments: str) -> str:
+    """Run Python on the copy and return what it prints."""
+    done = run_python(copy, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def test_there_is_one_example_of_each_kind() -> None:
     assert sorted(str(Path(path).parent) for path in EXAMPLES) == sorted(USES)
+    assert set(USES) == set(CONTRACT_TESTS)
     assert TEXT.count("```python") == len(EXAMPLES)
+
+
+def test_the_table_names_the_contract_tests() -> None:
+    for folder, tests in CONTRACT_TESTS.items():
+        (row,) = [line for line in TEXT.splitlines() if f"| `{folder}/` | `tests/" in line]
+        named = re.findall(r"`(tests/[\w/.]+)`", row)
+        assert [x.rstrip("/") for x in named] == list(tests)
+        assert all((ROOT / test).exists() for test in tests)
 
 
 @pytest.mark.parametrize("path", EXAMPLES)
 def test_the_example_is_found_and_works(copy: Path, path: str) -> None:
-    program, _ = USES[str(Path(path).parent)]
-    python(copy, "-c", f"NAME = {add(copy, path)!r}\n{program}")
+    printed(copy, "-c", f"NAME = {add(copy, path)!r}\n{USES[str(Path(path).parent)]}")
 
 
 def test_the_examples_pass_the_contract_tests(copy: Path) -> None:
     names = [add(copy, path) for path in EXAMPLES]
-    words = [*names, *(Path(path).stem for path in EXAMPLES), "does_not_fit"]
-    folders = " ".join(USES[str(Path(path).parent)][1] for path in EXAMPLES).split()
-    tests = [*dict.fromkeys(folders), "tests/nas_env/test_imports.py"]
-    options = ["-p", "no:cacheprovider", "-rA", "-k", " or ".join(words)]
-    told = python(copy, "-m", "pytest", *options, *tests)
-    passed = [line for line in told.splitlines() if line.startswith("PASSED")]
+    found = contract_outcomes(copy, EXAMPLES, "tests/nas_env/test_imports.py", words=FURTHER)
+    assert not found["FAILED"] + found["ERROR"]
     for name in names:
-        assert any(name in line for line in passed), f"no contract test ran over {name}"
+        assert any(name in test for test in found["PASSED"]), f"no contract test ran over {name}"
 
 
 def test_the_command_to_try_a_space_works(copy: Path) -> None:
-    (command,) = re.findall(r"^Try it: `python (.*)`\.$", TEXT, re.MULTILINE)
+    (command,) = re.findall(r"^Try it: `nas-env (.*)`\.$", TEXT, re.MULTILINE)
     add(copy, "nas_env/spaces/three_widths.py")
-    told = python(copy, *command.split(), "--evaluations", "10")
+    told = printed(copy, "-m", "nas_env_cli", *command.split(), "--evaluations", "10")
     assert "| random | 10 |" in told
     assert (copy / "runs" / "try" / "best.json").is_file()

@@ -15,15 +15,20 @@ from tests.support.paths import ROOT
 COPIED = ("nas_env", "agents", "tests", "scripts")
 # Contract tests by the folder of what is under them; of a space, all that run over every space.
 CONTRACT_TESTS = {
-    "nas_env/spaces": ("tests/nas_env/spaces", "tests/nas_env/network", "tests/nas_env/env"),
-    "nas_env/tasks": ("tests/nas_env/tasks",),
+    "nas_env/spaces": (
+        "tests/nas_env/spaces",
+        "tests/nas_env/network",
+        "tests/nas_env/env",
+        "tests/nas_env_agents/test_agents_on_spaces.py",
+    ),
+    "nas_env/tasks": ("tests/nas_env/tasks/test_every_task.py",),
     "nas_env/layers": (
         "tests/nas_env/network/test_graphs.py",
         "tests/nas_env/export/test_source.py",
     ),
     "nas_env/evaluators": ("tests/nas_env/evaluators/test_every_evaluator.py",),
     "nas_env/objectives": ("tests/nas_env/test_objectives.py",),
-    "agents/nas_env_agents": ("tests/nas_env_agents/test_every_agent.py",),
+    "agents/nas_env_agents": ("tests/nas_env_agents",),
 }
 
 
@@ -54,19 +59,22 @@ def run_python(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def contract_outcomes(copy: Path, paths: Iterable[str], *further: str) -> dict[str, list[str]]:
+def contract_outcomes(
+    copy: Path, paths: Iterable[str], *further: str, words: Iterable[str] = ()
+) -> dict[str, list[str]]:
     """Run the contract tests of example files in a copy.
 
     Args:
         copy: The copy, with the examples in it.
         paths: The examples, relative to the copy.
-        further: Other tests to run, whose names hold the name of an example.
+        further: Other files of tests to select from.
+        words: Tests are selected whose names hold the name of an example, or one of these.
 
     Returns:
         The ids of the tests by outcome: "PASSED", "FAILED", "SKIPPED" and "ERROR".
     """
     paths = list(paths)
-    words = [word for path in paths for word in (name_of(path), Path(path).stem)]
+    words = [*words, *(word for path in paths for word in (name_of(path), Path(path).stem))]
     tests = [test for path in paths for test in CONTRACT_TESTS[str(Path(path).parent)]]
     options = ["-p", "no:cacheprovider", "-p", "no:xdist", "-vv", "--tb=short"]
     done = run_python(
