@@ -20,7 +20,7 @@ from nas_env.tasks import TASKS
 from nas_env.wrappers import Limits, TrackSearch
 from nas_env_agents import AGENTS, make_agent
 from nas_env_cli.search.session import run_search
-from tests.nas_env_agents.tiny import tiny_env, tiny_space
+from tests.support.tiny_space import tiny_env, tiny_space
 
 PAIRS = [("async-random", "random"), ("async-regularized-evolution", "regularized-evolution")]
 NAMES = [name for name, _ in PAIRS]

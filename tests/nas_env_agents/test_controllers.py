@@ -13,7 +13,7 @@ from nas_env.spaces.skip_chain import FILTERS, SkipChainSpace
 from nas_env_agents import AGENTS, make_agent
 from nas_env_agents.common.policy_gradient import Episode
 from nas_env_agents.reinforce_lstm import ReinforceLSTM
-from tests.nas_env_agents.tiny import all_scores, tiny_env
+from tests.support.tiny_space import all_scores, tiny_env
 
 TYPES = range(8, 12)  # the decisions for a layer's filters
 

@@ -26,7 +26,7 @@ from nas_env_agents import make_agent
 from nas_env_agents.common.deferred import DeferredRolloutBuffer, deferred_scoring
 from nas_env_agents.common.vec_env import NASVecEnv
 from nas_env_cli.search.session import run_search
-from tests.nas_env_agents.tiny import tiny_env, tiny_space
+from tests.support.tiny_space import tiny_env, tiny_space
 
 LANES = 4
 KINDS: list[tuple[Any, dict[str, Any]]] = [

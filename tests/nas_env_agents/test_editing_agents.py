@@ -14,7 +14,7 @@ from nas_env_agents.common.episodic import Step
 from nas_env_agents.q_learning import QLearning
 from nas_env_cli.search.q_table import depths, draw_q, greedy_path, grouped, picture_of
 from nas_env_cli.search.session import run_search
-from tests.nas_env_agents.tiny import all_scores, tiny_env
+from tests.support.tiny_space import all_scores, tiny_env
 
 
 def edit_env(observation: str = "loss-bins", **settings) -> gym.Env:

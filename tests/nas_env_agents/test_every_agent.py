@@ -32,7 +32,7 @@ from nas_env_agents.common.episodic import EpisodicAgent
 from nas_env_agents.common.hyperparameters import _table, hyperparameters, preset, presets
 from nas_env_agents.common.walks import WalkAgent
 from nas_env_cli.search.session import run_search
-from tests.nas_env_agents.tiny import tiny_env
+from tests.support.tiny_space import tiny_env
 
 NAMES = AGENTS.names()
 UNMASKED = ("a2c", "dqn", "ppo")

@@ -29,7 +29,7 @@ from nas_env_agents.imagination.agent import seconds_of
 from nas_env_agents.imagination.planner import PLANNERS, Dream
 from nas_env_agents.imagination.policy import advantages
 from nas_env_cli.search.session import run_search
-from tests.nas_env_agents.tiny import GRAMMAR, all_scores, tiny_env, tiny_space
+from tests.support.tiny_space import GRAMMAR, all_scores, tiny_env, tiny_space
 
 PLANNER_NAMES = PLANNERS.names()
 

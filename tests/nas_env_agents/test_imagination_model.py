@@ -14,7 +14,7 @@ from nas_env_agents.imagination.kernel import Inputs, Kernel
 from nas_env_agents.imagination.model import RewardModel
 from nas_env_agents.imagination.process import Data, GaussianProcess, Posterior, noise
 from nas_env_agents.imagination.targets import rank_normal, standardised
-from tests.nas_env_agents.tiny import tiny_space
+from tests.support.tiny_space import tiny_space
 
 SPACE_NAMES = ["tiny", "nasbench201", "nasbench-macro", "mlp", "chain-bench"]
 

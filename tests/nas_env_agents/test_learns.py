@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nas_env_agents import AGENTS, make_agent
-from tests.nas_env_agents.tiny import all_scores, tiny_env
+from tests.support.tiny_space import all_scores, tiny_env
 
 LEARNERS = [name for name in AGENTS if name != "random"]
 STEPS = {"dqn": 2500, "masked-dqn": 2500, "imagination": 400, "async-imagination": 400}

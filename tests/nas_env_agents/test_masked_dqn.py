@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env_agents import make_agent
 from nas_env_agents.masked_dqn import MaskedReplayBuffer, best_legal
-from tests.nas_env_agents.tiny import tiny_env
+from tests.support.tiny_space import tiny_env
 
 
 def make(**settings):

@@ -14,7 +14,7 @@ from nas_env.wrappers import Limits, TrackSearch
 from nas_env_agents import make_agent
 from nas_env_agents.common.episodic import Step
 from nas_env_agents.q_learning import METAQNN_SCHEDULE, QLearning
-from tests.nas_env_agents.tiny import tiny_env
+from tests.support.tiny_space import tiny_env
 
 PRINTED = {
     1.0: 1500, 0.9: 100, 0.8: 100, 0.7: 100, 0.6: 150, 0.5: 150, 0.4: 150, 0.3: 150, 0.2: 150,

@@ -15,7 +15,7 @@ from nas_env_agents import AGENTS, make_agent
 from nas_env_agents.common.deferred import why_not
 from nas_env_agents.common.episodic import Step
 from nas_env_agents.common.policy_gradient import Episode, Ranks
-from tests.nas_env_agents.tiny import tiny_env
+from tests.support.tiny_space import tiny_env
 
 POLICIES = ("ppo", "maskable-ppo")
 

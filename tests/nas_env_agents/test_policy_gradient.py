@@ -15,7 +15,7 @@ from nas_env_agents.common.episodic import Step
 from nas_env_agents.common.policy_gradient import Adam, Baseline, Episode
 from nas_env_agents.reinforce import Reinforce
 from nas_env_agents.reinforce_lstm import ReinforceLSTM
-from tests.nas_env_agents.tiny import tiny_env
+from tests.support.tiny_space import tiny_env
 
 NAMES = ("reinforce", "reinforce-lstm")
 CLASSES = (Reinforce, ReinforceLSTM)

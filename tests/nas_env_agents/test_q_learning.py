@@ -8,7 +8,7 @@ import pytest
 from nas_env.errors import IncompatibleError, InvalidDataError, InvalidSettingError
 from nas_env_agents.common.episodic import Step
 from nas_env_agents.q_learning import METAQNN_SCHEDULE, QLearning
-from tests.nas_env_agents.tiny import tiny_env
+from tests.support.tiny_space import tiny_env
 
 ALL = np.ones(8, dtype=bool)
 

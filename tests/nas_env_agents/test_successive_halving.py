@@ -12,7 +12,7 @@ from nas_env.errors import InvalidSettingError
 from nas_env.wrappers import Limits, TrackSearch
 from nas_env_agents import make_agent
 from nas_env_agents.successive_halving import SuccessiveHalving, rungs_of
-from tests.nas_env_agents.tiny import tiny_env
+from tests.support.tiny_space import tiny_env
 
 
 class Staged(gym.Wrapper):

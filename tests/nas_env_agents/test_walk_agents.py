@@ -14,7 +14,7 @@ from nas_env.spaces import Choice, Option, SearchSpace
 from nas_env_agents import AGENTS, make_agent
 from nas_env_agents.local_search import LocalSearch
 from nas_env_agents.regularized_evolution import RegularizedEvolution
-from tests.nas_env_agents.tiny import all_scores, tiny_env
+from tests.support.tiny_space import all_scores, tiny_env
 
 
 class Words(SearchSpace):

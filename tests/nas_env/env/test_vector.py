@@ -23,8 +23,8 @@ from nas_env.registration import ENVIRONMENTS
 from nas_env.spaces import SPACES
 from nas_env.vector import NASVectorEnv
 from tests.conftest import free_settings, mdp_of, observations_of, spaces_of
-from tests.nas_env.env.vector_doubles import Counted, Prefixes
 from tests.support.pairwise import pairwise_cases, reduce_to_pairs
+from tests.support.vector_doubles import Counted, Prefixes
 
 MODES, LANES = ("NextStep", "SameStep"), 4
 OBSERVATIONS = ("tokens", "state", "features")

@@ -14,7 +14,7 @@ from nas_env.evaluation import Budget, Evaluation, Outcome
 from nas_env.evaluators import Cached, Evaluator
 from nas_env.objectives import Accuracy
 from nas_env.store import MemoryStore, SQLStore, Store
-from tests.nas_env.env.vector_doubles import Counted
+from tests.support.vector_doubles import Counted
 
 BUDGET = Budget(epochs=1)
 

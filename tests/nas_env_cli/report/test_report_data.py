@@ -19,7 +19,7 @@ from nas_env_cli.report.data import TrialRow, best_trials, new_trials, read_run
 from nas_env_cli.report.decisions import columns_of, q_heat, shares_of, tree_of
 from nas_env_cli.report.phases import phases_of
 from nas_env_cli.search.labels import Labels
-from tests.nas_env_cli.report.report_runs import environment, make_run, read
+from tests.support.report_runs import environment, make_run, read
 
 
 def trial(number: int, score: float, ok: bool = True, **metrics: float) -> TrialRow:

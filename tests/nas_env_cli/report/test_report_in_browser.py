@@ -14,9 +14,9 @@ from PIL import Image
 
 from nas_env_cli.report.page import page
 from nas_env_cli.report.palette import DARK, LIGHT, channels
-from tests.nas_env_cli.report.report_runs import make_run, read
 from tests.nas_env_cli.report.test_report_page import CHARTS, LONGER, NASTY
 from tests.support.paths import ROOT, program
+from tests.support.report_runs import make_run, read
 
 pytestmark = pytest.mark.usefixtures("browser")
 PHONE = 375

@@ -18,7 +18,7 @@ from nas_env_cli.metric_format import MetricFormat
 from nas_env_cli.report.charts.best import best_of_run
 from nas_env_cli.report.data import best_trials
 from nas_env_cli.report.page import Run, page
-from tests.nas_env_cli.report.report_runs import make_run, read
+from tests.support.report_runs import make_run, read
 
 NASTY = '<script>alert("x")</script>&\''
 CHARTS = (

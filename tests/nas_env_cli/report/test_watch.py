@@ -13,8 +13,8 @@ from rich.console import Console
 from nas_env.evaluation import Evaluation, Outcome
 from nas_env.store import SQLStore
 from nas_env_cli.report.live import Found, is_over, read_live, view
-from tests.nas_env_cli.report.report_runs import make_run
 from tests.support.paths import NAS_ENV, ROOT
+from tests.support.report_runs import make_run
 
 SCRIPT = (*NAS_ENV, "watch")
 

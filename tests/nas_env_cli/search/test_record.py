@@ -14,7 +14,7 @@ from nas_env_agents import AGENTS
 from nas_env_cli.search.callback import SearchCallback
 from nas_env_cli.search.record import describe
 from nas_env_cli.search.session import run_search
-from tests.nas_env_agents.tiny import tiny_space
+from tests.support.tiny_space import tiny_space
 
 
 def env_with(name: str, store: Any, **settings: Any) -> gym.Env[Any, Any]:

@@ -19,8 +19,8 @@ from scripts.studies.tensorboard.study import (
     show_rows,
     tensorboard,
 )
-from tests.nas_env_cli.report.report_runs import environment
 from tests.support.paths import ROOT
+from tests.support.report_runs import environment
 
 EVALUATIONS = 12
 NOISE = ("Three.js", "is deprecated")  # what TensorBoard itself complains about
