@@ -109,8 +109,11 @@ TABLE_FILE = Path(__file__).parent / "support" / "table.csv"
 NEEDED = {"NASTable-v0": {"path": TABLE_FILE, "decisions": list("abcd"), "reward": "valid"}}
 
 FAULTS = "tests.nas_env.evaluators.faults"
-# Not imported for doctests, for they register something.
-collect_ignore = ["nas_env/evaluators/faults.py", "support/plugin_examples"]
+collect_ignore = [  # collecting doctests would import them, and they register something
+    "nas_env/evaluators/faults.py",
+    "support/example_plugin",
+    "support/plugin_examples",
+]
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 os.environ.setdefault("RAY_AUTH_TOKEN", uuid.uuid4().hex)  # else Ray writes one to the home folder
 torch.set_num_threads(1)

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE_PLUGIN = ROOT / "tests" / "support" / "example_plugin"
 SHARED = ROOT.parent / "shared" / "data"
 NAS_ENV = (sys.executable, "-m", "nas_env_cli")  # the command, also where it is not installed
 
