@@ -520,8 +520,11 @@ TRIES = {
 }
 TESTED_ELSEWHERE = {
     "nas-env benchmark": "tests/nas_env_cli/benchmark/test_benchmark.py",
+    "nas-env describe": "tests/nas_env_cli/test_main.py",
     "nas-env export": "tests/nas_env_cli/export/test_export_run.py",
     "nas-env leaderboard": "tests/nas_env_cli/benchmark/test_benchmark.py",
+    "nas-env list": "tests/nas_env_cli/test_main.py",
+    "nas-env pareto": "tests/nas_env_cli/test_pareto.py",
     "scripts.data.chain_bench": "tests/scripts/data/test_chain_bench.py",
     "scripts.data.tables": "tests/scripts/data/test_tables.py",
     "scripts.studies metaqnn": "tests/scripts/studies/test_metaqnn.py",
