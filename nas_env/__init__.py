@@ -13,7 +13,8 @@ Example:
 from nas_env.registration import register_all
 
 __version__ = "0.1.0"
+REPOSITORY = ""  # public address; with it: project.urls, repository-code of CITATION.cff, README
 
 register_all()
 
-__all__ = ["__version__"]
+__all__ = ["REPOSITORY", "__version__"]

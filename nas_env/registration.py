@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import gymnasium
 
+from nas_env.plugins import load_plugins, plugin_environments
 from nas_env.registry import unknown_name
 
 GENERAL, TABLE, SURROGATE = "general", "table", "surrogate"
@@ -53,6 +54,12 @@ ENVIRONMENTS = (
     Row("NASTable-v0", TABLE, {"table": "file"}),
     Row("NASMobile-v0", SURROGATE, {"surrogate": "accel-nasbench"}),
 )
+
+
+def environment_ids() -> list[str]:
+    """Return the environment ids of this package and of plug-ins, which are imported, sorted."""
+    load_plugins()
+    return sorted({row.id for row in ENVIRONMENTS} | set(plugin_environments()))
 
 
 def row_of(env_id: str) -> Row:

@@ -15,7 +15,7 @@ from typing import Any
 import gymnasium
 
 from nas_env.errors import InvalidSettingError, UnknownNameError
-from nas_env.registration import ENVIRONMENTS
+from nas_env.registration import environment_ids
 from nas_env.registry import unknown_name
 from nas_env_agents.common.base import AGENTS, make_agent, observation_of
 from nas_env_agents.common.environments import simulates_seconds
@@ -55,15 +55,14 @@ class EnvSpec:
         """
         label, rest = _label(text)
         name, _, settings = rest.partition(":")
-        known = [row.id for row in ENVIRONMENTS]
+        known = environment_ids()
         if name not in known:
             raise unknown_name("environment", name, known)
         return cls(label, name, _settings(settings, text))
 
     def make(self, observation: str | None = None) -> gymnasium.Env[Any, Any]:
         """Return the environment, with an agent's observation unless the settings have one."""
-        import nas_env  # noqa: F401 - registers the environments, also in a new process
-
+        environment_ids()  # registers those of plug-ins, also in a new process
         more = {} if observation is None else {"observation": observation}
         return gymnasium.make(self.id, **{**more, **self.settings})
 

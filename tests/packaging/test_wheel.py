@@ -114,3 +114,6 @@ def test_the_example_plugin_is_found_when_it_is_installed(
     search = ("search", "--agent", "round-robin", *names, *limits, "--output", "run")
     agents.run("nas-env", *search, cwd=tmp_path, seconds=600)
     assert "round-robin" in (tmp_path / "run" / "summary.md").read_text()
+    search = ("search", "--env", "Spirals-v0", "--agent", "round-robin", "--evaluator", "synthetic")
+    done = agents.run("nas-env", *search, "--evaluations", "5", "--output", "by-id", cwd=tmp_path)
+    assert "round-robin" in done.stdout

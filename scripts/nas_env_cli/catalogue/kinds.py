@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas_env.errors import MissingDependencyError, UnknownNameError
+from nas_env.registration import environment_ids
 from nas_env.registry import Registry
 from nas_env_cli.catalogue.docstrings import Docstring, first_sentence, module_docstring
 
@@ -82,15 +83,6 @@ def _objectives() -> Registry[Any]:
 def _describe_space(factory: Any) -> str:
     described: str = getattr(factory, "description", "")
     return described or first_sentence(Docstring.of(type(factory())).summary)
-
-
-def environment_ids() -> list[str]:
-    """Return the environment ids of this package and of plug-ins."""
-    from nas_env.plugins import load_plugins, plugin_environments
-    from nas_env.registration import ENVIRONMENTS
-
-    load_plugins()
-    return sorted({row.id for row in ENVIRONMENTS} | set(plugin_environments()))
 
 
 def environment_spec(name: str) -> Any:

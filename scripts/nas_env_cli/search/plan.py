@@ -16,7 +16,7 @@ from nas_env.errors import IncompatibleError, InvalidSettingError, UnknownNameEr
 from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES
-from nas_env.registration import ENVIRONMENTS
+from nas_env.registration import ENVIRONMENTS, environment_ids
 from nas_env.registry import unknown_name
 from nas_env.tasks import Task
 from nas_env.wrappers import Limits
@@ -255,7 +255,7 @@ def env_of(options: SearchOptions) -> EnvSpec:
         InvalidSettingError: A setting was given as an option, too.
     """
     name, settings = options.search.env, env_settings(options)
-    known = [row.id for row in ENVIRONMENTS]
+    known = environment_ids()
     if name not in known and name not in gymnasium.registry:
         raise unknown_name("environment", name, known)
     for twice in settings.keys() & options.passed().keys():
