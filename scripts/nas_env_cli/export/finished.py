@@ -18,7 +18,7 @@ from nas_env.factories import make_task
 from nas_env.tasks import Task
 from nas_env_cli.export.retraining import weights_of
 from nas_env_cli.metric_format import MetricFormat, times_in_words
-from nas_env_cli.search.plan import FAMILIES, import_modules
+from nas_env_cli.search.plan import LOOK_UP, import_modules
 from nas_env_cli.search.user_data import (
     check_data_exist,
     check_same_data,
@@ -103,7 +103,7 @@ class FinishedRun:
         options, summary, best = (
             json.loads((path / name).read_text(encoding="utf-8")) for name in names
         )
-        if options.get("evaluator") in FAMILIES.values():
+        if options.get("evaluator") in LOOK_UP.values():
             raise IncompatibleError(
                 f"The networks of the search in {path} were looked up by {options['env']}, not "
                 "trained, and their data are not at hand. Search with --evaluator training and "

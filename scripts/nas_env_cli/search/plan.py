@@ -16,7 +16,7 @@ from nas_env.errors import IncompatibleError, InvalidSettingError, UnknownNameEr
 from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES
-from nas_env.registration import ENVIRONMENTS, environment_ids
+from nas_env.registration import ENVIRONMENTS, SURROGATE, TABLE, environment_ids
 from nas_env.registry import unknown_name
 from nas_env.tasks import Task
 from nas_env.wrappers import Limits
@@ -32,6 +32,8 @@ from nas_env_cli.search.user_data import (
 )
 from nas_env_cli.specs import AgentSpec, EnvSpec
 
+KNOWN_IDS = {row.id: row for row in ENVIRONMENTS}
+LOOK_UP = {TABLE: "tabular", SURROGATE: "surrogate"}  # the evaluator of a family
 BASELINE = AgentSpec("random", "random")
 BUDGET = tuple(x.name for x in fields(Budget))
 COST = "accuracy-under-cost"
@@ -112,9 +114,9 @@ class SearchPlan:
     def _of(cls, options: SearchOptions, task: Task | None) -> SearchPlan:
         """Return the plan for options that own data have completed; `task` is that of such data."""
         agent, env = agent_of(options), env_of(options)
-        search = options.search
-        looks_up = family_of(env.id) is not None and search.evaluator in (None, *FAMILIES.values())
-        options = options.changed(agent=agent.name, **_left_out(options, looks_up))
+        own = LOOK_UP.get(KNOWN_IDS[env.id].family) if env.id in KNOWN_IDS else None
+        looks_up = own is not None and options.search.evaluator in (None, own)
+        options = options.changed(agent=agent.name, **_left_out(options, own if looks_up else None))
         limits = options.limits
         until = Limits(limits.evaluations, limits.seconds, limits.until_score)
         arguments = arguments_of(options)
@@ -172,15 +174,6 @@ class SearchPlan:
         """Return the agent's environment without wrappers and store, to read a run with."""
         inner: NASEnv = self.make_env(self.agent).unwrapped
         return inner
-
-
-FAMILIES = {"table": "tabular", "surrogate": "surrogate"}  # family of an id: its own evaluator
-
-
-def family_of(env_id: str) -> str | None:
-    """Return "table" or "surrogate" where networks are looked up; None where they are trained."""
-    row = next((row for row in ENVIRONMENTS if row.id == env_id), None)
-    return row.family if row and not row.trains else None
 
 
 def import_modules(names: tuple[str, ...]) -> None:
@@ -266,11 +259,12 @@ def env_of(options: SearchOptions) -> EnvSpec:
     return EnvSpec(name, name, settings)
 
 
-def _left_out(options: SearchOptions, looks_up: bool) -> dict[str, Any]:
+def _left_out(options: SearchOptions, own: str | None) -> dict[str, Any]:
     """Return the values of options that are left out, where the environment has no own default."""
-    if looks_up:
-        return {"evaluator": FAMILIES[str(family_of(options.search.env))]}
-    if options.search.env not in ("NAS-v0", "NASEdit-v0"):
+    if own is not None:
+        return {"evaluator": own}
+    row = KNOWN_IDS.get(options.search.env)
+    if row is None or not row.trains:
         return {}
     given = {**dict(options.items()), **env_settings(options)}
     named = ("space", "task", "data")
@@ -314,7 +308,7 @@ def _make(env: EnvSpec, arguments: Mapping[str, Any], agent: AgentSpec) -> Any:
     try:
         made = EnvSpec(env.label, env.id, {**given, **env.settings}).make(agent.observation(env))
     except TypeError as error:
-        if env.id in [row.id for row in ENVIRONMENTS]:
+        if env.id in KNOWN_IDS:
             raise
         raise IncompatibleError(
             f"Environment {env.id!r} cannot be searched ({error}). Choose a NASEnv."

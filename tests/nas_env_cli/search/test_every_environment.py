@@ -10,15 +10,14 @@ from typing import Any
 
 import pytest
 
-from nas_env.registration import ENVIRONMENTS
+from nas_env.registration import ENVIRONMENTS, GENERAL, SURROGATE, TABLE, row_of
 from nas_env.store import SQLStore
 from nas_env_cli.commands import export, plot_q, report, search, watch
 from nas_env_cli.search import application
-from nas_env_cli.search.plan import family_of
 from tests.support.paths import NAS_ENV
 
 IDS = [row.id for row in ENVIRONMENTS]
-TABLE = "op,width,valid,tested\na,8,0.1,0.2\na,16,0.4,0.3\nb,8,0.7,0.6\nb,16,0.5,0.9\n"
+MINE = "op,width,valid,tested\na,8,0.1,0.2\na,16,0.4,0.3\nb,8,0.7,0.6\nb,16,0.5,0.9\n"
 
 
 @pytest.fixture(autouse=True)
@@ -30,10 +29,10 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def words_for(known_id: str, folder: Path) -> list[str]:
     """Return the options that an environment needs."""
     words = ["--env", known_id, "--evaluations", "3", "--output", str(folder / "run")]
-    if family_of(known_id) is None:
+    if row_of(known_id).family == GENERAL:
         return [*words, "--evaluator", "synthetic"]
     if known_id == "NASTable-v0":
-        (folder / "mine.csv").write_text(TABLE)
+        (folder / "mine.csv").write_text(MINE)
         settings = ["decisions=['op', 'width']", "reward=valid", "report=tested"]
         return [*words, "--env-option", f"path={folder / 'mine.csv'}", *settings]
     return words
@@ -58,19 +57,19 @@ def test_a_search_is_run_recorded_and_read(
     (recorded,) = store.searches()
     assert [x.score for x in store.entries(recorded.id) if x.new] == found["scores"]
     store.close()
-    if family_of(known_id) == "table":
+    if row_of(known_id).family == TABLE:
         best = found["best"]["metrics"]
         assert "| report | regret of reward | regret of report |" in shown
         assert f"| {best['report']:.4f} | {best['regret_reward']:.4f} |" in shown
         assert "none was trained" in shown
-    if family_of(known_id) == "surrogate":
+    if row_of(known_id).family == SURROGATE:
         assert "Held-out error of accuracy: R2 0.98" in shown
         assert "no regret" in shown and "regret of" not in shown
     assert watch.main([str(run), "--once"]) == 0
     assert "3/3" in capsys.readouterr().out
     assert report.main([str(run)]) == 0
     page = (run / "report.html").read_text(encoding="utf-8")
-    assert ("none was trained" in page) is (family_of(known_id) is not None)
+    assert ("none was trained" in page) is (row_of(known_id).family != GENERAL)
     assert search.main([*words, "--agent", "random", "--resume"]) == 0
     assert "has finished" in capsys.readouterr().out
 
