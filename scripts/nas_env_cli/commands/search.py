@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nas_env_cli.search.options import parse
+from nas_env_cli.search.command_line import parse
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -9,8 +9,7 @@ An option marked with `ToEnv` has the name of an argument of `NASEnv`, of its MD
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
@@ -39,7 +38,6 @@ OBJECTIVE = "accuracy-under-cost; on --data metric; of a table or surrogate, its
 EVALUATOR = "training; of a table or surrogate, itself"
 EPOCHS = "8; of the main job 6; chosen from --data; of a table, its own"
 SPACE = "one that fits the task; without --task and --data chain-bench"
-REPEATABLE = ("--agent-option", "--env-option", "--import")  # take several values at once, too
 
 
 def hint(metavar: str, default: str) -> Any:
@@ -255,46 +253,3 @@ def passed_names(kind: type[SearchOptions]) -> frozenset[str]:
         ).items()
         if PASSED in getattr(hint, "__metadata__", ())
     )
-
-
-def parse(arguments: Sequence[str]) -> SearchOptions:
-    """Return the options of a command line.
-
-    With --resume, options that are left out have the values that the search was begun with.
-
-    Args:
-        arguments: The words after `nas-env search`.
-    """
-    words = _one_value_each(arguments)
-    options = _cli(words, SearchOptions())
-    folder = options.output.output
-    if not options.output.resume or folder is None or not (folder / "options.json").is_file():
-        return options
-    from nas_env_cli.search.saved_options import begun_with
-
-    begun = begun_with(folder)
-    flags: dict[str, Any] = {name: True for name, x in begun.items() if x is True}
-    again = _cli(words, begun.changed(**dict.fromkeys(flags, False)))
-    return again.changed(**flags)  # a flag cannot be given again where it is the default
-
-
-def _cli(words: Sequence[str], default: SearchOptions) -> SearchOptions:
-    description = inspect.cleandoc(SearchOptions.__doc__ or "")
-    settings: dict[str, Any] = {"prog": "nas-env search", "description": description}
-    options: SearchOptions = tyro.cli(SearchOptions, args=words, default=default, **settings)
-    return options
-
-
-def _one_value_each(words: Sequence[str]) -> list[str]:
-    """Return the words with the flag before each value: `--import a b`, `--import a --import b`."""
-    found: list[str] = []
-    flag, values = "", 0
-    for word in words:
-        if word.startswith("-"):
-            flag, given, _ = word.replace("_", "-").partition("=")
-            values = len(given)
-        elif flag in REPEATABLE:
-            values += 1
-            found += [flag] if values > 1 else []
-        found.append(word)
-    return found

@@ -164,7 +164,7 @@ def test_evaluators_that_train_measure(name: str, make_task: Callable[[str], Tas
 def test_latency_is_asked_of_who_can_measure_it(make_task: Callable[[str], Task]) -> None:
     with pytest.raises(InvalidSettingError, match="'synthetic' cannot measure latency"):
         gym.make("NAS-v0", evaluator="synthetic", latency=True)
-    with pytest.raises(InvalidSettingError, match=r"made already. Give it .*latency=True\)"):
+    with pytest.raises(InvalidSettingError, match=r"given as an object. Use .*latency=True\)"):
         gym.make("NAS-v0", task="wine", evaluator=Training(make_task("wine")), latency=True)
     with pytest.raises(InvalidSettingError, match="so latency would have no effect"):
         gym.make("NASBench201-v0", latency=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from nas_env.errors import InvalidSettingError
+from nas_env_cli.search.command_line import parse
 from nas_env_cli.search.folder import RunFolder
-from nas_env_cli.search.options import SearchOptions, parse
+from nas_env_cli.search.options import SearchOptions
 from nas_env_cli.search.plan import agent_of
 from nas_env_cli.search.saved_options import to_json
 

@@ -1,0 +1,56 @@
+"""From the command line of `nas-env search` to its options."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import tyro
+
+from nas_env_cli.search.options import SearchOptions
+
+REPEATABLE = ("--agent-option", "--env-option", "--import")  # each takes several values
+
+
+def parse(arguments: Sequence[str]) -> SearchOptions:
+    """Return the options of a command line.
+
+    With --resume, options that are left out have the values that the search was begun with.
+
+    Args:
+        arguments: The words after `nas-env search`.
+    """
+    words = _one_value_each(arguments)
+    options = _cli(words, SearchOptions())
+    folder = options.output.output
+    if not options.output.resume or folder is None or not (folder / "options.json").is_file():
+        return options
+    from nas_env_cli.search.saved_options import begun_with
+
+    begun = begun_with(folder)
+    flags: dict[str, Any] = {name: True for name, x in begun.items() if x is True}
+    again = _cli(words, begun.changed(**dict.fromkeys(flags, False)))
+    return again.changed(**flags)  # a flag cannot be given again where it is the default
+
+
+def _cli(words: Sequence[str], default: SearchOptions) -> SearchOptions:
+    description = inspect.cleandoc(SearchOptions.__doc__ or "")
+    settings: dict[str, Any] = {"prog": "nas-env search", "description": description}
+    options: SearchOptions = tyro.cli(SearchOptions, args=words, default=default, **settings)
+    return options
+
+
+def _one_value_each(words: Sequence[str]) -> list[str]:
+    """Return the words with the flag before each value: `--import a b`, `--import a --import b`."""
+    found: list[str] = []
+    flag, values = "", 0
+    for word in words:
+        if word.startswith("-"):
+            flag, given, _ = word.replace("_", "-").partition("=")
+            values = len(given)
+        elif flag in REPEATABLE:
+            values += 1
+            found += [flag] if values > 1 else []
+        found.append(word)
+    return found
