@@ -20,7 +20,7 @@ from nas_env.tasks.base import TaskSpec
 
 SPACE = "mobile"
 SPEC = TaskSpec("imagenet", 1, "image", (3, 224, 224), 1000)
-FILE, REMEDY = "accel_nasbench.npz", "python -m scripts.data.tables --source FOLDER"
+FILE, REMEDY = "accel_nasbench.npz", "python -m scripts.data.nasbench_tables --source FOLDER"
 ACCURACIES = ("accuracy", "accuracy_top5")
 HARDWARE = {
     "zcu102": ("latency_ms", "throughput_img_s"),
@@ -51,7 +51,7 @@ def accel_nasbench() -> Surrogate:
     Numbers: "accuracy" and "accuracy_top5", validation accuracies on ImageNet after the authors'
     shortened schedule, one seed; "simulated_seconds", the time of that training; latency (ms) on
     the FPGA boards ZCU102 and VCK190, and throughput (images a second) on those, on GPUs A100 and
-    RTX 3090, and on TPU v2 and v3. How the file was made: `scripts/data/surrogate.py`.
+    RTX 3090, and on TPU v2 and v3. How the file was made: `scripts/data/accel_nasbench.py`.
 
     Raises:
         InvalidDataError: The file is missing or damaged.

@@ -32,7 +32,7 @@ from nas_env.spaces import SPACES, SearchSpace, Walk
 from nas_env.store import EvaluationKey, Record, SQLStore
 from nas_env.tasks import TASKS
 from nas_env_cli.search.provenance import versions
-from scripts.data.embedded import write
+from scripts.data.datasets import write
 
 ROOT = Path(__file__).resolve().parents[2]
 SPACE = "chain-bench"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nas_env.surrogates import SURROGATES
-from scripts.data import surrogate
+from scripts.data import accel_nasbench
 from tests.support.page_programs import ROOT, printed
 
 PAGE = (ROOT / "docs" / "environments.md").read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def test_the_surrogate(tmp_path: Path) -> None:
 
 def test_the_errors_on_the_page_are_those_that_are_shipped() -> None:
     with np.load(ROOT / "nas_env" / "data" / "accel_nasbench.npz") as arrays:
-        table, top = surrogate.page(dict(arrays)).split("\n\n")
+        table, top = accel_nasbench.page(dict(arrays)).split("\n\n")
     assert table in PAGE
     assert top in PAGE.replace("\n", " ")
 

@@ -487,7 +487,7 @@ TRIES = {
         "--store {out}/store.sqlite --page {out}/joint.md",
         check_joint,
     ),
-    "scripts.data.embedded": Try("--output {out}/made", check_embedded_data),
+    "scripts.data.datasets": Try("--output {out}/made", check_embedded_data),
     "scripts.studies pareto": Try(PARETO, check_pareto),
     "nas-env report": Try(
         "{out}/run --output {out}/page.html",
@@ -526,7 +526,7 @@ TESTED_ELSEWHERE = {
     "nas-env list": "tests/nas_env_cli/test_main.py",
     "nas-env pareto": "tests/nas_env_cli/test_pareto.py",
     "scripts.data.chain_bench": "tests/scripts/data/test_chain_bench.py",
-    "scripts.data.tables": "tests/scripts/data/test_tables.py",
+    "scripts.data.nasbench_tables": "tests/scripts/data/test_nasbench_tables.py",
     "scripts.studies metaqnn": "tests/scripts/studies/test_metaqnn.py",
     "scripts.studies nb201-protocol": "tests/nas_env_cli/benchmark/test_replay.py",
     "nas-env replay": "tests/nas_env_cli/benchmark/test_replay.py",

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from scripts.studies.cases.steps import ROOT, Steps
-from scripts.studies.cases.table import Rows, lines, numbers
+from scripts.studies.cases.passengers_table import Rows, lines, numbers
+from scripts.studies.cases.timed_commands import ROOT, Steps
 
 TEMPLATE = Path(__file__).with_name("template.md")
 DATA, RUNS = "data", "runs"

@@ -13,8 +13,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
-from scripts.studies.chain_bench.pictures import draw_landscape, draw_scores
-from scripts.studies.chain_bench.statistics import (
+from scripts.studies.chain_bench.charts import draw_landscape, draw_scores
+from scripts.studies.chain_bench.landscape import (
     TOP,
     Floats,
     Landscape,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nas_env.errors import InvalidSettingError
-from scripts.studies.common.results import Line, Results
+from scripts.studies.common.experiment import Line, Results
 
 ROOT = Path(__file__).resolve().parents[3]
 J = TypeVar("J")

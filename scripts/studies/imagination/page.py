@@ -21,10 +21,10 @@ from nas_env_cli.benchmark.results import read_results
 from nas_env_cli.benchmark.runs import Runs
 from nas_env_cli.benchmark.statistics import improvement
 from nas_env_cli.specs import EnvSpec
-from scripts.studies.imagination.experiments import UPPER_BOUND
-from scripts.studies.imagination.noisy import AFTER, made_by, read
-from scripts.studies.imagination.picture import EVALUATED, SEED, draw_idea
-from scripts.studies.imagination.ratios import capped, ratio_cell, told_apart
+from scripts.studies.imagination.benchmarks import UPPER_BOUND
+from scripts.studies.imagination.idea_chart import EVALUATED, SEED, draw_idea
+from scripts.studies.imagination.noisy_reward import AFTER, made_by, read
+from scripts.studies.imagination.query_ratios import capped, ratio_cell, told_apart
 from scripts.studies.nb201_protocol.page import NAMES, PUBLISHED, protocol_results
 
 TEMPLATE = Path(__file__).with_name("template.md")

@@ -17,10 +17,10 @@ import tyro
 import nas_env  # noqa: F401 - registers the environments
 from nas_env.registry import unknown_name
 from nas_env_cli.benchmark.results import incumbents, read_results, write_results
-from scripts.studies.imagination import noisy
-from scripts.studies.imagination.experiments import FIRST, Experiment, experiments
+from scripts.studies.imagination import noisy_reward
+from scripts.studies.imagination.benchmarks import FIRST, Experiment, experiments
 from scripts.studies.imagination.page import write_study
-from scripts.studies.imagination.tables import unseen
+from scripts.studies.imagination.unseen_tables import unseen
 
 ROOT = Path(__file__).resolve().parents[3]
 NOISY = "noisy"
@@ -64,8 +64,10 @@ def run(options: Options) -> int:
     for name in names:
         print(f"== {name}", file=sys.stderr, flush=True)
         if name == NOISY:
-            seeds = range(FIRST, FIRST + (options.seeds or noisy.SEEDS))
-            noisy.run(results / "noisy.jsonl", seeds, options.processes, command(name, options))
+            seeds = range(FIRST, FIRST + (options.seeds or noisy_reward.SEEDS))
+            noisy_reward.run(
+                results / "noisy.jsonl", seeds, options.processes, command(name, options)
+            )
         else:
             failed += play(name, known[name], options, results)
     write_study(results, options.page)

@@ -10,7 +10,8 @@ import numpy as np
 
 from nas_env_cli.benchmark.page import made
 from nas_env_cli.specs import AgentSpec, EnvSpec
-from scripts.studies.pareto.experiment import (
+from scripts.studies.pareto.curves import REPEATS, difference, draw_curves, interval
+from scripts.studies.pareto.method_choice import (
     DEAR,
     FIRST_CHOOSING,
     KINDS,
@@ -22,7 +23,6 @@ from scripts.studies.pareto.experiment import (
     marks_of,
     points_of,
 )
-from scripts.studies.pareto.figures import REPEATS, difference, draw_curves, interval
 from scripts.studies.pareto.methods import ENV, HEAVIEST, LIGHTEST, NSGA2
 from scripts.studies.pareto.problem import DEVICES, WORST_ACCURACY, Numbers, Problem, problem
 

@@ -15,7 +15,7 @@ from nas_env.errors import InvalidSettingError
 from nas_env.registry import unknown_name
 from nas_env_agents.common.base import AGENTS
 from scripts.studies.common.command import typed_command
-from scripts.studies.pareto.experiment import CHEAP, DEAR, Choice, Experiment, Plan
+from scripts.studies.pareto.method_choice import CHEAP, DEAR, Choice, Experiment, Plan
 from scripts.studies.pareto.page import write_page
 
 ROOT = Path(__file__).resolve().parents[3]

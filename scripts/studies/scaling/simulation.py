@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nas_env.tables import Table
 from scripts.studies.scaling.cluster import Costs, Run, asynchronous, in_batches, shipping_seconds
-from scripts.studies.scaling.searches import Endless, Evolution, Random, best_so_far
+from scripts.studies.scaling.table_searches import Endless, Evolution, Random, best_so_far
 
 ROOT = Path(__file__).resolve().parents[3]
 SHORT_SECONDS = 1.0

@@ -14,8 +14,8 @@ from pathlib import Path
 import matplotlib
 
 from nas_env.tables import TABLES, Table
+from scripts.studies.scaling.charts import draw_efficiency, draw_quality
 from scripts.studies.scaling.cluster import shipping_seconds
-from scripts.studies.scaling.pictures import draw_efficiency, draw_quality
 from scripts.studies.scaling.simulation import (
     SEARCHES,
     SEEN,

@@ -26,10 +26,10 @@ from nas_env.spaces.nasnet_cell import NASNET, NASNetSpace
 from nas_env.tasks import TASKS, Task
 from nas_env_cli.export.retraining import retrain
 from nas_env_cli.specs import AgentSpec
+from scripts.studies.common.best_trial import best_trial
 from scripts.studies.common.command import finish, prepare
-from scripts.studies.common.results import Results
-from scripts.studies.common.search import best_trial
-from scripts.studies.common.statistics import difference, least_chance, with_sd
+from scripts.studies.common.experiment import Results
+from scripts.studies.common.group_differences import difference, least_chance, with_sd
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = Path(__file__).with_name("template.md")

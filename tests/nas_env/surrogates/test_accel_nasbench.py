@@ -16,7 +16,7 @@ from nas_env.spaces import SearchSpace
 from nas_env.surrogates import SURROGATES, Quadratic, Surrogate
 from nas_env.surrogates.accel_nasbench import TARGETS
 from nas_env.tables import base as tables_base
-from scripts.data import surrogate as fitting
+from scripts.data import accel_nasbench as fitting
 from tests.support.paths import ROOT
 
 SOURCE = ROOT.parent / "shared" / "data" / "accel_nasbench.parquet"
@@ -177,5 +177,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         rest = {key: value for key, value in content.items() if key != array}
         for damaged in (rest, {**rest, array: content[array][:-1]}):
             np.savez(tmp_path / file, **damaged)
-            with pytest.raises(InvalidDataError, match=rf"{re.escape(file)}.*scripts.data.tables"):
+            with pytest.raises(
+                InvalidDataError, match=rf"{re.escape(file)}.*scripts.data.nasbench_tables"
+            ):
                 SURROGATES.get("accel-nasbench")()

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from nas_env.errors import NASError
-from scripts.studies.cases import steps
 from scripts.studies.cases import study as cases
-from scripts.studies.cases.steps import Steps, left_by
-from scripts.studies.cases.table import lines, numbers
+from scripts.studies.cases import timed_commands
+from scripts.studies.cases.passengers_table import lines, numbers
+from scripts.studies.cases.timed_commands import Steps, left_by
 from tests.support.paths import ROOT
 
 
@@ -55,7 +55,7 @@ def test_what_an_interrupted_command_left_is_removed_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command, left = "python -c print(7)", tmp_path / "left"
-    monkeypatch.setattr(steps, "left_by", lambda words: [left])
+    monkeypatch.setattr(timed_commands, "left_by", lambda words: [left])
     for begun in ("another command", command):
         left.mkdir(exist_ok=True)
         (tmp_path / "steps.begun").write_text(begun)

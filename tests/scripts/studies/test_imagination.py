@@ -18,7 +18,7 @@ import nas_env  # noqa: F401 - registers the environments
 from nas_env.errors import InvalidSettingError
 from nas_env_cli.benchmark.results import incumbents, read_results
 from nas_env_cli.specs import AgentSpec, EnvSpec
-from scripts.studies.imagination import experiments, noisy, page, tables
+from scripts.studies.imagination import benchmarks, noisy_reward, page, unseen_tables
 from tests.support.paths import ROOT
 
 SOURCE = ROOT.parent / "shared" / "data"
@@ -26,7 +26,7 @@ SOURCE = ROOT.parent / "shared" / "data"
 
 @pytest.mark.skipif(not SOURCE.is_dir(), reason="the source tables are not beside this checkout")
 def test_the_rule_chooses_the_tables_that_it_names(tmp_path: Path) -> None:
-    found = tables.unseen(SOURCE, tmp_path)
+    found = unseen_tables.unseen(SOURCE, tmp_path)
     assert list(found) == [
         *("aa_square_eps0.1", "fgsm_eps0.5", "fgsm_eps8.0", "pgd_eps8.0"),
         *("graph-arxiv", "graph-pubmed", "nb101-small"),
@@ -43,8 +43,8 @@ def test_the_rule_chooses_the_tables_that_it_names(tmp_path: Path) -> None:
 def test_picks_are_judged_by_the_trainings_that_were_not_searched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(noisy, "AFTER", (12, 20))
-    picks = noisy.play(("imagination=imagination:noisy=true", 3))
+    monkeypatch.setattr(noisy_reward, "AFTER", (12, 20))
+    picks = noisy_reward.play(("imagination=imagination:noisy=true", 3))
     assert [(x.queries, x.rule) for x in picks] == [
         *((12, "reward"), (12, "posterior"), (20, "reward"), (20, "posterior"))
     ]
@@ -56,16 +56,16 @@ def test_picks_are_judged_by_the_trainings_that_were_not_searched(
     }
     assert all(round(pick.accuracy, 6) in judged for pick in picks)
     assert [x.reached for x in picks] == [12, 12, 20, 20]
-    assert noisy.play(("imagination=imagination:noisy=true", 3)) == picks
-    assert [x.rule for x in noisy.play(("random", 3))] == ["reward", "reward"]
+    assert noisy_reward.play(("imagination=imagination:noisy=true", 3)) == picks
+    assert [x.rule for x in noisy_reward.play(("random", 3))] == ["reward", "reward"]
 
 
 def test_a_run_that_repeats_itself_is_judged_by_its_last_pick(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(noisy, "AFTER", (2, 40))
+    monkeypatch.setattr(noisy_reward, "AFTER", (2, 40))
     frozen = "reinforce=reinforce:learning_rate=50.0,reward_scale=1000.0"
-    picks = noisy.play((frozen, 0))
+    picks = noisy_reward.play((frozen, 0))
     assert [x.queries for x in picks] == [2, 40]
     assert picks[0].reached == 2 and 2 <= picks[1].reached < 40
     monkeypatch.setattr(page, "AFTER", (2, 40))
@@ -80,26 +80,29 @@ def test_a_run_that_repeats_itself_is_judged_by_its_last_pick(
 def test_a_file_of_picks_says_how_it_was_made_and_is_not_mixed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(noisy, "AGENTS", ("random", "local-search"))
+    monkeypatch.setattr(noisy_reward, "AGENTS", ("random", "local-search"))
     file = tmp_path / "noisy.jsonl"
-    found = noisy.run(file, range(2), 1, "the command")
-    assert len(found) == 2 * 2 * 3 and list(noisy.read(file)) == found
-    (how,) = noisy.made_by(file)
+    found = noisy_reward.run(file, range(2), 1, "the command")
+    assert len(found) == 2 * 2 * 3 and list(noisy_reward.read(file)) == found
+    (how,) = noisy_reward.made_by(file)
     assert how["command"] == "the command" and how["seeds"] == [0, 1]
     assert how["agents"] == {"random": {}, "local-search": {}} and "python" in how["versions"]
-    assert noisy.run(file, range(2), 1, "again") == found and len(noisy.made_by(file)) == 1
-    monkeypatch.setattr(noisy, "AGENTS", ("random=random", "local-search:improvement=best"))
+    assert (
+        noisy_reward.run(file, range(2), 1, "again") == found
+        and len(noisy_reward.made_by(file)) == 1
+    )
+    monkeypatch.setattr(noisy_reward, "AGENTS", ("random=random", "local-search:improvement=best"))
     with pytest.raises(InvalidSettingError, match="was begun with the settings"):
-        noisy.run(file, range(2), 1, "other")
+        noisy_reward.run(file, range(2), 1, "other")
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, dict[str, Any]]:
     """Three runs of two agents on two tables; few find the optimum in so few queries."""
-    envs = (experiments.CELLS["cifar10"], experiments.MACRO)
-    parts = (experiments.Part((experiments.IMAGINATION, "random"), envs, 3),)
+    envs = (benchmarks.CELLS["cifar10"], benchmarks.MACRO)
+    parts = (benchmarks.Part((benchmarks.IMAGINATION, "random"), envs, 3),)
     folder = tmp_path_factory.mktemp("played")
-    assert not experiments.Experiment(parts, limit=26).run(folder, None, 2, "the command")
+    assert not benchmarks.Experiment(parts, limit=26).run(folder, None, 2, "the command")
     table, settings = read_results(folder / "best.parquet")
     return incumbents(table), settings
 
@@ -131,7 +134,7 @@ def test_an_interval_of_a_constant_is_the_constant() -> None:
 
 
 def test_committed_results_have_the_settings_that_the_study_has() -> None:
-    known = experiments.experiments({}, Path("none"), Path("none"))
+    known = benchmarks.experiments({}, Path("none"), Path("none"))
     results = ROOT / "docs" / "imagination"
     files = sorted(results.glob("*.parquet"))
     assert files
@@ -145,8 +148,8 @@ def test_committed_results_have_the_settings_that_the_study_has() -> None:
         }
         kept = {x: {k: settings["agents"][x][k] for k in wanted[x]} for x in wanted}
         assert kept == wanted, file.name
-    for how in noisy.made_by(results / "noisy.jsonl"):
-        own = {spec.label: spec.settings for spec in map(AgentSpec.parse, noisy.AGENTS)}
+    for how in noisy_reward.made_by(results / "noisy.jsonl"):
+        own = {spec.label: spec.settings for spec in map(AgentSpec.parse, noisy_reward.AGENTS)}
         assert how["agents"] == own
 
 

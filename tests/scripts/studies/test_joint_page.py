@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.studies.common.results import Results
+from scripts.studies.common.experiment import Results
 from scripts.studies.joint import study as joint
 from scripts.studies.transfer import study as transfer
 from tests.support.paths import ROOT

@@ -12,8 +12,8 @@ import pytest
 
 from nas_env.errors import InvalidDataError, InvalidSettingError
 from nas_env.spaces import SPACES
-from scripts.studies.pareto import experiment, figures, nsga2
-from scripts.studies.pareto.experiment import Choice, Experiment, Plan, Run, points_of, run_once
+from scripts.studies.pareto import curves, method_choice, nsga2
+from scripts.studies.pareto.method_choice import Choice, Experiment, Plan, Run, points_of, run_once
 from scripts.studies.pareto.methods import Method, play
 from scripts.studies.pareto.page import Results, write_page
 from scripts.studies.pareto.problem import DEVICES, WORST_ACCURACY, problem
@@ -185,14 +185,14 @@ def test_a_file_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
 
 def test_intervals_hold_what_they_should() -> None:
     values = np.random.default_rng(0).normal(3.0, 1.0, (400, 2))
-    low, high = figures.interval(values)
+    low, high = curves.interval(values)
     error = values.std(axis=0) / 20
     assert np.allclose(high - low, 2 * 1.96 * error, rtol=0.15)
     assert (low < values.mean(axis=0)).all() and (values.mean(axis=0) < high).all()
     ours, theirs = values[:, 0], values[:, 0] - 1.0
-    low, high = figures.difference(ours, theirs)
+    low, high = curves.difference(ours, theirs)
     assert low < 1.0 < high and low > 0.7
-    assert figures.difference(np.ones(3), np.ones(4)).tolist() == [0.0, 0.0]
+    assert curves.difference(np.ones(3), np.ones(4)).tolist() == [0.0, 0.0]
 
 
 def test_words_follow_the_intervals() -> None:
@@ -218,7 +218,7 @@ def committed() -> list[Run]:
 def test_the_page_is_what_the_committed_results_make(tmp_path: Path) -> None:
     shutil.copytree(RESULTS.parent, tmp_path / "pareto")
     file = Experiment(tmp_path / "pareto" / "results.jsonl", 400)
-    plan = Plan((*experiment.CHEAP, *experiment.DEAR), 5, 30)
+    plan = Plan((*method_choice.CHEAP, *method_choice.DEAR), 5, 30)
     write_page(file, Choice(plan, file.runs("choose")), tmp_path / "pareto.md")
     assert (tmp_path / "pareto.md").read_text("utf-8") == PAGE.read_text("utf-8")
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from scripts.studies.scaling.cluster import Costs, asynchronous, in_batches, shipping_seconds
-from scripts.studies.scaling.searches import Evolution, Random, best_so_far
 from scripts.studies.scaling.simulation import Options, efficiency, figures, modes
+from scripts.studies.scaling.table_searches import Evolution, Random, best_so_far
 
 FREE = Costs()
 

@@ -24,7 +24,7 @@ from nas_env.wrappers import Limits, TrackSearch
 from nas_env_cli.benchmark.runner import one_thread_each
 from nas_env_cli.search.provenance import versions
 from nas_env_cli.specs import AgentSpec, EnvSpec
-from scripts.studies.imagination.experiments import EVOLUTION, REINFORCE
+from scripts.studies.imagination.benchmarks import EVOLUTION, REINFORCE
 
 ENV = "macro=NASBenchMacro-v0:run=random"
 AFTER = (50, 100, 200)  # queries at which runs are judged

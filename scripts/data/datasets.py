@@ -1,6 +1,6 @@
 """Make the embedded data sets again from scikit-learn and MNIST; equal bytes at every call.
 
-Example: python -m scripts.data.embedded --output nas_env/data
+Example: python -m scripts.data.datasets --output nas_env/data
 """
 
 from __future__ import annotations

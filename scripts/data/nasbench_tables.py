@@ -4,7 +4,7 @@ Reads the Parquet files of a folder of tables (`--source`), writes `.npz` files 
 on the numbers only. Accuracies stay in percent, as published; the loaders turn them into fractions.
 Accel-NASBench, which is a sample of its space, becomes the coefficients of a surrogate instead.
 
-Example: python -m scripts.data.tables --source ../shared/data
+Example: python -m scripts.data.nasbench_tables --source ../shared/data
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import pyarrow.parquet as parquet
 import tyro
 from numpy.typing import NDArray
 
-from scripts.data.embedded import DATA, write
-from scripts.data.surrogate import fit, page
+from scripts.data.accel_nasbench import fit, page
+from scripts.data.datasets import DATA, write
 
 Arrays = dict[str, NDArray[Any]]
 EDGES = ("op_1_0", "op_2_0", "op_2_1", "op_3_0", "op_3_1", "op_3_2")

@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scripts.studies.chain_bench.statistics import TOP, Floats, Table, fidelity
+from scripts.studies.chain_bench.landscape import TOP, Floats, Table, fidelity
 
 INK = "#1f4e79"
 FAINT = {"s": 3, "alpha": 0.35, "linewidths": 0, "color": INK}

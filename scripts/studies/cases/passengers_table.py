@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from scripts.studies.common.statistics import with_sd
+from scripts.studies.common.group_differences import with_sd
 
 NETWORK, ENSEMBLE = "best network of the search", "ensemble of the best five"
 RIVAL = "gradient boosting, best of 120"
