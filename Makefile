@@ -56,7 +56,7 @@ bench: $(DEV_STAMP)  ## Measure, and write the pages under docs/benchmarks; ARGS
 	$(BIN)/python -m scripts.bench $(ARGS)
 
 data: $(DEV_STAMP)  ## Make the embedded data sets again from scikit-learn and MNIST.
-	$(BIN)/python -m scripts.data.datasets
+	$(BIN)/python -m scripts.data datasets
 
 clean:  ## Remove caches and the virtual environment; runs are kept.
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

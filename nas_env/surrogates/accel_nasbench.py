@@ -20,7 +20,7 @@ from nas_env.tasks.base import TaskSpec
 
 SPACE = "mobile"
 SPEC = TaskSpec("imagenet", 1, "image", (3, 224, 224), 1000)
-FILE, REMEDY = "accel_nasbench.npz", "python -m scripts.data.nasbench_tables --source FOLDER"
+FILE, REMEDY = "accel_nasbench.npz", "python -m scripts.data nasbench_tables --source FOLDER"
 ACCURACIES = ("accuracy", "accuracy_top5")
 HARDWARE = {
     "zcu102": ("latency_ms", "throughput_img_s"),

@@ -25,7 +25,7 @@ def chain_bench() -> Table:
     that an episode gives what `NAS-v0` with this space and `budget={"epochs": 6}` gives; the mean
     test accuracy of the others is the report.
     """
-    data = Embedded("chain_bench.npz", "python -m scripts.data.chain_bench")
+    data = Embedded("chain_bench.npz", "python -m scripts.data chain_bench")
     spec = TASKS.get(SPACES.get("chain-bench").default_task)().spec
     data.check(SPACES.get("chain-bench")().size(), *ARRAYS)
     validation, test = (float(size) for size in data["sizes"])

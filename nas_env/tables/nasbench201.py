@@ -14,7 +14,7 @@ import numpy as np
 from nas_env.tables.base import TABLES, Embedded, Numbers, Table, one_of, space_of
 from nas_env.tasks.base import TaskSpec
 
-REMEDY = "python -m scripts.data.nasbench_tables --source FOLDER"
+REMEDY = "python -m scripts.data nasbench_tables --source FOLDER"
 SPECS = {
     "cifar10": TaskSpec("cifar10", 1, "image", (3, 32, 32), 10),
     "cifar100": TaskSpec("cifar100", 1, "image", (3, 32, 32), 100),

@@ -42,7 +42,7 @@ def nasbench_graph(dataset: str | None = None) -> Table:
         UnknownNameError: No such data set.
     """
     name = one_of("data set of 'nasbench-graph'", dataset, list(DATASETS), "cora")
-    remedy = "python -m scripts.data.nasbench_tables --source FOLDER"
+    remedy = "python -m scripts.data nasbench_tables --source FOLDER"
     data = Embedded("nasbench_graph.npz", remedy, f"{name}.")
     operations = Embedded("nasbench_graph.npz", remedy)["operations"].tolist()
     walks = data["walks"].astype(np.int16)

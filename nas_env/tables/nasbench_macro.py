@@ -25,7 +25,7 @@ def nasbench_macro() -> Table:
     Column: "test", the test accuracy of three runs; the authors publish no validation accuracy. One
     run is the reward, the mean of the others the report, unless told otherwise.
     """
-    data = Embedded("nasbench_macro.npz", "python -m scripts.data.nasbench_tables --source FOLDER")
+    data = Embedded("nasbench_macro.npz", "python -m scripts.data nasbench_tables --source FOLDER")
     data.check(NETWORKS, "walks", "accuracy", "params", "flops")
 
     # Walks to one network have one entry in the source: three equal runs, and its parameters.

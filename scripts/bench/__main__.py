@@ -1,18 +1,24 @@
-"""Run the benchmarks one after the other; each writes its page under docs/benchmarks.
+"""Measure speed and write pages under docs/benchmarks.
 
-Example: python -m scripts.bench steps training
+Examples:
+    python -m scripts.bench                           # all, one after the other
+    python -m scripts.bench steps training --quick    # two of them, with few repeats
+    python -m scripts.bench steps --repeats 20        # one with its own options
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Sequence
+from functools import partial
+from itertools import takewhile
 
-import tyro
+from nas_env.registry import unknown_name
+from nas_env_cli.interrupts import REFUSED, exit_code
+from scripts.run_by_name import run_by_name
 
+PROGRAM, QUICK = "python -m scripts.bench", "--quick"
 BENCHMARKS = {
     "startup": ["--repeats", "2"],
     "memory": ["--repeats", "1", "--evaluations", "2", "--epochs", "1", "--retrain-seeds", "1"],
@@ -27,39 +33,38 @@ BENCHMARKS = {
     "store": ["--repeats", "2", "--evaluations", "50", "--processes", "2"],
     "training": ["--repeats", "2", "--epochs", "1", "--mnist-epochs", "1", "--networks", "1"],
 }
-"""Name of each script, and the arguments that make it short."""
+"""Name of each benchmark, and the options that make it short: those of --quick."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Run the benchmarks one after the other; each writes its page under docs/benchmarks.
+def main(words: Sequence[str]) -> int:
+    """Run one benchmark with its options, or several, each in a process of its own.
 
-    Attributes:
-        names: Which to run; all where none is named.
-        quick: Run a few repeats only, to see that they work; the numbers mean little.
-        output: Folder of the pages; None takes docs/benchmarks.
+    Args:
+        words: Names, then options: those of the one benchmark, or --quick and --output for several.
     """
+    names = list(takewhile(lambda word: not word.startswith("-"), words))
+    options = list(words[len(names) :])
+    for name in names:
+        if name not in BENCHMARKS:
+            print(f"error: {unknown_name('benchmark', name, BENCHMARKS)}", file=sys.stderr)
+            return REFUSED
+    if QUICK in options or (len(names) != 1 and not {"-h", "--help"} & {*options}):
+        options = [word for word in options if word != QUICK]
+        return exit_code(partial(run_each, names or list(BENCHMARKS), options, QUICK in words))
+    modules = {name: f"scripts.bench.{name}" for name in BENCHMARKS}
+    return run_by_name(PROGRAM, "benchmark", modules, words)
 
-    names: Annotated[tuple[str, ...], tyro.conf.Positional] = field(default_factory=tuple)
-    quick: bool = False
-    output: Path | None = None
 
-
-def main(settings: Settings) -> int:
-    """Run them and return the number that failed."""
-    unknown = sorted(set(settings.names) - set(BENCHMARKS))
-    if unknown:
-        raise SystemExit(f"Unknown benchmark {unknown[0]!r}. Known: {', '.join(BENCHMARKS)}.")
+def run_each(names: Sequence[str], options: Sequence[str], quick: bool) -> int:
+    """Run benchmarks one after the other and return the number that failed."""
     failed = 0
-    for name in settings.names or BENCHMARKS:
-        arguments = BENCHMARKS[name] if settings.quick else []
-        if settings.output is not None:
-            arguments = [*arguments, "--output", str(settings.output)]
+    for name in names:
         print(f"== {name}", flush=True)
-        command = [sys.executable, "-m", f"scripts.bench.{name}", *arguments]
-        failed += subprocess.run(command).returncode != 0
+        short = BENCHMARKS[name] if quick else []
+        command = [sys.executable, "-m", "scripts.bench", name, *short, *options]
+        failed += subprocess.run(command, check=False).returncode != 0
     return failed
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Settings)))
+    sys.exit(main(sys.argv[1:]))

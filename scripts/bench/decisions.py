@@ -1,6 +1,6 @@
 """Measure how long `imagination` thinks about a network, up to 400 of them.
 
-Example: python -m scripts.bench.decisions --repeats 5
+Example: python -m scripts.bench decisions --repeats 5
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import gymnasium
 import numpy as np
 import psutil
 import torch
-import tyro
 from threadpoolctl import threadpool_limits
 
 import nas_env  # noqa: F401 - registers the environments
@@ -32,7 +31,7 @@ SEARCHES = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Measure how long `imagination` thinks about a network.
 
     Attributes:
@@ -70,7 +69,7 @@ def decisions(env_id: str, planner: str, evaluations: int, seed: int) -> tuple[l
     return times, grown[-1] - grown[0]
 
 
-def main(settings: Settings) -> None:
+def run(settings: Options) -> int:
     """Measure and write the page."""
     torch.set_num_threads(1)
     page = Page(
@@ -96,7 +95,4 @@ def main(settings: Settings) -> None:
         aim = f"{name}: median at most {MEDIAN_MS:.0f} ms, 95th percentile at most {LATE_MS:.0f} ms"
         page.verdicts.append(verdict(aim, max(medians) <= MEDIAN_MS and max(late) <= LATE_MS))
     page.write(settings.output)
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    return 0

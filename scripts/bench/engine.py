@@ -1,6 +1,6 @@
 """Measure the evaluation engine against a plain sequential PyTorch script.
 
-Example: python -m scripts.bench.engine --repeats 3
+Example: python -m scripts.bench engine --repeats 3
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import tyro
 
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget
@@ -31,7 +30,7 @@ BUDGET = Budget(epochs=1)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Measure the evaluation engine against a plain sequential PyTorch script.
 
     Attributes:
@@ -87,7 +86,7 @@ def start_seconds(parallel: Parallel, batch: Sequence[Candidate]) -> float:
 
 
 def measure(
-    task: SupervisedTask, batch: list[Candidate], settings: Settings, threads: int
+    task: SupervisedTask, batch: list[Candidate], settings: Options, threads: int
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """Return the seconds of each row's repeats, and the accuracies that came out last."""
     training, faster = (Training(task, device="cpu", precision=x) for x in ("float32", "auto"))
@@ -152,7 +151,7 @@ def gap(ours: list[float], plain: list[float]) -> str:
     return f"{statistics.mean(gaps):+.2f} ({error:.2f})"
 
 
-def main(settings: Settings) -> None:
+def run(settings: Options) -> int:
     """Measure and write the page."""
     threads = torch.get_num_threads()
     page = Page(
@@ -178,7 +177,4 @@ def main(settings: Settings) -> None:
     else:
         page.verdicts.append(f"Skipped, there is no file {settings.mnist.name}.")
     page.write(settings.output)
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    return 0

@@ -1,6 +1,6 @@
 """Measure the memory of a search and of its worker processes over many evaluations.
 
-Example: python -m scripts.bench.engine_memory --evaluations 2000
+Example: python -m scripts.bench engine_memory --evaluations 2000
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import psutil
-import tyro
 
 from nas_env.evaluation import Budget
 from nas_env.evaluators import Cached, Parallel
@@ -31,7 +30,7 @@ PARENT, WORKERS = "parent", "worker"
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Measure the memory of a search and of its worker processes over many evaluations.
 
     Attributes:
@@ -52,7 +51,7 @@ def resident_mb(pids: list[int]) -> list[float]:
     return [psutil.Process(pid).memory_info().rss / 1e6 for pid in pids]
 
 
-def run(settings: Settings, folder: Path) -> tuple[dict[str, list[float]], int]:
+def measure(settings: Options, folder: Path) -> tuple[dict[str, list[float]], int]:
     """Return the resident memory of each process after every batch, and the number of workers.
 
     A network drawn again is taken with another training seed, so that all are trained.
@@ -93,10 +92,10 @@ def draw(found: dict[str, list[float]], batch: int, path: Path) -> None:
     plt.close(figure)
 
 
-def main(settings: Settings) -> None:
+def run(settings: Options) -> int:
     """Measure, draw and write the page."""
     with tempfile.TemporaryDirectory() as folder:
-        found, processes = run(settings, Path(folder))
+        found, processes = measure(settings, Path(folder))
     page = Page(
         "engine_memory",
         "Memory of the evaluation engine",
@@ -120,7 +119,4 @@ def main(settings: Settings) -> None:
     page.verdicts.append(verdict(aim, max(growths) <= GROWTH))
     page.write(settings.output)
     draw(found, settings.batch, settings.output / "engine_memory.png")
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    return 0

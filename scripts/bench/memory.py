@@ -1,6 +1,6 @@
 """Measure the peak memory of a search on the digits, in a process of its own.
 
-Example: python -m scripts.bench.memory --evaluations 20
+Example: python -m scripts.bench memory --evaluations 20
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import tyro
 
 from scripts.bench.page import PAGES, ROOT, Page, spread
 
@@ -25,7 +24,7 @@ PROGRAMS = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Measure the peak memory of a search on the digits, in a process of its own.
 
     Attributes:
@@ -69,7 +68,7 @@ def _resident(process: psutil.Process) -> int:
     return total
 
 
-def main(settings: Settings) -> None:
+def run(settings: Options) -> int:
     """Measure and write the page."""
     search = f"search, {settings.evaluations} networks"
     chosen = ["--evaluations", str(settings.evaluations), "--epochs", str(settings.epochs)]
@@ -93,7 +92,4 @@ def main(settings: Settings) -> None:
         [(name, spread(values, 0)) for name, values in peaks.items()],
     )
     page.write(settings.output)
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    return 0

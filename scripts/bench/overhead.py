@@ -1,6 +1,6 @@
 """Measure what each layer of the evaluation engine adds to an evaluation.
 
-Example: python -m scripts.bench.overhead --repeats 5
+Example: python -m scripts.bench overhead --repeats 5
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Budget
@@ -34,7 +33,7 @@ BUDGET = Budget(epochs=1)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Measure what each layer of the evaluation engine adds to an evaluation.
 
     Attributes:
@@ -63,7 +62,7 @@ def at_once(evaluator: Evaluator) -> Work:
     return lambda batch: evaluator.evaluate(batch, BUDGET)
 
 
-def rows(settings: Settings, folder: Path, stack: ExitStack) -> Iterator[tuple[str, Work]]:
+def rows(settings: Options, folder: Path, stack: ExitStack) -> Iterator[tuple[str, Work]]:
     """Yield the name and the work of each row; a layer more is one more here."""
     free = Synthetic(TASKS.get("digits")())
     yield "the made-up evaluator itself (`synthetic`)", one_by_one(free)
@@ -87,7 +86,7 @@ def distinct(count: int) -> list[Candidate]:
     return list(found.values())
 
 
-def main(settings: Settings) -> None:
+def run(settings: Options) -> int:
     """Measure and write the page."""
     batch = distinct(settings.evaluations)
     page = Page(
@@ -115,7 +114,4 @@ def main(settings: Settings) -> None:
         aim = f"{name}: less than {limit:.0f} ms"
         page.verdicts.append(verdict(aim, float(np.median(found[name])) < limit))
     page.write(settings.output)
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    return 0

@@ -74,7 +74,7 @@ class Page:
 
     def text(self) -> str:
         """Return the page as Markdown."""
-        command = " ".join(["python", "-m", f"scripts.bench.{self.name}", *sys.argv[1:]])
+        command = " ".join(["python", "-m", "scripts.bench", *sys.argv[1:]])
         rule = tuple("---" for _ in self.columns)
         table = [f"| {' | '.join(row)} |" for row in (self.columns, rule, *self.rows)]
         lines = [

@@ -1,6 +1,6 @@
 """Measure which share of PPO's learning time goes into the steps of the environment.
 
-Example: python -m scripts.bench.ppo_share --repeats 5
+Example: python -m scripts.bench ppo_share --repeats 5
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 
 import gymnasium
 import torch
-import tyro
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
@@ -30,7 +29,7 @@ PROFILE_LINES = 12
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Measure which share of PPO's learning time goes into the steps of the environment.
 
     Attributes:
@@ -87,7 +86,7 @@ def lanes(num: int) -> VecEnv:
     return NASVecEnv(gymnasium.make_vec(ENV, num_envs=num, autoreset_mode="SameStep"))
 
 
-def learn(kind: Any, env: VecEnv, settings: Settings, seed: int) -> tuple[float, float]:
+def learn(kind: Any, env: VecEnv, settings: Options, seed: int) -> tuple[float, float]:
     """Return the seconds of `learn`, and the share of them spent in the environment."""
     timed = Timed(env)
     steps = 2048 // env.num_envs  # a rollout of the default length, whatever the lanes
@@ -98,7 +97,7 @@ def learn(kind: Any, env: VecEnv, settings: Settings, seed: int) -> tuple[float,
     return seconds, timed.seconds / seconds
 
 
-def profile(settings: Settings) -> list[str]:
+def profile(settings: Options) -> list[str]:
     """Return the lines of a profile of the first row where most time was spent."""
     agent = PPO("MlpPolicy", single(), seed=0, device="cpu")
     profiler = cProfile.Profile()
@@ -119,7 +118,7 @@ def _where(place: tuple[str, int, str]) -> str:
     return function if file == "~" else f"{'/'.join(Path(file).parts[-2:])}: {function}"
 
 
-def main(settings: Settings) -> None:
+def run(settings: Options) -> int:
     """Measure and write the page."""
     torch.set_num_threads(settings.threads)
     many = f"NASVecEnv, {settings.lanes} lanes"
@@ -153,7 +152,4 @@ def main(settings: Settings) -> None:
         "function's own time:\n\n" + "\n".join(profile(settings))
     )
     page.write(settings.output)
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    return 0

@@ -1,6 +1,6 @@
 """Measure what `import nas_env` costs beyond `import gymnasium`, in fresh processes.
 
-Example: python -m scripts.bench.startup --repeats 15
+Example: python -m scripts.bench startup --repeats 15
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
-
-import tyro
 
 from scripts.bench.page import PAGES, Page, fresh, spread, verdict
 
@@ -23,7 +21,7 @@ print(time.perf_counter() - started, "torch" in sys.modules)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Measure what `import nas_env` costs beyond `import gymnasium`, in fresh processes.
 
     Attributes:
@@ -41,7 +39,7 @@ def import_once(module: str) -> tuple[float, bool]:
     return float(seconds), torch_loaded == "True"
 
 
-def main(settings: Settings) -> None:
+def run(settings: Options) -> int:
     """Measure and write the page."""
     seconds: dict[str, list[float]] = {"gymnasium": [], "nas_env": []}
     torch_loaded = dict.fromkeys(seconds, False)
@@ -67,7 +65,4 @@ def main(settings: Settings) -> None:
     holds = statistics.median(more) <= AIM_SECONDS and not torch_loaded["nas_env"]
     page.verdicts.append(verdict(f"at most {AIM_SECONDS} s more, and without torch", holds))
     page.write(settings.output)
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    return 0

@@ -1,6 +1,6 @@
 """Measure steps per second of one NASEnv with a free evaluator, against CartPole-v1.
 
-Example: python -m scripts.bench.steps --repeats 15
+Example: python -m scripts.bench steps --repeats 15
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import tyro
 
 import nas_env  # noqa: F401 - registers NAS-v0
 from nas_env.architecture import Candidate
@@ -34,7 +33,7 @@ Draw = Callable[[Env, np.random.Generator, int], list[np.int64]]
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Measure steps per second of one NASEnv with a free evaluator, against CartPole-v1.
 
     Attributes:
@@ -74,7 +73,7 @@ def legal_actions(env: Env, rng: np.random.Generator, steps: int) -> list[np.int
     return actions[:steps]
 
 
-def run(env: Env, actions: list[np.int64]) -> tuple[float, int]:
+def play_actions(env: Env, actions: list[np.int64]) -> tuple[float, int]:
     """Return the seconds of all steps and resets, and the number of finished episodes."""
     env.reset(seed=0)
     episodes = 0
@@ -133,7 +132,7 @@ def cases() -> dict[str, tuple[Callable[[], Env], Draw]]:
     return rows
 
 
-def measure(settings: Settings) -> tuple[dict[str, list[float]], dict[str, float]]:
+def measure(settings: Options) -> tuple[dict[str, list[float]], dict[str, float]]:
     """Return steps per second of each repeat, and steps per episode, of each row."""
     table = cases()
     rates: dict[str, list[float]] = {name: [] for name in table}
@@ -143,14 +142,14 @@ def measure(settings: Settings) -> tuple[dict[str, list[float]], dict[str, float
             env = make()
             env.reset()
             actions = draw(env, np.random.default_rng(repeat + 1), settings.steps)
-            seconds, episodes = run(env, actions)
+            seconds, episodes = play_actions(env, actions)
             lengths[name] = settings.steps / max(episodes, 1)
             if repeat >= 0:
                 rates[name].append(settings.steps / seconds)
     return rates, lengths
 
 
-def main(settings: Settings) -> None:
+def run(settings: Options) -> int:
     """Measure and write the page."""
     rates, lengths = measure(settings)
     reference, *others = rates
@@ -180,7 +179,4 @@ def main(settings: Settings) -> None:
         aim = f"{who} is no slower than CartPole-v1 in every row"
         page.verdicts.append(verdict(aim, holds))
     page.write(settings.output)
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    return 0

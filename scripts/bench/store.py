@@ -1,6 +1,6 @@
 """Measure the store: processes that write and read evaluations at once, and what gets lost.
 
-Example: python -m scripts.bench.store --evaluations 2000
+Example: python -m scripts.bench store --evaluations 2000
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import tyro
 
 from nas_env.architecture import Architecture, Candidate, Layer
 from nas_env.evaluation import Budget, Evaluation, Outcome
@@ -37,7 +35,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Measure the store: processes that write and read evaluations at once, and what gets lost.
 
     Attributes:
@@ -102,7 +100,7 @@ def work(url: str, process: int, evaluations: int, together: Any, results: Any) 
     results.put(Times(lost, *(late - early for early, late in pairwise(times))))
 
 
-def measure(url: str, settings: Settings) -> tuple[int, Times]:
+def measure(url: str, settings: Options) -> tuple[int, Times]:
     """Let all processes work at once.
 
     Returns:
@@ -127,7 +125,7 @@ def measure(url: str, settings: Settings) -> tuple[int, Times]:
     return lost, Times(*(max(values) for values in zip(*found, strict=True)))
 
 
-def measured(settings: Settings) -> tuple[dict[str, list[tuple[int, Times]]], list[str]]:
+def measured(settings: Options) -> tuple[dict[str, list[tuple[int, Times]]], list[str]]:
     """Return the results by database, and why one was left out."""
     results: dict[str, list[tuple[int, Times]]] = {"SQLite": []}
     left_out: list[str] = []
@@ -143,7 +141,7 @@ def measured(settings: Settings) -> tuple[dict[str, list[tuple[int, Times]]], li
     return results, left_out
 
 
-def main(settings: Settings) -> None:
+def run(settings: Options) -> int:
     """Measure and write the page."""
     results, left_out = measured(settings)
     rows = settings.evaluations * settings.processes
@@ -180,7 +178,4 @@ def main(settings: Settings) -> None:
         )
     page.verdicts += left_out
     page.write(settings.output)
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    return 0

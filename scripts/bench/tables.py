@@ -1,6 +1,6 @@
 """Measure what making an environment of a table costs, in fresh processes.
 
-Example: python -m scripts.bench.tables --repeats 15
+Example: python -m scripts.bench tables --repeats 15
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
-
-import tyro
 
 from scripts.bench.page import PAGES, Page, fresh, spread, verdict
 
@@ -29,7 +27,7 @@ print(taken, int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Measure what making an environment of a table costs, in fresh processes.
 
     Attributes:
@@ -47,7 +45,7 @@ def make_once(env_id: str) -> tuple[float, float]:
     return float(seconds), float(megabytes)
 
 
-def main(settings: Settings) -> None:
+def run(settings: Options) -> int:
     """Measure and write the page."""
     seconds: dict[str, list[float]] = {name: [] for name in IDS}
     peaks: dict[str, list[float]] = {name: [] for name in IDS}
@@ -74,7 +72,4 @@ def main(settings: Settings) -> None:
     aim = f"`{AIMED_AT}` in under {AIM_SECONDS} s and under {AIM_MEGABYTES} MB"
     page.verdicts.append(verdict(aim, holds))
     page.write(settings.output)
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    return 0

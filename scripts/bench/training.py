@@ -1,6 +1,6 @@
 """Measure samples per second of the training evaluator against a plain PyTorch loop.
 
-Example: python -m scripts.bench.training --repeats 5
+Example: python -m scripts.bench training --repeats 5
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import tyro
 from scipy.stats import t as student
 
 from nas_env.architecture import Architecture, Candidate, Layer
@@ -45,7 +44,7 @@ MIDDLING = (
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Measure samples per second of the training evaluator against a plain PyTorch loop.
 
     Attributes:
@@ -139,7 +138,7 @@ def same_accuracy(page: Page, title: str, runs: dict[str, list[Run]]) -> None:
         )
 
 
-def digits(page: Page, settings: Settings, seeds: list[int]) -> list[float]:
+def digits(page: Page, settings: Options, seeds: list[int]) -> list[float]:
     """Add the digits; return the float32 ratios, the random networks' included."""
     task = TASKS.get("digits")()
     assert isinstance(task, SupervisedTask)
@@ -162,7 +161,7 @@ def digits(page: Page, settings: Settings, seeds: list[int]) -> list[float]:
     return [statistics.median(ratios(runs, "evaluator, float32")), *medians]
 
 
-def mnist(page: Page, settings: Settings, seeds: list[int]) -> list[float]:
+def mnist(page: Page, settings: Options, seeds: list[int]) -> list[float]:
     """Add the larger images; return the float32 ratio, or nothing where the file is absent."""
     if not settings.mnist.is_file():
         page.verdicts.append(f"28x28 images: skipped, there is no file {settings.mnist.name}.")
@@ -183,7 +182,7 @@ def mnist(page: Page, settings: Settings, seeds: list[int]) -> list[float]:
     return [statistics.median(ratios(runs, "evaluator, float32"))]
 
 
-def main(settings: Settings) -> None:
+def run(settings: Options) -> int:
     """Measure and write the page."""
     torch.set_num_threads(1)
     seeds = list(range(settings.repeats))
@@ -200,7 +199,4 @@ def main(settings: Settings) -> None:
     medians = [*digits(page, settings, seeds), *mnist(page, settings, seeds)]
     page.verdicts.append(verdict("the evaluator is never slower in float32", min(medians) >= 1))
     page.write(settings.output)
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    return 0

@@ -1,6 +1,6 @@
 """Measure steps per second of NASVectorEnv against Gymnasium's vectorised CartPole-v1.
 
-Example: python -m scripts.bench.vector --repeats 15
+Example: python -m scripts.bench vector --repeats 15
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
-import tyro
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
@@ -25,7 +24,7 @@ TIMES_SYNC = 25
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Measure steps per second of NASVectorEnv against Gymnasium's vectorised CartPole-v1.
 
     Attributes:
@@ -51,7 +50,7 @@ class Case(NamedTuple):
     must: bool = False
 
 
-def cases(settings: Settings) -> dict[str, Case]:
+def cases(settings: Options) -> dict[str, Case]:
     """Return the rows."""
     num, name = settings.lanes, "NASBench201-v0"
     make: Any = gymnasium.make_vec
@@ -71,7 +70,7 @@ def cases(settings: Settings) -> dict[str, Case]:
     return rows
 
 
-def run(case: Case, actions: list[NDArray[np.int64]], seconds: float) -> float:
+def steps_per_second(case: Case, actions: list[NDArray[np.int64]], seconds: float) -> float:
     """Return steps per second, all lanes counted."""
     env = case.env
     env.reset(seed=0)
@@ -85,7 +84,7 @@ def run(case: Case, actions: list[NDArray[np.int64]], seconds: float) -> float:
     return steps / passed
 
 
-def measure(settings: Settings) -> tuple[dict[str, Case], dict[str, list[float]]]:
+def measure(settings: Options) -> tuple[dict[str, Case], dict[str, list[float]]]:
     """Return the rows and the steps per second of each repeat."""
     table = cases(settings)
     rates: dict[str, list[float]] = {name: [] for name in table}
@@ -94,7 +93,7 @@ def measure(settings: Settings) -> tuple[dict[str, Case], dict[str, list[float]]
             rng = np.random.default_rng(repeat + 1)
             width = case.env.single_action_space.n  # type: ignore[attr-defined]
             actions = [rng.integers(width, size=case.env.num_envs) for _ in range(42)]
-            rate = run(case, actions, settings.seconds)
+            rate = steps_per_second(case, actions, settings.seconds)
             if repeat >= 0:
                 rates[name].append(rate)
     return table, rates
@@ -108,7 +107,7 @@ def over(rates: dict[str, list[float]], base: str) -> dict[str, list[float]]:
     }
 
 
-def main(settings: Settings) -> None:
+def run(settings: Options) -> int:
     """Measure and write the page."""
     table, rates = measure(settings)
     cartpole, sync = over(rates, CARTPOLE), over(rates, SYNC)
@@ -137,7 +136,4 @@ def main(settings: Settings) -> None:
     holds = all(statistics.median(sync[name]) >= TIMES_SYNC for name in must)
     page.verdicts.append(verdict(f"at least {TIMES_SYNC} times SyncVectorEnv, same rows", holds))
     page.write(settings.output)
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    return 0

@@ -4,7 +4,7 @@ Every training is committed to the work file as it ends, so the command can be k
 again. Workers take the networks in a shuffled order, one seed after the other, so what is there at
 any time is a fair sample. Run alone at the end, in one process: latency, and the table itself.
 
-Example: nohup nice python -m scripts.data.chain_bench > runs/chain_table.log &
+Example: nohup nice python -m scripts.data chain_bench > runs/chain_table.log &
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import tyro
 from numpy.typing import NDArray
 
 from nas_env.architecture import Candidate, canonical_json
@@ -45,7 +44,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Train every network of `chain-bench` with three seeds and write its table."""
 
     output: Path = ROOT / "nas_env" / "data" / "chain_bench.npz"
@@ -137,7 +136,7 @@ def work_on(jobs: Sequence[tuple[Walk, int]], work: Path) -> None:
         job.train(walk, seed)
 
 
-def train_all(job: Job, walks: Sequence[Walk], settings: Settings) -> None:
+def train_all(job: Job, walks: Sequence[Walk], settings: Options) -> None:
     """Let the workers train whatever is missing."""
     done = job.finished()
     keys = [job.space.decode(walk).key for walk in walks]
@@ -272,7 +271,7 @@ def about(job: Job) -> NDArray[np.str_]:
     return np.array(canonical_json(facts))
 
 
-def main(settings: Settings) -> int:
+def run(settings: Options) -> int:
     """Train what is missing and write the table."""
     torch.set_num_threads(1)
     for path in (settings.work, settings.output):
@@ -289,7 +288,3 @@ def main(settings: Settings) -> int:
     write(settings.output, arrays)
     print(f"{settings.output}: {len(arrays['walks'])} rows, {settings.output.stat().st_size} bytes")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Settings, description=Settings.__doc__)))

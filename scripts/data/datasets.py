@@ -1,6 +1,6 @@
 """Make the embedded data sets again from scikit-learn and MNIST; equal bytes at every call.
 
-Example: python -m scripts.data.datasets --output nas_env/data
+Example: python -m scripts.data datasets --output nas_env/data
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 
@@ -28,7 +27,7 @@ LEVELS = 16
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Make the embedded data sets again from scikit-learn and MNIST.
 
     Attributes:
@@ -109,7 +108,7 @@ def write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", LONG_AGO), content.getvalue(), 8, 9)
 
 
-def main(settings: Settings) -> None:
+def run(settings: Options) -> int:
     """Write the files."""
     settings.output.mkdir(parents=True, exist_ok=True)
     made = {"digits": digits(), "wine": wine(), "breast_cancer": breast_cancer()}
@@ -122,7 +121,4 @@ def main(settings: Settings) -> None:
         write(path, arrays)
         shapes = ", ".join(f"{key} {value.shape} {value.dtype}" for key, value in arrays.items())
         print(f"{path}: {shapes}")
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    return 0

@@ -4,7 +4,7 @@ Reads the Parquet files of a folder of tables (`--source`), writes `.npz` files 
 on the numbers only. Accuracies stay in percent, as published; the loaders turn them into fractions.
 Accel-NASBench, which is a sample of its space, becomes the coefficients of a surrogate instead.
 
-Example: python -m scripts.data.nasbench_tables --source ../shared/data
+Example: python -m scripts.data nasbench_tables --source ../shared/data
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as parquet
-import tyro
 from numpy.typing import NDArray
 
 from scripts.data.accel_nasbench import fit, page
@@ -29,7 +28,7 @@ GRAPH_NUMBERS = ("valid", "test", "latency", "params_m")
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Convert the published benchmark tables to the small files that the package carries.
 
     Attributes:
@@ -125,7 +124,7 @@ MAKERS = {
 }
 
 
-def main(settings: Settings) -> None:
+def run(settings: Options) -> int:
     """Write the files, and print their sizes and the errors of the last one, a surrogate."""
     settings.output.mkdir(parents=True, exist_ok=True)
     for name, make in MAKERS.items():
@@ -133,7 +132,4 @@ def main(settings: Settings) -> None:
         write(path, arrays := make(settings.source))
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
     print(page(arrays))
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    return 0

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-import tyro
-
-from nas_env_cli.interrupts import exit_code
+from scripts.run_by_name import run_by_name
 
 
 def pages() -> list[str]:
-    """Return the pages that a study makes, by the names of their files in docs/."""
+    """Return the pages that studies make, by the names of their files in docs/."""
     folders = sorted(path.parent.name for path in Path(__file__).parent.glob("*/study.py"))
     return [name.replace("_", "-") for name in folders]
 
@@ -26,21 +21,8 @@ def main(words: Sequence[str]) -> int:
     Args:
         words: Name of the page, then the options of its study.
     """
-    if not words or words[0] in ("-h", "--help"):
-        print(f"usage: python -m scripts.studies PAGE [OPTIONS]\n\npages: {', '.join(pages())}")
-        return 0
-    name, *rest = words
-    if name not in pages():
-        print(f"error: Unknown page {name!r}. Known: {', '.join(pages())}.", file=sys.stderr)
-        return 2
-    study = importlib.import_module(f"scripts.studies.{name.replace('-', '_')}.study")
-    options = tyro.cli(
-        study.Options,
-        args=rest,
-        prog=f"python -m scripts.studies {name}",
-        description=inspect.cleandoc(study.Options.__doc__ or ""),
-    )
-    return exit_code(partial(study.run, options))
+    modules = {name: f"scripts.studies.{name.replace('-', '_')}.study" for name in pages()}
+    return run_by_name("python -m scripts.studies", "page", modules, words)
 
 
 if __name__ == "__main__":

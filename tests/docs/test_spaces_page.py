@@ -18,7 +18,7 @@ def test_the_page_is_what_the_registry_makes(tmp_path: Path) -> None:
         "-m",
         "scripts.studies",
         "spaces",
-        "--output",
+        "--page",
         str(tmp_path / "spaces.md"),
     ]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)

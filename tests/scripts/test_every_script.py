@@ -18,15 +18,24 @@ from nas_env.objectives import OBJECTIVES
 from nas_env.registration import ENVIRONMENTS, TABLE
 from nas_env.spaces import SPACES
 from nas_env_cli.main import COMMANDS
+from scripts.bench.__main__ import BENCHMARKS
+from scripts.data.__main__ import NAMES
 from scripts.studies.__main__ import pages
+from scripts.studies.common.experiment import Experiment
 from tests.support.paths import ROOT, program
 
-PROGRAMS = sorted(
-    path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__main__")
-    for folder in ("bench", "data", "integrations", "studies/cases")
+ALONE = sorted(
+    path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
+    for folder in ("integrations", "studies/cases")
     for path in (ROOT / "scripts" / folder).rglob("*.py")
     if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
 )
+PROGRAMS = [
+    *ALONE,
+    "scripts.bench",
+    *(f"scripts.bench {name}" for name in BENCHMARKS),
+    *(f"scripts.data {name}" for name in NAMES),
+]
 STUDIES = [f"scripts.studies {name}" for name in pages()]
 SCRIPTS = [*PROGRAMS, *STUDIES, *(f"nas-env {name}" for name in COMMANDS)]
 KEPT = ("docs", "nas_env/data")  # what a script with an --output of its own leaves alone
@@ -177,9 +186,15 @@ def check_engine_memory(out: Path) -> None:
 def check_benchmarks(out: Path) -> None:
     check_startup(out)
     check_steps(out)
-    unknown = run("scripts.bench stepps", out, code=1).stderr
-    known = set(unknown.split("Known: ")[1].strip(" .\n").split(", "))
-    assert known == {name.split(".")[2] for name in PROGRAMS if name.startswith("scripts.bench.")}
+    unknown = run("scripts.bench stepps", out, code=2).stderr
+    assert "Did you mean 'steps'" in unknown
+
+
+def test_every_module_with_options_is_run_by_name() -> None:
+    for folder, names in (("bench", BENCHMARKS), ("data", NAMES)):
+        files = (ROOT / "scripts" / folder).glob("*.py")
+        runs = {x.stem for x in files if "\ndef run(" in x.read_text(encoding="utf-8")}
+        assert runs == set(names)
 
 
 def check_main_job(out: Path) -> None:
@@ -225,15 +240,15 @@ def check_chain_page(out: Path) -> None:
 
 
 def check_edits(out: Path) -> None:
-    searches = json.loads((out / "edits.json").read_text())["searches"]
+    searches = results_of(out / "edits.md")
     assert all(search["found_after"] <= 6 <= search["evaluations"] for search in searches)
     rows = table(out / "edits.md")
     assert 2 * len(rows) == len(searches) >= 18
     for name, best, *_ in rows:
         scores = [search["score"] for search in searches if search["method"] == name]
         assert best.startswith(f"{statistics.mean(scores):.4f} ± ")
-    again = run(f"scripts.studies edits {EDITS} --seeds 1", out).stdout
-    assert again.startswith("# Editing"), "a finished search was run again"
+    again = run(f"scripts.studies edits-with-training {EDITS} --seeds 1", out).stderr
+    assert not again, "a finished search was run again"
 
 
 def check_q_table(out: Path) -> None:
@@ -260,7 +275,7 @@ def check_compression(out: Path) -> None:
 
 def check_scaling(out: Path) -> None:
     page = out / "scaling.md"
-    assert "simulate_search.py --workers 4 50 --seeds 2" in page.read_text()
+    assert "scripts.studies scaling --workers 4 50 --seeds 2" in page.read_text()
     for scale in (1, 2, 3):
         rows = table(page, scale)
         shares = [number(cell.replace("%", "")) for row in rows for cell in row[1:]]
@@ -300,7 +315,9 @@ def check_sweep(out: Path) -> None:
         assert all(row[-1] == "2" for row in rows)  # one search in each of two landscapes
         assert all(number(row[2]) >= number(row[1]) for row in rows)
     assert "--spaces strings-3x3 chain" in page.read_text()
-    assert "Known: reinforce" in run("scripts.studies sweep --agents ppoo", out, code=2).stderr
+    again = run(f"scripts.studies sweep {SWEEP.format(out=out)}", out)
+    assert not again.stderr, "a finished search was run again"
+    assert "Did you mean 'ppo'" in run("scripts.studies sweep --agents ppoo", out, code=2).stderr
 
 
 def check_walkthrough(out: Path) -> None:
@@ -336,8 +353,7 @@ def check_pareto(out: Path) -> None:
     page = (out / "pareto.md").read_text(encoding="utf-8")
     assert "$" not in page, "a place of the template is not filled"
     assert {row[0] for row in table(out / "pareto.md")} == {"`random`", "`reinforce`"}
-    lines = (out / "pareto" / "results.jsonl").read_text().splitlines()
-    runs = [json.loads(line) for line in lines if '"command"' not in line]
+    runs = results_of(out / "pareto.md")
     reported = [run for run in runs if run["part"] == "report"]
     assert len(reported) == 2 * 2 * 3 and len(runs) > len(reported)
     rows = {row[0].strip("`").split(",")[0]: row for row in table(out / "pareto.md", 2)}
@@ -346,13 +362,13 @@ def check_pareto(out: Path) -> None:
         last = [
             run["searched"][-1]
             for run in reported
-            if run["method"].split(",")[0] == agent and run["device"] == "edgegpu"
+            if run["agent"] == agent and run["device"] == "edgegpu"
         ]
         assert number(row[-1]) == pytest.approx(100 * statistics.mean(last), abs=0.005)
     for device in ("edgegpu", "raspi4"):
         assert "</svg>" in (out / "pareto" / f"curves-{device}.svg").read_text()
     again = run(f"scripts.studies pareto {PARETO}", out)
-    assert "runs" not in again.stderr, "a finished run was played again"
+    assert not again.stderr, "a finished run was played again"
     wrong = run("scripts.studies pareto --agents reinforced --page {out}/none.md", out, code=2)
     assert "Did you mean 'reinforce'" in wrong.stderr
 
@@ -364,9 +380,9 @@ def check_spaces(out: Path) -> None:
 
 
 def results_of(page: Path) -> list[dict[str, Any]]:
-    """Return the results of an experiment's page, without the lines of how they were made."""
-    lines = (page.with_suffix("") / "results.jsonl").read_text().splitlines()
-    return [line for line in map(json.loads, lines) if "command" not in line]
+    """Return the results of an experiment's page, each with the values of its job."""
+    found = Experiment(page.with_suffix("") / "results.jsonl", {}).results()
+    return [{**job, **result} for job, result in found]
 
 
 def check_transfer(out: Path) -> None:
@@ -422,7 +438,11 @@ class Try(NamedTuple):
 Q_LEARNING = "nas-env search --agent q-learning --device cpu"
 SEARCH = f"{Q_LEARNING} --evaluations 4 --epochs 1 --retrain-seeds 2"
 PARETO = "--seeds 2 --choosing 1 --networks 24 --agents reinforce --page {out}/pareto.md"
-EDITS = "--evaluator synthetic --evaluations 6 --store {out}/store.sqlite --output {out}/edits"
+EDITS = "--evaluator synthetic --evaluations 6 --store {out}/store.sqlite --page {out}/edits.md"
+SWEEP = (
+    "--agents reinforce masked-dqn --spaces strings-3x3 chain --seeds 1 --cheap-seeds 1 "
+    "--evaluations 5 --page {out}/sweep.md"
+)
 TRANSFER = (
     "--agents random --seeds 2 --networks 2 --images 30 --epochs 1 --large-images 30 "
     "--large-epochs 1 --large-repeats 1 --large-channels 4 --processes 1 "
@@ -430,42 +450,42 @@ TRANSFER = (
 )
 TRIES = {
     "scripts.bench": Try("startup steps --quick --output {out}", check_benchmarks),
-    "scripts.bench.decisions": Try("--repeats 1 --evaluations 12 --output {out}", check_decisions),
+    "scripts.bench decisions": Try("--repeats 1 --evaluations 12 --output {out}", check_decisions),
     "scripts.studies imagination": Try(
         "batches --seeds 1 --folder {out}/runs --source {out}/none --page {out}/study.md",
         check_study,
     ),
-    "scripts.bench.engine": Try(
+    "scripts.bench engine": Try(
         "--repeats 1 --networks 3 --images 60 --mnist {out}/images.npz --output {out}",
         check_engine,
     ),
-    "scripts.bench.engine_memory": Try(
+    "scripts.bench engine_memory": Try(
         "--evaluations 80 --batch 10 --output {out}", check_engine_memory
     ),
-    "scripts.bench.memory": Try(
+    "scripts.bench memory": Try(
         "--repeats 1 --evaluations 2 --epochs 1 --retrain-seeds 1 --output {out}", check_memory
     ),
-    "scripts.bench.overhead": Try("--repeats 1 --evaluations 20 --output {out}", check_overhead),
-    "scripts.bench.ppo_share": Try("--repeats 1 --steps 2048 --output {out}", check_ppo_share),
-    "scripts.bench.startup": Try("--repeats 1 --output {out}", check_startup),
-    "scripts.bench.steps": Try("--repeats 1 --steps 200 --output {out}", check_steps),
-    "scripts.bench.store": Try(
+    "scripts.bench overhead": Try("--repeats 1 --evaluations 20 --output {out}", check_overhead),
+    "scripts.bench ppo_share": Try("--repeats 1 --steps 2048 --output {out}", check_ppo_share),
+    "scripts.bench startup": Try("--repeats 1 --output {out}", check_startup),
+    "scripts.bench steps": Try("--repeats 1 --steps 200 --output {out}", check_steps),
+    "scripts.bench store": Try(
         "--repeats 1 --evaluations 30 --processes 2 --output {out}", check_store
     ),
-    "scripts.bench.tables": Try("--repeats 1 --output {out}", check_tables),
-    "scripts.bench.training": Try(
+    "scripts.bench tables": Try("--repeats 1 --output {out}", check_tables),
+    "scripts.bench training": Try(
         "--repeats 1 --epochs 1 --mnist-epochs 1 --networks 1 --mnist {out}/images.npz "
         "--output {out}",
         check_training,
     ),
-    "scripts.studies chain-bench": Try("--output {out}/chain.md", check_chain_page),
-    "scripts.bench.vector": Try(
+    "scripts.studies chain-bench": Try("--page {out}/chain.md", check_chain_page),
+    "scripts.bench vector": Try(
         "--repeats 1 --seconds 0.01 --lanes 16 --sync-lanes 4 --output {out}", check_vector
     ),
-    "scripts.studies edits": Try(f"{EDITS} --seeds 2 --workers 1", check_edits),
+    "scripts.studies edits-with-training": Try(f"{EDITS} --seeds 2 --processes 1", check_edits),
     "scripts.studies compression": Try(
         "--agents random --evaluations 2 --epochs 1 --seeds 2 --latency-repeats 2 "
-        "--store {out}/store.sqlite --output {out}/compression.md",
+        "--store {out}/store.sqlite --page {out}/compression.md",
         check_compression,
     ),
     "scripts.studies cases": Try("--page {out}/cases.md", check_cases),
@@ -475,10 +495,10 @@ TRIES = {
         ("scripts.studies.cases.example_data passengers {out}/other.csv --seed 1",),
     ),
     "scripts.studies halving": Try(
-        "--batch 9 --seeds 3 --epochs 3 --task digits --output {out}/halving.md", check_halving
+        "--batch 9 --seeds 3 --epochs 3 --task digits --page {out}/halving.md", check_halving
     ),
     "scripts.studies main-job": Try(
-        "{out}/1 {out}/0 --output {out}/page.md",
+        "{out}/1 {out}/0 --page {out}/page.md",
         check_main_job,
         (f"{SEARCH} --seed 0 --output {{out}}/0", f"{SEARCH} --seed 1 --output {{out}}/1"),
     ),
@@ -487,7 +507,7 @@ TRIES = {
         "--store {out}/store.sqlite --page {out}/joint.md",
         check_joint,
     ),
-    "scripts.data.datasets": Try("--output {out}/made", check_embedded_data),
+    "scripts.data datasets": Try("--output {out}/made", check_embedded_data),
     "scripts.studies pareto": Try(PARETO, check_pareto),
     "nas-env report": Try(
         "{out}/run --output {out}/page.html",
@@ -501,21 +521,17 @@ TRIES = {
     ),
     "scripts.studies scaling": Try(
         "--workers 4 50 --seeds 2 --trainings 2 --wall-trainings 2 --counts 20 "
-        "--measured {out} --output {out}/scaling.md",
+        "--measured {out} --page {out}/scaling.md",
         check_scaling,
     ),
-    "scripts.studies spaces": Try("--networks 3 --output {out}/spaces.md", check_spaces),
-    "scripts.studies sweep": Try(
-        "--agents reinforce masked-dqn --spaces strings-3x3 chain --seeds 1 --cheap-seeds 1 "
-        "--evaluations 5 --output {out}/sweep.md",
-        check_sweep,
-    ),
+    "scripts.studies spaces": Try("--networks 3 --page {out}/spaces.md", check_spaces),
+    "scripts.studies sweep": Try(SWEEP, check_sweep),
     "scripts.studies transfer": Try(TRANSFER, check_transfer),
     "scripts.studies walkthrough": Try(
         "--free-episodes 20 --episodes 2 --edits 2 --seeds 2 --epochs 1 "
-        "--comparison {out}/edits.json --store {out}/walk.sqlite --output {out}/walk.md",
+        "--comparison {out}/edits/results.jsonl --store {out}/walk.sqlite --page {out}/walk.md",
         check_walkthrough,
-        (f"scripts.studies edits {EDITS} --seeds 1 --workers 1",),
+        (f"scripts.studies edits-with-training {EDITS} --seeds 1 --processes 1",),
     ),
 }
 TESTED_ELSEWHERE = {
@@ -525,8 +541,8 @@ TESTED_ELSEWHERE = {
     "nas-env leaderboard": "tests/nas_env_cli/benchmark/test_benchmark.py",
     "nas-env list": "tests/nas_env_cli/test_main.py",
     "nas-env pareto": "tests/nas_env_cli/test_pareto.py",
-    "scripts.data.chain_bench": "tests/scripts/data/test_chain_bench.py",
-    "scripts.data.nasbench_tables": "tests/scripts/data/test_nasbench_tables.py",
+    "scripts.data chain_bench": "tests/scripts/data/test_chain_bench.py",
+    "scripts.data nasbench_tables": "tests/scripts/data/test_nasbench_tables.py",
     "scripts.studies metaqnn": "tests/scripts/studies/test_metaqnn.py",
     "scripts.studies nb201-protocol": "tests/nas_env_cli/benchmark/test_replay.py",
     "nas-env replay": "tests/nas_env_cli/benchmark/test_replay.py",

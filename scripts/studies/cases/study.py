@@ -51,7 +51,7 @@ CASES = {
             f"nas-env retrain {run} --top 5 --seeds 3 --epochs 50",
             f"nas-env export {run}",
             f"python -m scripts.studies.cases.baselines {table} --target survived --settings 120 "
-            f"--output {run}/rivals.json",
+            f"--output {run}/baselines.json",
         )
     ),
     "objects": (

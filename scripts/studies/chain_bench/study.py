@@ -39,7 +39,7 @@ class Options:
 
     table: Path = ROOT / "nas_env" / "data" / "chain_bench.npz"
     """The table."""
-    output: Path = ROOT / "docs" / "chain-bench.md"
+    page: Path = ROOT / "docs" / "chain-bench.md"
     """The page; its pictures go to a folder of the same name."""
 
 
@@ -49,12 +49,12 @@ def run(settings: Options) -> int:
     table = Table.read(settings.table)
     found = landscape(table.walks, table.mean, table.space.num_decisions)
     far = distances(table)
-    pictures = settings.output.with_suffix("")
+    pictures = settings.page.with_suffix("")
     pictures.mkdir(parents=True, exist_ok=True)
     draw_scores(table, pictures / "scores.png")
     draw_landscape(table, far, pictures / "landscape.png")
-    settings.output.write_text(page(table, found, far, pictures.name), encoding="utf-8")
-    print(f"Written: {settings.output}")
+    settings.page.write_text(page(table, found, far, pictures.name), encoding="utf-8")
+    print(f"Written: {settings.page}")
     return 0
 
 
@@ -102,6 +102,8 @@ def heading(table: Table) -> Iterator[str]:
     yield from (
         "# The chain benchmark",
         "",
+        "Made by `python -m scripts.studies chain-bench` from the table.",
+        "",
         f"The table behind `NASChain-v0`: {count:,} of the {total:,} networks of the space "
         f"`{about['space']}`, each trained {about['epochs']} epochs with training seeds "
         f"{', '.join(map(str, about['seeds']))} on `mnist-small` (1,000 images of digits, 14x14, "
@@ -112,7 +114,7 @@ def heading(table: Table) -> Iterator[str]:
         "",
         "```bash",
         "make data",
-        "python -m scripts.data.chain_bench  # an hour on two cores; goes on if killed",
+        "python -m scripts.data chain_bench  # an hour on two cores; goes on if killed",
         "python -m scripts.studies chain-bench  # this page, from the table alone",
         "```",
         "",

@@ -1,98 +1,191 @@
-"""Results of an experiment as lines of JSON: what is missing is run, what is there is kept."""
+"""The one way to run an experiment: jobs in processes, results in a file that resumes.
+
+A job is a dictionary of plain values, such as `{"agent": "random", "seed": 0}`. The file holds one
+object of JSON a line:
+
+| line | when it is written |
+| --- | --- |
+| `{"call": {"command": ..., "settings": ..., "versions": ..., "seeds": ...}}` | a call begins |
+| `{"job": {...}, "result": ...}` | a job has finished |
+| `{"seconds": ...}` | the call ends, also by an error or Ctrl-C |
+
+A job that has a line is not played again. A line that was cut off does not count.
+"""
 
 from __future__ import annotations
 
 import json
 import multiprocessing
+import shlex
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 from nas_env.errors import InvalidSettingError
-from nas_env_cli.benchmark.runner import one_thread_each
+from nas_env_cli.benchmark.runner import end_with_parent, one_thread_each
 from nas_env_cli.search.provenance import versions
 
-J = TypeVar("J")
-Line = dict[str, Any]
+ROOT = Path(__file__).resolve().parents[3]
+PROGRESS_SECONDS = 20.0  # between two lines of progress
+Job = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Results:
-    """A file of results.
+class Finished(NamedTuple):
+    """A job and its result."""
 
-    A call that runs anything begins with a line of how: command, settings, versions; then comes a
-    line for each result. A line that was broken off does not count.
+    job: Job
+    result: Any
 
-    Attributes:
-        file: Path of the file.
-        settings: What all results of the file have in common.
+
+class Experiment:
+    """The results of one experiment.
+
+    Args:
+        file: The file of results; made when the first job is played.
+        settings: Options that all results of the file have in common.
 
     Raises:
         InvalidSettingError: The file was begun with other settings.
     """
 
-    file: Path
-    settings: Mapping[str, Any]
-
-    def __post_init__(self) -> None:
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        for how in self.made_by():
-            if how["settings"] != dict(self.settings):
+    def __init__(self, file: Path, settings: Mapping[str, Any]) -> None:
+        self.file, self.settings = file, dict(settings)
+        for call in self.calls():
+            changed = sorted(x for x in self.settings if call["settings"].get(x) != settings[x])
+            if changed:
+                was, now = ({x: y.get(x) for x in changed} for y in (call["settings"], settings))
                 raise InvalidSettingError(
-                    f"{self.file} was begun with the settings {how['settings']}. Give those, or "
-                    "remove it."
+                    f"{file} was begun with the settings {was}, not {now}. Give the same settings, "
+                    "or another --page."
                 )
 
-    def made_by(self) -> list[Line]:
-        """Return how the results were made, one entry for each call that ran anything."""
-        return [line for line in self._lines() if "command" in line]
+    def results(self) -> list[Finished]:
+        """Return the jobs that have finished, in the order in which they did."""
+        lines = (line for line in self._lines() if "job" in line)
+        return [Finished(line["job"], line["result"]) for line in lines]
 
-    def read(self) -> list[Line]:
-        """Return the results."""
-        return [line for line in self._lines() if "command" not in line]
+    def calls(self) -> list[dict[str, Any]]:
+        """Return how the results were made: one entry for each call that played jobs.
 
-    def run(
-        self, jobs: Sequence[J], play: Callable[[J], Line], processes: int, command: str
+        Each has `command`, `settings`, `versions`, `seeds` and `seconds`; the last two are empty
+        and None where they are not known.
+        """
+        found: list[dict[str, Any]] = []
+        for line in self._lines():
+            if "call" in line:
+                found.append({"seeds": [], "seconds": None, **line["call"]})
+            elif "seconds" in line:
+                found[-1]["seconds"] = line["seconds"]
+        return found
+
+    def missing(self, jobs: Iterable[Job]) -> list[Job]:
+        """Return the jobs that have no result yet, each once."""
+        done = {_key(finished.job) for finished in self.results()}
+        return list({_key(job): job for job in jobs if _key(job) not in done}.values())
+
+    def play(
+        self, jobs: Iterable[Job], play: Callable[[Job], Any], processes: int, command: str = ""
     ) -> None:
-        """Play the jobs and keep a line for each.
+        """Play the jobs that have no result yet; Ctrl-C keeps those that have finished.
 
         Args:
-            jobs: What is missing.
-            play: Plays one, in a process of its own; can be pickled.
+            jobs: All jobs.
+            play: Plays one job in another process and returns plain values; can be pickled.
             processes: Jobs at once, with one thread each.
-            command: The command line.
+            command: Command line to record; the one that was typed where it is empty.
         """
-        if not jobs:
+        missing = self.missing(jobs)
+        if not missing:
             return
-        self._append({"command": command, "settings": dict(self.settings), "versions": versions()})
-        one_thread_each()
-        with multiprocessing.get_context("spawn").Pool(processes) as pool:
-            for number, line in enumerate(pool.imap_unordered(play, jobs), start=1):
-                self._append(line)
-                print(f"{number}/{len(jobs)}: {line}", file=sys.stderr, flush=True)
+        call: dict[str, Any] = {"command": command or typed_command(), "settings": self.settings}
+        call |= {"versions": versions(), "seeds": sorted({x["seed"] for x in missing})}
+        self._append({"call": call})
+        started = shown = time.monotonic()
+        try:
+            for number, finished in enumerate(played(missing, play, processes), start=1):
+                self._append(finished._asdict())
+                now = time.monotonic()
+                if now - shown > PROGRESS_SECONDS or number in (1, len(missing)):
+                    shown = now
+                    left = (now - started) / number * (len(missing) - number) / 60
+                    said = f"{number}/{len(missing)} jobs, about {left:.1f} minutes left"
+                    print(f"{said}; {describe(finished.job)}", file=sys.stderr, flush=True)
+        finally:
+            self._append({"seconds": round(time.monotonic() - started, 1)})
 
-    def how(self) -> dict[str, str]:
-        """Return the commands and the versions of the last call, as text for a page."""
-        hows = self.made_by()
-        commands = dict.fromkeys(how["command"] for how in hows)
-        found = hows[-1]["versions"]
-        return {
-            "command": "`, `".join(commands),
-            "versions": ", ".join(f"{name} {value}" for name, value in found.items()),
-        }
+    def _append(self, line: Mapping[str, Any]) -> None:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        cut = self.file.is_file() and not self.file.read_bytes().endswith(b"\n")
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write("\n" * cut + json.dumps(line) + "\n")
 
-    def _append(self, line: Line) -> None:
-        broken = self.file.is_file() and not self.file.read_bytes().endswith(b"\n")
-        with self.file.open("a", encoding="utf-8") as lines:
-            lines.write("\n" * broken + json.dumps(line) + "\n")
-
-    def _lines(self) -> list[Line]:
-        found = []
+    def _lines(self) -> Iterator[dict[str, Any]]:
         for line in self.file.read_text("utf-8").splitlines() if self.file.is_file() else []:
             try:
-                found.append(json.loads(line))
+                yield json.loads(line)
             except json.JSONDecodeError:
                 continue
-        return found
+
+
+def played(jobs: Sequence[Job], play: Callable[[Job], Any], processes: int) -> Iterator[Finished]:
+    """Yield each job with its result as soon as it has finished.
+
+    The processes end with this one, in whatever way it ends, and at once if the caller stops.
+    """
+    one_thread_each()
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(processes, len(jobs)), spawn, _begin_worker)
+    futures: dict[Future[Any], Job] = {pool.submit(play, job): job for job in jobs}
+    try:
+        for future in as_completed(futures):
+            yield Finished(futures[future], future.result())
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    """Prepare a worker process. Ctrl-C is for its parent, which ends it."""
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+
+
+def describe(job: Job) -> str:
+    """Return the values of a job as text."""
+    return ", ".join(f"{name} {value}" for name, value in job.items())
+
+
+def typed_command() -> str:
+    """Return the command of a study as it was typed."""
+    return shlex.join(["python", "-m", "scripts.studies", *sys.argv[1:]])
+
+
+def require_at_least(options: Any, **least: int) -> None:
+    """Check the lower bounds of options.
+
+    Args:
+        options: Options of a study.
+        **least: Smallest allowed value by name.
+
+    Raises:
+        InvalidSettingError: An option is below its bound.
+    """
+    for name, bound in least.items():
+        if (value := getattr(options, name)) < bound:
+            flag = name.replace("_", "-")
+            raise InvalidSettingError(f"Option --{flag} must be >= {bound}, but is {value}.")
+
+
+def _key(job: Job) -> str:
+    return json.dumps(job, sort_keys=True)

@@ -7,7 +7,6 @@ network of each search is trained anew with another seed and tested once.
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import torch
 
 from nas_env.architecture import Candidate
 from nas_env.env import NASEnv
-from nas_env.errors import InvalidSettingError, NASError
+from nas_env.errors import InvalidSettingError
 from nas_env.network import build, predict
 from nas_env.objectives import AccuracyUnderCost
 from nas_env.registry import unknown_name
@@ -30,7 +29,7 @@ from nas_env_cli.search.progress_bar import SearchProgress
 from nas_env_cli.search.provenance import versions
 from nas_env_cli.search.session import run_search
 from nas_env_cli.spread import mean_sd
-from scripts.studies.common.command import typed_command
+from scripts.studies.common.experiment import typed_command
 
 ROOT = Path(__file__).resolve().parents[3]
 LARGE = (
@@ -67,7 +66,7 @@ class Options:
     """Forward passes of one image that are timed, the networks taking turns."""
     store: Path = ROOT / "runs" / "compression.sqlite"
     """Every trained network."""
-    output: Path = ROOT / "docs" / "compression.md"
+    page: Path = ROOT / "docs" / "compression.md"
     """The page."""
 
 
@@ -84,22 +83,18 @@ def run(settings: Options) -> int:
     """Search, train anew, measure and write the page; return the exit code."""
     torch.set_num_threads(1)
     settings.store.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        env = make(settings, settings.agents[0])
-        start = env.space.assemble(walk_of(env, settings.start))
-        found = {
-            name: [smallest(settings, name, seed) for seed in range(settings.seeds)]
-            for name in settings.agents
-        }
-    except NASError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    env = make(settings, settings.agents[0])
+    start = env.space.assemble(walk_of(env, settings.start))
+    found = {
+        name: [smallest(settings, name, seed) for seed in range(settings.seeds)]
+        for name in settings.agents
+    }
     networks = {"before": [start] * settings.seeds}
     networks |= {f"after, {x}": [t.candidate for t in trials] for x, trials in found.items()}
     rows = measured(settings, env, networks)
-    settings.output.parent.mkdir(parents=True, exist_ok=True)
-    settings.output.write_text(page(settings, env, rows), encoding="utf-8")
-    print(settings.output.read_text("utf-8"))
+    settings.page.parent.mkdir(parents=True, exist_ok=True)
+    settings.page.write_text(page(settings, env, rows), encoding="utf-8")
+    print(settings.page.read_text("utf-8"))
     return 0
 
 
@@ -191,6 +186,8 @@ def page(settings: Options, env: NASEnv, rows: dict[str, list[Result]]) -> str:
     before = rows["before"]
     lines = [
         "# Compression by edits",
+        "",
+        "Made by `python -m scripts.studies compression`.",
         "",
         f"Each search begins with {', '.join(settings.start[:-1])} (space `{settings.space}`, "
         f"{env.task.spec.name}) and trains {settings.evaluations} networks, {settings.epochs} "

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 
 from nas_env.architecture import Candidate
-from nas_env.errors import InvalidSettingError, NASError
+from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators import Evaluator, Halving
 from nas_env.evaluators.tabular import Tabular
@@ -27,7 +26,7 @@ from nas_env.spaces import SPACES, SearchSpace
 from nas_env.tables import TABLES, TableTask
 from nas_env.tasks import TASKS
 from nas_env_cli.search.provenance import versions
-from scripts.studies.common.command import typed_command
+from scripts.studies.common.experiment import require_at_least, typed_command
 
 ROOT = Path(__file__).resolve().parents[3]
 VARIANTS = ((3, 1), (2, 1), (3, 2))  # eta and min_epochs
@@ -48,7 +47,7 @@ class Options:
     """Task of the real training, of images."""
     epochs: int = 9
     """Epochs of the real training."""
-    output: Path = ROOT / "docs" / "halving.md"
+    page: Path = ROOT / "docs" / "halving.md"
     """The page."""
 
 
@@ -67,25 +66,14 @@ class Choice:
     seconds: float
 
 
-def main(settings: Options) -> int:
-    """Measure, write the page and return the exit code."""
-    torch.set_num_threads(1)
-    try:
-        return run(settings)
-    except NASError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-
-
 def run(settings: Options) -> int:
     """Measure and write the page."""
-    for name, least in (("batch", 2), ("seeds", 2), ("epochs", 1)):
-        if getattr(settings, name) < least:
-            raise InvalidSettingError(f"Option --{name} must be >= {least}.")
+    require_at_least(settings, batch=2, seeds=2, epochs=1)
+    torch.set_num_threads(1)
     lines = [*heading(settings), *table_part(settings), *training_part(settings)]
-    settings.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    settings.page.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
-    print(f"\nWritten: {settings.output}")
+    print(f"\nWritten: {settings.page}")
     return 0
 
 
@@ -93,6 +81,8 @@ def heading(settings: Options) -> Iterator[str]:
     """Yield what is measured and how."""
     found = versions()
     yield "# Successive halving against full training"
+    yield ""
+    yield "Made by `python -m scripts.studies halving`."
     yield ""
     yield (
         f"`Halving` evaluates a batch of {settings.batch} networks: all for a few epochs, one in "

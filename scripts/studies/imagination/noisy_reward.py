@@ -1,17 +1,13 @@
 """Search by a single noisy training, judged by the trainings that were not seen.
 
 On NAS-Bench-Macro every network was trained three times. The reward is one of the three, drawn for
-each network and seed; the judge is the mean of the other two, so that nobody is praised for the
+each network and seed; the judge is the mean of the other two, so that no run gets credit for the
 luck that it selected. (The mean of all three holds the training that was selected by.)
 """
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,11 +15,10 @@ import gymnasium
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 
-from nas_env.errors import InvalidSettingError
+import nas_env  # noqa: F401 - registers the environments
 from nas_env.wrappers import Limits, TrackSearch
-from nas_env_cli.benchmark.runner import one_thread_each
-from nas_env_cli.search.provenance import versions
 from nas_env_cli.specs import AgentSpec, EnvSpec
+from scripts.studies.common.experiment import Experiment, Job
 from scripts.studies.imagination.benchmarks import EVOLUTION, REINFORCE
 
 ENV = "macro=NASBenchMacro-v0:run=random"
@@ -39,7 +34,7 @@ AGENTS = (
 
 
 class Pick(NamedTuple):
-    """What one run would answer after so many queries.
+    """The network that one run would answer after a number of queries.
 
     Attributes:
         agent: Label of the agent.
@@ -60,7 +55,7 @@ class Pick(NamedTuple):
 
 
 class Picks(BaseCallback):
-    """Notes what a run would answer when it has made so many queries, and then ends it."""
+    """Records what a run would answer after each number of queries, and ends it at the last."""
 
     def __init__(self, tracker: TrackSearch, label: str, seed: int) -> None:
         super().__init__()
@@ -100,10 +95,17 @@ class Picks(BaseCallback):
             self.picks.append(Pick(self.label, self.seed, queries, rule, accuracy, reached))
 
 
-def play(job: tuple[str, int]) -> list[Pick]:
-    """Return the picks of an agent with a seed."""
-    text, seed = job
-    spec = AgentSpec.parse(text)
+def play(job: Job) -> list[dict[str, Any]]:
+    """Return the picks of an agent with a seed, as plain values."""
+    return [
+        {name: value for name, value in pick._asdict().items() if name not in ("agent", "seed")}
+        for pick in picks_of_run(job["agent"], job["seed"])
+    ]
+
+
+def picks_of_run(agent: str, seed: int) -> list[Pick]:
+    """Run an agent with a seed and return its picks."""
+    spec = AgentSpec.parse(agent)
     environment = EnvSpec.parse(ENV)
     env: gymnasium.Env[Any, Any] = environment.make(spec.observation(environment))
     set_random_seed(seed)
@@ -114,60 +116,21 @@ def play(job: tuple[str, int]) -> list[Pick]:
     return picks.finish()
 
 
-def run(file: Path, seeds: range, processes: int, command: str) -> list[Pick]:
-    """Play what is not in the file yet, a line of JSON for each pick, and return all picks.
+def experiment_of(file: Path) -> Experiment:
+    """Return the experiment of a file of picks, or raise if it had other agents."""
+    agents = {spec.label: spec.settings for spec in map(AgentSpec.parse, AGENTS)}
+    return Experiment(file, {"agents": agents})
 
-    Each call that plays anything ends with a line of how: command, seeds, settings, versions.
 
-    Raises:
-        InvalidSettingError: The file was begun with other settings.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    own = {spec.label: spec.settings for spec in map(AgentSpec.parse, AGENTS)}
-    for how in made_by(file):
-        if how["agents"] != own:
-            raise InvalidSettingError(
-                f"{file} was begun with the settings {how['agents']}, not {own}. Remove it."
-            )
-    started = time.monotonic()
-    done = {(pick.agent, pick.seed) for pick in read(file)}
-    jobs = [
-        (text, seed)
-        for seed in seeds
-        for text in AGENTS
-        if (AgentSpec.parse(text).label, seed) not in done
+def jobs(seeds: Iterable[int]) -> list[Job]:
+    """Return a run of every agent with every seed."""
+    return [{"agent": agent, "seed": seed} for seed in seeds for agent in AGENTS]
+
+
+def all_picks(experiment: Experiment) -> list[Pick]:
+    """Return all picks."""
+    return [
+        Pick(agent=AgentSpec.parse(job["agent"]).label, seed=job["seed"], **pick)
+        for job, result in experiment.results()
+        for pick in result
     ]
-    if jobs:
-        how = {"command": command, "seeds": [*seeds], "agents": own, "versions": versions()}
-        try:
-            _play_all(jobs, file, processes)
-        finally:  # also of what an interruption leaves
-            with file.open("a") as lines:
-                lines.write(f"{json.dumps({**how, 'seconds': time.monotonic() - started})}\n")
-    return list(read(file))
-
-
-def _play_all(jobs: list[tuple[str, int]], file: Path, processes: int) -> None:
-    """Play the runs and append their picks to the file."""
-    one_thread_each()
-    with multiprocessing.get_context("spawn").Pool(processes) as pool, file.open("a") as lines:
-        for number, picks in enumerate(pool.imap(play, jobs), start=1):
-            lines.write("".join(f"{json.dumps(pick._asdict())}\n" for pick in picks))
-            lines.flush()
-            if number % 25 == 0 or number == len(jobs):
-                print(f"noisy: {number}/{len(jobs)} runs", file=sys.stderr, flush=True)
-
-
-def made_by(file: Path) -> list[dict[str, Any]]:
-    """Return the lines of a file that say how it was made."""
-    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
-    return [json.loads(line) for line in lines if line.startswith('{"command"')]
-
-
-def read(file: Path) -> Iterator[Pick]:
-    """Yield the picks of a file; a line that was broken off is left out."""
-    for line in file.read_text("utf-8").splitlines() if file.is_file() else []:
-        try:
-            yield Pick(**json.loads(line))
-        except (ValueError, TypeError):
-            continue

@@ -23,7 +23,7 @@ from nas_env_cli.benchmark.statistics import improvement
 from nas_env_cli.specs import EnvSpec
 from scripts.studies.imagination.benchmarks import UPPER_BOUND
 from scripts.studies.imagination.idea_chart import EVALUATED, SEED, draw_idea
-from scripts.studies.imagination.noisy_reward import AFTER, made_by, read
+from scripts.studies.imagination.noisy_reward import AFTER, Pick, all_picks, experiment_of
 from scripts.studies.imagination.query_ratios import capped, ratio_cell, told_apart
 from scripts.studies.nb201_protocol.page import NAMES, PUBLISHED, protocol_results
 
@@ -53,7 +53,7 @@ REACH_NOISY = {50: 92.92, 100: 92.93, 200: 92.94}
 MISSING = "Not run yet: `python -m scripts.studies imagination {name}`."
 
 
-def write_study(results: Path, page: Path) -> None:
+def write_page(results: Path, page: Path) -> None:
     """Write the page; a part without results says how to make them.
 
     Args:
@@ -62,7 +62,7 @@ def write_study(results: Path, page: Path) -> None:
     """
     draw_idea(results / "idea.svg")
     parts = {x.replace("-", "_"): _part(results, x, make) for x, make in PARTS.items()}
-    parts["noisy"] = noisy_table(results / "noisy.jsonl")
+    parts["noisy"] = noisy_table(all_picks(experiment_of(results / "noisy.jsonl")))
     parts["random_search"] = random_search()
     parts["headline"] = headline(results)
     parts["prototype"] = PROTOTYPE
@@ -192,9 +192,8 @@ def protocol_table(table: Any, settings: dict[str, Any]) -> str:
     return "\n".join([*lines, "", *aims])
 
 
-def noisy_table(file: Path) -> str:
-    """Return the accuracies of picks by one noisy training, and who did not get so far."""
-    picks = list(read(file))
+def noisy_table(picks: Sequence[Pick]) -> str:
+    """Return the accuracies of picks by one noisy training, and the runs that ended early."""
     if not picks:
         return MISSING.format(name="noisy")
     lines = head("agent", "pick", "runs", *(f"{x} queries" for x in AFTER))
@@ -348,7 +347,7 @@ def _made(results: Path) -> Iterable[str]:
             yield from made(read_results(file)[1])
         except InvalidDataError:
             continue
-    yield from made({"commands": made_by(results / "noisy.jsonl")})
+    yield from made({"commands": experiment_of(results / "noisy.jsonl").calls()})
 
 
 def head(*cells: str) -> list[str]:

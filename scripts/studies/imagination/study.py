@@ -19,7 +19,7 @@ from nas_env.registry import unknown_name
 from nas_env_cli.benchmark.results import incumbents, read_results, write_results
 from scripts.studies.imagination import noisy_reward
 from scripts.studies.imagination.benchmarks import FIRST, Experiment, experiments
-from scripts.studies.imagination.page import write_study
+from scripts.studies.imagination.page import write_page
 from scripts.studies.imagination.unseen_tables import unseen
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,7 +29,7 @@ IMAGES, VALIDATION = 3_000, 1_000
 
 @dataclass(frozen=True)
 class Options:
-    """Run the experiments behind docs/imagination.md; the same command goes on where it stopped."""
+    """Run the experiments behind docs/imagination.md; the same command resumes."""
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = field(default_factory=tuple)
     """Experiments to run; none: only write the page from what is there; "all": all of them."""
@@ -46,7 +46,7 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Run what is asked for and write the page."""
+    """Run the named experiments and write the page."""
     options.folder.mkdir(parents=True, exist_ok=True)
     tables, images = {}, options.folder / "mnist.npz"
     if options.source.is_dir():
@@ -65,12 +65,12 @@ def run(options: Options) -> int:
         print(f"== {name}", file=sys.stderr, flush=True)
         if name == NOISY:
             seeds = range(FIRST, FIRST + (options.seeds or noisy_reward.SEEDS))
-            noisy_reward.run(
-                results / "noisy.jsonl", seeds, options.processes, command(name, options)
-            )
+            experiment = noisy_reward.experiment_of(results / "noisy.jsonl")
+            jobs, said = noisy_reward.jobs(seeds), command(name, options)
+            experiment.play(jobs, noisy_reward.play, options.processes, said)
         else:
             failed += play(name, known[name], options, results)
-    write_study(results, options.page)
+    write_page(results, options.page)
     print(f"Written: {options.page}")
     return 1 if failed else 0
 

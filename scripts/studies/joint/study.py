@@ -1,4 +1,4 @@
-"""Are training choices worth being decisions? Search with and without them: docs/joint.md.
+"""Compare searches with and without training choices as decisions, for docs/joint.md.
 
 Example: python -m scripts.studies joint
 """
@@ -21,9 +21,9 @@ from nas_env.tasks import TASKS
 from nas_env_cli.export.retraining import retrain
 from nas_env_cli.specs import AgentSpec
 from scripts.studies.common.best_trial import best_trial
-from scripts.studies.common.command import finish, prepare
-from scripts.studies.common.experiment import Results
+from scripts.studies.common.experiment import Experiment, Job, require_at_least
 from scripts.studies.common.group_differences import difference, least_chance, with_sd
+from scripts.studies.common.made_by import commands_and_versions
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = Path(__file__).with_name("template.md")
@@ -35,7 +35,7 @@ class Options:
     """Search networks with the fixed recipe, and networks together with their recipe."""
 
     agents: tuple[str, ...] = ("imagination", "random")
-    """Who searches, as `nas-env benchmark` names agents."""
+    """Agents that search, as `nas-env benchmark` names them."""
     seeds: int = 5
     """Searches of each agent in each space: seeds 0, 1, ..."""
     networks: int = 60
@@ -47,24 +47,16 @@ class Options:
     retrain_seeds: int = 3
     """Trainings of the best network of a search, each tested once."""
     processes: int = 2
-    """Runs at once."""
+    """Searches at once."""
     store: Path = ROOT / "runs" / "joint.sqlite"
-    """Every network; a search that was broken off goes on where it stopped."""
+    """Store of all networks; an interrupted search resumes from it."""
     page: Path = ROOT / "docs" / "joint.md"
-    """The page; results go into the folder of its name."""
+    """The page; results.jsonl goes into the folder of its name."""
 
     def shared(self) -> dict[str, Any]:
-        """Return what all results of one file have in common."""
+        """Return the settings that all results of one file share."""
         names = ("networks", "epochs", "task", "retrain_seeds")
         return {name: getattr(self, name) for name in names}
-
-
-class Job(NamedTuple):
-    """One search."""
-
-    kind: str
-    agent: str
-    seed: int
 
 
 class Result(NamedTuple):
@@ -72,7 +64,7 @@ class Result(NamedTuple):
 
     Attributes:
         kind: "fixed recipe" or "joint".
-        agent: Who searched.
+        agent: Label of the agent.
         seed: The seed of the search and of its trainings.
         validation: Accuracy by which the network was chosen.
         tests: Test accuracy of each training anew.
@@ -90,66 +82,73 @@ class Result(NamedTuple):
 
 
 def run(settings: Options) -> int:
-    """Run what is missing and write the page."""
-    results = prepare(settings, "seeds", "networks", "epochs", "retrain_seeds")
-    jobs, play = missing(settings, results), partial(search, settings)
-    return finish(results, jobs, play, settings.processes, settings.page, page)
+    """Play the searches that have no result yet, and write the page."""
+    require_at_least(settings, seeds=1, networks=1, epochs=1, retrain_seeds=1, processes=1)
+    experiment = experiment_of(settings)
+    settings.store.parent.mkdir(parents=True, exist_ok=True)
+    experiment.play(jobs(settings), partial(search, settings), settings.processes)
+    settings.page.write_text(page(experiment), encoding="utf-8")
+    print(f"Written: {settings.page}")
+    return 0
 
 
-def missing(settings: Options, results: Results) -> list[Job]:
-    """Return the searches that there are no results of."""
-    done = {(line["kind"], line["agent"], line["seed"]) for line in results.read()}
+def experiment_of(settings: Options) -> Experiment:
+    """Return the results beside the page."""
+    return Experiment(settings.page.with_suffix("") / "results.jsonl", settings.shared())
+
+
+def jobs(settings: Options) -> list[Job]:
+    """Return all searches."""
     return [
-        Job(kind, agent, seed)
+        {"kind": kind, "agent": agent, "seed": seed}
         for seed in range(settings.seeds)
         for agent in settings.agents
         for kind in SPACES
-        if (kind, AgentSpec.parse(agent).label, seed) not in done
     ]
 
 
 def search(settings: Options, job: Job) -> dict[str, Any]:
-    """Search, train the best network anew, and test it."""
-    task, label = TASKS.get(settings.task)(), AgentSpec.parse(job.agent).label
-    budget = Budget(epochs=settings.epochs, training_seed=job.seed)
+    """Search, retrain the best network with other seeds, and test it."""
+    task, seed = TASKS.get(settings.task)(), job["seed"]
+    budget = Budget(epochs=settings.epochs, training_seed=seed)
     best = best_trial(
-        job.agent,
-        job.seed,
+        job["agent"],
+        seed,
         settings.networks,
-        space=SPACES[job.kind],
+        space=SPACES[job["kind"]],
         task=task,
         store=str(settings.store),
         budget=budget,
     )
-    anew = [1000 * (job.seed + 1) + number for number in range(settings.retrain_seeds)]
-    tested = retrain(
-        label, best.candidate, Training(task), OBJECTIVES.get("accuracy")(), budget, anew
-    )
-    return Result(
-        job.kind,
-        label,
-        job.seed,
-        best.evaluation.metrics["accuracy"],
-        [*tested.accuracies],
-        tested.params,
-        best.candidate.recipe.changes(),
-    )._asdict()
+    seeds = [1000 * (seed + 1) + number for number in range(settings.retrain_seeds)]
+    objective = OBJECTIVES.get("accuracy")()
+    tested = retrain("best", best.candidate, Training(task), objective, budget, seeds)
+    return {
+        "validation": best.evaluation.metrics["accuracy"],
+        "tests": [*tested.accuracies],
+        "params": tested.params,
+        "recipe": best.candidate.recipe.changes(),
+    }
 
 
 # ---- the page ----
 
 
-def page(results: Results) -> str:
+def page(experiment: Experiment) -> str:
     """Return the page of the results."""
     found = sorted(
-        (Result(**line) for line in results.read()), key=lambda x: (x.agent, x.kind, x.seed)
+        (
+            Result(**{**job, "agent": AgentSpec.parse(job["agent"]).label}, **result)
+            for job, result in experiment.results()
+        ),
+        key=lambda x: (x.agent, x.kind, x.seed),
     )
     groups: dict[tuple[str, str], list[Result]] = {}
     for result in found:
         groups.setdefault((result.agent, result.kind), []).append(result)
     values = {
-        **{name: str(value) for name, value in results.settings.items()},
-        **results.how(),
+        **{name: str(value) for name, value in experiment.settings.items()},
+        **commands_and_versions(experiment),
         "table": "\n".join(table(groups)),
         "comparison": "\n".join(compared(groups)),
         "recipes": "\n".join(recipes(found)),

@@ -34,7 +34,7 @@ class Options:
     """Run folders, one per seed."""
     table: Path = PAGE.with_suffix("") / "best.parquet"
     """Results of nas-env benchmark on NASChain-v0."""
-    output: Path = PAGE
+    page: Path = PAGE
     """The page; its figure goes into the folder of its name."""
 
 
@@ -42,9 +42,9 @@ def run(options: Options) -> int:
     """Read the runs and write the page."""
     runs = [json.loads((path / "summary.json").read_text("utf-8")) for path in options.runs]
     runs.sort(key=lambda run: run["settings"]["seed"])
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(page(runs, options.table, options.output), encoding="utf-8")
-    print(f"Written: {options.output}")
+    options.page.parent.mkdir(parents=True, exist_ok=True)
+    options.page.write_text(page(runs, options.table, options.page), encoding="utf-8")
+    print(f"Written: {options.page}")
     return 0
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_env_cli.spread import mean_sd
+from scripts.studies.common.experiment import Experiment
+from scripts.studies.common.made_by import commands, versions_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,39 +22,44 @@ METAQNN, BASELINE = "q-learning", "random"
 METHODS = {METAQNN: "MetaQNN", BASELINE: "random search"}
 WINDOW = 25  # networks of the rolling mean
 LIMIT_SECONDS = 2.0
-Found = dict[str, Any]  # one search, as `results.json` has it
+Found = dict[str, Any]  # one search: its job and result
 
 
-def write_page(results: dict[str, Any], source: Path, page: Path) -> None:
-    """Write the page and its picture.
+def write_page(experiment: Experiment, page: Path) -> None:
+    """Write the page and its chart.
 
     Args:
-        results: What the script collected.
-        source: The file of the results.
-        page: The page; the picture goes into the folder of its name.
+        experiment: The results.
+        page: The page; the chart goes into the folder of its name.
     """
-    draw(results).savefig(source.with_name("phases.svg"), metadata={"Date": None})
+    searches = searches_of(experiment)
+    draw(searches).savefig(experiment.file.with_name("phases.svg"), metadata={"Date": None})
     text = string.Template(TEMPLATE.read_text("utf-8")).substitute(
-        numbers(results), folder=page.with_suffix("").name
+        numbers(experiment, searches), folder=page.with_suffix("").name
     )
     page.write_text(text, encoding="utf-8")
 
 
-def numbers(results: dict[str, Any]) -> dict[str, str]:
+def searches_of(experiment: Experiment) -> list[Found]:
+    """Return the searches, seed by seed, MetaQNN first."""
+    found = [{**job, **result} for job, result in experiment.results()]
+    return sorted(found, key=lambda x: (x["seed"], list(METHODS).index(x["method"])))
+
+
+def numbers(experiment: Experiment, searches: list[Found]) -> dict[str, str]:
     """Return the numbers of the page, by their place in the template."""
-    settings, searches = results["settings"], results["searches"]
+    settings = experiment.settings
     by_method = {name: [x for x in searches if x["method"] == name] for name in METHODS}
     networks = [x for found in searches for x in found["networks"]]
     trained = [x["seconds"] for x in networks if x["outcome"] == "ok"]
+    seeds = [str(x["seed"]) for x in by_method[METAQNN]]
+    versions = dict.fromkeys(versions_text(call["versions"]) for call in experiment.calls())
     return {
-        "command": results["command"],
-        "versions": "; ".join(
-            ", ".join(f"{key} {value}" for key, value in made.items())
-            for made in results["versions"]
-        ),
+        "command": commands(experiment),
+        "versions": "; ".join(versions),
         "networks": f"{settings['networks']:,}",
-        "seeds": str(settings["seeds"]),
-        "seed_names": ", ".join(map(str, range(settings["seeds"]))),
+        "seeds": str(len(seeds)),
+        "seed_names": ", ".join(seeds),
         "epochs": f"{settings['epochs']} epoch{'s' * (settings['epochs'] > 1)}",
         "mmacs": f"{settings['max_macs'] / 1e6:g}",
         "images": f"{settings['images']:,}",
@@ -220,7 +227,7 @@ def rolling(values: Sequence[float]) -> NDArray[np.float64]:
     return means
 
 
-def draw(results: dict[str, Any]) -> Figure:
+def draw(searches: Sequence[Found]) -> Figure:
     """Draw the rolling mean reward of each search and MetaQNN's mean of each phase."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -229,7 +236,7 @@ def draw(results: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes: Any = figure.subplots()
     for name, colour in ((BASELINE, "0.6"), (METAQNN, "C0")):
-        found = [x["networks"] for x in results["searches"] if x["method"] == name]
+        found = [x["networks"] for x in searches if x["method"] == name]
         rewards = [[100 * x["reward"] for x in networks] for networks in found]
         for number, row in enumerate(rewards):
             label = f"{METHODS[name]}, rolling mean of {WINDOW}" if number == 0 else None

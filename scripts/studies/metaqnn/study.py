@@ -1,6 +1,6 @@
 """Run MetaQNN on small digits beside random search, and write docs/metaqnn.md from the results.
 
-The text is `metaqnn_template.md`; every number and the picture come from the results.
+The text is `template.md`; every number and the chart come from the results.
 
 Example: python -m scripts.studies metaqnn --processes 2
 """
@@ -8,13 +8,9 @@ Example: python -m scripts.studies metaqnn --processes 2
 from __future__ import annotations
 
 import json
-import multiprocessing
-import signal
-import sys
-import threading
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import NAMESPACE_URL, uuid5
@@ -26,7 +22,7 @@ import tyro
 from numpy.typing import NDArray
 
 import nas_env  # noqa: F401 - registers the environments
-from nas_env.errors import InvalidDataError, InvalidSettingError
+from nas_env.errors import InvalidDataError
 from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
 from nas_env.objectives import OBJECTIVES
@@ -34,25 +30,23 @@ from nas_env.spaces import SPACES
 from nas_env.tasks.own_data import own_data
 from nas_env.tasks.supervised import SupervisedTask
 from nas_env.wrappers import Limits, TrackSearch, Trial
-from nas_env_cli.benchmark.runner import end_with_parent
 from nas_env_cli.export.retraining import retrain
 from nas_env_cli.search.progress_bar import SearchProgress
-from nas_env_cli.search.provenance import versions
 from nas_env_cli.search.session import SearchResult, run_search
-from scripts.studies.common.command import typed_command
+from scripts.studies.common.experiment import Experiment, Job, require_at_least
 from scripts.studies.metaqnn.page import BASELINE, METHODS, write_page
 
 ROOT = Path(__file__).resolve().parents[3]
 FILE = "mnist_15k.npz"
 SPACE = "metaqnn-small"
 SETTINGS: dict[str, dict[str, Any]] = {"q-learning": {"preset": "metaqnn"}, BASELINE: {}}
-FREE = ("processes", "source", "folder", "page", "estimate")  # what changes no number
+NOT_SHARED = ("seeds", "processes", "source", "store", "page", "estimate")
 COUNTS = ("networks", "seeds", "epochs", "retrain_seeds", "retrain_epochs", "images", "validation")
 
 
 @dataclass(frozen=True)
 class Options:
-    """Run MetaQNN and random search; the same command goes on where it stopped, or writes again."""
+    """Run MetaQNN and random search; the same command resumes, and writes the page again."""
 
     networks: int = 250
     """Unique networks of a search; the paper has 2,700."""
@@ -74,12 +68,16 @@ class Options:
     """Searches at once, one thread each."""
     source: Path = ROOT.parent / "shared" / "data"
     """Folder of mnist_15k.npz (x_train, y_train, x_test, y_test; 28x28 images)."""
-    folder: Path = ROOT / "runs" / "metaqnn"
-    """Every trained network (store.sqlite), and every finished search."""
+    store: Path = ROOT / "runs" / "metaqnn.sqlite"
+    """Store of all networks; an interrupted search resumes from it."""
     page: Path = ROOT / "docs" / "metaqnn.md"
-    """The page; results.json and the picture go into the folder of its name."""
+    """The page; results.jsonl and the chart go into the folder of its name."""
     estimate: Annotated[int, tyro.conf.arg(metavar="NETWORKS")] = 0
     """Train so many random networks, say how long all would take, and write nothing."""
+
+    def shared(self) -> dict[str, Any]:
+        """Return the settings that all results of one file share."""
+        return {name: value for name, value in asdict(self).items() if name not in NOT_SHARED}
 
 
 class Lines(SearchProgress):
@@ -91,35 +89,27 @@ class Lines(SearchProgress):
 
 
 def run(options: Options) -> int:
-    """Run what is missing and write the page."""
+    """Play the searches that have no result yet, and write the page."""
     check(options)
     if options.estimate:
-        return tell_estimate(options)
-    results = options.page.with_suffix("") / "results.json"
-    wanted = [(method, seed) for seed in range(options.seeds) for method in METHODS]
-    known = json.loads(results.read_text("utf-8")) if results.is_file() else {}
-    if known.get("settings") != numbers_of(options):
-        known = collect(options, wanted)
-        results.parent.mkdir(parents=True, exist_ok=True)
-        write(results, json.dumps(known, indent=1) + "\n")
-    write_page(known, results, options.page)
+        return print_estimate(options)
+    experiment = Experiment(options.page.with_suffix("") / "results.jsonl", options.shared())
+    if missing := experiment.missing(jobs(options)):
+        digits(options)  # raises here if the data are not there, before processes start
+        options.store.parent.mkdir(parents=True, exist_ok=True)
+        experiment.play(missing, partial(search, options), options.processes)
+    write_page(experiment, options.page)
     print(f"Written: {options.page}")
     return 0
 
 
 def check(options: Options) -> None:
-    """Refuse numbers that are out of their range.
+    """Check the range of each option.
 
     Raises:
-        InvalidSettingError: It says option, rule and value.
+        InvalidSettingError: An option is out of its range.
     """
-    rules = [(name, 1) for name in (*COUNTS, "processes")]
-    for name, least in [*rules, ("estimate", 0)]:
-        if getattr(options, name) < least:
-            flag = name.replace("_", "-")
-            raise InvalidSettingError(
-                f"Option --{flag} must be >= {least}, but is {getattr(options, name)}."
-            )
+    require_at_least(options, **dict.fromkeys((*COUNTS, "processes"), 1), estimate=0)
     search_budget(options)  # raises if the limit on multiply-accumulates is out of range
 
 
@@ -128,91 +118,14 @@ def search_budget(options: Options) -> Budget:
     return Budget(epochs=options.epochs, max_macs=options.max_macs)
 
 
-def numbers_of(options: Options) -> dict[str, Any]:
-    """Return the options that make the numbers."""
-    return {name: value for name, value in asdict(options).items() if name not in FREE}
+def jobs(options: Options) -> list[Job]:
+    """Return all searches."""
+    return [{"method": x, "seed": seed} for seed in range(options.seeds) for x in METHODS]
 
 
-def collect(options: Options, wanted: list[tuple[str, int]]) -> dict[str, Any]:
-    """Return the results; searches that were finished before are read."""
-    options.folder.mkdir(parents=True, exist_ok=True)
-    missing = [x for x in wanted if not finished(options, *x)]
-    print(f"{len(missing)} searches to run, {len(wanted) - len(missing)} are finished already")
-    if missing:
-        digits(options)  # refused here, before processes begin
-        play(options, missing)
-    searches = [json.loads(place(options, *x).read_text("utf-8")) for x in wanted]
-    made = {json.dumps(x.pop("versions")) for x in searches}
-    return {
-        "settings": numbers_of(options),
-        "command": typed_command(),
-        "versions": [json.loads(text) for text in sorted(made)],
-        "searches": [{k: v for k, v in x.items() if k != "settings"} for x in searches],
-    }
-
-
-def place(options: Options, method: str, seed: int) -> Path:
-    """Return the file of a finished search."""
-    return options.folder / f"{method}-{seed}.json"
-
-
-def finished(options: Options, method: str, seed: int) -> bool:
-    """Return whether a search is finished.
-
-    Raises:
-        InvalidSettingError: It was made with other settings.
-    """
-    file = place(options, method, seed)
-    if not file.is_file():
-        return False
-    made, wanted = json.loads(file.read_text("utf-8"))["settings"], alike(options)
-    for name, value in wanted.items():
-        if made.get(name) != value:
-            raise InvalidSettingError(
-                f"The searches in {options.folder} were made with {name}={made.get(name)}, not "
-                f"{value}. Give the same options, or another --folder."
-            )
-    return True
-
-
-def alike(options: Options) -> dict[str, Any]:
-    """Return the settings that searches of one folder share: all but how many there are."""
-    return {name: value for name, value in numbers_of(options).items() if name != "seeds"}
-
-
-def play(options: Options, missing: list[tuple[str, int]]) -> None:
-    """Run searches in processes of their own; Ctrl-C ends them, and nothing trained is lost."""
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(options.processes, context, begin_worker)
-    jobs = [pool.submit(search, options, method, seed) for method, seed in missing]
-    try:
-        for number, job in enumerate(as_completed(jobs), start=1):
-            print(f"{number}/{len(jobs)} searches: {job.result()}", file=sys.stderr, flush=True)
-    except BaseException:
-        for process in multiprocessing.active_children():
-            process.terminate()  # what it has trained is in the store
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def begin_worker() -> None:
-    """Prepare a process: Ctrl-C is for the parent, which ends this."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
-
-
-def search(options: Options, method: str, seed: int) -> str:
-    """Run one search, train its best network anew, write both, and say what came out."""
-    found = one_search(options, method, seed)
-    write(place(options, method, seed), json.dumps(found))
-    best = found["best"]
-    return f"{method}, seed {seed}: {100 * best['accuracy']:.1f} % on the validation split"
-
-
-def one_search(options: Options, method: str, seed: int) -> dict[str, Any]:
-    """Return what the page needs of one search."""
+def search(options: Options, job: Job) -> dict[str, Any]:
+    """Run one search, retrain its best network, and return what the page needs."""
+    method, seed = job["method"], job["seed"]
     task = digits(options)
     training = Training(task, device="cpu")
     env = gymnasium.make(
@@ -223,9 +136,9 @@ def one_search(options: Options, method: str, seed: int) -> dict[str, Any]:
         evaluator=training,
         observation="state",
         budget=search_budget(options),
-        store=options.folder / "store.sqlite",
+        store=options.store,
     )
-    settings = json.dumps(alike(options), sort_keys=True)
+    settings = json.dumps(options.shared(), sort_keys=True)
     token = uuid5(NAMESPACE_URL, f"{settings} {method} {seed}").hex
     progress = Lines(f"{method}, seed {seed}")
     limits = Limits(evaluations=options.networks)
@@ -235,10 +148,6 @@ def one_search(options: Options, method: str, seed: int) -> dict[str, Any]:
     objective, budget = OBJECTIVES.get("accuracy")(), Budget(epochs=options.retrain_epochs)
     again = retrain(method, result.best.candidate, training, objective, budget, seeds)
     return {
-        "method": method,
-        "seed": seed,
-        "settings": alike(options),
-        "versions": versions(),
         "reason": result.reason,
         "repeats": len(result.trials) - result.evaluations,
         "networks": networks_of(result),
@@ -324,7 +233,7 @@ def halved(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return small
 
 
-def tell_estimate(options: Options) -> int:
+def print_estimate(options: Options) -> int:
     """Train a few random networks and say how long all would take with as many processes."""
     torch.set_num_threads(1)
     task = digits(options)
@@ -346,10 +255,3 @@ def tell_estimate(options: Options) -> int:
         f"{options.processes} processes: about {hours:.2f} hours where each process is as fast."
     )
     return 0
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

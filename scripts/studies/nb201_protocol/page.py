@@ -116,6 +116,9 @@ def protocol_page(found: list[Found], settings: dict[str, Any], source: str) -> 
         [
             "# The NAS-Bench-201 paper's protocol",
             "",
+            f"Made by `python -m scripts.studies nb201-protocol` from [{source}]({source}); "
+            "`nas-env replay` plays its rows again.",
+            "",
             "A run searches CIFAR-10 by 12-epoch validation accuracy for "
             f"{seconds:,.0f} simulated seconds (12 epochs and a pass over the validation images "
             "of each network; a repeated network costs again; the network in which the time runs "
@@ -135,9 +138,6 @@ def protocol_page(found: list[Found], settings: dict[str, Any], source: str) -> 
             "",
             "Local search stands beside them because it is what a controller must beat; the paper "
             "has no row for it.",
-            "",
-            f"Made from [{source}]({source}) by `python -m scripts.studies nb201-protocol`; "
-            "`nas-env replay` plays its rows again.",
             "",
             *made(settings),
             "",

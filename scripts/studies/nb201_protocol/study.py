@@ -11,7 +11,7 @@ from nas_env_cli.benchmark.folder import BenchmarkFolder, Plan
 from nas_env_cli.benchmark.results import incumbents, read_results, write_results
 from nas_env_cli.benchmark.runner import run_plan
 from nas_env_cli.specs import AgentSpec, EnvSpec, distinct
-from scripts.studies.common.command import typed_command
+from scripts.studies.common.experiment import typed_command
 from scripts.studies.nb201_protocol.page import AGENTS, ENV, protocol_page, protocol_results
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,7 +29,7 @@ class Options:
     """The agents, as `nas-env benchmark` takes them."""
     processes: int = 2
     """Runs at once."""
-    output: Path = ROOT / "runs" / "nb201-protocol"
+    folder: Path = ROOT / "runs" / "nb201-protocol"
     """Folder of the runs."""
     page: Path = ROOT / "docs" / "nb201-protocol.md"
     """The page; best.parquet goes into the folder of its name."""
@@ -54,7 +54,7 @@ def run(options: Options) -> int:
         charge_repeats=True,
         command=command,
     )
-    folder = BenchmarkFolder(options.output)
+    folder = BenchmarkFolder(options.folder)
     failed = run_plan(plan, folder, options.processes)
     if failed:
         print(f"{len(failed)} runs failed. The first: {failed[0].cell}: {failed[0].error}")

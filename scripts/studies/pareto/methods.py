@@ -1,4 +1,4 @@
-"""The methods: what evaluates so many different cells, one after the other."""
+"""The methods that are compared; each evaluates a given number of different cells."""
 
 from __future__ import annotations
 
@@ -32,16 +32,21 @@ class Method:
     """One way to search.
 
     Attributes:
-        label: How the page names it.
         agent: An agent as `nas-env benchmark` takes it, or "nsga2".
-        kind: "targets" or "weights", by which two objectives become one; empty where nothing does.
+        kind: "targets" or "weights", by which two objectives become one; empty for none.
         size: Targets or weights; members of NSGA-II's population.
     """
 
-    label: str
     agent: str
     kind: str = ""
     size: int = 1
+
+    @property
+    def label(self) -> str:
+        """The name on the page."""
+        if self.agent == NSGA2:
+            return f"{NSGA2}, {self.size} members"
+        return f"{self.agent}, {self.size} {self.kind}" if self.kind else self.agent
 
     def objectives(self, device: str) -> list[Objective | None]:
         """Return what is searched for, one portion of the networks each.
@@ -60,10 +65,6 @@ class Method:
             weights = [{"accuracy": 1.0, "latency_ms": -float(x)} for x in prices]
             return [WeightedSum(x, least=0.0) for x in weights]
         return [None]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the settings as plain data."""
-        return {"agent": self.agent, "kind": self.kind, "size": self.size}
 
 
 def _hard(target: float) -> MnasNet:
@@ -98,7 +99,7 @@ class SharedSearch(TrackSearch):
         self._keys = known
 
 
-def play(method: Method, device: str, seed: int, limit: int) -> list[Walk]:
+def evaluated(method: Method, device: str, seed: int, limit: int) -> list[Walk]:
     """Return the different cells that a method evaluates, in order, at most `limit`.
 
     Raises:

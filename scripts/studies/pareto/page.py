@@ -10,6 +10,7 @@ import numpy as np
 
 from nas_env_cli.benchmark.page import made
 from nas_env_cli.specs import AgentSpec, EnvSpec
+from scripts.studies.common.experiment import Experiment
 from scripts.studies.pareto.curves import REPEATS, difference, draw_curves, interval
 from scripts.studies.pareto.method_choice import (
     DEAR,
@@ -18,21 +19,21 @@ from scripts.studies.pareto.method_choice import (
     POPULATIONS,
     SIZES,
     Choice,
-    Experiment,
     Run,
     marks_of,
     points_of,
+    runs_of,
 )
 from scripts.studies.pareto.methods import ENV, HEAVIEST, LIGHTEST, NSGA2
 from scripts.studies.pareto.problem import DEVICES, WORST_ACCURACY, Numbers, Problem, problem
 
 TEMPLATE = Path(__file__).with_name("template.md")
-RIVALS = (NSGA2, "random")
+COMPARED_WITH = (NSGA2, "random")
 MORE, OPEN, LESS = "more", "no shown difference", "**less**"
 LEARNING = ("reinforce", "q-learning", "maskable-ppo")  # a policy or values, by reinforcement
 
 
-class Results:
+class DeviceRuns:
     """The reported runs of one device, by agent.
 
     Args:
@@ -73,34 +74,36 @@ class Results:
             yield f"{head} | {' | '.join(cells)} |"
 
     def verdicts(self) -> Iterator[str]:
-        """Yield one line for each agent: how it stands to NSGA-II and to random search."""
+        """Yield one line for each agent: how it compares with NSGA-II and with random search."""
         for agent in self.runs:
-            rivals = [x for x in RIVALS if x in self.runs and x != agent and agent != "random"]
-            if agent != NSGA2 and rivals:
-                said = "; ".join(self._versus(agent, rival) for rival in rivals)
+            others = [
+                x for x in COMPARED_WITH if x in self.runs and x != agent and agent != "random"
+            ]
+            if agent != NSGA2 and others:
+                said = "; ".join(self._versus(agent, other) for other in others)
                 yield f"- `{self.labels[agent]}`: {said}."
         if NSGA2 in self.runs:
             yield f"- `{self.labels[NSGA2]}`: {self._versus(NSGA2, 'random')}."
 
-    def word(self, agent: str, rival: str, name: str, mark: int) -> str:
+    def word(self, agent: str, other: str, name: str, mark: int) -> str:
         """Return whether an agent has more than another after so many networks."""
-        _, low, high = self._difference(agent, rival, name, mark)
+        _, low, high = self._difference(agent, other, name, mark)
         return MORE if low > 0 else LESS if high < 0 else OPEN
 
     def _difference(
-        self, agent: str, rival: str, name: str, mark: int
+        self, agent: str, other: str, name: str, mark: int
     ) -> tuple[float, float, float]:
-        ours, theirs = (100 * self.at(x, name, mark) for x in (agent, rival))
+        ours, theirs = (100 * self.at(x, name, mark) for x in (agent, other))
         low, high = difference(ours, theirs)
         return float(ours.mean() - theirs.mean()), float(low), float(high)
 
-    def _versus(self, agent: str, rival: str) -> str:
+    def _versus(self, agent: str, other: str) -> str:
         parts = []
         for name in ("searched", "reported"):
-            mean, low, high = self._difference(agent, rival, name, self.networks)
-            word = self.word(agent, rival, name, self.networks)
+            mean, low, high = self._difference(agent, other, name, self.networks)
+            word = self.word(agent, other, name, self.networks)
             parts.append(f"{name} {word} ({mean:+.2f} [{low:+.2f}, {high:+.2f}])")
-        return f"against `{rival}` {', '.join(parts)}"
+        return f"against `{other}` {', '.join(parts)}"
 
 
 def write_page(experiment: Experiment, choice: Choice, page: Path) -> None:
@@ -111,8 +114,9 @@ def write_page(experiment: Experiment, choice: Choice, page: Path) -> None:
         choice: The setting of each method.
         page: The page; pictures go into the folder of its name.
     """
-    folder, runs = page.with_suffix(""), experiment.runs("report")
-    found = [Results(runs, choice, device, experiment.networks) for device in DEVICES]
+    folder, runs = page.with_suffix(""), runs_of(experiment, "report")
+    networks = experiment.settings["networks"]
+    found = [DeviceRuns(runs, choice, device, networks) for device in DEVICES]
     sections = []
     for results in found:
         curves = {
@@ -126,51 +130,51 @@ def write_page(experiment: Experiment, choice: Choice, page: Path) -> None:
         **_facts(experiment, choice, runs),
         short="\n".join(_short(found)),
         results="\n\n".join(sections),
-        source=f"{folder.name}/{experiment.path.name}",
-        made="\n".join(made({"commands": experiment.made_by()})),
+        source=f"{folder.name}/{experiment.file.name}",
+        made="\n".join(made({"commands": experiment.calls()})),
     )
     page.write_text(text, encoding="utf-8")
 
 
-def _short(found: list[Results]) -> Iterator[str]:
-    """Yield who has more than whom after how many networks, and what became of the learning ones.
+def _short(found: list[DeviceRuns]) -> Iterator[str]:
+    """Yield tables of who has more hypervolume, and a sentence on the learning agents.
 
     Args:
         found: The results of each device, with the same agents.
     """
     agents, marks = list(found[0].runs), found[0].marks
-    for rival in (x for x in RIVALS if x in agents):
+    for other in (x for x in COMPARED_WITH if x in agents):
         heads = [f"{mark} networks" for mark in marks]
-        yield f"| more than `{rival}`? | {' | '.join(heads)} |"
+        yield f"| more than `{other}`? | {' | '.join(heads)} |"
         yield f"| --- |{' --- |' * len(heads)}"
-        for agent in (x for x in agents if x != rival):
-            cells = [_words(found, agent, rival, mark) for mark in marks]
+        for agent in (x for x in agents if x != other):
+            cells = [_words(found, agent, other, mark) for mark in marks]
             yield f"| `{agent}` | {' | '.join(cells)} |"
         yield ""
         learning = [x for x in LEARNING if x in agents]
-        words = [x.word(a, rival, "searched", marks[-1]) for a in learning for x in found]
+        words = [x.word(a, other, "searched", marks[-1]) for a in learning for x in found]
         if learning:
             yield (
                 f"Reinforcement learning ({', '.join(f'`{x}`' for x in learning)}) against "
-                f"`{rival}` after {marks[-1]} networks: of {len(words)} comparisons, "
+                f"`{other}` after {marks[-1]} networks: of {len(words)} comparisons, "
                 f"{words.count(MORE)} with more hypervolume, {words.count(OPEN)} with no shown "
                 f"difference, {words.count(LESS)} with less."
             )
             yield ""
 
 
-def _words(found: list[Results], agent: str, rival: str, mark: int) -> str:
+def _words(found: list[DeviceRuns], agent: str, other: str, mark: int) -> str:
     """Return one word a device, or one for all where they agree."""
-    words = [results.word(agent, rival, "searched", mark) for results in found]
+    words = [results.word(agent, other, "searched", mark) for results in found]
     return words[0] if len(set(words)) == 1 else ", ".join(words)
 
 
 def _facts(experiment: Experiment, choice: Choice, runs: list[Run]) -> dict[str, str]:
-    choosing = experiment.runs("choose")
+    choosing = runs_of(experiment, "choose")
     env = EnvSpec.parse(ENV)
     return {
         "devices": " and ".join(f"`{x}`" for x in DEVICES),
-        "networks": str(experiment.networks),
+        "networks": str(experiment.settings["networks"]),
         "seeds": str(len({run.seed for run in runs})),
         "choosing": str(len({run.seed for run in choosing})),
         "first_choosing": str(FIRST_CHOOSING),
@@ -213,7 +217,7 @@ def _minutes(runs: list[Run]) -> Iterator[str]:
         yield f"| `{method}` | {np.mean(seconds):.1f} |"
 
 
-def _section(results: Results, folder: str) -> Iterator[str]:
+def _section(results: DeviceRuns, folder: str) -> Iterator[str]:
     found: Problem = problem(results.device)
     everything = np.arange(len(found.searched))
     front = found.front(everything)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas_env.errors import NASError
-from scripts.studies.common.command import ROOT
+from scripts.studies.common.experiment import ROOT
 
 PAGE = ROOT / "docs" / "q-table.md"
 FOLDER = ROOT / "docs" / "q-table"

@@ -10,7 +10,7 @@ from nas_env.errors import InvalidDataError
 from nas_env_cli.benchmark.results import read_results
 from nas_env_cli.benchmark.runs import Runs
 from nas_env_cli.benchmark.statistics import iqm
-from scripts.studies.common.command import ROOT
+from scripts.studies.common.experiment import ROOT
 from scripts.studies.readme.overview_chart import draw_overview, save
 
 RESULTS = ROOT / "docs" / "leaderboard" / "best.parquet"

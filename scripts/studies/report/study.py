@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import sys
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -22,7 +21,7 @@ from PIL import Image
 
 import nas_env  # noqa: F401 - registers the environments
 from nas_env.drawing import draw_svg, save_svg
-from nas_env.errors import MissingDependencyError, NASError
+from nas_env.errors import MissingDependencyError
 from nas_env_cli.commands.report import read_all
 from nas_env_cli.report.page import page
 
@@ -61,16 +60,12 @@ class Options:
 
 def run(options: Options) -> int:
     """Write the pictures and return the exit code."""
-    try:
-        program = chromium()
-        html = page(read_all(options.runs))
-        options.output.mkdir(parents=True, exist_ok=True)
-        photograph(html, program, options)
-        for name in options.spaces:
-            draw_space(name, options.seed, options.output / f"{name}.svg")
-    except NASError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    program = chromium()
+    html = page(read_all(options.runs))
+    options.output.mkdir(parents=True, exist_ok=True)
+    photograph(html, program, options)
+    for name in options.spaces:
+        draw_space(name, options.seed, options.output / f"{name}.svg")
     print(f"Written to {options.output}")
     return 0
 

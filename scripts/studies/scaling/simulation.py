@@ -56,7 +56,7 @@ class Options:
     """Workers that share a node, and so its copy of the data."""
     measured: Path = ROOT / "docs" / "benchmarks"
     """Where measured figures are read."""
-    output: Path = ROOT / "docs" / "scaling.md"
+    page: Path = ROOT / "docs" / "scaling.md"
     """The page; its pictures go to a folder of the same name."""
 
 

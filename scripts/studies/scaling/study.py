@@ -215,13 +215,13 @@ def run(settings: Options) -> int:
     table, found = TABLES.get("nasbench201")(), figures(settings)
     shares = efficiencies(settings, found, scales_of(table))
     runs = curves(settings, found, table)
-    folder = settings.output.with_suffix("")
+    folder = settings.page.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     draw_efficiency(shares, settings.workers, folder / "efficiency.svg")
     draw_quality(runs, table.columns["test_200"], folder / "quality.svg")
     page = Page(settings, found, table, shares, runs, folder.name)
-    settings.output.write_text(page.text(), encoding="utf-8")
-    print(f"Written: {settings.output}")
+    settings.page.write_text(page.text(), encoding="utf-8")
+    print(f"Written: {settings.page}")
     return 0
 
 

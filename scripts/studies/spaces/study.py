@@ -28,14 +28,14 @@ class Options:
 
     Attributes:
         networks: Random networks of each space, by decisions, seed 0.
-        output: The page.
+        page: The page.
     """
 
     networks: int = 100
-    output: Path = ROOT / "docs" / "spaces.md"
+    page: Path = ROOT / "docs" / "spaces.md"
 
 
-def run(settings: Options) -> None:
+def run(settings: Options) -> int:
     """Write the page."""
     lines = [
         "| space | for | decisions | longest walk | states | coarse | walks | parameters |",
@@ -52,8 +52,9 @@ def run(settings: Options) -> None:
         ),
     }
     text = string.Template(TEMPLATE.read_text("utf-8")).substitute(parts)
-    settings.output.write_text(text, encoding="utf-8")
-    print(f"Written: {settings.output}")
+    settings.page.write_text(text, encoding="utf-8")
+    print(f"Written: {settings.page}")
+    return 0
 
 
 def row(name: str, networks: int) -> str:

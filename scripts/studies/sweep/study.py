@@ -1,24 +1,21 @@
-"""Try hyper-parameters of the learning agents on made-up landscapes, and write docs/sweep.md.
+"""Try hyper-parameters of the learning agents on synthetic landscapes, and write docs/sweep.md.
 
-The landscapes are those of the evaluator `synthetic` with seeds that no test uses. No table, no
-trained network has a say, so the settings that win here are chosen before any result is seen.
+The landscapes are those of the evaluator `synthetic` with seeds that no test uses. No table and no
+trained network is involved, so the settings that win here are chosen before any result is seen.
+
+Example: python -m scripts.studies sweep --agents reinforce
 """
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import cache
-from itertools import groupby
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
@@ -28,11 +25,12 @@ from nas_env.architecture import Architecture, Candidate, Layer
 from nas_env.evaluation import Budget
 from nas_env.evaluators.synthetic import Synthetic
 from nas_env.factories import make_space, make_task
+from nas_env.registry import unknown_name
 from nas_env.spaces import SPACES, Choice, Option, SearchSpace, Walk
 from nas_env.wrappers import Limits, TrackSearch
 from nas_env_agents import make_agent, observation_of
-from nas_env_cli.search.provenance import versions
-from scripts.studies.common.command import typed_command
+from scripts.studies.common.experiment import Experiment, Job, require_at_least
+from scripts.studies.common.made_by import commands
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = 1000  # random networks that say what is usual in a landscape
@@ -103,22 +101,22 @@ GRID: dict[str, list[Setting]] = {
 
 @dataclass(frozen=True)
 class Options:
-    """Command line of this script."""
+    """Try hyper-parameters of the learning agents on synthetic landscapes."""
 
     agents: tuple[str, ...] = tuple(GRID)
-    """Which agents."""
+    """Agents that are tuned; random search runs beside them."""
     spaces: tuple[str, ...] = ("chain", "strings-6x5", "strings-8x3")
-    """Which spaces the landscapes are over: registered ones, or strings-LENGTHxOPTIONS."""
+    """Spaces of the landscapes: registered ones, or strings-LENGTHxOPTIONS."""
     seeds: int = 4
     """Landscapes over each space, from seed 1; each is searched with the same seed."""
     cheap_seeds: int = 16
     """The same for agents without a neural network."""
     evaluations: int = 300
     """New networks of each search."""
-    workers: int = 2
+    processes: int = 2
     """Searches at once."""
-    output: Path = ROOT / "docs" / "sweep.md"
-    """The page."""
+    page: Path = ROOT / "docs" / "sweep.md"
+    """The page; results.jsonl goes into the folder of its name."""
 
 
 class Strings(SearchSpace):
@@ -159,26 +157,35 @@ class Strings(SearchSpace):
         return Architecture(tuple(Layer.of("linear", units=width) for width in widths))
 
 
-class Job(NamedTuple):
-    """One search: agent, number in the grid, space, seed of landscape and agent."""
+class Row(NamedTuple):
+    """A search and what it reached, in standard deviations above the mean of random networks.
+
+    Attributes:
+        agent: Its agent.
+        setting: What differs from the agent's stored hyper-parameters.
+        space: The space of the landscape.
+        seed: The seed of landscape and agent.
+        anytime: The best so far, in the mean over the new networks.
+        final: The best at the end.
+        unique: New networks.
+    """
 
     agent: str
-    number: int
+    setting: Setting
     space: str
     seed: int
-
-
-class Row(NamedTuple):
-    """What a search reached, in standard deviations above the mean of random networks."""
-
-    job: Job
     anytime: float
     final: float
     unique: int
 
+    @property
+    def landscape(self) -> tuple[str, int]:
+        """Space and seed."""
+        return self.space, self.seed
+
 
 class Stop(BaseCallback):
-    """Ends learning at the limit, or where too many episodes found too little that is new."""
+    """Ends learning at the limit, or after a number of episodes."""
 
     def __init__(self, tracker: TrackSearch, episodes: int) -> None:
         super().__init__()
@@ -190,7 +197,7 @@ class Stop(BaseCallback):
 
 @cache
 def landscape(space_name: str, seed: int) -> tuple[SearchSpace, Synthetic]:
-    """Return a space and the evaluator that makes up scores for it."""
+    """Return a space and the evaluator of its synthetic scores."""
     if space_name.startswith("strings-"):
         length, options = map(int, space_name.removeprefix("strings-").split("x"))
         return Strings(length, options), Synthetic(make_task("mlp", None, None), seed=seed)
@@ -215,81 +222,86 @@ def best_so_far(tracker: TrackSearch, evaluations: int) -> NDArray[np.float64]:
     return np.pad(curve, (0, evaluations - len(curve)), mode="edge")
 
 
-def search(job: Job, setting: Setting, evaluations: int) -> Row:
+def search(evaluations: int, job: Job) -> dict[str, Any]:
     """Run one search."""
-    torch.set_num_threads(1)
-    space, evaluator = landscape(job.space, job.seed)
-    task = SPACES.get(job.space).default_task if job.space in SPACES else "wine"
-    observation = observation_of(job.agent, "NAS-v0")
+    name, seed = job["space"], job["seed"]
+    space, evaluator = landscape(name, seed)
+    task = SPACES.get(name).default_task if name in SPACES else "wine"
+    observation = observation_of(job["agent"], "NAS-v0")
     env = gymnasium.make(
         "NAS-v0", space=space, task=task, evaluator=evaluator, observation=observation
     )
     tracker = TrackSearch(env, Limits(evaluations=evaluations))
-    agent = make_agent(job.agent, tracker, job.seed, **setting)
+    agent = make_agent(job["agent"], tracker, seed, **job["setting"])
     agent.set_logger(Logger(folder=None, output_formats=[]))
     agent.learn(10**9, Stop(tracker, EPISODES * evaluations))
-    mean, sd = usual(job.space, job.seed)
+    mean, sd = usual(name, seed)
     curve = (best_so_far(tracker, evaluations) - mean) / sd
-    return Row(job, float(curve.mean()), float(curve[-1]), tracker.evaluations)
+    reached = {"anytime": float(curve.mean()), "final": float(curve[-1])}
+    return {**reached, "unique": tracker.evaluations}
 
 
-def jobs(settings: Options) -> list[tuple[Job, Setting]]:
+def jobs(settings: Options) -> list[Job]:
     """Return every search of the sweep, random search first."""
-    found: list[tuple[Job, Setting]] = []
+    found: list[Job] = []
     for name in ("random", *settings.agents):
         cheap = name in CHEAP or name == "random"
         seeds = range(1, 1 + (settings.cheap_seeds if cheap else settings.seeds))
-        for number, setting in enumerate(GRID.get(name, [{}])):
-            found += [(Job(name, number, x, s), setting) for x in settings.spaces for s in seeds]
+        found += [
+            {"agent": name, "setting": setting, "space": space, "seed": seed}
+            for setting in GRID.get(name, [{}])
+            for space in settings.spaces
+            for seed in seeds
+        ]
     return found
 
 
 def run(settings: Options) -> int:
-    """Run the sweep and write the page."""
+    """Play the searches that have no result yet, and write the page."""
+    require_at_least(settings, seeds=1, cheap_seeds=1, evaluations=1, processes=1)
     for name in settings.agents:
         if name not in GRID:
-            print(f"No grid for agent {name!r}. Known: {', '.join(GRID)}.", file=sys.stderr)
-            return 2
-    todo, rows = jobs(settings), []
-    with ProcessPoolExecutor(settings.workers) as pool:
-        futures = [pool.submit(search, *job, settings.evaluations) for job in todo]
-        for count, future in enumerate(as_completed(futures), start=1):
-            rows.append(future.result())
-            if count % 20 == 0 or count == len(todo):
-                print(f"{count}/{len(todo)} searches")
-    part = settings.output.with_name(settings.output.name + ".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text(page(sorted(rows), settings), encoding="utf-8")
-    os.replace(part, settings.output)
-    print(settings.output.read_text("utf-8"))
+            raise unknown_name("agent with a grid of settings", name, GRID)
+    file = settings.page.with_suffix("") / "results.jsonl"
+    experiment = Experiment(file, {"evaluations": settings.evaluations})
+    experiment.play(jobs(settings), partial(search, settings.evaluations), settings.processes)
+    settings.page.write_text(page(experiment, settings), encoding="utf-8")
+    print(f"Written: {settings.page}")
     return 0
 
 
-def page(rows: Sequence[Row], settings: Options) -> str:
-    """Return the page."""
-    random = {row.job[2:]: row for row in rows if row.job.agent == "random"}
-    parts = [INTRODUCTION.format(**header(settings))]
+def page(experiment: Experiment, settings: Options) -> str:
+    """Return the page of the agents and spaces that the options name."""
+    wanted = jobs(settings)
+    rows = [Row(**job, **result) for job, result in experiment.results() if job in wanted]
+    random = {row.landscape: row for row in rows if row.agent == "random"}
+    parts = [INTRODUCTION.format(**header(experiment, settings))]
     for name in settings.agents:
-        own = [row for row in rows if row.job.agent == name]
-        lines = [f"## {name}", "", *HEAD]
-        stored = {row.job[2:]: row for row in own if row.job.number == 0}
-        for number, group in groupby(own, key=lambda row: row.job.number):
-            found = list(group)
-            setting = GRID[name][number]
-            label = ", ".join(f"{key} {value}" for key, value in setting.items()) or "as stored"
-            cells = [
-                spread([row.anytime for row in found]),
-                spread([row.final for row in found]),
-                spread([row.anytime - random[row.job[2:]].anytime for row in found]),
-                spread([row.anytime - stored[row.job[2:]].anytime for row in found])
-                if number
-                else "",
-                f"{np.mean([row.unique for row in found]):.0f}",
-                str(len(found)),
-            ]
-            lines.append(f"| {label} | {' | '.join(cells)} |")
-        parts.append("\n".join(lines))
+        own = [row for row in rows if row.agent == name]
+        stored = {row.landscape: row for row in own if not row.setting}
+        lines = [line(x, [y for y in own if y.setting == x], random, stored) for x in GRID[name]]
+        parts.append("\n".join([f"## {name}", "", *HEAD, *lines]))
     return "\n\n".join(parts) + "\n"
+
+
+def line(
+    setting: Setting,
+    rows: Sequence[Row],
+    random: dict[tuple[str, int], Row],
+    stored: dict[tuple[str, int], Row],
+) -> str:
+    """Return the line of one setting, beside random search and the stored setting."""
+    label = ", ".join(f"{key} {value}" for key, value in setting.items()) or "as stored"
+    over_stored = [row.anytime - stored[row.landscape].anytime for row in rows]
+    cells = [
+        spread([row.anytime for row in rows]),
+        spread([row.final for row in rows]),
+        spread([row.anytime - random[row.landscape].anytime for row in rows]),
+        spread(over_stored) if setting else "",
+        f"{np.mean([row.unique for row in rows]):.0f}",
+        str(len(rows)),
+    ]
+    return f"| {label} | {' | '.join(cells)} |"
 
 
 HEAD = (
@@ -310,12 +322,12 @@ searches. "as stored" is `agents/nas_env_agents/hyperparameters.toml` when the s
 ran; other rows say what differs from it."""
 
 
-def header(settings: Options) -> dict[str, Any]:
-    """Return what the introduction names."""
-    found = versions()
+def header(experiment: Experiment, settings: Options) -> dict[str, Any]:
+    """Return the values that the introduction names."""
+    found = experiment.calls()[-1]["versions"]
     packages = ("torch", "stable-baselines3", "sb3-contrib")
     return {
-        "command": typed_command(),
+        "command": commands(experiment),
         "machine": found["machine"],
         "versions": ", ".join(f"{name} {found[name]}" for name in packages),
         "evaluations": settings.evaluations,

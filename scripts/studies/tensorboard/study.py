@@ -47,18 +47,14 @@ def run(options: Options) -> int:
     """Write the pictures and return the exit code."""
     from playwright.sync_api import sync_playwright
 
-    try:
-        program = chromium()
-        options.output.mkdir(parents=True, exist_ok=True)
-        with sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-            try:
-                photograph(browser, options.events, options.output)
-            finally:
-                browser.close()
-    except NASError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    program = chromium()
+    options.output.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        try:
+            photograph(browser, options.events, options.output)
+        finally:
+            browser.close()
     print(f"Written to {options.output}")
     return 0
 

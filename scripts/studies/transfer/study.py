@@ -27,13 +27,13 @@ from nas_env.tasks import TASKS, Task
 from nas_env_cli.export.retraining import retrain
 from nas_env_cli.specs import AgentSpec
 from scripts.studies.common.best_trial import best_trial
-from scripts.studies.common.command import finish, prepare
-from scripts.studies.common.experiment import Results
+from scripts.studies.common.experiment import Experiment, Job, require_at_least
 from scripts.studies.common.group_differences import difference, least_chance, with_sd
+from scripts.studies.common.made_by import commands_and_versions
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = Path(__file__).with_name("template.md")
-RANDOM_CELLS = "random cells"  # one for each seed, chosen by nobody
+RANDOM_CELLS = "random cells"  # one for each seed, without a search
 CLASSES = 10
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
@@ -43,7 +43,7 @@ class Options:
     """Search cells on small images, stack them larger and train them on larger images."""
 
     agents: tuple[str, ...] = ("imagination", "random")
-    """Who searches the cells, as `nas-env benchmark` names agents."""
+    """Agents that search cells, as `nas-env benchmark` names them."""
     seeds: int = 5
     """Searches of each agent, and random cells: seeds 0, 1, ..."""
     networks: int = 40
@@ -69,31 +69,24 @@ class Options:
     processes: int = 2
     """Runs at once."""
     store: Path = ROOT / "runs" / "transfer.sqlite"
-    """Every network of the searches; a search that was broken off goes on where it stopped."""
+    """Store of the searches' networks; an interrupted search resumes from it."""
     page: Path = ROOT / "docs" / "transfer.md"
-    """The page; results go into the folder of its name."""
+    """The page; results.jsonl goes into the folder of its name."""
 
     def shared(self) -> dict[str, Any]:
-        """Return what all results of one file have in common."""
+        """Return the settings that all results of one file share."""
         apart = ("agents", "seeds", "source", "processes", "store", "page")
         return {name: x for name, x in asdict(self).items() if name not in apart}
 
 
-class Job(NamedTuple):
-    """A search with its transfer: who chooses the cell, and the seed."""
-
-    agent: str
-    seed: int
-
-
 class Result(NamedTuple):
-    """What became of the cell of one job.
+    """The cell of one job.
 
     Attributes:
-        agent: Who chose it.
+        agent: Label of the agent that chose it, or "random cells".
         seed: The seed of the search and of both trainings.
         walk: Its decisions.
-        small: Validation accuracy of its small network, by which it was chosen; None: by nothing.
+        small: Validation accuracy of its small network, by which it was chosen; None if random.
         accuracy: Test accuracy of its large network.
         params: Parameters of its large network.
     """
@@ -107,43 +100,45 @@ class Result(NamedTuple):
 
 
 def run(settings: Options) -> int:
-    """Run what is missing and write the page."""
-    counts = ("seeds", "networks", "images", "epochs", "large_images", "large_epochs")
-    results = prepare(settings, *counts)
-    jobs, play = missing(settings, results), partial(transfer, settings)
-    return finish(results, jobs, play, settings.processes, settings.page, page)
+    """Play the jobs that have no result yet, and write the page."""
+    counts = ("seeds", "networks", "images", "epochs", "large_images", "large_epochs", "processes")
+    require_at_least(settings, **dict.fromkeys(counts, 1))
+    experiment = experiment_of(settings)
+    settings.store.parent.mkdir(parents=True, exist_ok=True)
+    experiment.play(jobs(settings), partial(transfer, settings), settings.processes)
+    settings.page.write_text(page(experiment), encoding="utf-8")
+    print(f"Written: {settings.page}")
+    return 0
 
 
-def missing(settings: Options, results: Results) -> list[Job]:
-    """Return the jobs that there are no results of."""
-    done = {(line["agent"], line["seed"]) for line in results.read()}
-    texts = {AgentSpec.parse(text).label: text for text in settings.agents}
-    return [
-        Job(text, seed)
-        for seed in range(settings.seeds)
-        for label, text in {**texts, RANDOM_CELLS: RANDOM_CELLS}.items()
-        if (label, seed) not in done
-    ]
+def experiment_of(settings: Options) -> Experiment:
+    """Return the results beside the page."""
+    return Experiment(settings.page.with_suffix("") / "results.jsonl", settings.shared())
+
+
+def jobs(settings: Options) -> list[Job]:
+    """Return all jobs: a search by each agent, and a random cell, for every seed."""
+    agents = (*settings.agents, RANDOM_CELLS)
+    return [{"agent": x, "seed": seed} for seed in range(settings.seeds) for x in agents]
 
 
 def transfer(settings: Options, job: Job) -> dict[str, Any]:
     """Choose a cell on small images, stack it larger, and train and test it on large ones."""
-    space = small_space(settings)
+    space, seed = small_space(settings), job["seed"]
     small: float | None = None
-    if job.agent == RANDOM_CELLS:
-        label, walk = RANDOM_CELLS, space.sample(np.random.default_rng([job.seed, 1]))
+    if job["agent"] == RANDOM_CELLS:
+        walk = space.sample(np.random.default_rng([seed, 1]))
     else:
         best = best_trial(
-            job.agent,
-            job.seed,
+            job["agent"],
+            seed,
             settings.networks,
             space=space,
             task=images_task(settings.source, settings.images, halved=True),
             store=str(settings.store),
-            budget=Budget(epochs=settings.epochs, training_seed=job.seed),
+            budget=Budget(epochs=settings.epochs, training_seed=seed),
         )
-        label, walk = AgentSpec.parse(job.agent).label, best.walk
-        small = best.evaluation.metrics["accuracy"]
+        walk, small = best.walk, best.evaluation.metrics["accuracy"]
     task = images_task(settings.source, settings.large_images, halved=False)
     found = space.decode(walk)
     large = scaled(
@@ -153,15 +148,15 @@ def transfer(settings: Options, job: Job) -> dict[str, Any]:
         task.spec.input_shape,
     )
     tested = retrain(
-        label,
+        "large",
         Candidate(large, found.recipe),
         Training(task),
         OBJECTIVES.get("accuracy")(),
         Budget(epochs=settings.large_epochs),
-        [job.seed],
+        [seed],
     )
     accuracy = tested.accuracies[0]
-    return Result(label, job.seed, [*walk], small, accuracy, tested.params)._asdict()
+    return {"walk": [*walk], "small": small, "accuracy": accuracy, "params": tested.params}
 
 
 def small_space(settings: Options) -> NASNetSpace:
@@ -217,12 +212,17 @@ def images(pixels: NDArray[np.uint8], halved: bool) -> NDArray[np.float32]:
 # ---- the page ----
 
 
-def page(results: Results) -> str:
+def page(experiment: Experiment) -> str:
     """Return the page of the results."""
-    groups = groups_of([Result(**line) for line in results.read()])
+    groups = groups_of(
+        [
+            Result(label_of(job["agent"]), job["seed"], **result)
+            for job, result in experiment.results()
+        ]
+    )
     values = {
-        **{name: f"{value:,}" for name, value in results.settings.items()},
-        **results.how(),
+        **{name: f"{value:,}" for name, value in experiment.settings.items()},
+        **commands_and_versions(experiment),
         "table": "\n".join(table(groups)),
         "comparison": "\n".join(compared(groups)),
         "least": f"{least_chance(min(map(len, groups.values()))):.3f}",
@@ -230,8 +230,13 @@ def page(results: Results) -> str:
     return string.Template(TEMPLATE.read_text("utf-8")).substitute(values)
 
 
+def label_of(agent: str) -> str:
+    """Return the label of an agent, or "random cells"."""
+    return agent if agent == RANDOM_CELLS else AgentSpec.parse(agent).label
+
+
 def groups_of(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """Return the results by who chose the cells."""
+    """Return the results by the agent that chose the cells."""
     return {
         agent: [result for result in results if result.agent == agent]
         for agent in dict.fromkeys(sorted((x.agent for x in results), key=order_of))
@@ -239,7 +244,7 @@ def groups_of(results: Sequence[Result]) -> dict[str, list[Result]]:
 
 
 def order_of(agent: str) -> tuple[bool, bool, str]:
-    """Return where a group stands: who searched first, the cells that nobody chose last."""
+    """Return the sort key of a group: learning agents, random search, random cells."""
     return agent == RANDOM_CELLS, agent == "random", agent
 
 

@@ -5,7 +5,6 @@ The text is `template.md`; every number and picture in the page comes from this 
 
 from __future__ import annotations
 
-import json
 import string
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from nas_env_agents.q_learning import QLearning
 from nas_env_cli.search.provenance import versions
 from nas_env_cli.search.q_table import draw_q, picture_of
 from nas_env_cli.spread import mean_sd
-from scripts.studies.common.command import typed_command
+from scripts.studies.common.experiment import Experiment, typed_command
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = Path(__file__).with_name("template.md")
@@ -46,9 +45,9 @@ class Options:
     """Epochs each network is trained."""
     store: Path = ROOT / "runs" / "walkthrough.sqlite"
     """Every trained network; a run that was broken off goes on where it stopped."""
-    comparison: Path = ROOT / "docs" / "edits.json"
-    """Results of `python -m scripts.studies edits`, for the section on richer observations."""
-    output: Path = ROOT / "docs" / "walkthrough.md"
+    comparison: Path = ROOT / "docs" / "edits-with-training" / "results.jsonl"
+    """Results of the study edits-with-training, for the section on richer observations."""
+    page: Path = ROOT / "docs" / "walkthrough.md"
     """The page; its pictures lie in a folder of the same name."""
 
 
@@ -125,7 +124,7 @@ def make(settings: Options, evaluator: str) -> Any:
 def run(settings: Options) -> int:
     """Run everything and write the page."""
     torch.set_num_threads(1)
-    pictures = settings.output.with_suffix("")
+    pictures = settings.page.with_suffix("")
     pictures.mkdir(parents=True, exist_ok=True)
     free = tutorial(make(settings, "synthetic"), settings.free_episodes, 0)
     save_drawing(
@@ -140,8 +139,8 @@ def run(settings: Options) -> int:
     save_drawing(draw_q(picture_of(stories[0].agent), title), pictures / "trained")
     values = numbers(settings, free, stories)
     page = string.Template(TEMPLATE.read_text("utf-8")).substitute(values)
-    settings.output.write_text(page, encoding="utf-8")
-    print(f"Written: {settings.output}")
+    settings.page.write_text(page, encoding="utf-8")
+    print(f"Written: {settings.page}")
     return 0
 
 
@@ -152,7 +151,7 @@ def numbers(settings: Options, free: Story, stories: list[Story]) -> dict[str, s
     return {
         "command": command,
         "versions": ", ".join(f"{k} {v}" for k, v in versions().items() if k != "commit"),
-        "pictures": settings.output.with_suffix("").name,
+        "pictures": settings.page.with_suffix("").name,
         "free_episodes": f"{settings.free_episodes:,}",
         "free_start": f"{np.mean(free.starts):.3f}",
         "free_first": f"{np.mean(free.ends[: len(free.ends) // 10]):.3f}",
@@ -202,7 +201,7 @@ def aliased(story: Story) -> tuple[int, int]:
 
 def comparison(file: Path) -> str:
     """Return the rows of the tabular agents in the comparison, as a table."""
-    searches = json.loads(file.read_text("utf-8"))["searches"]
+    searches = [{**job, **result} for job, result in Experiment(file, {}).results()]
     lines = ["| method | best score, mean ± sd | seeds |", "| --- | --- | --- |"]
     for name in dict.fromkeys(x["method"] for x in searches):
         if "Q-learning" in name or name == "random search":

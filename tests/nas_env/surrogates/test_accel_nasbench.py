@@ -178,6 +178,6 @@ def test_a_damaged_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         for damaged in (rest, {**rest, array: content[array][:-1]}):
             np.savez(tmp_path / file, **damaged)
             with pytest.raises(
-                InvalidDataError, match=rf"{re.escape(file)}.*scripts.data.nasbench_tables"
+                InvalidDataError, match=rf"{re.escape(file)}.*scripts.data nasbench_tables"
             ):
                 SURROGATES.get("accel-nasbench")()

@@ -55,7 +55,7 @@ def test_a_decision_counted_from_the_end_is_not_the_walk_that_was_played(made, t
 def test_bad_input(made, tmp_path):
     assert "no.parquet: no such file" in run("replay", tmp_path / "no.parquet", code=2)
     assert f"Give a file of it: {made / 'best.parquet'}" in run("replay", made, code=2)
-    protocol = ("--output", tmp_path / "p", "--page", tmp_path / "p.md")
+    protocol = ("--folder", tmp_path / "p", "--page", tmp_path / "p.md")
     for line, message in (
         ("--agents random random", "Two agents have the label 'random'"),
         ("--seeds 0", "--seeds must be >= 1, but is 0"),
@@ -80,7 +80,7 @@ def test_the_protocol_runs(tmp_path):
     """6 seeds x 3,000 seconds: enough for the shape, far from the published numbers."""
     command = (
         "--seeds", 6, "--simulated-seconds", 3000, "--agents", "random", "local-search",
-        "--output", tmp_path / "runs", "--page", tmp_path / "protocol.md",
+        "--folder", tmp_path / "runs", "--page", tmp_path / "protocol.md",
     )  # fmt: skip
     run("studies.nb201_protocol", *command)
     page = (tmp_path / "protocol.md").read_text()

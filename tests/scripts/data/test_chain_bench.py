@@ -1,4 +1,4 @@
-"""`scripts.data.chain_bench`: killed and given again, the table is as if never killed."""
+"""`scripts.data chain_bench`: killed and given again, the table is as if never killed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nas_env.spaces import SPACES
 from nas_env.store import SQLStore
 from tests.support.paths import ROOT, program
 
-COMMAND = tuple(program("scripts.data.chain_bench --limit 3 --report-seconds 1"))
+COMMAND = tuple(program("scripts.data chain_bench --limit 3 --report-seconds 1"))
 COLUMNS = ("walks", "hits", "loss", "train_loss", "test_hits", "test_loss", "params", "macs")
 
 

@@ -1,4 +1,4 @@
-"""`scripts.data.nasbench_tables` makes the shipped tables again from their sources."""
+"""`scripts.data nasbench_tables` makes the shipped tables again from their sources."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FITTED = "accel_nasbench"  # by linear algebra, whose last digits are the machin
 def test_the_shipped_numbers_come_out_again(tmp_path: Path) -> None:
     if not SOURCE.is_dir():
         pytest.skip("the source tables are not beside this checkout")
-    command = [sys.executable, "-m", "scripts.data.nasbench_tables", "--source", str(SOURCE)]
+    command = [sys.executable, "-m", "scripts.data", "nasbench_tables", "--source", str(SOURCE)]
     done = subprocess.run(
         [*command, "--output", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=120
     )

@@ -6,25 +6,26 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from scripts.studies.cases import baselines
 from tests.support.made_data import table
 
 
-def test_only_what_was_chosen_is_tested(tmp_path: Path) -> None:
-    rivals: dict[str, Any] = vars(baselines)
+def test_only_what_was_chosen_is_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = table(120).assign(split=["train"] * 60 + ["val"] * 33 + ["test"] * 27)
     made.to_csv(tmp_path / "mine.csv", index=False)
-    sizes, measure = [], rivals["quality"]
+    sizes, measure = [], baselines.quality
 
     def counted(model: Any, part: Any, target: str) -> Any:
         sizes.append(len(part))
         return measure(model, part, target)
 
-    rivals["compare"].__globals__["quality"] = counted
-    where = {"table": tmp_path / "mine.csv", "output": tmp_path / "rivals.json"}
-    assert rivals["compare"](rivals["Options"](target="label", settings=3, **where)) == 0
+    monkeypatch.setattr(baselines, "quality", counted)
+    where = {"table": tmp_path / "mine.csv", "output": tmp_path / "baselines.json"}
+    assert baselines.compare(baselines.Options(target="label", settings=3, **where)) == 0
     assert (sizes.count(33), sizes.count(27)) == (6, 4)
-    rows = json.loads((tmp_path / "rivals.json").read_text())
+    rows = json.loads((tmp_path / "baselines.json").read_text())
     assert [row["name"].partition(", ")[2] for row in rows] == ["as it comes", "best of 3"] * 2
     for row in rows:
         assert set(row) - {"seconds"} == {"name", "settings", "validation", "test"}

@@ -81,8 +81,8 @@ def test_the_table_is_of_the_files_that_the_commands_left(tmp_path: Path) -> Non
     retrained = {"networks": networks, "ensemble_by_seed": [{"validation": 0.5, "test": 1.0}]}
     (tmp_path / "retrained.json").write_text(json.dumps(retrained))
     both = {"validation": {"accuracy": 0.7}, "test": {"accuracy": 0.75}}
-    rival = {"name": "gradient boosting, best of 120", **both}
-    (tmp_path / "rivals.json").write_text(json.dumps([rival]))
+    model = {"name": "gradient boosting, best of 120", **both}
+    (tmp_path / "baselines.json").write_text(json.dumps([model]))
     text = "\n".join(lines([numbers(tmp_path)] * 2))
     assert "| best network of the search | 70.00 ± 0.00 | 80.00 ± 0.00 | 10 ± 0 |" in text
     assert "| ensemble of the best five | 50.00 ± 0.00 | 100.00 ± 0.00 | 30 ± 0 |" in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -44,7 +43,7 @@ def test_picks_are_judged_by_the_trainings_that_were_not_searched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(noisy_reward, "AFTER", (12, 20))
-    picks = noisy_reward.play(("imagination=imagination:noisy=true", 3))
+    picks = noisy_reward.picks_of_run("imagination=imagination:noisy=true", 3)
     assert [(x.queries, x.rule) for x in picks] == [
         *((12, "reward"), (12, "posterior"), (20, "reward"), (20, "posterior"))
     ]
@@ -56,8 +55,8 @@ def test_picks_are_judged_by_the_trainings_that_were_not_searched(
     }
     assert all(round(pick.accuracy, 6) in judged for pick in picks)
     assert [x.reached for x in picks] == [12, 12, 20, 20]
-    assert noisy_reward.play(("imagination=imagination:noisy=true", 3)) == picks
-    assert [x.rule for x in noisy_reward.play(("random", 3))] == ["reward", "reward"]
+    assert noisy_reward.picks_of_run("imagination=imagination:noisy=true", 3) == picks
+    assert [x.rule for x in noisy_reward.picks_of_run("random", 3)] == ["reward", "reward"]
 
 
 def test_a_run_that_repeats_itself_is_judged_by_its_last_pick(
@@ -65,35 +64,32 @@ def test_a_run_that_repeats_itself_is_judged_by_its_last_pick(
 ) -> None:
     monkeypatch.setattr(noisy_reward, "AFTER", (2, 40))
     frozen = "reinforce=reinforce:learning_rate=50.0,reward_scale=1000.0"
-    picks = noisy_reward.play((frozen, 0))
+    picks = noisy_reward.picks_of_run(frozen, 0)
     assert [x.queries for x in picks] == [2, 40]
     assert picks[0].reached == 2 and 2 <= picks[1].reached < 40
     monkeypatch.setattr(page, "AFTER", (2, 40))
     monkeypatch.setattr(page, "REACH_NOISY", {2: 0.0, 40: 0.0})
-    file = tmp_path / "noisy.jsonl"
-    file.write_text("".join(json.dumps(pick._asdict()) + "\n" for pick in picks))
-    text = page.noisy_table(file)
+    text = page.noisy_table(picks)
     assert "nan" not in text and f"{100 * picks[1].accuracy:.2f} |" in text
     assert "1 of 1 runs of `reinforce` at 40" in text
 
 
-def test_a_file_of_picks_says_how_it_was_made_and_is_not_mixed(
+def test_picks_come_back_from_their_file_and_are_not_mixed_with_other_agents(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(noisy_reward, "AGENTS", ("random", "local-search"))
-    file = tmp_path / "noisy.jsonl"
-    found = noisy_reward.run(file, range(2), 1, "the command")
-    assert len(found) == 2 * 2 * 3 and list(noisy_reward.read(file)) == found
-    (how,) = noisy_reward.made_by(file)
-    assert how["command"] == "the command" and how["seeds"] == [0, 1]
-    assert how["agents"] == {"random": {}, "local-search": {}} and "python" in how["versions"]
-    assert (
-        noisy_reward.run(file, range(2), 1, "again") == found
-        and len(noisy_reward.made_by(file)) == 1
-    )
+    experiment = noisy_reward.experiment_of(tmp_path / "noisy.jsonl")
+    jobs = noisy_reward.jobs([0])
+    experiment.play(jobs, noisy_reward.play, 1, "the command")
+    found = noisy_reward.all_picks(experiment)
+    assert found == [
+        pick for job in jobs for pick in noisy_reward.picks_of_run(job["agent"], job["seed"])
+    ]
+    (call,) = experiment.calls()
+    assert (call["command"], call["seeds"]) == ("the command", [0]) and "python" in call["versions"]
     monkeypatch.setattr(noisy_reward, "AGENTS", ("random=random", "local-search:improvement=best"))
     with pytest.raises(InvalidSettingError, match="was begun with the settings"):
-        noisy_reward.run(file, range(2), 1, "other")
+        noisy_reward.experiment_of(tmp_path / "noisy.jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -148,9 +144,8 @@ def test_committed_results_have_the_settings_that_the_study_has() -> None:
         }
         kept = {x: {k: settings["agents"][x][k] for k in wanted[x]} for x in wanted}
         assert kept == wanted, file.name
-    for how in noisy_reward.made_by(results / "noisy.jsonl"):
-        own = {spec.label: spec.settings for spec in map(AgentSpec.parse, noisy_reward.AGENTS)}
-        assert how["agents"] == own
+    picks = noisy_reward.experiment_of(results / "noisy.jsonl")  # raises if agents differ
+    assert picks.missing(noisy_reward.jobs(range(1000, 1100))) == []
 
 
 def test_the_page_is_what_the_committed_results_make(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from nas_env_agents.q_learning import METAQNN_SCHEDULE
-from scripts.studies.metaqnn import page
+from scripts.studies.common.experiment import Experiment
+from scripts.studies.metaqnn import page, study
 from tests.support.interrupts import listen
 from tests.support.paths import ROOT
 
@@ -27,7 +28,7 @@ TINY = (
 
 
 def command(folder: Path, *more: str) -> list[str]:
-    out = ["--source", str(folder), "--folder", str(folder / "runs")]
+    out = ["--source", str(folder), "--store", str(folder / "store.sqlite")]
     page = ["--page", str(folder / "metaqnn.md")]
     return [
         sys.executable,
@@ -73,24 +74,25 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "1/12 networks" in first
     os.killpg(begun.pid, signal.SIGINT)
     said = begun.stderr.read()
-    assert begun.wait(60) == 130 and "the same command goes on" in said
+    assert begun.wait(60) == 130 and "Interrupted." in said
     assert "Traceback" not in said
     begun.stderr.close()
-    assert not list((folder / "runs").glob("*.json"))
-    assert "4 searches to run, 0 are finished" in run(folder).stdout
+    assert Experiment(folder / "metaqnn" / "results.jsonl", {}).results() == []
+    assert "4/4 jobs" in run(folder).stderr
     return folder
 
 
 @pytest.fixture(scope="module")
-def results(made: Path) -> dict[str, Any]:
-    return json.loads((made / "metaqnn" / "results.json").read_text("utf-8"))
+def experiment(made: Path) -> Experiment:
+    return Experiment(made / "metaqnn" / "results.jsonl", {})
 
 
-def test_the_results_are_whole(results: dict[str, Any]) -> None:
-    searches = results["searches"]
+def test_the_results_are_whole(experiment: Experiment) -> None:
+    searches = page.searches_of(experiment)
     assert [(x["method"], x["seed"]) for x in searches] == [
         (method, seed) for seed in (0, 1) for method in ("q-learning", "random")
     ]
+    assert [call["seeds"] for call in experiment.calls()] == [[0, 1], [0, 1]]
     ends = np.cumsum([count for _, count in METAQNN_SCHEDULE]) / 2700
     for found in searches:
         assert len(found["networks"]) == 12 and found["reason"] == "evaluations"
@@ -107,12 +109,12 @@ def test_the_results_are_whole(results: dict[str, Any]) -> None:
     assert len(set(used)) == 4, "no two searches share a retraining seed"
 
 
-def test_the_page_says_what_the_results_hold(made: Path, results: dict[str, Any]) -> None:
+def test_the_page_says_what_the_results_hold(made: Path, experiment: Experiment) -> None:
     text = (made / "metaqnn.md").read_text("utf-8")
     assert "$" not in text and "nan" not in text
     blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
     phases, best = ([x.strip("|").split("|") for x in y.splitlines()[2:]] for y in blocks)
-    searches = results["searches"]
+    searches = page.searches_of(experiment)
     for row in phases:
         name = row[0].strip()
         method = "random" if name == "random search" else "q-learning"
@@ -131,7 +133,8 @@ def test_the_page_says_what_the_results_hold(made: Path, results: dict[str, Any]
         assert row[-1].strip() == f"{statistics.mean(tested):.2f} ± {statistics.stdev(tested):.2f}"
     large = sum(x["outcome"] == "too_large" for y in searches[::2] for x in y["networks"])
     assert f"MetaQNN: {large} too large of 24" in text
-    assert results["command"] in text and results["versions"][0]["commit"] in text
+    call = experiment.calls()[-1]
+    assert call["command"] in text and call["versions"]["commit"] in text
     assert "</svg>" in (made / "metaqnn" / "phases.svg").read_text("utf-8")
 
 
@@ -144,15 +147,16 @@ def test_the_same_command_writes_the_same_page_without_the_data(made: Path) -> N
     try:
         run(made)
         assert [path.read_bytes() for path in files] == before
-        refused = run(made, "--folder", str(made / "other"), "--images", "61", code=2).stderr
+        refused = run(made, "--page", str(made / "other.md"), "--images", "61", code=2).stderr
         assert "no such file. Name the folder of mnist_15k.npz with --source" in refused
     finally:
         (made / "away.npz").rename(made / "mnist_15k.npz")
 
 
 def test_what_cannot_work_is_refused(made: Path) -> None:
-    assert "made with epochs=1, not 2" in run(made, "--epochs", "2", code=2).stderr
-    few = run(made, "--images", "90", "--folder", str(made / "few"), code=2).stderr
+    changed = run(made, "--epochs", "2", code=2).stderr
+    assert "begun with the settings {'epochs': 1}, not {'epochs': 2}" in changed
+    few = run(made, "--images", "90", "--page", str(made / "few.md"), code=2).stderr
     assert "110 images are needed" in few
     assert "--networks must be >= 1" in run(made, "--networks", "0", code=2).stderr
     estimate = run(made, "--estimate", "3").stdout
@@ -192,3 +196,14 @@ def test_the_rolling_mean_is_that_of_the_latest() -> None:
     found = page.rolling(values)
     assert found[0] == 0 and found[3] == 1.5
     assert found[-1] == pytest.approx(np.mean(values[-page.WINDOW :]))
+
+
+def test_the_committed_page_is_what_the_committed_results_make(tmp_path: Path) -> None:
+    folder, options = ROOT / "docs" / "metaqnn", study.Options()
+    shutil.copytree(folder, tmp_path / "metaqnn")
+    made = Experiment(tmp_path / "metaqnn" / "results.jsonl", options.shared())
+    assert made.missing(study.jobs(options)) == []
+    page.write_page(made, tmp_path / "metaqnn.md")
+    assert (tmp_path / "metaqnn.md").read_text("utf-8") == options.page.read_text("utf-8")
+    chart = (tmp_path / "metaqnn" / "phases.svg").read_bytes()
+    assert chart == (folder / "phases.svg").read_bytes()

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nas_env.errors import InvalidDataError, InvalidSettingError
+from nas_env.errors import InvalidDataError
 from nas_env.spaces import SPACES
+from scripts.studies.common.experiment import Experiment
 from scripts.studies.pareto import curves, method_choice, nsga2
-from scripts.studies.pareto.method_choice import Choice, Experiment, Plan, Run, points_of, run_once
-from scripts.studies.pareto.methods import Method, play
-from scripts.studies.pareto.page import Results, write_page
+from scripts.studies.pareto.method_choice import Choice, Plan, Run, play, points_of, runs_of
+from scripts.studies.pareto.methods import Method, evaluated
+from scripts.studies.pareto.page import DeviceRuns, write_page
 from scripts.studies.pareto.problem import DEVICES, WORST_ACCURACY, problem
 from tests.support.paths import ROOT
 
@@ -25,7 +26,7 @@ HAS_PYMOO = "pymoo is not installed"
 
 
 def method(agent: str, kind: str = "", size: int = 1) -> Method:
-    return Method(f"{agent}, {size} {kind}", agent, kind, size)
+    return Method(agent, kind, size)
 
 
 def test_all_cells_have_the_whole_hypervolume_of_what_is_searched() -> None:
@@ -70,11 +71,11 @@ def test_objectives_span_the_latencies(device: str) -> None:
 
 @pytest.mark.parametrize("kind", ["targets", "weights"])
 def test_portions_pay_for_no_network_twice(kind: str) -> None:
-    walks = play(method("local-search", kind, 3), "edgegpu", 0, 61)
+    walks = evaluated(method("local-search", kind, 3), "edgegpu", 0, 61)
     assert len(walks) == len(set(walks)) == 61
-    again = play(method("local-search", kind, 3), "edgegpu", 0, 61)
+    again = evaluated(method("local-search", kind, 3), "edgegpu", 0, 61)
     assert walks == again
-    assert walks != play(method("local-search", kind, 3), "edgegpu", 1, 61)
+    assert walks != evaluated(method("local-search", kind, 3), "edgegpu", 1, 61)
 
 
 def test_what_a_portion_leaves_the_next_one_has(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +88,7 @@ def test_what_a_portion_leaves_the_next_one_has(monkeypatch: pytest.MonkeyPatch)
         return [(len(limits), x) for x in range(min(arguments[4], 15))]
 
     monkeypatch.setattr(methods, "_portion", portion)
-    assert len(play(method("random", "weights", 3), "edgegpu", 0, 60)) == 45
+    assert len(evaluated(method("random", "weights", 3), "edgegpu", 0, 60)) == 45
     assert limits == [20, 25, 30]
 
 
@@ -112,7 +113,7 @@ def test_nsga2_finds_more_than_random_cells() -> None:
     pytest.importorskip("pymoo", reason=HAS_PYMOO)
     found, volumes = problem("edgegpu"), []
     for seed in range(4):
-        walks = play(method("nsga2", size=20), "edgegpu", seed, 200)
+        walks = evaluated(method("nsga2", size=20), "edgegpu", seed, 200)
         drawn = np.random.default_rng(seed).choice(len(found.searched), 200, replace=False)
         volumes.append([found.volumes(rows)[0] for rows in (found.rows(walks), drawn)])
     evolved, random = np.mean(volumes, axis=0)
@@ -150,9 +151,9 @@ def choosing(best: str, value: float = 0.9) -> list[Run]:
 
 
 def test_settings_are_chosen_by_other_seeds_than_the_reported_ones() -> None:
-    assert {seed for *_, seed in PLAN.to_choose()} == {1000, 1001}
+    assert {job["seed"] for job in PLAN.to_choose()} == {1000, 1001}
     choice = Choice(PLAN, choosing("local-search, 10 targets"))
-    assert {seed for *_, seed in PLAN.to_report(choice.chosen)} == {0, 1, 2}
+    assert {job["seed"] for job in PLAN.to_report(choice.chosen)} == {0, 1, 2}
     labels = {agent: x.label for agent, x in choice.chosen.items()}
     assert labels["local-search"] == "local-search, 10 targets"
     assert labels["imagination"] == "imagination, 10 targets", "what is best for the others"
@@ -161,26 +162,17 @@ def test_settings_are_chosen_by_other_seeds_than_the_reported_ones() -> None:
         Choice(PLAN, [])
 
 
-def test_a_file_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
-    file = Experiment(tmp_path / "results.jsonl", 24)
-    jobs = [("report", method("local-search", "weights", 2), seed) for seed in (0, 1)]
-    file.play(jobs[:1], "first")
-    with file.path.open("a") as lines:
-        lines.write('{"part": "report", "meth')
-    before = file.runs("report")
-    assert len(before) == len(DEVICES)
-    file.path.write_text(file.path.read_text() + "\n")
-    file.play(jobs, "second")
-    assert file.runs("report")[: len(before)] == before
-    assert [run.key[2:] for run in file.runs("report")] == [
-        (device, seed) for seed in (0, 1) for device in DEVICES
-    ]
-    file.play(jobs, "third")
-    first, second = file.made_by()
-    assert (first["command"], first["seeds"], second["seeds"]) == ("first", [0], [1])
-    assert "python" in second["versions"] and second["networks"] == 24
-    with pytest.raises(InvalidSettingError, match="holds runs of 24 networks, but --networks is 9"):
-        Experiment(file.path, 9)
+def test_a_run_is_judged_at_every_point_and_kept_as_plain_values(tmp_path: Path) -> None:
+    settings = {"agent": "local-search", "kind": "weights", "size": 2}
+    jobs = [{"part": "report", **settings, "device": device, "seed": 1} for device in DEVICES]
+    experiment = Experiment(tmp_path / "results.jsonl", {"networks": 24})
+    experiment.play(jobs, partial(play, 24), 1, "the command")
+    runs = runs_of(experiment, "report")
+    assert [run.device for run in runs] == [*DEVICES] and runs_of(experiment, "choose") == []
+    for run in runs:
+        assert (run.method, run.seed, run.networks) == ("local-search, 2 weights", 1, 24)
+        assert len(run.searched) == len(run.reported) == len(points_of(24))
+        assert run.searched == sorted(run.searched) and 0 < run.searched[-1] <= 1
 
 
 def test_intervals_hold_what_they_should() -> None:
@@ -204,45 +196,45 @@ def test_words_follow_the_intervals() -> None:
             shares = [share + 0.001 * seed] * length
             label = choice.chosen[agent].label
             runs.append(Run("report", label, "edgegpu", seed, 24, shares, shares, 0.0))
-    results = Results(runs, choice, "edgegpu", 24)
+    results = DeviceRuns(runs, choice, "edgegpu", 24)
     assert results.word("nsga2", "random", "searched", 24) == "more"
     assert results.word("random", "nsga2", "reported", 24) == "**less**"
     assert results.word("local-search", "nsga2", "searched", 24) == "no shown difference"
     assert "imagination" not in results.runs
 
 
-def committed() -> list[Run]:
-    return Experiment(RESULTS, 400).runs("report")
+def committed() -> Experiment:
+    return Experiment(RESULTS, {"networks": 400})
 
 
 def test_the_page_is_what_the_committed_results_make(tmp_path: Path) -> None:
     shutil.copytree(RESULTS.parent, tmp_path / "pareto")
-    file = Experiment(tmp_path / "pareto" / "results.jsonl", 400)
+    file = Experiment(tmp_path / "pareto" / "results.jsonl", {"networks": 400})
     plan = Plan((*method_choice.CHEAP, *method_choice.DEAR), 5, 30)
-    write_page(file, Choice(plan, file.runs("choose")), tmp_path / "pareto.md")
+    write_page(file, Choice(plan, runs_of(file, "choose")), tmp_path / "pareto.md")
     assert (tmp_path / "pareto.md").read_text("utf-8") == PAGE.read_text("utf-8")
 
 
 def test_the_committed_results_are_complete() -> None:
-    runs = committed()
-    assert len({run.key for run in runs}) == len(runs)
+    runs, jobs = runs_of(committed(), "report"), [job for job, _ in committed().results()]
+    assert len(committed().missing(jobs)) == 0 and len({str(job) for job in jobs}) == len(jobs)
     counts: dict[tuple[str, str], set[int]] = {}
     for run in runs:
         counts.setdefault((run.method, run.device), set()).add(run.seed)
     for (label, _), seeds in counts.items():
         assert seeds >= set(range(30)), label
-    assert all("commit" in how["versions"] for how in Experiment(RESULTS, 400).made_by())
+    assert all("commit" in how["versions"] for how in committed().calls())
 
 
 @pytest.mark.parametrize("agent", ["random", "local-search", "nsga2"])
 def test_committed_runs_come_out_again(agent: str) -> None:
     if agent == "nsga2":
         pytest.importorskip("pymoo", reason=HAS_PYMOO)
-    methods = {
-        label: Method(label, **values)
-        for how in Experiment(RESULTS, 400).made_by()
-        for label, values in how["methods"].items()
-    }
-    run = next(x for x in committed() if methods[x.method].agent == agent and x.seed == 1)
-    again = run_once("report", methods[run.method], run.device, run.seed, 400)
-    assert json.dumps([again.searched, again.reported]) == json.dumps([run.searched, run.reported])
+    job, result = next(
+        (job, result)
+        for job, result in committed().results()
+        if (job["part"], job["agent"], job["seed"]) == ("report", agent, 1)
+    )
+    again = play(400, job)
+    for name in ("networks", "searched", "reported"):
+        assert again[name] == result[name]

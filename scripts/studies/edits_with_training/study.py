@@ -1,30 +1,29 @@
-"""Compare agents that edit networks with agents that build them, and write docs/edits.md.
+"""Compare agents that edit networks with agents that build them: docs/edits-with-training.md.
 
-Every search trains the same number of networks of `chain-editable` on the digits. Searches that
-were finished before are read from the results; networks come from one store, so an interrupted run
-goes on where it stopped.
+Every search trains the same number of networks of `chain-editable` on the digits. The same question
+on a table, with more agents and seeds: docs/edits-on-table.md, by `nas-env benchmark`.
+
+Example: python -m scripts.studies edits-with-training
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium
-import torch
 from scipy.stats import binomtest
 
 import nas_env  # noqa: F401 - registers the environments
+from nas_env.registry import unknown_name
 from nas_env.wrappers import Limits
-from nas_env_cli.search.provenance import versions
 from nas_env_cli.search.session import run_search
 from nas_env_cli.spread import mean_sd
-from scripts.studies.common.command import typed_command
+from scripts.studies.common.experiment import Experiment, Job, require_at_least
+from scripts.studies.common.made_by import commands, versions_text
 
 ROOT = Path(__file__).resolve().parents[3]
 BASELINE = "random search"
@@ -79,22 +78,56 @@ class Options:
     """Trained networks of a search."""
     epochs: int = 4
     """Epochs each network is trained."""
-    methods: tuple[str, ...] = field(default_factory=lambda: tuple(METHODS))
-    """Rows; all if left out."""
+    methods: tuple[str, ...] = tuple(METHODS)
+    """Rows of the table; random search is always one of them."""
     evaluator: str = "training"
-    """training, or synthetic to see that it works."""
-    workers: int = 2
+    """"training", or "synthetic" for a quick trial."""
+    processes: int = 2
     """Searches at once."""
     store: Path = ROOT / "runs" / "edits.sqlite"
-    """Every trained network."""
-    output: Path = ROOT / "docs" / "edits"
-    """The page (.md) and the results (.json)."""
+    """Store of all networks; an interrupted search resumes from it."""
+    page: Path = ROOT / "docs" / "edits-with-training.md"
+    """The page; results.jsonl goes into the folder of its name."""
+
+    def shared(self) -> dict[str, Any]:
+        """Return the settings that all results of one file share."""
+        names = ("evaluations", "epochs", "evaluator")
+        return {name: getattr(self, name) for name in names}
 
 
-def search(name: str, seed: int, settings: Options) -> dict[str, Any]:
-    """Run one search and return what its row needs."""
-    torch.set_num_threads(1)
-    method = METHODS[name]
+def run(settings: Options) -> int:
+    """Play the searches that have no result yet, and write the page."""
+    require_at_least(settings, seeds=1, evaluations=1, epochs=1, processes=1)
+    for name in settings.methods:
+        if name not in METHODS:
+            raise unknown_name("method", name, METHODS)
+    if BASELINE not in settings.methods:
+        settings = replace(settings, methods=(BASELINE, *settings.methods))
+    experiment = experiment_of(settings)
+    settings.store.parent.mkdir(parents=True, exist_ok=True)
+    experiment.play(jobs(settings), partial(search, settings), settings.processes)
+    settings.page.write_text(page(experiment), encoding="utf-8")
+    print(f"Written: {settings.page}")
+    return 0
+
+
+def experiment_of(settings: Options) -> Experiment:
+    """Return the results beside the page."""
+    return Experiment(settings.page.with_suffix("") / "results.jsonl", settings.shared())
+
+
+def jobs(settings: Options) -> list[Job]:
+    """Return all searches."""
+    return [
+        {"method": method, "seed": seed}
+        for seed in range(settings.seeds)
+        for method in settings.methods
+    ]
+
+
+def search(settings: Options, job: Job) -> dict[str, Any]:
+    """Run one search and return the numbers of its row."""
+    method = METHODS[job["method"]]
     env = gymnasium.make(
         method.env,
         observation=method.observation,
@@ -105,11 +138,9 @@ def search(name: str, seed: int, settings: Options) -> dict[str, Any]:
         **(CONSTRUCT if method.env == "NAS-v0" else {}),
     )
     limits = Limits(evaluations=settings.evaluations)
-    result = run_search(method.agent, env, limits, seed, **method.settings)
+    result = run_search(method.agent, env, limits, job["seed"], **method.settings)
     best = result.best
     return {
-        "method": name,
-        "seed": seed,
         "first_score": result.trials[0].score,
         "score": best.score,
         "accuracy": best.evaluation.metrics["accuracy"],
@@ -120,56 +151,29 @@ def search(name: str, seed: int, settings: Options) -> dict[str, Any]:
     }
 
 
-def run(settings: Options) -> int:
-    """Run every search that is missing and write the page."""
-    file = settings.output.with_suffix(".json")
-    shape = {"evaluations": settings.evaluations, "epochs": settings.epochs}
-    shape["evaluator"] = settings.evaluator  # type: ignore[assignment]
-    known = json.loads(file.read_text("utf-8")) if file.is_file() else {}
-    found = known.get("searches", []) if known.get("settings") == shape else []
-    have = {(x["method"], x["seed"]) for x in found}
-    if BASELINE not in settings.methods:
-        settings = replace(settings, methods=(BASELINE, *settings.methods))
-    todo = [(m, s) for s in range(settings.seeds) for m in settings.methods if (m, s) not in have]
-    settings.store.parent.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(settings.workers) as pool:
-        jobs = [pool.submit(search, name, seed, settings) for name, seed in todo]
-        for number, job in enumerate(as_completed(jobs), start=1):
-            found.append(job.result())
-            data = {"settings": shape, "versions": versions(), "searches": found}
-            write(file, json.dumps(data, indent=1))
-            row = found[-1]
-            print(f"{number}/{len(jobs)}: {row['method']}, seed {row['seed']}: {row['score']:.4f}")
-    write(settings.output.with_suffix(".md"), page(found, settings))
-    print(settings.output.with_suffix(".md").read_text("utf-8"))
-    return 0
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text + "\n", encoding="utf-8")
-    os.replace(part, path)
-
-
-def page(found: Sequence[dict[str, Any]], settings: Options) -> str:
-    """Return the page."""
+def page(experiment: Experiment) -> str:
+    """Return the page of the results."""
+    found = [{**job, **result} for job, result in experiment.results()]
     by_method = {
-        name: sorted((x for x in found if x["method"] == name), key=lambda x: x["seed"])
-        for name in settings.methods
+        name: rows
+        for name in METHODS
+        if (rows := sorted((x for x in found if x["method"] == name), key=lambda x: x["seed"]))
     }
-    command = typed_command()
+    seeds, shared = len(by_method[BASELINE]), experiment.settings
+    versions = versions_text(experiment.calls()[-1]["versions"], without=("commit",))
     lines = [
-        "# Editing networks against building them",
+        "# Editing networks against building them: trained networks",
         "",
-        f"Best of {settings.evaluations} trained networks of `chain-editable` on the digits, "
-        f"{settings.epochs} epochs each; the score is minus the validation loss. Mean ± standard "
-        f"deviation over {settings.seeds} search seeds (0 to {settings.seeds - 1}). Selection and "
+        "Made by `python -m scripts.studies edits-with-training`. The same question on a table, "
+        "with more agents and more seeds: [edits-on-table.md](edits-on-table.md).",
+        "",
+        f"Best of {shared['evaluations']} trained networks of `chain-editable` on the digits, "
+        f"{shared['epochs']} epochs each; the score is minus the validation loss. Mean ± standard "
+        f"deviation over {seeds} search seeds (0 to {seeds - 1}). Selection and "
         "score are on the validation split; the test split was not opened.",
         "",
-        f"- Command: `{command}`",
-        f"- Versions: {', '.join(f'{k} {v}' for k, v in versions().items() if k != 'commit')}",
+        f"- Command: `{commands(experiment)}`",
+        f"- Versions: {versions}",
         "- Episodes that edit begin from random networks. Hill climbing takes the first edit that "
         "helps, in random order, and begins anew where none does.",
         "- Tutorial Q-learning: alpha 0.1, gamma 0.9, epsilon 0.1, a table of zeros; here with the "
@@ -184,7 +188,7 @@ def page(found: Sequence[dict[str, Any]], settings: Options) -> str:
     lines += [""]
     others = [name for name in by_method if name != BASELINE]
     lines += [f"- {verdict(name, by_method[name], by_method[BASELINE])}" for name in others]
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 def row(name: str, rows: Sequence[dict[str, Any]], baseline: Sequence[dict[str, Any]]) -> str:
@@ -210,7 +214,8 @@ def against(
     rows: Sequence[dict[str, Any]], baseline: Sequence[dict[str, Any]]
 ) -> tuple[int, int, float]:
     """Return seeds won and lost, and the two-sided p-value of a sign test without ties."""
-    pairs = [(a["score"], b["score"]) for a, b in zip(rows, baseline, strict=True)]
+    others = {x["seed"]: x["score"] for x in baseline}
+    pairs = [(x["score"], others[x["seed"]]) for x in rows if x["seed"] in others]
     wins, losses = sum(a > b for a, b in pairs), sum(a < b for a, b in pairs)
     p = float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
     return wins, losses, p

@@ -1,1 +1,0 @@
-"""The study behind docs/edits.md."""

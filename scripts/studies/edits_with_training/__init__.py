@@ -1,0 +1,1 @@
+"""The study behind docs/edits-with-training.md."""
