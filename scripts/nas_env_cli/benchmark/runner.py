@@ -19,8 +19,8 @@ from nas_env.wrappers import Limits
 from nas_env_cli.benchmark.cells import Cell, play
 from nas_env_cli.benchmark.folder import BenchmarkFolder, Plan
 from nas_env_cli.search.provenance import versions
+from nas_env_cli.worker_process import end_with_parent, one_thread_each
 
-ORPHANED = 3
 # A server that has imported everything forks the workers; it has no threads that a fork would lose.
 START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
@@ -129,12 +129,6 @@ def run_cells(
     return failed
 
 
-def one_thread_each() -> None:
-    """Let numerical libraries of processes that begin from here use one thread."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"
-
-
 def work(connection: Connection, folder: BenchmarkFolder, limits: Limits) -> None:
     """Play cells until the other side goes away."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this
@@ -148,14 +142,6 @@ def work(connection: Connection, folder: BenchmarkFolder, limits: Limits) -> Non
         except (EOFError, OSError):
             return
         connection.send(play_and_write(cell, folder, limits))
-
-
-def end_with_parent() -> None:
-    """End this process as soon as its parent has ended, in whatever way."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(ORPHANED)
 
 
 def play_and_write(cell: Cell, folder: BenchmarkFolder, limits: Limits) -> tuple[str, str]:

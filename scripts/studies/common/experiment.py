@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nas_env.errors import InvalidSettingError
-from nas_env_cli.benchmark.runner import end_with_parent, one_thread_each
 from nas_env_cli.search.provenance import versions
+from nas_env_cli.worker_process import end_with_parent, one_thread_each
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRESS_SECONDS = 20.0  # between two lines of progress
@@ -154,11 +154,8 @@ def played(jobs: Sequence[Job], play: Callable[[Job], Any], processes: int) -> I
 
 def _begin_worker() -> None:
     """Prepare a worker process. Ctrl-C is for its parent, which ends it."""
-    import torch
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
 
 
 def describe(job: Job) -> str:
