@@ -253,7 +253,7 @@ def test_other_data_are_refused(houses: Path, tmp_path: Path) -> None:
     data = ("--data", copy / "houses.csv", "--target", "price", "--metric", "mae")
     how = (*data, "--problem", "regression", "--output", copy / "run", "--resume")
     for command in (("search", *SEARCH, *how), ("report", copy / "run")):
-        assert "Bring the old data back, or search anew" in script(*command, code=2).stderr
+        assert "Bring the old data back, or search again" in script(*command, code=2).stderr
     assert (copy / "run" / "data.json").read_bytes() == kept
 
 
@@ -299,7 +299,7 @@ def test_other_arrays_are_refused_too(tmp_path: Path) -> None:
     for command in (("search", *how, "--resume"), ("report", run)):
         told = script(*command, code=2).stderr
         assert "The data of task 'own-data' have the hash" in told
-        assert "Bring the old data back, or search anew" in told
+        assert "Bring the old data back, or search again" in told
 
 
 def test_the_report_reads_data_by_their_name(houses: Path, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_the_space_of_a_table_may_be_trained() -> None:
         ("--env NASBench202-v0", "Did you mean 'NASBench201-v0'"),
         ("--env CartPole-v1", "cannot be searched .*Choose a NASEnv"),
         ("--env NASBench201-v0 --env-option datasat=cifar100", "Did you mean 'dataset'"),
-        ("--env NASBench201-v0 --workers 2", "workers would mean nothing"),
+        ("--env NASBench201-v0 --workers 2", "workers would have no effect"),
         ("--env NASBench201-v0 --export", "--export needs trained networks, but evaluator 'tab"),
         ("--max-params 9000 --env-option max_params=9", "given as option --max-params, too"),
         ("--import no_such_plugin", "Module 'no_such_plugin' of --import cannot be imported"),

@@ -117,11 +117,11 @@ def test_a_search_that_broke_has_no_end(monkeypatch: pytest.MonkeyPatch) -> None
     assert (store.searches()[0].ended, len(store.entries(1))) == (None, 4)
 
 
-def test_other_decisions_after_an_interruption_are_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_other_decisions_after_an_interruption_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     store = MemoryStore()
     run("random", store, 10, token="mine")
     run("random", store, 10, token="mine")
     assert not caplog.records
     env = env_with("random", store)
     run_search("random", env, Limits(evaluations=10), 4, token="mine")
-    assert caplog.text.count("is another one than before") == 1
+    assert caplog.text.count("differs from the one before") == 1
