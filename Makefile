@@ -33,8 +33,10 @@ test: $(DEV_STAMP)  ## Run the tests but those that are slow or expensive.
 test-slow: $(DEV_STAMP)  ## Run the slow tests, those of tests/slow_tests.txt.
 	$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not expensive" $(ARGS)
 
-slow-tests: $(DEV_STAMP)  ## Measure which tests are slow, and write tests/slow_tests.txt.
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not expensive" --note-slow 0.5 $(ARGS)
+slow-tests: $(DEV_STAMP)  ## Measure all tests; write tests/slow_tests.txt and docs/ci.md.
+	rm -f runs/test-times.json
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not expensive" --note-times runs/test-times.json $(ARGS)
+	$(BIN)/python -m tests.support.ci_page runs/test-times.json
 
 test-all: $(DEV_STAMP)  ## Run all tests.
 	$(BIN)/python -m pytest -n $(WORKERS) -m "expensive or not expensive" $(ARGS)

@@ -39,6 +39,8 @@ from tests.support.slow_tests import (  # noqa: F401 - hooks, and what a test as
     pytest_addoption,
     pytest_collection_modifyitems,
     pytest_configure,
+    pytest_runtest_makereport,
+    pytest_runtest_setup,
     stale_slow_tests,
 )
 

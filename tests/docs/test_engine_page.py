@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.page_programs import ROOT, printed, programs
+from tests.support.page_programs import printed, programs
+from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "engine.md").read_text(encoding="utf-8")
 

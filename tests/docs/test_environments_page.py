@@ -12,7 +12,8 @@ import pytest
 
 from nas_env.surrogates import SURROGATES
 from scripts.data import accel_nasbench
-from tests.support.page_programs import ROOT, printed
+from tests.support.page_programs import printed
+from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "environments.md").read_text(encoding="utf-8")
 EVALUATION, SEARCH, STOPPED, LATENCY, OWN, MOBILE, MASKED, VECTOR = re.findall(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from nas_env.sources.base import SPLIT_NAMES
 from nas_env.tasks.own_data import METRICS
-from tests.support.page_programs import ROOT, printed, programs
+from tests.support.page_programs import printed, programs
+from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "own-data.md").read_text(encoding="utf-8")
 

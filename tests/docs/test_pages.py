@@ -16,7 +16,8 @@ from nas_env.registration import ENVIRONMENTS
 from nas_env.spaces import SPACES
 from nas_env.tasks import TASKS
 from nas_env_agents import AGENTS
-from tests.support.page_programs import ROOT, printed, programs
+from tests.support.page_programs import printed, programs
+from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]

@@ -10,7 +10,8 @@ import pytest
 
 from nas_env.errors import NASError
 from scripts.studies.q_table import study
-from tests.support.page_programs import ROOT, printed
+from tests.support.page_programs import printed
+from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "q-table.md").read_text(encoding="utf-8")
 PICTURE = Path("q-table") / "heat-map.png"

@@ -12,7 +12,8 @@ from nas_env_cli.benchmark.results import read_results
 from nas_env_cli.benchmark.runs import Runs
 from nas_env_cli.main import COMMANDS
 from scripts.studies.readme import study
-from tests.support.page_programs import ROOT, printed, programs
+from tests.support.page_programs import printed, programs
+from tests.support.paths import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAMS = programs(README)

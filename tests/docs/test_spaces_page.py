@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.page_programs import ROOT, printed, programs
+from tests.support.page_programs import printed, programs
+from tests.support.paths import ROOT
+from tests.support.programs import run_program
 
 PAGE = ROOT / "docs" / "spaces.md"
 
@@ -21,7 +22,8 @@ def test_the_page_is_what_the_registry_makes(tmp_path: Path) -> None:
         "--page",
         str(tmp_path / "spaces.md"),
     ]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    done = run_program(command)
+    assert done.returncode == 0, done.stderr
     assert (tmp_path / "spaces.md").read_text("utf-8") == PAGE.read_text("utf-8")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import statistics
 import subprocess
@@ -23,6 +22,7 @@ from scripts.data.__main__ import NAMES
 from scripts.studies.__main__ import pages
 from scripts.studies.common.experiment import Experiment
 from tests.support.paths import ROOT, program
+from tests.support.programs import run_program
 
 ALONE = sorted(
     path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
@@ -43,14 +43,7 @@ KEPT = ("docs", "nas_env/data")  # what a script with an --output of its own lea
 
 def run(command: str, out: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Run a script as a user does, in the root of the repository; {out} is a folder."""
-    done = subprocess.run(
-        program(command.format(out=out)),
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=170,
-    )
+    done = run_program(program(command.format(out=out)))
     assert done.returncode == code, f"{command}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr
     return done

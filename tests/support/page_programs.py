@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.paths import ROOT
-
-PATHS = [str(ROOT), str(ROOT / "agents"), str(ROOT / "scripts")]  # of this checkout, wherever it is
+from tests.support.programs import run_program
 
 
 def programs(page: str) -> list[str]:
@@ -26,14 +22,7 @@ def printed(program: str, folder: Path, warns: bool = True) -> list[str]:
         folder: The folder.
         warns: Whether it may warn.
     """
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(PATHS), "OMP_NUM_THREADS": "1"},
-        timeout=170,
-    )
+    done = run_program([sys.executable, "-c", program], folder)
     assert done.returncode == 0, done.stderr
     assert warns or "Warning" not in done.stderr
     return done.stdout.splitlines()

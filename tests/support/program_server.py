@@ -12,6 +12,7 @@ import runpy
 import sys
 import types
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 LIBRARIES = (
@@ -64,14 +65,18 @@ def become(request: dict[str, Any]) -> None:
     os.environ.update(request["env"])
     given = request["env"].get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:] = [request["cwd"], *filter(None, given), *sys.path[1:]]
-    kind, what, *arguments = request["words"]
-    sys.argv[:] = [what, *arguments]
+    kind, *arguments = request["words"]
+    sys.argv[:] = [kind, *arguments]
     if kind == "-m":
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
-    else:
-        sys.argv[0] = "-c"
+        del sys.argv[0]
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    elif kind == "-c":
+        del sys.argv[1]
         module = sys.modules["__main__"] = types.ModuleType("__main__")
-        exec(compile(what, "<string>", "exec"), module.__dict__)
+        exec(compile(arguments[0], "<string>", "exec"), module.__dict__)
+    else:
+        sys.path[0] = str(Path(kind).resolve().parent)
+        runpy.run_path(kind, run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from tests.support.paths import ROOT
 
-PATHS = (ROOT, ROOT / "agents", ROOT / "scripts")  # of this checkout, wherever it is
+SEARCHED = os.pathsep.join(str(ROOT / name) for name in ("", "agents", "scripts"))
 START_SECONDS = 300.0
 
 
@@ -37,7 +37,7 @@ def server() -> Connection:
             cwd=ROOT,
             env={
                 **os.environ,
-                "PYTHONPATH": os.pathsep.join(map(str, PATHS)),
+                "PYTHONPATH": SEARCHED,
                 "OMP_NUM_THREADS": "1",
                 "OPENBLAS_NUM_THREADS": "1",
             },
@@ -60,16 +60,19 @@ def run_program(
     """Run a Python program and return its exit code and what it printed.
 
     Args:
-        command: `sys.executable`, then "-m" and a module or "-c" and a text, then arguments.
+        command: `sys.executable`; then "-m" and a module, "-c" and a text, or a file; arguments.
         cwd: The folder in which it runs; modules are imported from there first.
-        env: All of its environment variables; None: those of this process.
+        env: All of its environment variables; None: those of this process, with this checkout first
+            among the places to import from.
         timeout: Most seconds.
 
     Raises:
         subprocess.TimeoutExpired: The program takes longer; it was killed.
     """
     executable, *words = map(str, command)
-    assert executable == sys.executable and words[0] in ("-m", "-c"), words
+    assert executable == sys.executable, executable
+    if env is None:
+        env = {**os.environ, "PYTHONPATH": SEARCHED}
     connection = server()
     with tempfile.TemporaryDirectory() as folder:
         outputs = [Path(folder, name) for name in ("stdout", "stderr")]
@@ -77,7 +80,7 @@ def run_program(
             {
                 "words": words,
                 "cwd": str(cwd),
-                "env": dict(os.environ if env is None else env),
+                "env": dict(env),
                 "outputs": [str(path) for path in outputs],
             }
         )

@@ -1,39 +1,42 @@
 """Slow tests: those that `slow_tests.txt` lists are marked `slow`, and `make test` leaves out.
 
-The list is measured, on an idle machine, by `make slow-tests`: it has what takes longer than
-`--note-slow` seconds. A test most of whose cases are slow is listed whole, without a case. What is
-marked `always` is never slow.
+`make slow-tests` measures all tests and writes the list (see `ci_page`). A test that is marked
+`always` is never slow.
 """
 
 from __future__ import annotations
 
+import json
+import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 LIST = Path(__file__).parents[1] / "slow_tests.txt"
-HEAD = "# Tests that `make test` leaves out; measured and written by `make slow-tests`.\n"
 STALE = pytest.StashKey[list[str]]()
+BEGUN = pytest.StashKey[float]()
+PROCESSOR = "processor_seconds"  # the name of a property of a test's last report
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that writes the list."""
-    text = "write tests/slow_tests.txt: tests that take longer than so many seconds"
-    parser.addoption("--note-slow", type=float, metavar="SECONDS", help=text)
+    """Add the option that writes the times."""
+    text = "write the times of all tests that run to a JSON file; times of other tests in it stay"
+    parser.addoption("--note-times", type=Path, metavar="FILE", help=text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take the times of all tests where the list is to be written."""
-    limit = config.getoption("--note-slow")
-    if limit is not None and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Stopwatch(limit))
+    """Take the times of all tests if they are asked for."""
+    path = config.getoption("--note-times")
+    if path is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Stopwatch(path))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what is listed, and note what is listed but not there."""
+    """Mark the tests on the list, and note those on it that do not exist."""
     listed = read(LIST)
     for item in items:
         always = item.get_closest_marker("always") is not None
@@ -46,33 +49,59 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture
 def stale_slow_tests(request: pytest.FixtureRequest) -> list[str]:
-    """Return what the list names and nobody has; nothing where not all tests were collected."""
+    """Return the tests on the list that do not exist; none if only some tests were collected."""
     return request.config.stash[STALE]
 
 
+def processor_seconds() -> float:
+    """Return the processor time of this process and of its processes that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note the processor time before a test."""
+    item.stash[BEGUN] = processor_seconds()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Iterator[None]:
+    """Put the processor time of a test into its last report."""
+    if call.when == "teardown" and BEGUN in item.stash:
+        item.user_properties.append((PROCESSOR, processor_seconds() - item.stash[BEGUN]))
+    return (yield)  # type: ignore[misc]
+
+
 class Stopwatch:
-    """Adds up how long each test took, and writes the list at the end.
+    """Adds up how long each test takes, and writes the times at the end.
 
     Args:
-        limit: Seconds from which a test is slow.
+        path: A JSON file: name of a test to {"seconds", "processor_seconds", "always"}.
     """
 
-    def __init__(self, limit: float) -> None:
-        self.limit = limit
-        self.seconds: dict[str, float] = defaultdict(float)
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.times: dict[str, dict[str, float]] = defaultdict(lambda: {"seconds": 0.0})
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add the time of a part of a test: setting up, running, tearing down."""
-        if "always" not in report.keywords:
-            self.seconds[report.nodeid] += report.duration
+        times = self.times[report.nodeid]
+        times["seconds"] += report.duration
+        times["always"] = "always" in report.keywords
+        times |= {x: y for x, y in report.user_properties if x == PROCESSOR}  # type: ignore[misc]
 
     def pytest_sessionfinish(self) -> None:
-        """Write the list."""
-        LIST.write_text(HEAD + "".join(f"{x}\n" for x in slow(self.seconds, self.limit)), "utf-8")
+        """Write the file."""
+        before = json.loads(self.path.read_text("utf-8")) if self.path.is_file() else {}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps(before | self.times, indent=0, sort_keys=True), "utf-8")
 
 
 def slow(seconds: dict[str, float], limit: float) -> list[str]:
     """Return the slow tests, or cases of tests, sorted.
+
+    A test most of whose cases are slow is named whole, without a case.
 
     Example:
         >>> slow({"t.py::a[1]": 0.1, "t.py::a[2]": 0.1, "t.py::a[3]": 2, "t.py::b[1]": 2}, 1)

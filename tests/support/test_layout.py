@@ -18,7 +18,12 @@ MODULES = sorted(
     path for path in TESTS.rglob("*.py") if NO_PACKAGE not in path.parents and path.is_file()
 )
 # Folders of tests whose code is not in the folder of the same name.
-SOURCES = {"nas_env_agents": "agents/nas_env_agents", "nas_env_cli": "scripts/nas_env_cli"}
+SOURCES = {
+    "nas_env_agents": "agents/nas_env_agents",
+    "nas_env_cli": "scripts/nas_env_cli",
+    "packaging": "pyproject.toml",
+}
+FOLDERS = sorted({path.parent.relative_to(TESTS) for path in MODULES} - {Path(".")})
 
 
 def dotted(path: Path) -> str:
@@ -83,11 +88,8 @@ def test_what_several_folders_share_is_in_support() -> None:
     assert not dict(elsewhere), "move these helpers to tests/support"
 
 
-@pytest.mark.parametrize(
-    "folder",
-    sorted({str(path.parent.relative_to(TESTS)) for path in MODULES} - {".", "support"}),
-)
-def test_tests_mirror_the_packages(folder: str) -> None:
-    first, *rest = Path(folder).parts
+@pytest.mark.parametrize("folder", [x for x in FOLDERS if x.parts[0] != "support"], ids=str)
+def test_tests_mirror_the_packages(folder: Path) -> None:
+    first, *rest = folder.parts
     source = ROOT.joinpath(SOURCES.get(first, first), *rest)
-    assert source.is_dir() or source.with_suffix(".py").is_file()
+    assert source.exists() or source.with_suffix(".py").is_file()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from nas_env.store.schema import METADATA
 from scripts.bench.private_postgres import PrivatePostgres
 from tests.nas_env.store.store_examples import FAILED, INFO, entry, record
 from tests.support.paths import ROOT
+from tests.support.programs import run_program
 
 PAGE = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
 
@@ -24,13 +24,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_programs_of_the_page_run(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join(blocks("python"))],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=170,
-    )
+    done = run_program([sys.executable, "-c", "\n".join(blocks("python"))], tmp_path)
     assert done.returncode == 0, done.stderr
     lines, store = done.stdout.splitlines(), SQLStore(tmp_path / "all.sqlite")
     rows, (search, *members, volume) = lines[: len(store)], lines[len(store) :]

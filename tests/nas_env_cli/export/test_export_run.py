@@ -33,7 +33,8 @@ from nas_env_cli.export.report_training import retrain_found
 from nas_env_cli.search.application import best_found
 from nas_env_cli.search.options import SearchOptions
 from nas_env_cli.search.plan import SearchPlan
-from tests.support.paths import NAS_ENV, ROOT
+from tests.support.paths import NAS_ENV
+from tests.support.programs import run_program
 
 TINY = ("--agent", "q-learning", "--evaluations", "4", "--retrain-seeds", "2", "--seed", "3")
 LONGER = "that were trained longer the best on validation, found by "
@@ -44,7 +45,7 @@ PLAN = LongerPlan(top=2, seeds=2, epochs=2, device="cpu")
 
 def script(name: str, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
     command = [*NAS_ENV, name, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170)
+    done = run_program(command)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done

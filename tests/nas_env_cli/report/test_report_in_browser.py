@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -15,7 +14,8 @@ from PIL import Image
 from nas_env_cli.report.page import page
 from nas_env_cli.report.palette import DARK, LIGHT, channels
 from tests.nas_env_cli.report.test_report_page import CHARTS, LONGER, NASTY
-from tests.support.paths import ROOT, program
+from tests.support.paths import program
+from tests.support.programs import run_program
 from tests.support.report_runs import make_run, read
 
 pytestmark = pytest.mark.usefixtures("browser")
@@ -228,9 +228,7 @@ def test_pictures_for_the_docs_are_made(tmp_path: Path) -> None:
         [*script, "--output", made, "--spaces", "mlp"],
         [*script, "--output", one, "--themes", "dark", "--widths", str(PHONE), "--spaces"],
     ):
-        done = subprocess.run(
-            program(" ".join(words)), cwd=ROOT, capture_output=True, text=True, timeout=170
-        )
+        done = run_program(program(" ".join(words)))
         assert done.returncode == 0, done.stderr
     names = {
         f"{t}-{w}{b}.png" for t in ("light", "dark") for w in (1280, 375) for b in ("", "-below")

@@ -14,20 +14,14 @@ from nas_env.evaluation import Evaluation, Outcome
 from nas_env.store import SQLStore
 from nas_env_cli.report.live import Found, is_over, read_live, view
 from tests.support.paths import NAS_ENV, ROOT
+from tests.support.programs import run_program
 from tests.support.report_runs import make_run
 
 SCRIPT = (*NAS_ENV, "watch")
 
 
 def watch(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*SCRIPT, *arguments],
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "80"},
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
+    done = run_program([*SCRIPT, *arguments], env={**os.environ, "COLUMNS": "80"})
     assert done.returncode == code, done.stderr
     return done
 

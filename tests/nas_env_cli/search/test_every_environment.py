@@ -15,6 +15,7 @@ from nas_env.store import SQLStore
 from nas_env_cli.commands import export, plot_q, report, search, watch
 from nas_env_cli.search import application
 from tests.support.paths import NAS_ENV
+from tests.support.programs import run_program
 
 IDS = [row.id for row in ENVIRONMENTS]
 MINE = "op,width,valid,tested\na,8,0.1,0.2\na,16,0.4,0.3\nb,8,0.7,0.6\nb,16,0.5,0.9\n"
@@ -149,9 +150,7 @@ def test_a_plug_in_is_imported_here_in_workers_and_on_resume(tmp_path: Path) -> 
     def run(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         command = [*NAS_ENV, *words]
         env = {**os.environ, "COLUMNS": "100"}
-        done = subprocess.run(
-            command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=170
-        )
+        done = run_program(command, tmp_path, env)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         return done

@@ -17,6 +17,7 @@ import pytest
 from nas_env.store import SQLStore
 from tests.support.interrupts import listen
 from tests.support.paths import NAS_ENV, ROOT
+from tests.support.programs import run_program
 
 FREE = ("--evaluator", "synthetic")
 SMALL = ("--evaluations", "4", "--epochs", "1", "--retrain-seeds", "2")
@@ -24,7 +25,7 @@ SMALL = ("--evaluations", "4", "--epochs", "1", "--retrain-seeds", "2")
 
 def search(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
     command = [*NAS_ENV, "search", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170)
+    done = run_program(command)
     if check:
         assert done.returncode == 0, done.stderr
     return done
@@ -304,7 +305,7 @@ def test_the_summary_counts_what_failed(tmp_path):
     )
     for script in ("export", "retrain"):
         command = [*NAS_ENV, script.replace("_", "-"), str(tmp_path / "run")]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+        done = run_program(command)
         assert done.returncode == 2
         assert "failed (4 too_large). Search again, with looser limits" in done.stderr
 

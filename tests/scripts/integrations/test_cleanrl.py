@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -16,20 +14,14 @@ import pytest
 import torch
 
 from tests.support.paths import ROOT
+from tests.support.programs import run_program
 
 SCRIPT = "scripts/integrations/cleanrl_ppo.py"
 
 
 def run(*options: str, evaluator: str | None = "synthetic") -> str:
     chosen = [] if evaluator is None else ["--evaluator", evaluator]
-    finished = subprocess.run(
-        [sys.executable, SCRIPT, *chosen, *options],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    finished = run_program([sys.executable, SCRIPT, *chosen, *options])
     assert finished.returncode == 0, finished.stderr
     return finished.stdout
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import nas_env  # noqa: F401
 from nas_env.registration import ENVIRONMENTS
 from nas_env_agents.common.hyperparameters import hyperparameters
 from tests.support.paths import ROOT
+from tests.support.programs import run_program
 
 CONFIG = "scripts/integrations/rl_zoo/ppo.yml"
 
@@ -29,14 +28,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command += ["--gym-packages", "nas_env", "--conf-file", CONFIG, "-f", str(logs)]
     command += ["--env-kwargs", "evaluator:'synthetic'", "-n", "256", "--eval-freq", "128"]
     command += ["--eval-episodes", "2", "--seed", "1", "--num-threads", "1"]
-    finished = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    finished = run_program(command)
     assert finished.returncode == 0, finished.stderr
     assert "Using 1 environments" in finished.stdout
     assert "ep_rew_mean" in finished.stdout
@@ -81,9 +73,7 @@ def test_a_table_is_learned_by_the_zoo(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rl_zoo3.train", "--algo", "ppo", "--env", name]
     command += ["--gym-packages", "nas_env", "--conf-file", CONFIG, "-f", str(tmp_path)]
     command += ["-n", "1920", "--eval-freq", "960", "--seed", "1", "--num-threads", "1"]
-    finished = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False
-    )
+    finished = run_program(command)
     assert finished.returncode == 0, finished.stderr
     folder = tmp_path / "ppo" / f"{name}_1"
     rows = (folder / "0.monitor.csv").read_text().splitlines()[2:]

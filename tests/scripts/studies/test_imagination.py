@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -19,6 +18,7 @@ from nas_env_cli.benchmark.results import incumbents, read_results
 from nas_env_cli.specs import AgentSpec, EnvSpec
 from scripts.studies.imagination import benchmarks, noisy_reward, page, unseen_tables
 from tests.support.paths import ROOT
+from tests.support.programs import run_program
 
 SOURCE = ROOT.parent / "shared" / "data"
 
@@ -158,7 +158,8 @@ def test_the_page_is_what_the_committed_results_make(tmp_path: Path) -> None:
         str(tmp_path / "imagination.md"),
     ]
     rest = ["--source", str(tmp_path / "none"), "--folder", str(tmp_path / "runs")]
-    subprocess.run([sys.executable, *command, *rest], cwd=ROOT, check=True, capture_output=True)
+    done = run_program([sys.executable, *command, *rest], timeout=600)
+    assert done.returncode == 0, done.stderr
     made = (tmp_path / "imagination.md").read_text("utf-8")
     assert made == (ROOT / "docs" / "imagination.md").read_text("utf-8")
 
@@ -166,6 +167,6 @@ def test_the_page_is_what_the_committed_results_make(tmp_path: Path) -> None:
 def test_the_program_of_the_page_runs() -> None:
     page = (ROOT / "docs" / "imagination.md").read_text("utf-8")
     block = page.split("```python\n")[1].split("```")[0]
-    done = subprocess.run([sys.executable, "-c", block], cwd=ROOT, capture_output=True, text=True)
+    done = run_program([sys.executable, "-c", block])
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith(") 60")

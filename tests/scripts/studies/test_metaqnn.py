@@ -20,6 +20,7 @@ from scripts.studies.common.experiment import Experiment
 from scripts.studies.metaqnn import page, study
 from tests.support.interrupts import listen
 from tests.support.paths import ROOT
+from tests.support.programs import run_program
 
 TINY = (
     "--networks 12 --seeds 2 --epochs 1 --retrain-seeds 2 --retrain-epochs 1 --images 60 "
@@ -43,9 +44,7 @@ def command(folder: Path, *more: str) -> list[str]:
 
 
 def run(folder: Path, *more: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command(folder, *more), cwd=ROOT, capture_output=True, text=True, timeout=170
-    )
+    done = run_program(command(folder, *more))
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from scripts.studies.tensorboard.study import (
     show_rows,
     tensorboard,
 )
-from tests.support.paths import ROOT
+from tests.support.programs import run_program
 from tests.support.report_runs import environment
 
 EVALUATIONS = 12
@@ -63,9 +62,7 @@ def test_lines_and_drawings_are_shown(browser: Any, events: Path) -> None:
 
 def test_pictures_for_the_docs_are_made(events: Path, tmp_path: Path) -> None:
     words = ["-m", "scripts.studies", "tensorboard", str(events), "--output", str(tmp_path)]
-    done = subprocess.run(
-        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=170
-    )
+    done = run_program([sys.executable, *words])
     assert done.returncode == 0, done.stderr
     assert {x.name for x in tmp_path.iterdir()} == {"scalars.png", "images.png", "hparams.png"}
     for path in tmp_path.iterdir():
@@ -83,8 +80,6 @@ def test_a_folder_without_events_is_refused(tmp_path: Path) -> None:
         "--output",
         str(tmp_path / "x"),
     ]
-    done = subprocess.run(
-        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=170
-    )
+    done = run_program([sys.executable, *words])
     assert done.returncode == 2
     assert "has no event files" in done.stderr or "need Chromium" in done.stderr
