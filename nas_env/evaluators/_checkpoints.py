@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 from nas_env.architecture import Candidate, digest
 from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Budget
+from nas_env.files import UNFINISHED, write_atomically
 from nas_env.tasks import Metrics
 from nas_env.tasks.base import ResumeRefused
 
@@ -153,7 +153,7 @@ class Checkpoints:
             except FileNotFoundError:
                 continue  # another process was faster
         abandoned = time.time() - ABANDONED_SECONDS
-        self._remove(path for age, path in ages if path.suffix == ".tmp" and age < abandoned)
+        self._remove(path for age, path in ages if path.suffix == UNFINISHED and age < abandoned)
         files = sorted(pair for pair in ages if pair[1].suffix == ".pt")
         self._remove(path for _, path in files[: max(0, len(files) - self.most_files)])
 
@@ -166,14 +166,7 @@ def write(path: Path, content: State) -> None:
     torch.save(dict(content), buffer)
     payload = buffer.getvalue()
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(".tmp", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(MAGIC + _hash(payload) + payload)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_atomically(path, MAGIC + _hash(payload) + payload)
 
 
 def read(path: Path, name: str) -> State:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import stat
 import tarfile
 import zipfile
@@ -11,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, NamedTuple
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas_env.architecture import digest
 from nas_env.errors import InvalidDataError
+from nas_env.files import replacing
 from nas_env.sources.base import (
     SOURCES,
     Encoded,
@@ -94,15 +93,12 @@ def _unpacked(path: Path, storage: Storage) -> Path:
     name = digest([str(path.resolve()), status.st_size, status.st_mtime_ns])[:16]
     folder = storage.folder / f"archive-{name}"
     if not folder.is_dir():
-        part = folder.with_suffix(f".{uuid4().hex}.part")  # another search may unpack it as well
         try:
-            _unpack(path, part, storage)
-            part.replace(folder)  # as a whole or not at all
+            with replacing(folder) as part:
+                _unpack(path, part, storage)
         except OSError:
-            if not folder.is_dir():  # else the other one was faster
+            if not folder.is_dir():  # else another search has unpacked it meanwhile
                 raise
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
     return _inside(folder)
 
 

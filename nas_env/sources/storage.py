@@ -8,12 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nas_env.errors import InvalidDataError, InvalidSettingError
+from nas_env.files import unfinished
 
 FREE_SHARE = 0.5  # of the memory that is free when data are read; the rest is for training
 UNKNOWN_FREE_MB = 2000.0  # where the system does not tell how much is free
@@ -158,7 +158,7 @@ class Storage:
             return np.zeros(shape, dtype)
         self.check_disk(source, math.prod(shape) * np.dtype(dtype).itemsize)
         folder = self.temporary if name is None else self.folder
-        part = folder / f"{name or 'samples'}-{uuid4().hex}.part"
+        part = unfinished(folder / f"{name or 'samples'}.npy")
         return np.lib.format.open_memmap(part, "w+", np.dtype(dtype), shape)
 
     def finish(self, array: Any, name: str | None = None) -> ArrayLike:

@@ -11,6 +11,7 @@ from sqlalchemy import URL, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from nas_env.errors import StoreError
+from nas_env.files import replacing
 
 
 class SQLiteFile:
@@ -98,12 +99,9 @@ class SQLiteFile:
     def _rescued(self, engine: Engine) -> str:
         """Write all that the lost file held into a new one beside it, and return what to do."""
         copy = self.path.with_name(f"{self.path.name}.rescued-{os.getpid()}")
-        part = copy.with_name(f"{copy.name}.part")  # what was saved before stays until this is
         try:
-            part.unlink(missing_ok=True)
-            with engine.connect() as connection:
+            with replacing(copy) as part, engine.connect() as connection:
                 connection.exec_driver_sql("VACUUM INTO ?", (str(part),))
-            part.replace(copy)
             self._saved = True
         except (SQLAlchemyError, OSError):
             if not self._saved:

@@ -24,6 +24,7 @@ ORDER = (
     "plugins",
     "registry",
     "registration",
+    "files",
     "markup",
     "architecture",
     "evaluation",

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_env.errors import InvalidDataError
+from nas_env.files import replacing
 from nas_env.tables.base import DAMAGES
 
 OWN = ("rng", "agent", "num_timesteps", "spaces")  # of the JSON, besides the settings
@@ -33,7 +34,7 @@ class Saved(NamedTuple):
 def write(path: str | Path, saved: Saved) -> None:
     """Write a file, `.npz` unless its name ends in `.zip`, as Stable-Baselines3's names do."""
     text = json.dumps({**saved.state, **saved.settings})
-    with file_of(path).open("wb") as file:
+    with replacing(file_of(path)) as part, part.open("wb") as file:
         np.savez_compressed(file, settings=np.array(text), **saved.arrays)  # type: ignore[arg-type]
 
 

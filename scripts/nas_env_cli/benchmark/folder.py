@@ -14,15 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nas_env.errors import InvalidDataError, InvalidSettingError
+from nas_env.files import replacing, write_atomically
 from nas_env.wrappers import Limits
 from nas_env_cli.benchmark.cells import Cell
 from nas_env_cli.benchmark.results import (
     SHARED,
-    ResultWriter,
     Row,
     check_settings,
     incumbents,
     table_of,
+    writing_results,
 )
 from nas_env_cli.specs import AgentSpec, EnvSpec
 
@@ -198,9 +199,8 @@ class BenchmarkFolder:
         path = self._cell(cell)
         path.parent.mkdir(parents=True, exist_ok=True)
         table = table_of(rows).replace_schema_metadata({REASON: reason.encode()})
-        part = path.with_suffix(".part")
-        pq.write_table(table, part, compression="zstd")
-        part.replace(path)
+        with replacing(path) as part:
+            pq.write_table(table, part, compression="zstd")
         self.log(cell).unlink(missing_ok=True)
 
     def write_log(self, cell: Cell, text: str) -> None:
@@ -231,12 +231,11 @@ class BenchmarkFolder:
     def merge(self, results: str = "results.parquet") -> None:
         """Write all rows, and those of `incumbents`."""
         full, best = self.paths(results)
-        writers = [ResultWriter(full, self.settings), ResultWriter(best, self.settings)]
-        for table in self.tables():
-            writers[0].write(table)
-            writers[1].write(incumbents(table))
-        for writer in writers:
-            writer.close()
+        settings = self.settings
+        with writing_results(full, settings) as rows, writing_results(best, settings) as rises:
+            for table in self.tables():
+                rows.write(table)
+                rises.write(incumbents(table))
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -270,9 +269,7 @@ class BenchmarkFolder:
         )
 
     def _write(self, name: str, text: str) -> None:
-        part = self.path / f"{name}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(self.path / name)
+        write_atomically(self.path / name, text)
 
 
 def _name(label: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from nas_env.errors import InvalidDataError, InvalidSettingError
+from nas_env.files import replacing
 
 KEY = b"benchmark"  # of the metadata in the schema of a Parquet file
 NUMBERS = ("score", "report", "regret_reward", "regret_report", "simulated_seconds")
@@ -111,7 +113,34 @@ def run_starts(table: pa.Table) -> Any:
 
 
 class ResultWriter:
-    """Writes tables to one file, Parquet or (where its name ends in .csv) CSV, whole or not at all.
+    """Collects tables and writes many rows at a time. Opened by `writing_results`.
+
+    Args:
+        writer: Writes tables, as those of pyarrow.
+    """
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
+
+    def write(self, table: pa.Table) -> None:
+        """Append rows."""
+        self._waiting.append(table)
+        self._rows += len(table)
+        if self._rows >= ROWS_AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that are waiting."""
+        if self._waiting:
+            self._writer.write_table(pa.concat_tables(self._waiting))
+        self._waiting, self._rows = [], 0
+
+
+@contextmanager
+def writing_results(path: Path, settings: dict[str, Any]) -> Iterator[ResultWriter]:
+    """Yield a writer to one file, Parquet or (if its name ends in .csv) CSV, whole or not at all.
 
     The settings go into the schema's metadata, or into a first line that begins with "#".
 
@@ -119,50 +148,27 @@ class ResultWriter:
         path: The file.
         settings: What made the rows, as plain data.
     """
-
-    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
-        check_name(path)
-        self.path = path
-        self._part = path.with_name(path.name + ".part")
-        text = json.dumps(settings)
-        self._waiting: list[pa.Table] = []
-        self._rows = 0
-        self._writer: Any
+    check_name(path)
+    text = json.dumps(settings)
+    with replacing(path) as part, ExitStack() as stack:
+        writer: Any
         if path.suffix == ".csv":
-            self._stream = self._part.open("wb")
-            self._stream.write(f"# {text}\n".encode())
-            self._writer = pa.csv.CSVWriter(self._stream, SCHEMA)
+            stream = stack.enter_context(part.open("wb"))
+            stream.write(f"# {text}\n".encode())
+            writer = pa.csv.CSVWriter(stream, SCHEMA)
         else:
             schema = SCHEMA.with_metadata({KEY: text.encode()})
-            self._writer = pq.ParquetWriter(self._part, schema, compression="zstd")
-
-    def write(self, table: pa.Table) -> None:
-        """Append rows."""
-        self._waiting.append(table)
-        self._rows += len(table)
-        if self._rows >= ROWS_AT_ONCE:
-            self._flush()
-
-    def close(self) -> None:
-        """Write what is waiting and give the file its name."""
-        self._flush()
-        self._writer.close()
-        if self.path.suffix == ".csv":
-            self._stream.close()
-        self._part.replace(self.path)
-
-    def _flush(self) -> None:
-        if self._waiting:
-            self._writer.write_table(pa.concat_tables(self._waiting))
-        self._waiting, self._rows = [], 0
+            writer = pq.ParquetWriter(part, schema, compression="zstd")
+        results = ResultWriter(stack.enter_context(writer))
+        yield results
+        results.flush()
 
 
 def write_results(path: Path, tables: Iterable[pa.Table], settings: dict[str, Any]) -> None:
     """Write tables to one file with the settings that made them."""
-    writer = ResultWriter(path, settings)
-    for table in tables:
-        writer.write(table)
-    writer.close()
+    with writing_results(path, settings) as writer:
+        for table in tables:
+            writer.write(table)
 
 
 def read_results(path: Path) -> tuple[pa.Table, dict[str, Any]]:

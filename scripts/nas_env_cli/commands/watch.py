@@ -19,6 +19,7 @@ from rich.live import Live
 from rich.text import Text
 
 from nas_env.errors import InvalidSettingError
+from nas_env.files import UNFINISHED
 from nas_env_cli.interrupts import exit_code
 from nas_env_cli.report.live import is_over, read_live, view
 from nas_env_cli.search.saved_options import read_options
@@ -75,7 +76,7 @@ def may_begin(run: Path) -> bool:
         return True
     if not run.is_dir() or (run / "token").is_file():  # written after the options
         return False
-    return {x.name for x in run.iterdir()} <= {"options.json", "options.json.part", "token.part"}
+    return all(x.name == "options.json" or x.suffix == UNFINISHED for x in run.iterdir())
 
 
 def watch(run: Path, interval: float, console: Console) -> None:

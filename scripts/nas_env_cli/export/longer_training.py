@@ -6,13 +6,13 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError, NASError
 from nas_env.evaluation import Budget
 from nas_env.evaluators.training import Training
+from nas_env.files import replacing, write_atomically
 from nas_env.network import build, predict
 from nas_env.store import SQLStore
 from nas_env_cli.export.finished import RETRAINED, FinishedRun, weights_file
@@ -172,9 +172,8 @@ class Trainings:
         kept = left.get("fingerprint") == self.evaluator.fingerprint
         if not kept:
             left = self._train(candidate, seed)
-            part = path.with_suffix(".part")
-            torch.save(left, part)
-            part.replace(path)  # as a whole or not at all
+            with replacing(path) as part:
+                torch.save(left, part)
         fmt = self.run.metric_format
         found = "failed"
         if left["weights"]:
@@ -237,14 +236,8 @@ def retrain_best(
         "versions": versions(),
         **_measured(trainings, networks, left),
     }
-    _write(file, json.dumps(data, indent=2))
+    write_atomically(file, json.dumps(data, indent=2))
     return data
-
-
-def _write(file: Path, text: str) -> None:
-    part = file.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(file)
 
 
 def _measured(

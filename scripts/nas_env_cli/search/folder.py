@@ -10,6 +10,7 @@ from uuid import UUID, uuid4, uuid5
 from nas_env.architecture import Candidate
 from nas_env.drawing import draw_svg, save_svg
 from nas_env.errors import InvalidSettingError
+from nas_env.files import write_atomically
 from nas_env.rendering import draw
 from nas_env.tasks.base import TaskSpec
 from nas_env_cli.search.saved_options import read_options
@@ -152,9 +153,7 @@ class RunFolder:
 
     def _write(self, name: str, text: str) -> None:
         """Write a file as a whole or not at all."""
-        part = self.path / f"{name}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(self.path / name)
+        write_atomically(self.path / name, text)
 
 
 def token_of(path: Path, name: str) -> str:

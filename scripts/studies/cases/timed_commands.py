@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_env.errors import NASError
+from nas_env.files import write_atomically
 from nas_env_cli.search.provenance import versions
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -44,9 +45,7 @@ class Steps:
             self._clear(command)
             done.append({"command": command, **_run(command), "versions": versions()})
             self._begun.unlink()
-            part = self.file.with_suffix(".part")
-            part.write_text(json.dumps(done, indent=1), encoding="utf-8")
-            part.replace(self.file)  # as a whole or not at all
+            write_atomically(self.file, json.dumps(done, indent=1))
 
     @property
     def _begun(self) -> Path:

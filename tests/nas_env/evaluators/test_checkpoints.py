@@ -426,7 +426,7 @@ def test_the_folder_has_a_bound(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_goes_after_a_while(tmp_path: Path) -> None:
-    old, new = tmp_path / "old.tmp", tmp_path / "new.tmp"
+    old, new = tmp_path / "old.part", tmp_path / "new.part"
     for path, age in ((old, 2 * checkpoints.ABANDONED_SECONDS), (new, 1)):
         path.write_bytes(b"half")
         os.utime(path, (time.time() - age,) * 2)
