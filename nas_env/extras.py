@@ -63,7 +63,7 @@ def sentence(purpose: str, packages: Sequence[str], *extras: str) -> str:
         >>> sentence("Parquet files need", ["pyarrow"], "data")
         'Parquet files need pyarrow, which is not installed. Run: pip install "nas-env[data]".'
     """
-    names = [DISTRIBUTIONS.get(name, name) for name in packages]
+    names = sorted(DISTRIBUTIONS.get(name, name) for name in packages)
     listed = " and ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:])
     verb = "is" if len(names) == 1 else "are"
     remedy = command(*extras) if extras else f"pip install {' '.join(names)}"

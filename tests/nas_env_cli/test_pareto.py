@@ -13,7 +13,7 @@ from nas_env.errors import IncompatibleError
 from nas_env.store import SQLStore
 from nas_env_cli.commands.pareto import check_comparable, directions, evaluations_of
 from nas_env_cli.main import main
-from tests.nas_env_cli.report.report_runs import make_run
+from tests.support.report_runs import make_run
 
 Captured = pytest.CaptureFixture[str]
 
@@ -55,6 +55,7 @@ def test_the_set_is_that_of_the_definition(runs: tuple[Path, Path], capsys: Capt
     assert {(float(x["accuracy"]), float(x["params"])) for x in rows} == expected
     accuracies = [float(x["accuracy"]) for x in rows]
     assert accuracies == sorted(accuracies, reverse=True)
+    assert len({x["key"] for x in rows}) == len(rows), "a network found by two agents is one"
     shown = capsys.readouterr().out
     assert shown.startswith("accuracy (max)  params (min)  agent")
     assert f"{len(rows)} of " in shown and f"Written: {output}" in shown

@@ -64,6 +64,7 @@ def run(options: Options) -> int:
     check_output(options.output, len(options.metrics))
     found = [x for path in options.runs for x in evaluations_of(path)]
     check_comparable(found)
+    found = distinct(found)
     maximise, minimise = directions(options.metrics)
     evaluations = [x.entry.evaluation for x in found]
     pareto = pareto_set(evaluations, lambda x: found[x].entry.candidate, maximise, minimise)
@@ -91,6 +92,15 @@ def evaluations_of(path: Path) -> list[Found]:
         ]
     finally:
         store.close()
+
+
+def distinct(found: Sequence[Found]) -> list[Found]:
+    """Return the first evaluation of each network; isomorphic ones of a table may differ."""
+    first: dict[Any, Found] = {}
+    for x in found:
+        metrics = tuple(sorted(x.entry.evaluation.metrics.items()))
+        first.setdefault((x.entry.candidate.key, metrics), x)
+    return list(first.values())
 
 
 def check_comparable(found: Sequence[Found]) -> None:
@@ -140,21 +150,13 @@ def directions(metrics: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def rows_of(pareto: ParetoSet, found: Sequence[Found]) -> list[dict[str, Any]]:
     """Return one row for each network of the set: metrics, run, agent, number and key."""
-    first: dict[str, Found] = {}
-    for x in found:
-        if x.entry.evaluation.ok:
-            first.setdefault(x.entry.candidate.key, x)
-    return [
-        {
-            **member.values,
-            "run": str(first[key].run),
-            "agent": first[key].agent,
-            "number": first[key].entry.number,
-            "key": key,
-        }
-        for member in pareto.members
-        for key in (member.candidate.key,)
-    ]
+    found_by = {id(x.entry.candidate): x for x in found}  # one network may be found twice
+    rows: list[dict[str, Any]] = []
+    for member in pareto.members:
+        x = found_by[id(member.candidate)]
+        origin = {"run": str(x.run), "agent": x.agent, "number": x.entry.number}
+        rows.append({**member.values, **origin, "key": member.candidate.key})
+    return rows
 
 
 def table(pareto: ParetoSet, rows: Sequence[dict[str, Any]]) -> str:
