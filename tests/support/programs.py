@@ -25,6 +25,7 @@ from tests.support.paths import ROOT
 
 SEARCHED = os.pathsep.join(str(ROOT / name) for name in ("", "agents", "scripts"))
 START_SECONDS = 300.0
+SPENT: list[float] = []  # processor seconds of each program so far
 
 
 @cache
@@ -88,7 +89,8 @@ def run_program(
         late = not connection.poll(timeout)
         if late:
             os.killpg(pid, signal.SIGKILL)
-        code = connection.recv()
+        code, used = connection.recv()
+        SPENT.append(used)
         printed = [path.read_text(encoding="utf-8") for path in outputs]
     if late:
         raise subprocess.TimeoutExpired(words, timeout, *printed)

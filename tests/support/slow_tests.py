@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.programs import SPENT
+
 LIST = Path(__file__).parents[1] / "slow_tests.txt"
 STALE = pytest.StashKey[list[str]]()
 BEGUN = pytest.StashKey[float]()
@@ -54,9 +56,10 @@ def stale_slow_tests(request: pytest.FixtureRequest) -> list[str]:
 
 
 def processor_seconds() -> float:
-    """Return the processor time of this process and of its processes that have ended."""
+    """Return the processor time of this process, and of its processes and programs that ended."""
     times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    own, children = times.user + times.system, times.children_user + times.children_system
+    return own + children + sum(SPENT)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.programs import run_program
+from tests.support.programs import SPENT, run_program
 
 
 def test_a_program_has_its_own_arguments_folder_variables_and_output(tmp_path: Path) -> None:
@@ -39,6 +39,23 @@ def test_an_error_is_printed_and_has_exit_code_one(tmp_path: Path) -> None:
     done = run_program([sys.executable, "-c", "raise ValueError('wrong')"], tmp_path)
     assert done.returncode == 1
     assert done.stderr.endswith("ValueError: wrong\n")
+
+
+def test_what_a_program_registers_for_its_end_happens(tmp_path: Path) -> None:
+    text = (
+        "import atexit, sys, threading, time\n"
+        "atexit.register(print, 'last')\n"
+        "threading.Thread(target=lambda: (time.sleep(0.3), print('thread'))).start()\n"
+        "sys.exit('not well')\n"
+    )
+    done = run_program([sys.executable, "-c", text], tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "thread\nlast\n", "not well\n")
+
+
+def test_the_processor_time_of_programs_is_counted(tmp_path: Path) -> None:
+    before = sum(SPENT)
+    run_program([sys.executable, "-c", "sum(range(20_000_000))"], tmp_path)
+    assert sum(SPENT) > before + 0.05
 
 
 def test_a_program_may_train_and_start_processes(tmp_path: Path) -> None:
