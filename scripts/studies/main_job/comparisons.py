@@ -46,9 +46,12 @@ class Difference(NamedTuple):
 
     def sentence(self, one: str, other: str) -> str:
         """Return the comparison as a sentence."""
+        interval = "no interval from one seed"
+        if self.pairs > 1:
+            interval = f"95 % interval ± {self.half:.4f}"
         text = (
-            f"{one} against {other} {self.mean:+.4f} (95 % interval ± {self.half:.4f}), higher in "
-            f"{self.wins} and lower in {self.losses} of {self.pairs} seeds: "
+            f"{one} against {other} {self.mean:+.4f} ({interval}), higher in {self.wins} and lower "
+            f"in {self.losses} of {self.pairs} seeds: "
         )
         better, worse = (one, other) if self.mean > 0 else (other, one)
         return f"{text}{f'{better} beats {worse}' if self.clear else 'not told apart'}."

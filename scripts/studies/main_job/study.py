@@ -21,6 +21,7 @@ from scripts.studies.main_job.side_by_side import section
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "main-job.md"
 TEMPLATE = Path(__file__).with_name("template.md")
 BASELINE = "random"
+HIDDEN = ("commit", "code")  # of the versions
 AGENT, RANDOM, REFERENCE = range(3)  # order of the retrained networks in a summary
 
 Summary = dict[str, Any]
@@ -52,7 +53,7 @@ def page(runs: Sequence[Summary], table: Path, output: Path) -> str:
     """Return the page."""
     settings = runs[0]["settings"]
     seeds = [run["settings"]["seed"] for run in runs]
-    versions = (f"{name} {x}" for name, x in settings["versions"].items() if name != "commit")
+    versions = (f"{name} {x}" for name, x in settings["versions"].items() if name not in HIDDEN)
     parts = {
         "$agent": settings["agent"],
         "$evaluations": str(settings["evaluations"]),
