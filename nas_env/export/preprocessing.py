@@ -6,6 +6,7 @@ into source; a new one is a function that registers itself with `@STEPS.register
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 from nas_env.errors import InvalidSettingError
 from nas_env.export._layout import Call, lay_out, literal, numbers
 from nas_env.registry import Registry
-from nas_env.sources.preprocessing import MISSING_WORDS
+from nas_env.sources import encoding
 from nas_env.tasks.base import Task
 
 Steps = Sequence[Mapping[str, Any]]
@@ -74,65 +75,23 @@ def resize(step: Mapping[str, Any]) -> StepSource:
 
 
 ENCODE_ROWS = '''
-def encode(rows: list[dict]) -> Tensor:
+def encode(rows: list[dict[str, Any]]) -> Tensor:
     """Return rows as numbers (rows, features); a single row is a list of one.
 
     A row has the value of each of COLUMNS by its name. Missing are None, NaN, pandas.NA, and text
     that is one of MISSING and no category.
     """
     rows = [rows] if isinstance(rows, dict) else rows
-    return torch.tensor([encode_row(place, row) for place, row in enumerate(rows, 1)])
-
-
-def encode_row(place: int, row: dict) -> list[float]:
-    """Return the numbers of a row; place is its number in messages."""
-    found = []
-    for name in COLUMNS:
-        if name not in row:
-            needed = ", ".join(COLUMNS)
-            raise ValueError(f"row {place} lacks the column {name!r}; needed: {needed}")
-        try:
-            found += numbers(COLUMNS[name], row[name])
-        except ValueError as error:
-            raise ValueError(f"row {place}, column {name!r}: {error}") from None
-    return found
-
-
-def numbers(column: dict, value: object) -> list[float]:
-    """Return a number, standardised; of a category, 1 at its place, else 0. Rare ones share one."""
-    known = column.get("categories", [])
-    if is_missing(value, known):
-        value = column["fill"]
-    if "mean" in column:
-        return [(number(value) - column["mean"]) / column["sd"]]
-    places = [float(str(value) == category) for category in known]
-    return [*places, 1 - max(places)] if column["rare"] else places
-
-
-def is_missing(value: object, known: list[str]) -> bool:
-    """Return whether a value is a missing one, where these are the categories of its column."""
-    if isinstance(value, str):
-        return value.strip() in MISSING and value not in known
-    return value is None or type(value).__name__ == "NAType" or bool(value != value)
-
-
-def number(value: object) -> float:
-    """Return a value as a number; True and False are 1 and 0, also as text."""
-    word = str(value).strip()
-    if word.lower() in ("true", "false"):
-        return float(word.lower() == "true")
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
-        found = float("nan")
-    if abs(found) < float("inf"):
-        return found
-    try:
-        hint = f"; if the comma is a decimal one, write {float(word.replace(',', '.'))}"
-    except ValueError:
-        hint = ""
-    raise ValueError(f"{value!r} is not a number{hint if ',' in word else ''}")
+    return torch.tensor([encode_row(COLUMNS, place, row) for place, row in enumerate(rows, 1)])
 '''
+
+
+ROW_FUNCTIONS = (
+    encoding.encode_row,
+    encoding.encode_value,
+    encoding.is_missing,
+    encoding.number,
+)
 
 
 @STEPS.register("columns")
@@ -144,14 +103,16 @@ def columns(step: Mapping[str, Any]) -> StepSource:
             missing value, "fill"; of a "numeric" one also "mean" and "sd", of a "categorical" one
             "categories" and, whether all others are one more, "rare".
     """
-    lines = [*numbers("MISSING", list(map(literal, MISSING_WORDS)), "", ""), "COLUMNS = {"]
+    lines = [*numbers("MISSING", list(map(literal, encoding.MISSING)), "", ""), "COLUMNS = {"]
     for column in step["columns"]:
         numeric = column["kind"] == "numeric"
         names = ("fill", "mean", "sd") if numeric else ("fill", "categories", "rare")
         pairs = Call("", tuple(_pair(x, column[x]) for x in names), brackets="{}")
         lines += lay_out(pairs, f"{literal(column['name'])}: ", ",", indent=4)
     example = "encode([dict.fromkeys(COLUMNS)])  # put your rows here; None is filled in"
-    return StepSource((*lines, "}"), encode=_lines(ENCODE_ROWS), example=(example,))
+    return StepSource(
+        (*lines, "}"), encode=_functions(ENCODE_ROWS, *ROW_FUNCTIONS), example=(example,)
+    )
 
 
 def _pair(key: str, value: Any) -> str | Call:
@@ -162,7 +123,7 @@ def _pair(key: str, value: Any) -> str | Call:
 
 
 ENCODE_IMAGES = '''
-def encode(images: list) -> Tensor:
+def encode(images: list[Any]) -> Tensor:
     """Return image files or PIL images, or a single one, as (n, {channels}, {height}, {width}).
 
     It needs Pillow.
@@ -172,20 +133,12 @@ def encode(images: list) -> Tensor:
     return torch.stack([pixels(image) for image in images])
 
 
-def pixels(image: object) -> Tensor:
+def pixels(image: Any) -> Tensor:
     """Return an image, turned as its camera says and resized, in 8 bits, 0 to 255."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     image = image if isinstance(image, Image.Image) else Image.open(image)
-    image = ImageOps.exif_transpose(image)
-    if image.mode in ("I", "F"):
-        raise ValueError(f"An image has mode {{image.mode}}. Save it with 8 bits a channel.")
-    if image.mode.startswith("I;16"):  # the upper 8 bits are kept
-        upper = image.tobytes()[0 if image.mode == "I;16B" else 1 :: 2]
-        image = Image.frombytes("L", image.size, upper)
-    image = image.convert("{mode}")
-    if image.size != ({width}, {height}):
-        image = image.resize(({width}, {height}), Image.Resampling.BILINEAR)
+    image = decode(image, "{mode}", {width}, {height})
     values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
     return values.view({height}, {width}, {channels}).permute(2, 0, 1)
 '''
@@ -202,11 +155,13 @@ def image(step: Mapping[str, Any]) -> StepSource:
     settings = {"channels": channels, "height": height, "width": width}
     text = ENCODE_IMAGES.format(mode="RGB" if channels == 3 else "L", **settings)
     example = f'255 * torch.rand(2, {channels}, {height}, {width})  # or encode(["mine.png"])'
-    return StepSource(encode=_lines(text), example=(example,))
+    return StepSource(encode=_functions(text, encoding.decode), example=(example,))
 
 
-def _lines(text: str) -> tuple[str, ...]:
-    return tuple(text.strip().splitlines())
+def _functions(text: str, *shared: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the lines of functions as text, and of those that are written as they stand."""
+    parts = (text, *map(inspect.getsource, shared))
+    return tuple("\n\n\n".join(part.strip() for part in parts).splitlines())
 
 
 def float_text(value: float) -> str:

@@ -8,6 +8,7 @@ differ as its parameters.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -119,6 +120,8 @@ def _heading(spec: TaskSpec) -> list[str]:
 
 def _imports(body: str) -> list[str]:
     lines = ["from pathlib import Path", "", "import torch", "from torch import Tensor, nn"]
+    if re.search(r"\bAny\b", body):
+        lines.insert(1, "from typing import Any")
     return [*lines, *(["from torch.nn import functional"] if "functional." in body else [])]
 
 

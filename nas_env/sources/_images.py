@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from nas_env.errors import InvalidDataError
 from nas_env.extras import require
 from nas_env.sources.base import Encoded, ReadOptions
+from nas_env.sources.encoding import decode
 from nas_env.sources.storage import ArrayLike
 
 GREY = ("1", "L", "LA", "I;16", "I;16L", "I;16B")
-COLOUR = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX", "La", "RGBa")
 DEEP = ("16B", "16L", "16N")  # of what Pillow decodes from: numbers of 16 bits, by byte order
 ORIENTATION = 0x0112  # of EXIF; from 5 on, width and height change places
 Open = Callable[[int], Any]  # the number of an image to a PIL image, opened anew
@@ -76,7 +76,7 @@ def encode_images(
         return Encoded(kept, steps, notes=notes)
 
     def decoded(image: Any, number: int) -> NDArray[np.uint8]:
-        return decode(image, size, colour)
+        return pixels(image, size, colour)
 
     x = options.storage.allocate(source, shape, np.uint8, cached_as)
     for number in range(count):
@@ -86,7 +86,7 @@ def encode_images(
 
 
 def image_step(channels: int, size: tuple[int, int]) -> dict[str, Any]:
-    """Return what `decode` does, as a step of plain data."""
+    """Return what `pixels` does, as a step of plain data."""
     return {"step": "image", "channels": channels, "size": list(size)}
 
 
@@ -101,23 +101,11 @@ def deep_note(count: int) -> tuple[str, ...]:
     return (f"Images of 16 bits a channel keep the upper 8: {count}.",) if count else ()
 
 
-def decode(image: Any, size: tuple[int, int], colour: bool) -> NDArray[np.uint8]:
-    """Return (channels, height, width) of a PIL image: turned as EXIF says, resized, without alpha.
-
-    Of 16 bits the upper eight are kept.
-    """
-    from PIL import Image, ImageOps
-
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
-    elif image.mode not in GREY + COLOUR:
-        raise ValueError(f"mode {image.mode!r}; save it with 8 bits a channel")
-    image = image.convert("RGB" if colour else "L")
-    if image.size != (size[1], size[0]):
-        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image, dtype=np.uint8)
-    return pixels.transpose(2, 0, 1) if colour else pixels[None]
+def pixels(image: Any, size: tuple[int, int], colour: bool) -> NDArray[np.uint8]:
+    """Return (channels, height, width) of a PIL image, see `nas_env.sources.encoding.decode`."""
+    height, width = size
+    decoded = np.asarray(decode(image, "RGB" if colour else "L", width, height), dtype=np.uint8)
+    return decoded.transpose(2, 0, 1) if colour else decoded[None]
 
 
 def _look(image: Any, number: int) -> Look:

@@ -9,7 +9,7 @@ network takes; `nas_env.export.preprocessing` writes the same steps as source. T
   `{"name", "kind": "numeric", "fill", "mean", "sd"}` is one, (value - mean) / sd, the missing
   filled first; `{"name", "kind": "categorical", "categories": [...], "rare": bool, "fill": text}`
   one for each category and, where there are rare ones, one for all others. Missing is what
-  `is_missing` says.
+  `nas_env.sources.encoding.is_missing` says.
 - `{"step": "standardise", "mean": [...], "sd": [...], "dims": 1 | 3}`: (x - mean) / sd for each
   channel of an image (3) or each feature of a vector (1).
 """
@@ -25,14 +25,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from nas_env.errors import InvalidDataError
 from nas_env.registry import unknown_name
-from nas_env.sources._images import decode, pil
+from nas_env.sources._images import pil, pixels
+from nas_env.sources.encoding import encode_row
 
 Step = Mapping[str, Any]
-
-MISSING_WORDS = (  # what pandas.read_csv takes for a missing value
-    *("", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NULL", "null", "None"),
-    *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
-)
 
 
 def apply(steps: Sequence[Step], samples: Any) -> NDArray[np.float32]:
@@ -42,7 +38,7 @@ def apply(steps: Sequence[Step], samples: Any) -> NDArray[np.float32]:
         steps: See above.
         samples: Vectors (n, features); images (n, channels, height, width), or a list of files or
             PIL images where the first step is "image", or a single one; of a table, a mapping from
-            the name of each column to its n values, see `is_missing`.
+            the name of each column to its n values.
 
     Raises:
         InvalidDataError: A column of the table is not among the samples, or a value is no number.
@@ -68,85 +64,20 @@ def _image(step: Step, samples: Any) -> NDArray[np.uint8]:
         samples = [samples]
     size, colour, image = tuple(step["size"]), step["channels"] == 3, pil()
     opened = (image.open(x) if isinstance(x, str | Path) else x for x in samples)
-    return np.stack([decode(x, size, colour) for x in opened])
+    return np.stack([pixels(x, size, colour) for x in opened])
 
 
 def _columns(step: Step, samples: Mapping[str, ArrayLike]) -> NDArray[np.float32]:
-    parts = []
-    for column in step["columns"]:
-        name = column["name"]
-        if name not in samples:
-            needed = ", ".join(x["name"] for x in step["columns"])
-            raise InvalidDataError(f"Column {name!r} is missing. Needed: {needed}.")
-        parts.append((_numeric if column["kind"] == "numeric" else _one_hot)(column, samples[name]))
-    return np.concatenate(parts, axis=1).astype(np.float32)
-
-
-def _numeric(column: Mapping[str, Any], values: Any) -> NDArray[np.float64]:
-    x = np.array([_number(column, *x) for x in enumerate(values, 1)], dtype=np.float64)
-    scaled: NDArray[np.float64] = (x - column["mean"]) / column["sd"]
-    return scaled[:, None]
-
-
-def _number(column: Mapping[str, Any], row: int, value: Any) -> float:
+    columns = {column["name"]: column for column in step["columns"]}
+    if absent := [name for name in columns if name not in samples]:
+        raise InvalidDataError(f"Column {absent[0]!r} is missing. Needed: {', '.join(columns)}.")
+    values: list[Any] = [samples[name] for name in columns]
+    rows = (dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True))
     try:
-        return float(column["fill"]) if is_missing(value) else number(value)
+        encoded = [encode_row(columns, place, row) for place, row in enumerate(rows, 1)]
     except ValueError as error:
-        raise InvalidDataError(f"row {row}, column {column['name']!r}: {error}") from None
-
-
-def _one_hot(column: Mapping[str, Any], values: Any) -> NDArray[np.float64]:
-    known = column["categories"]
-    words = [column["fill"] if is_missing(value, known) else str(value) for value in values]
-    hot = np.array([[word == x for x in known] for word in words], dtype=np.float64)
-    if not column["rare"]:
-        return hot
-    return np.column_stack([hot, 1 - hot.max(axis=1)])
-
-
-def is_missing(value: Any, known: Sequence[str] = ()) -> bool:
-    """Return whether a value of a table is a missing one.
-
-    None, NaN and pandas.NA are, and of text `MISSING_WORDS`, with or without blanks around them,
-    unless the word is a category.
-
-    Args:
-        value: The value.
-        known: Categories of its column.
-
-    Example:
-        >>> is_missing(" NA "), is_missing("NA", ["NA", "EU"]), is_missing("EU")
-        (True, False, False)
-    """
-    if isinstance(value, str):
-        return value.strip() in MISSING_WORDS and value not in known
-    return value is None or type(value).__name__ == "NAType" or bool(value != value)
-
-
-def number(value: Any) -> float:
-    """Return a value of a column of numbers; True and False are 1 and 0, also as text.
-
-    Raises:
-        ValueError: It is none; the message says what to write instead of a decimal comma.
-
-    Example:
-        >>> number("8.16"), number("False")
-        (8.16, 0.0)
-    """
-    word = str(value).strip()
-    if word.lower() in ("true", "false"):
-        return float(word.lower() == "true")
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
-        found = float("nan")
-    if abs(found) < float("inf"):
-        return found
-    try:
-        hint = f"; if the comma is a decimal one, write {float(word.replace(',', '.'))}"
-    except ValueError:
-        hint = ""
-    raise ValueError(f"{value!r} is not a number{hint if ',' in word else ''}")
+        raise InvalidDataError(str(error)) from None
+    return np.array(encoded, dtype=np.float32)
 
 
 def _standardise(step: Step, samples: Any) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nas_env.errors import InvalidDataError, MissingDependencyError
 from nas_env.extras import sentence
 from nas_env.registry import unknown_name
-from nas_env.sources._images import decode, deep_note, image_step, is_deep
+from nas_env.sources._images import deep_note, image_step, is_deep, pixels
 from nas_env.sources.base import (
     NOT_SAID,
     SOURCES,
@@ -185,7 +185,7 @@ def _array(place: str, sample: Any, options: ReadOptions) -> NDArray[Any]:
     """Return one sample as (features,) or (channels, height, width)."""
     if _is_image(sample):
         colour = sample.mode not in ("1", "L", "LA") and not sample.mode.startswith("I;16")
-        return decode(sample, options.size or (sample.size[1], sample.size[0]), colour)
+        return pixels(sample, options.size or (sample.size[1], sample.size[0]), colour)
     x = np.asarray(sample)
     if options.size is not None and x.shape[-2:] != options.size:
         raise InvalidDataError(

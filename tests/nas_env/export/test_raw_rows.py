@@ -14,7 +14,7 @@ from PIL import Image
 from nas_env.architecture import Architecture, Layer
 from nas_env.errors import InvalidDataError
 from nas_env.export import write_source
-from nas_env.sources import preprocessing
+from nas_env.sources import encoding, preprocessing
 from nas_env.tasks import TaskSpec
 from nas_env.tasks.own_data import DataTask, own_data
 from tests.nas_env.export.written import run
@@ -68,12 +68,12 @@ def test_rows_of_a_csv_file_are_encoded_as_the_search_read_them(tmp_path: Path) 
 def test_words_for_missing_values_are_those_of_pandas() -> None:
     from pandas._libs.parsers import STR_NA_VALUES
 
-    assert set(preprocessing.MISSING_WORDS) == STR_NA_VALUES
+    assert set(encoding.MISSING) == STR_NA_VALUES
     assert set(written(ROWS)["MISSING"]) == STR_NA_VALUES
 
 
 def test_a_category_is_never_missing_and_both_know_the_same() -> None:
-    words = [*preprocessing.MISSING_WORDS, "  ", " NA ", "NA", "Bonn", None, np.nan, pandas.NA, "?"]
+    words = [*encoding.MISSING, "  ", " NA ", "NA", "Bonn", None, np.nan, pandas.NA, "?"]
     rows = [{"Breite": 3, "Ort (PLZ)": word} for word in words]
     found = written(ROWS)["encode"](rows).numpy()
     assert np.array_equal(found, preprocessing.apply([ROWS], columns(rows)))

@@ -273,7 +273,7 @@ def test_pil_images_of_a_torch_data_set_can_be_given_again(tmp_path: Path) -> No
     raw = [pictures[row] for row in task.data.rows["validation"]]
     assert torch.equal(names["preprocess"](names["encode"](raw)), task.tensors("validation")[0])
     wrong = Image.fromarray(np.zeros((8, 6), np.float32))
-    with pytest.raises(ValueError, match="An image has mode F"):
+    with pytest.raises(ValueError, match="image mode 'F'; save it with 8 bits a channel"):
         names["encode"]([wrong])
     tensors = own_data(Pairs(torch.rand(45, 3, 4, 4), [number % 3 for number in range(45)]))
     assert [step["step"] for step in tensors.preprocessing] == ["standardise"]
