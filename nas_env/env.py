@@ -1,4 +1,4 @@
-"""The environment: one lane of an MDP, an evaluator that scores, an objective that rewards."""
+"""The environment: an MDP, an evaluator of networks, and an objective that defines the reward."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ TRUE, FALSE = np.bool_(True), np.bool_(False)  # a Python bool in `info` breaks 
 
 
 class NASEnv(gymnasium.Env[Any, np.int64]):
-    """Build a network decision by decision; the reward comes from training it.
+    """Build a network decision by decision; the reward is the score of the trained network.
 
     Decisions: `Discrete(num_decisions)`: the next decision of the search space, such as a layer or
-        "stop". `info["action_mask"]` (int8) and `action_masks()` (bool) say which are legal.
-    Observation: "tokens" (default), the decisions so far; "state", the number of the automaton
-        state; "features", bounded numbers of the partial network. See `nas_env.observations`.
+        "stop". `info["action_mask"]` (int8) and `action_masks()` (bool) mark the legal ones.
+    Observation: "tokens" (default), the decisions so far; "state", the index of the automaton
+        state; "features", bounded features of the partial network. See `nas_env.observations`.
     Reward: 0 until the walk is complete, then the objective's score of the trained network.
     Episode end: `terminated` when the walk is complete. `info["evaluation"]` then holds outcome,
-        score and metrics, `info["architecture"]` the network as JSON text.
-    Reference: Baker et al., ICLR 2017, for the process; the spaces name their own sources.
+        score and metrics; `info["architecture"]` holds the network as JSON text.
+    Reference: Baker et al., ICLR 2017, for the MDP; each space names its own source.
 
     Example:
         >>> import gymnasium as gym, nas_env
@@ -60,40 +60,43 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         (3, 0.0, False)
 
     Args:
-        space: Name of a search space, or the space; None takes the one for the task's modality.
-        task: Name of a task, or the task; None takes "own-data" if `data` is given, else the
-            default task of the space.
-        evaluator: Name of an evaluator, or the evaluator.
-        objective: Name of an objective, or the objective; None: the metric of the task, accuracy
-            unless it says otherwise.
+        space: A search space or its name. None selects the default for the task's modality.
+        task: A task or its name. None selects "own-data" if `data` is given, else the default task
+            of the space.
+        evaluator: An evaluator or its name.
+        objective: An objective or its name. None selects the metric of the task, by default
+            accuracy.
         mdp: Name of an MDP: "construct" or "edit".
         observation: "tokens", "state" or "features"; with mdp="edit" also "loss-bins" and
-            "accuracy-bins". None takes the MDP's own default: "tokens", or "features" to edit.
-        illegal: "project", "terminate", "stay" or "raise"; see `nas_env.mdp.MDP`. None takes the
-            MDP's own default.
-        start: Where an episode of mdp="edit" begins: "random", "best" (the best network of the
-            store under this objective and budget; random where there is none), or a complete walk.
-        budget: What one evaluation may cost.
+            "accuracy-bins". None selects the default of the MDP: "tokens" for "construct",
+            "features" for "edit".
+        illegal: "project", "terminate", "stay" or "raise"; see `nas_env.mdp.MDP`. None selects the
+            default of the MDP.
+        start: Initial network of each episode with mdp="edit": "random", "best" (the best network
+            of the store under this objective and budget; random if the store has none), or a
+            complete walk.
+        budget: Maximum cost of one evaluation.
         store: None (in memory), a path of a SQLite file, an SQLAlchemy URL, or a store.
-        data: Path, arrays or a data set, see `nas_env.tasks.own_data.own_data`.
-        max_params: Limit on parameters, kept by the mask.
-        recipe: Settings of the recipe in place of the space's own, such as {"batch_size": 128}.
+        data: Path, arrays or a data set; see `nas_env.tasks.own_data.own_data`.
+        max_params: Maximum number of parameters; the action mask enforces it.
+        recipe: Recipe settings that override those of the space, such as {"batch_size": 128}.
         device: Device of the evaluator.
-        precision: Precision of the evaluator; the verdict of "auto" is taken once per store.
-        latency: Whether trained networks are also measured on this machine, as "latency_ms": True,
-            or settings of `nas_env.evaluators.Latency`. Noisy and machine-dependent, hence off.
-        retry_failed: Whether failures found in the store are evaluated again, once.
-        workers: None evaluates in this process; a number, in so many worker processes, where a
-            crash, a time limit or memory without end harms nothing else, see
-            `nas_env.evaluators.Parallel`. One environment waits for each evaluation, so more than
-            one worker helps only a vector of them. `close` ends the processes.
+        precision: Precision of the evaluator. "auto" is resolved once per store.
+        latency: Whether to measure the latency of trained networks on this machine, as the metric
+            "latency_ms": True, or settings of `nas_env.evaluators.Latency`. Off by default, because
+            the measurement is noisy and depends on the machine.
+        retry_failed: Whether to evaluate failures found in the store again, once.
+        workers: Number of worker processes for evaluations. None evaluates in this process. A
+            crash, a timeout or running out of memory in a worker does not affect other processes;
+            see `nas_env.evaluators.Parallel`. A single environment waits for each evaluation, so
+            more than one worker helps only a vector environment. `close` ends the processes.
         render_mode: None, "ansi" (a table) or "rgb_array" (a drawing).
-        mdp_settings: More settings of the MDP, such as `max_edits` of `nas_env.mdp.Edit`.
+        mdp_settings: Additional settings of the MDP, such as `max_edits` of `nas_env.mdp.Edit`.
 
     Raises:
-        UnknownNameError: A name is not registered; the message says which are.
-        IncompatibleError: The space does not fit the task, or the objective is of a latency that
-            nothing measures.
+        UnknownNameError: A name is not registered; the message lists the registered names.
+        IncompatibleError: The space does not fit the task, or the objective needs a latency that
+            is not measured.
     """
 
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}  # noqa: RUF012
@@ -143,10 +146,10 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
 
     @property
     def state(self) -> BaseState:
-        """The state of the episode; a value that may be kept and set again.
+        """The state of the episode; an immutable value that can be saved and restored.
 
         Raises:
-            gymnasium.error.ResetNeeded: Before the first reset.
+            gymnasium.error.ResetNeeded: `reset` has not been called yet.
         """
         if self._state is None:
             raise gymnasium.error.ResetNeeded("There is no state yet. Call reset() first.")
@@ -157,8 +160,8 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         wanted = self.mdp.state_type
         if not isinstance(state, wanted):
             raise InvalidSettingError(
-                f"A state must be a nas_env.mdp.{wanted.__name__}, but is {type(state).__name__}. "
-                "Set what was read from `state`."
+                f"state must be a nas_env.mdp.{wanted.__name__}, got {type(state).__name__}. "
+                "Set a value that was read from `state`."
             )
         self._state = state
         self._over = self.mdp.over(state)
@@ -171,13 +174,13 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode.
+        """Start an episode.
 
         Args:
-            seed: Seeds what the environment itself draws: starts, edits, and the run of a table
-                that is looked at where that is "random".
-            options: "start" takes the place of the argument of that name; "fidelity" is the number
-                of epochs of this episode's evaluations.
+            seed: Seed of the environment's own random choices: starts, edits, and the run that a
+                table returns if its run is "random".
+            options: "start" overrides the argument of that name; "fidelity" is the number of epochs
+                of this episode's evaluations.
         """
         super().reset(seed=seed)
         chosen = checked_options(options)
@@ -197,11 +200,11 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         return self.mdp.observe(self._state), info
 
     def step(self, action: np.int64 | int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Take one action; train and score the network that it leads to, if any.
+        """Take one action; train and score the network that it completes, if any.
 
         Raises:
             gymnasium.error.ResetNeeded: The episode is over.
-            IllegalDecisionError: The action is illegal and the environment was told to raise.
+            IllegalDecisionError: The action is illegal and `illegal` is "raise".
             InvalidSettingError: The action is not an integer.
         """
         before = self.state
@@ -220,7 +223,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         return self.mdp.observe(self._state), reward, terminated, truncated, info
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Return (actions,) bool, True where legal; the name sb3-contrib looks for."""
+        """Return a bool array (actions,), True for legal actions, as sb3-contrib expects it."""
         return self.mdp.mask(self.state).astype(np.bool_)
 
     def render(self) -> Any:
@@ -238,11 +241,11 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         return rgb_array(draw(partial, self.task.spec, title, complete, training))
 
     def close(self) -> None:
-        """Let go of what the evaluator holds, such as worker processes."""
+        """Release the resources of the evaluator, such as worker processes."""
         self.evaluator.close()
 
     def _settle(self, before: BaseState, move: Move, info: dict[str, Any]) -> float:
-        """Score what is pending, take the state over and return the reward."""
+        """Score the pending candidate, if any; set the new state and return the reward."""
         if move.pending is None:
             self._state, reward = self.mdp.settle(before, move, None)
             return reward
@@ -255,7 +258,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         return reward
 
     def start_walk(self, start: str | Sequence[int] | None, budget: Budget) -> Walk | None:
-        """Return the walk that a start stands for now, None for the process's own."""
+        """Resolve a start to a walk; None leaves the choice to the MDP."""
         if start is None or start == "random":
             return None
         if start == "best":
@@ -265,7 +268,7 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         return tuple(int(decision) for decision in start)
 
     def _best_of_store(self, budget: Budget) -> Walk | None:
-        """Return the walk with the best score among the store's that are legal here, if any."""
+        """Return the walk with the best score in the store that is legal here, or None."""
         found = (
             (self.objective.score(evaluation), candidate.walk)
             for candidate, evaluation in self.store.records(self.evaluator.fingerprint, budget)

@@ -1,8 +1,8 @@
-"""Gymnasium wrappers that change what a finished network is worth to the agent.
+"""Gymnasium wrappers that transform the reward of a finished network.
 
-Scores, books and reports stay as they are; only the rewards of steps that end in an evaluation
-change. What came before is remembered over episodes, so rewards are not stationary: the same
-network is worth something else later. Each class says what that does to the optimum.
+They change only the rewards of steps with an evaluation; scores, records and reports stay the same.
+The wrappers keep statistics across episodes, so rewards are not stationary: the same network can
+have another reward later. Each class documents the effect on the optimum.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from nas_env.errors import InvalidSettingError
 
 
 class EvaluatedReward(gymnasium.RewardWrapper[Any, Any]):
-    """Base of the wrappers here: `worth` replaces the reward of a step that was evaluated."""
+    """Base class of these wrappers: `worth` replaces the reward of a step with an evaluation."""
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Step, and replace the reward where a network was evaluated."""
+        """Take one step, and replace the reward if a network was evaluated."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         if "evaluation" in info:
             inner: Any = self.unwrapped
@@ -30,34 +30,34 @@ class EvaluatedReward(gymnasium.RewardWrapper[Any, Any]):
         return observation, reward, terminated, truncated, info
 
     def reward(self, reward: SupportsFloat) -> SupportsFloat:
-        """Return a reward without an evaluation as it is."""
+        """Return the reward of a step without an evaluation unchanged."""
         return reward
 
     @abstractmethod
     def worth(self, reward: float, key: str) -> float:
-        """Return the new reward of a network, and remember the old one.
+        """Return the new reward of a network, and update the statistics.
 
         Args:
-            reward: What it was worth so far.
-            key: What makes it the same network.
+            reward: The original reward.
+            key: Key of the network; equal for repeats of the same network.
         """
 
     def action_masks(self) -> Any:
-        """Return (actions,) bool, True where legal; the name sb3-contrib looks for."""
+        """Return a bool array (actions,), True for legal actions, as sb3-contrib expects it."""
         return self.env.get_wrapper_attr("action_masks")()
 
 
 class ImprovementReward(EvaluatedReward):
-    """By how much a network is better than the best before it.
+    """The difference between the reward and the best reward so far (the incumbent).
 
-    Within an episode the incumbent is a constant, so which network is best to build now does not
-    change; with `clip` all that are no better than it are worth the same, 0, and an agent that has
-    found the optimum learns nothing more. The sum of the clipped rewards of a search is the best
-    reward less the first one, whose own worth is 0.
+    Within an episode the incumbent is constant, so the best network to build is the same. With
+    `clip` all networks that do not improve on it have reward 0, and an agent that has found the
+    optimum gets no further signal. The first reward of a search is 0. The sum of the clipped
+    rewards of a search is the best original reward minus the first original reward.
 
     Args:
         env: The environment.
-        clip: Whether networks below the incumbent are worth 0, not less.
+        clip: Whether to replace negative rewards by 0.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], clip: bool = True) -> None:
@@ -66,18 +66,19 @@ class ImprovementReward(EvaluatedReward):
         self.best: float | None = None
 
     def worth(self, reward: float, key: str) -> float:
-        """Return the reward less the best before it."""
+        """Return the reward minus the best earlier reward."""
         gain = 0.0 if self.best is None else reward - self.best
         self.best = reward if self.best is None else max(self.best, reward)
         return max(gain, 0.0) if self.clip else gain
 
 
 class NormalizedReward(EvaluatedReward):
-    """The reward less the mean so far, over the standard deviation so far.
+    """The reward minus the running mean, divided by the running standard deviation.
 
-    An increasing line at any moment, so the best network and the best policy stay; a learning rate
-    then fits rewards of any scale. The first reward, and any while all were equal, is 0. Repeated
-    networks count each time: mean and deviation are those of what the agent sees.
+    At each moment this is an increasing linear function, so the best network and the best policy
+    stay the same, and one learning rate works for rewards of any scale. The first reward is 0, and
+    so are all rewards while the deviation is 0. Repeated networks count each time, because mean and
+    deviation describe the rewards that the agent receives.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
@@ -85,7 +86,7 @@ class NormalizedReward(EvaluatedReward):
         self.count, self.mean, self.squares = 0, 0.0, 0.0
 
     def worth(self, reward: float, key: str) -> float:
-        """Return the reward in standard deviations from the mean of those before it and itself."""
+        """Return the standardized reward; mean and deviation include this reward."""
         self.count += 1
         away = reward - self.mean
         self.mean += away / self.count
@@ -95,29 +96,30 @@ class NormalizedReward(EvaluatedReward):
 
 
 class RankReward(EvaluatedReward):
-    """The share of the latest different networks that are worse, less that of better ones.
+    """The share of worse networks minus the share of better ones, among the latest networks.
 
-    From -1 to 1, whatever the scale; an outlier counts as much as any other. The best network stays
-    the best, but the best *policy* may not: one that makes something good always is worth more
-    than one that gambles on the best with the same mean reward, and the other way round.
+    The result is in [-1, 1] for any reward scale, and outliers have no special weight. The best
+    network stays the best, but the best *policy* can change: policies with the same mean reward,
+    such as a reliable one and one that rarely finds the best network, can have different mean
+    ranks.
 
     Args:
         env: The environment.
-        window: How many different networks are remembered.
+        window: Number of distinct networks to compare with.
 
     Raises:
-        InvalidSettingError: The window is no integer >= 1.
+        InvalidSettingError: `window` is not an integer >= 1.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], window: int = 50) -> None:
         super().__init__(env)
         if not is_count(window):
-            raise InvalidSettingError(f"Setting window must be an integer >= 1, but is {window}.")
+            raise InvalidSettingError(f"Setting window must be an integer >= 1, got {window}.")
         self.window = window
         self.rewards: OrderedDict[str, float] = OrderedDict()
 
     def worth(self, reward: float, key: str) -> float:
-        """Return the rank; the first network is worth 0."""
+        """Return the rank in [-1, 1], 0 for the first network."""
         others = [value for name, value in self.rewards.items() if name != key]
         self.rewards[key] = reward
         self.rewards.move_to_end(key)

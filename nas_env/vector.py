@@ -1,4 +1,4 @@
-"""Many environments in one: all lanes are stepped together and scored in one call."""
+"""The vector environment: steps all lanes together and scores them in one call."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ AUTORESET_MODES = (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP)
 
 
 class LaneGenerators(Sequence[np.random.Generator]):
-    """One random generator a lane, made when it is first used: most processes draw nothing."""
+    """One random generator per lane, created on first use, because most MDPs never need one."""
 
     def __init__(self, num: int) -> None:
         self.seeds: list[int | None] = [None] * num
         self._made: list[np.random.Generator | None] = [None] * num
 
     def seed(self, seeds: Sequence[int | None]) -> None:
-        """Seed the lanes that are given a seed; the others keep their generator."""
+        """Seed each lane whose seed is not None; the others keep their generator."""
         for lane, seed in enumerate(seeds):
             if seed is not None:
                 self.seeds[lane], self._made[lane] = seed, None
 
     def replace(self, generators: Sequence[np.random.Generator]) -> None:
-        """Take other generators, of which the seeds are not known: -1, as Gymnasium says it."""
+        """Replace the generators; their seeds are unknown and become -1, as in Gymnasium."""
         self._made, self.seeds = list(generators), [-1] * len(self)
 
     def __len__(self) -> int:
@@ -56,27 +56,28 @@ class LaneGenerators(Sequence[np.random.Generator]):
 
 
 class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
-    """Step many environments at once; lane i is exactly a `NASEnv` with the same arguments.
+    """Step many environments at once; each lane behaves as a `NASEnv` with the same arguments.
 
-    `gymnasium.make_vec(id, num_envs=n)` makes it for every id of this package. It holds one
-    `NASEnv` as template and the state of all lanes beside it; all lanes share the template's
-    store. `reset(seed=s)` seeds lane i with s + i. With mdp="construct" the lanes are arrays and a
-    step is look-ups in the compiled automaton, whatever `illegal` and `observation` are; where the
-    automaton is a tree and the evaluator has an array path (`Evaluator.scores`), rewards are looked
-    up too. Every other process, "edit" among them, is no array look-up: its lanes are stepped one
-    by one and no faster, but still scored in one batch.
+    `gymnasium.make_vec(id, num_envs=n)` creates it for every id of this package. It holds one
+    `NASEnv` as a template, and the states of all lanes; all lanes share the template's store.
+    `reset(seed=s)` seeds lane i with s + i.
+
+    With mdp="construct" the lanes are arrays, and a step looks up the compiled automaton, for
+    every value of `illegal` and `observation`. If the automaton is a tree and the evaluator has an
+    array path (`Evaluator.scores`), rewards are looked up too. Every other MDP, such as "edit",
+    steps its lanes one by one, which is no faster, but still scores them in one batch.
 
     Decisions: `MultiDiscrete([num_decisions] * num_envs)`, as `NASEnv` for each lane.
-        `infos["action_mask"]` (lanes, actions) int8 and `action_masks()` (bool) say which are
-        legal.
-    Observation: That of `NASEnv`, one row a lane, always a fresh array (using a buffer again was
-        measured and is no faster).
+        `infos["action_mask"]` (lanes, actions) int8 and `action_masks()` (bool) mark the legal
+        ones.
+    Observation: That of `NASEnv`, one row per lane, always a new array (measurements showed that
+        reusing a buffer is no faster).
     Reward: (lanes,) float64, as `NASEnv`.
-    Episode end: The next episode begins by itself. "NextStep": in the lane's next step, whose
-        action is ignored and whose reward is 0. "SameStep": at once; the observation is the new
-        episode's, the last one is in `infos["final_obs"]` and its info in `infos["final_info"]`.
-        The infos hold what `SyncVectorEnv`'s do but are built only when they are looked at, see
-        `nas_env.lanes.LaneInfos`.
+    Episode end: A lane resets automatically. "NextStep": in the lane's next step, whose action is
+        ignored and whose reward is 0. "SameStep": in the same step; the observation is the first
+        of the new episode, the last one is in `infos["final_obs"]`, and its info is in
+        `infos["final_info"]`. The infos have the same content as those of `SyncVectorEnv`, but are
+        built only on access; see `nas_env.lanes.LaneInfos`.
     Reference: Gymnasium's autoreset modes, https://farama.org/Vector-Autoreset-Mode.
 
     Example:
@@ -90,11 +91,12 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
     Args:
         num_envs: Number of lanes.
         autoreset_mode: "NextStep" or "SameStep", or Gymnasium's `AutoresetMode`.
-        make: Makes the template.
-        settings: Arguments of the template, see `NASEnv`.
+        make: Creates the template.
+        settings: Arguments of the template; see `NASEnv`.
 
     Raises:
-        InvalidSettingError: No lane is asked for, or the autoreset mode is another.
+        InvalidSettingError: `num_envs` is not an integer >= 1.
+        UnknownNameError: The autoreset mode is not supported.
     """
 
     def __init__(
@@ -135,16 +137,16 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[NDArray[Any], dict[str, Any]]:
-        """Begin an episode in all lanes.
+        """Start an episode in all lanes.
 
         Args:
-            seed: Lane i is seeded with seed + i, or with its own of a list; a lane without a seed
-                keeps its generator.
-            options: As for `NASEnv`, for every lane's present episode.
+            seed: An integer seeds lane i with seed + i; a list holds one seed per lane. A lane
+                whose seed is None keeps its generator.
+            options: As for `NASEnv`; they apply to the current episode of every lane.
         """
         chosen = checked_options(options)
         fidelity = chosen.get("fidelity")
-        budget = self.template.budget.at_fidelity(fidelity)  # refuses what is no number of epochs
+        budget = self.template.budget.at_fidelity(fidelity)  # raises if invalid
         self.template.evaluator.check(budget)
         seeds = self._seeds(seed)
         self._rngs.seed(seeds)
@@ -162,13 +164,13 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
     def step(
         self, actions: Any
     ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Any]:
-        """Take one action in each lane; score all networks that are finished in one call.
+        """Take one action in each lane; score all finished networks in one call.
 
         Raises:
-            gymnasium.error.ResetNeeded: Before the first reset.
-            InvalidSettingError: There is not one integer for each lane.
-            IllegalDecisionError: An action is illegal and the environment was told to raise; no
-                lane was stepped.
+            gymnasium.error.ResetNeeded: `reset` has not been called yet.
+            InvalidSettingError: `actions` is not one integer per lane.
+            IllegalDecisionError: An action is illegal and `illegal` is "raise"; no lane was
+                stepped.
         """
         if not self._begun:
             raise gymnasium.error.ResetNeeded("There are no states yet. Call reset() first.")
@@ -176,14 +178,14 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         if actions.shape != (self.num_envs,) or actions.dtype.kind not in "iu":
             raise InvalidSettingError(
                 f"Actions of shape {actions.shape} and type {actions.dtype} do not fit "
-                f"{self.num_envs} lanes. Give one integer for each: shape ({self.num_envs},)."
+                f"{self.num_envs} lanes. Pass one integer per lane: shape ({self.num_envs},)."
             )
         actions = actions.astype(np.int64, copy=False)
         observations, rewards, terminated, truncated, turn = self.lanes.step(actions)
         return observations, rewards, terminated, truncated, LaneInfos(self, turn)
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Return (lanes, actions) bool, True where legal."""
+        """Return a bool array (lanes, actions), True for legal actions."""
         if not self._begun:
             raise gymnasium.error.ResetNeeded("There are no states yet. Call reset() first.")
         return self.lanes.masks_now()().astype(np.bool_)
@@ -203,12 +205,12 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         return tuple(frames)
 
     def close_extras(self, **_: Any) -> None:
-        """Let go of what the evaluator holds, such as worker processes."""
+        """Release the resources of the evaluator, such as worker processes."""
         self.template.close()
 
     @property
     def evaluator(self) -> Evaluator:
-        """Who evaluates what the lanes finish; another may be set."""
+        """The evaluator of all lanes; can be replaced."""
         return self.template.evaluator
 
     @evaluator.setter
@@ -218,12 +220,12 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
 
     @property
     def np_random_seed(self) -> Any:
-        """The seed of each lane, a tuple as in `SyncVectorEnv`."""
+        """The seeds of the lanes, a tuple as in `SyncVectorEnv`."""
         return tuple(self._rngs.seeds[lane] for lane, _ in enumerate(self._rngs))
 
     @property
     def np_random(self) -> Any:
-        """The generator of each lane, a tuple as in `SyncVectorEnv`."""
+        """The random generators of the lanes, a tuple as in `SyncVectorEnv`."""
         return tuple(self._rngs)
 
     @np_random.setter
@@ -234,16 +236,16 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         return self.template.start_walk(self.template.start, budget)
 
     def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
-        """Return one seed for each lane, each of them one that Gymnasium takes."""
+        """Return one seed per lane, checked by Gymnasium."""
         if seed is None:
             return [None] * self.num_envs
         if isinstance(seed, int | np.integer):
-            seeding.np_random(int(seed))  # refuses a negative one
+            seeding.np_random(int(seed))  # raises if negative
             return [int(seed) + lane for lane in range(self.num_envs)]
         if not isinstance(seed, Sequence | np.ndarray) or len(seed) != self.num_envs:
             raise InvalidSettingError(
-                f"Seed {seed!r} does not fit {self.num_envs} lanes. Give a list of one for each, "
-                "or one integer for all."
+                f"Seed {seed!r} does not fit {self.num_envs} lanes. Pass a list with one seed per "
+                "lane, or one integer."
             )
         seeds = [int(own) if isinstance(own, np.integer) else own for own in seed]
         for own in seeds:
@@ -251,7 +253,7 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         return seeds
 
     def _drawn(self, seeds: Sequence[int | None]) -> Budgets:
-        """Return the budgets of the lanes' episodes; a seeded lane draws its training seed."""
+        """Return the budgets of the lanes' episodes; each seeded lane draws a training seed."""
         base = self.template.budget
         if not self.template.evaluator.draws:
             return Budgets(base)
@@ -265,17 +267,15 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
 
 
 def checked_count(given: int | np.integer[Any]) -> int:
-    """Return the number of lanes; raise if it is not an integer of at least 1."""
+    """Return the number of lanes; raise if it is not an integer >= 1."""
     num_envs = int(given) if isinstance(given, np.integer) else given
     if not is_count(num_envs):
-        raise InvalidSettingError(
-            f"Argument num_envs must be an integer >= 1, but is {num_envs!r}."
-        )
+        raise InvalidSettingError(f"Argument num_envs must be an integer >= 1, got {num_envs!r}.")
     return num_envs
 
 
 def checked_mode(mode: str | AutoresetMode) -> AutoresetMode:
-    """Return the autoreset mode that is named, or refuse another."""
+    """Return the autoreset mode of this name; raise if it is not supported."""
     names = [known.value for known in AUTORESET_MODES]
     given = mode.value if isinstance(mode, AutoresetMode) else mode
     if given not in names:
@@ -284,10 +284,10 @@ def checked_mode(mode: str | AutoresetMode) -> AutoresetMode:
 
 
 def vector_form(make: Callable[..., NASEnv]) -> Callable[..., NASVectorEnv]:
-    """Return the vector entry point that belongs to an entry point for single environments."""
+    """Return the vector entry point for an entry point of single environments."""
 
     def make_vector(num_envs: int = 1, **settings: Any) -> NASVectorEnv:
-        """Return the vector environment with one lane for each of so many environments."""
+        """Return a vector environment with `num_envs` lanes."""
         return NASVectorEnv(num_envs, make=make, **settings)
 
     return make_vector

@@ -1,4 +1,4 @@
-"""Ordinary Gymnasium wrappers: the book-keeping and the limits of a search."""
+"""Gymnasium wrappers that record a search and check its limits."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ STAGNATION = 10  # a search stops after this many times its limit in episodes wi
 
 @dataclass(frozen=True)
 class Limits:
-    """When a search ends; None means no such limit. At least one limit is needed.
+    """Limits of a search; None means no limit. At least one limit is required.
 
     Attributes:
-        evaluations: Evaluations new to this search; a warm store makes them fast, not free.
-        seconds: Seconds of the search; an evaluation found in the store costs what it cost then.
-        until_score: End as soon as the best score is at least this; no limit by itself.
-        simulated_seconds: Seconds that a table says the evaluations would have taken. An evaluation
-            that ends later does not count.
-        episodes: Episodes, whatever they led to.
-        charge_repeats: Whether evaluating a network again costs as much as the first time.
-        charge_isomorphs: Whether another walk to the same network costs, where a table has an entry
-            for each walk. If not, it is a repeat: `charge_repeats=True` wins and charges it.
-        epochs: Epochs of all evaluations: one that was stopped costs those that it had, one found
-            in the store what it cost then, and one that had more epochs this time the difference.
-            The last evaluation may go over it.
+        evaluations: Maximum number of evaluations that are new to this search. Evaluations found in
+            the store are fast, but they count.
+        seconds: Maximum seconds of the search. An evaluation found in the store is charged the
+            seconds of the original evaluation.
+        until_score: The search ends when the best score reaches this value. Needs another limit.
+        simulated_seconds: Maximum training seconds according to the table. An evaluation that
+            exceeds the limit does not count.
+        episodes: Maximum number of episodes, regardless of their results.
+        charge_repeats: Whether repeated evaluations of a network are charged like the first.
+        charge_isomorphs: Whether a different walk to an identical network is charged, for tables
+            that have one entry per walk. If False, it is a repeat, and `charge_repeats` decides.
+        epochs: Maximum epochs of all evaluations. An evaluation that was stopped early is charged
+            the epochs it ran, one found in the store its original epochs. A repeat with more epochs
+            is charged the difference. The last evaluation may exceed the limit.
 
     Raises:
-        UnknownNameError: No such limit; the message lists them.
-        InvalidSettingError: Nothing is limited, or a limit is not a number or not positive.
+        UnknownNameError: A limit does not exist; the message lists the limits.
+        InvalidSettingError: No limit is given, or a limit is not a positive number.
     """
 
     evaluations: int | None = None
@@ -53,7 +55,7 @@ class Limits:
     epochs: int | None = None
 
     def __new__(cls, *values: Any, **named: Any) -> Self:
-        """Refuse an unknown limit by name."""
+        """Check the names of the limits."""
         known = cls.__dataclass_fields__
         for name in named:
             if name not in known:
@@ -64,15 +66,15 @@ class Limits:
         for name in (*LIMITS, "until_score"):
             value = getattr(self, name)
             if value is not None and not _is_number(value):
-                raise InvalidSettingError(f"Limit {name} must be a number, but is {value!r}.")
+                raise InvalidSettingError(f"Limit {name} must be a number, got {value!r}.")
         if all(getattr(self, name) is None for name in LIMITS):
             raise InvalidSettingError(
-                f"A search needs a limit. Give one or more of: {', '.join(LIMITS)}."
+                f"A search needs a limit. Set one or more of: {', '.join(LIMITS)}."
             )
         for name in LIMITS:
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise InvalidSettingError(f"Limit {name} must be > 0, but is {value}.")
+                raise InvalidSettingError(f"Limit {name} must be > 0, got {value}.")
 
 
 @dataclass(frozen=True)
@@ -80,18 +82,18 @@ class Trial:
     """One evaluated network of a search.
 
     Attributes:
-        episode: Number of its episode, from 1; an episode that edits has several trials.
-        evaluations: Evaluations charged to this search so far, this one included.
-        new: Whether this network was new to this search.
+        episode: Number of the episode, from 1; an episode of mdp="edit" has several trials.
+        evaluations: Evaluations charged to this search so far, including this one.
+        new: Whether this network is new to this search.
         candidate: The network.
-        evaluation: What came out of it.
-        score: Its score.
+        evaluation: The evaluation of the network.
+        score: The score of the network.
         seconds: Charged seconds of the search so far.
-        simulated_seconds: Simulated seconds of the search so far, 0 where nothing is simulated.
-        distinct: Networks new to this search so far, this one included.
+        simulated_seconds: Simulated seconds of the search so far, 0 without simulation.
+        distinct: Distinct networks of this search so far, including this one.
         epochs: Charged epochs of the search so far.
-        rewards: Sum of the rewards of its episode so far.
-        best: Whether it was the best so far.
+        rewards: Sum of the rewards of the episode so far.
+        best: Whether the score was the best so far.
     """
 
     episode: int
@@ -114,42 +116,43 @@ class Trial:
 
 
 class _Entry(NamedTuple):
-    """A network that was counted; its evaluation may be pending."""
+    """A counted network; its evaluation may be pending."""
 
     candidate: Candidate
-    key: Any  # what makes it the same network to this search, and its fidelity
+    key: Any  # (identity of the network in this search, fidelity)
     episode: int
     fidelity: int
     new: bool
     charged: int
     distinct: int
-    late: bool  # begun after a limit was reached
-    rewards: float  # of its episode before it
+    late: bool  # started after a limit was reached
+    rewards: float  # sum of the earlier rewards of its episode
 
 
 class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Keeps the books of one search: every trial, the best one, and the share of the limit used.
+    """Record one search: every trial, the best trial, and the used share of the limits.
 
-    It stops nothing by itself; whoever drives it looks at `finished` after each step. Where a
-    table tells the seconds of an evaluation, `info["simulated_clock"]` is their sum so far. The
-    best trial is one at the environment's own fidelity, of a step taken before a limit was
-    reached, that ended within the simulated limit.
+    The wrapper does not stop the search; the caller checks `finished` after each step. If a table
+    reports simulated seconds, `info["simulated_clock"]` is their sum so far. The best trial has the
+    environment's own fidelity, belongs to a step taken before a limit was reached, and ended within
+    the limit on simulated seconds.
 
-    Where scores are deferred (`nas_env.evaluators.Deferred`), a network counts when it is asked for
-    and becomes a trial when it is settled; until then scores and seconds may go over their limits.
+    With deferred scoring (`nas_env.evaluators.Deferred`), a network is counted when its evaluation
+    is requested, and becomes a trial when it is scored. Until then scores and seconds may exceed
+    their limits.
 
     Args:
-        env: The environment, wrapped or not, around a `NASEnv`.
-        limits: When the search ends.
-        clock: Seconds from any start; replaced in tests.
+        env: A `NASEnv`, possibly wrapped.
+        limits: The limits of the search.
+        clock: Returns seconds from an arbitrary origin; replaced in tests.
 
     Attributes:
         environment_seconds: Wall-clock seconds in the environment: resets, steps, deferred scoring.
-        evaluation_seconds: Those of them in which networks were evaluated, not found in the store;
-            of several at once, each counts by its share.
+        evaluation_seconds: The part of them spent on evaluations that were not found in the store.
+            Parallel evaluations are each counted by their share.
 
     Raises:
-        IncompatibleError: Simulated seconds are limited, but nothing tells them.
+        IncompatibleError: `simulated_seconds` is limited, but the evaluator does not report them.
     """
 
     def __init__(
@@ -167,16 +170,16 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.actions = self.illegal_actions = 0
         self._clock = clock
         self._started = clock()
-        self._found_seconds = 0.0  # what evaluations found in the store cost when they were made
+        self._found_seconds = 0.0  # original cost of the evaluations found in the store
         self._last_new_episode = 0
         self._keys: set[Any] = set()
-        self._epochs: dict[Any, int] = {}  # charged for each network and fidelity
+        self._epochs: dict[Any, int] = {}  # charged per network and fidelity
         self.simulated_seconds = 0.0
         self._entered_seconds = 0.0
         self.waiting = 0  # pending evaluations
         self._only_begun = False
-        self._over = False  # a limit was reached before the present step
-        self._rewards = 0.0  # of the present episode
+        self._over = False  # a limit was reached before the current step
+        self._rewards = 0.0  # of the current episode
         self.environment_seconds = self.evaluation_seconds = 0.0
 
     @property
@@ -191,7 +194,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     @property
     def share(self) -> float:
-        """Share of the limit that is used, in [0, 1]; agents' schedules follow it."""
+        """Used share of the limits, in [0, 1]; the schedules of agents follow it."""
         return min(1.0, max(used / limit for used, limit in self._used().values()))
 
     @property
@@ -201,7 +204,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     @property
     def finished(self) -> str | None:
-        """Why the search is over (the name of a limit, "score", "stagnation"), or None."""
+        """The reason why the search is over (name of a limit, "score", "stagnation"), or None."""
         limits = self.limits
         if limits.until_score is not None and self.best and self.best.score >= limits.until_score:
             return "score"
@@ -212,7 +215,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         return "stagnation" if self.episodes - self._last_new_episode >= patience else None
 
     def _used(self) -> dict[str, tuple[float, float]]:
-        """Return what is used of each limit that there is, and the limit."""
+        """Return the used amount and the limit, for each limit that is set."""
         limits = self.limits
         used: dict[str, tuple[float, float]] = {}
         if limits.evaluations is not None:
@@ -228,10 +231,10 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         return used
 
     def reset(self, **arguments: Any) -> tuple[Any, dict[str, Any]]:
-        """Reset, and enter the network that the episode begins with, if any, into the books."""
+        """Reset the environment, and record the initial network of the episode, if any."""
         started, self._over = self._clock(), self.share >= 1.0
         observation, info = self.env.reset(**arguments)
-        self.episodes += self._only_begun  # the one before ended with the network it began with
+        self.episodes += self._only_begun  # the previous episode ended with its initial network
         self._only_begun = "evaluation" in info
         self._rewards = 0.0
         self._enter(info, started, self.episodes + 1)
@@ -239,7 +242,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step, and enter an evaluated network into the books."""
+        """Take one step, and record the evaluated network, if any."""
         started, self._over = self._clock(), self.share >= 1.0
         result = self.env.step(action)
         _, reward, terminated, truncated, info = result
@@ -253,21 +256,22 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         return result
 
     def action_masks(self) -> Any:
-        """Return (actions,) bool, True where legal; the name sb3-contrib looks for."""
+        """Return a bool array (actions,), True for legal actions, as sb3-contrib expects it."""
         return self.env.get_wrapper_attr("action_masks")()
 
     def enter(self, candidate: Candidate, evaluation: Evaluation) -> float:
-        """Enter an evaluation that did not come by a step, as an episode of its own.
+        """Record an evaluation that was made outside `step`, as one episode.
 
-        Charged are the seconds since the search began, and at least what all that was entered so
-        took, shared by the evaluator's slots: that is more where the store had it.
+        The search is charged the seconds since its start, but at least the total seconds of the
+        evaluations recorded by this method, divided by the evaluator's slots. The second number is
+        higher if evaluations were found in the store.
 
         Args:
             candidate: The network.
-            evaluation: What came out of it at the environment's own fidelity.
+            evaluation: Its evaluation at the environment's own fidelity.
 
         Returns:
-            Its score.
+            The score.
         """
         inner: Any = self.unwrapped
         self.episodes += 1
@@ -285,7 +289,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         return score
 
     def may_begin(self, running: int) -> bool:
-        """Return whether one more evaluation stays within the limits while so many are running."""
+        """Whether one more evaluation stays within the limits while `running` others run."""
         for used, limit in (
             (self.charged, self.limits.evaluations),
             (self.episodes, self.limits.episodes),
@@ -297,7 +301,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
     def _enter(
         self, info: dict[str, Any], started: float, episode: int, reward: float = 0.0
     ) -> None:
-        """Enter an evaluation, if there was one, into the books."""
+        """Record the evaluation in `info`, if any."""
         if "evaluation" not in info:
             return
         inner: Any = self.unwrapped
@@ -314,7 +318,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
             info["simulated_clock"] = self.simulated_seconds
 
     def _settle(self, entry: _Entry, evaluation: Evaluation, seconds: float) -> None:
-        """Enter what was pending; `seconds` is the time that its evaluation took just now."""
+        """Record an evaluation that was pending; `seconds` is the time that it took now."""
         inner: Any = self.unwrapped
         self.waiting -= 1
         found = evaluation.seconds / inner.evaluator.slots - seconds
@@ -324,7 +328,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._finish(entry, evaluation, score, found, score)
 
     def _begin(self, candidate: Candidate, episode: int, fidelity: int) -> _Entry:
-        """Count a network; what comes out of it need not be known yet."""
+        """Count a network; its evaluation may still be pending."""
         key = (self._identity(candidate), fidelity)
         new = key not in self._keys
         if new:
@@ -339,7 +343,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
     def _finish(
         self, entry: _Entry, evaluation: Evaluation, score: float, found: float, reward: float
     ) -> None:
-        """Enter what came out of a network; `found` are seconds that it took when it was made."""
+        """Record an evaluation; `found` is its original seconds less the seconds it took now."""
         self._charge_epochs(entry.key, evaluation.epochs)
         if entry.new or self.limits.charge_repeats:
             self.simulated_seconds += evaluation.metrics.get("simulated_seconds", 0.0)
@@ -365,20 +369,20 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
             self.best = trial
 
     def _charge_epochs(self, key: Any, epochs: int) -> None:
-        """Charge the epochs of an evaluation that this search has not paid for yet."""
+        """Charge those epochs of an evaluation that were not charged before."""
         paid = 0 if self.limits.charge_repeats else self._epochs.get(key, 0)
         self.epochs += max(0, epochs - paid)
         self._epochs[key] = max(epochs, paid)
 
     def _counts(self, entry: _Entry) -> bool:
-        """Return whether an evaluation that ends now may be the best one."""
+        """Whether an evaluation that ends now can become the best trial."""
         inner: Any = self.unwrapped
         latest = self.limits.simulated_seconds
         in_time = latest is None or self.simulated_seconds <= latest
         return bool(in_time and not entry.late and entry.fidelity == inner.budget.epochs)
 
     def _identity(self, candidate: Candidate) -> Any:
-        """Return what makes two networks the same to this search."""
+        """Return a key that is equal for networks that count as the same in this search."""
         if not self.limits.charge_isomorphs:
             return candidate.key
         inner: Any = self.unwrapped
@@ -393,6 +397,7 @@ def _check_simulation(env: gymnasium.Env[Any, Any], limits: Limits) -> None:
     evaluator = getattr(env.unwrapped, "evaluator", None)
     if limits.simulated_seconds is not None and not getattr(evaluator, "simulates", False):
         raise IncompatibleError(
-            f"Limit simulated_seconds={limits.simulated_seconds} would never end this search: its "
-            "evaluator tells no simulated seconds. Limit evaluations, seconds or episodes instead."
+            f"Limit simulated_seconds={limits.simulated_seconds} cannot end this search, because "
+            "its evaluator reports no simulated seconds. Limit evaluations, seconds or episodes "
+            "instead."
         )

@@ -1,6 +1,6 @@
-"""The Markov decision processes over a search space: what an action means, and what it is worth.
+"""Markov decision processes over a search space: they define actions and rewards.
 
-One file per process; it registers itself with `@MDPS.register(name)`.
+One file per MDP; it registers itself with `@MDPS.register(name)`.
 """
 
 from nas_env.mdp.base import ILLEGAL_MODES, MDP, MDPS, Move

@@ -1,7 +1,8 @@
-"""A Markov decision process over a search space: pure, torch-free, in two phases.
+"""Base class of Markov decision processes over a search space; without state and without torch.
 
-`advance` never scores anything: it may announce a candidate that needs a score. `settle` turns the
-score into a reward. Between the two anybody may batch, cache, defer or send the scoring away.
+A step has two phases. `advance` applies the action; it may return a pending candidate, but scores
+nothing. `settle` turns the score into a reward. Between the two phases the caller can batch, cache,
+defer or distribute the scoring.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ ILLEGAL_MODES = ("project", "terminate", "stay", "raise")
 
 
 class Move(NamedTuple):
-    """What an action led to.
+    """The result of an action.
 
     Attributes:
-        state: The state after it.
-        decision: The action that was taken, -1 where none was.
-        illegal: Whether the action was not legal.
+        state: The state after the action.
+        decision: The action that was taken, -1 if none was.
+        illegal: Whether the action was illegal.
         pending: The candidate that needs a score before `settle`, or None.
         terminated: Whether the episode is over.
-        truncated: Whether the episode is cut off.
+        truncated: Whether the episode is truncated.
     """
 
     state: Any
@@ -44,24 +45,24 @@ class Move(NamedTuple):
 
 
 class MDP(ABC):
-    """States, actions and rewards over a search space; holds no state of its own.
+    """States, actions and rewards over a search space; the episode's state is kept outside.
 
     Args:
         space: The search space.
         observation: A name in `observations`.
-        illegal: What an illegal action does. "project": the action taken is
-            `legal[action % len(legal)]`; "terminate": the episode ends with the failure score;
-            "stay": nothing happens but a penalty; "raise": IllegalDecisionError.
+        illegal: Effect of an illegal action. "project": `legal[action % len(legal)]` is taken
+            instead; "terminate": the episode ends with the failure score; "stay": the state stays
+            the same, possibly with a penalty; "raise": raises IllegalDecisionError.
         failure: Score of an episode that "terminate" ends.
 
     Attributes:
-        observations: The observations that this process offers, by name.
-        default_observation: The observation where none is named.
-        default_illegal: The mode where none is named.
-        state_type: Class of its states.
+        observations: Registry of the observations of this MDP.
+        default_observation: Name of the default observation.
+        default_illegal: Default mode for illegal actions.
+        state_type: Class of the states.
 
     Raises:
-        UnknownNameError: No such observation or mode.
+        UnknownNameError: The observation or the mode does not exist.
     """
 
     observations: ClassVar[Registry[Any]]
@@ -84,23 +85,23 @@ class MDP(ABC):
 
     @abstractmethod
     def begin(self, rng: np.random.Generator, start: Walk | None = None) -> Move:
-        """Return the first state of an episode; its network may need a score.
+        """Return the initial state of an episode; its network may need a score.
 
         Args:
-            rng: Source of everything random in the episode.
-            start: A walk to begin from, or None for the process's own beginning.
+            rng: Random generator of the episode.
+            start: The initial walk, or None for the default of the MDP.
 
         Raises:
-            InvalidSettingError: The process cannot begin from this walk.
+            InvalidSettingError: The MDP cannot start from this walk.
         """
 
     @abstractmethod
     def mask(self, state: Any) -> NDArray[np.int8]:
-        """Return (actions,) int8, 1 where the action is legal. Not to be written to."""
+        """Return an int8 array (actions,), 1 for legal actions. Do not modify it."""
 
     @abstractmethod
     def take(self, state: Any, action: int, illegal: bool) -> Move:
-        """Return what a legal action leads to; `illegal` says that it stands in for another."""
+        """Apply a legal action; `illegal` is True if it replaces an illegal one."""
 
     @abstractmethod
     def settle(
@@ -111,35 +112,35 @@ class MDP(ABC):
         Args:
             before: The state before the action.
             move: What `advance` returned.
-            score: Score of the pending candidate, None where none was due.
-            evaluation: What came out of it.
+            score: Score of the pending candidate, or None if there was none.
+            evaluation: Evaluation of the pending candidate.
         """
 
     @abstractmethod
     def over(self, state: Any) -> bool:
-        """Return whether an episode that stands here has ended."""
+        """Whether the episode has ended in this state."""
 
     @abstractmethod
     def observe(self, state: Any) -> Any:
         """Return the observation of a state."""
 
     def satisfied(self, state: Any) -> bool:
-        """Return whether the score of a state ends the episode."""
+        """Whether the score of a state ends the episode."""
         return False
 
     def label(self, action: int) -> str:
-        """Return a short text for an action."""
+        """Return a short description of an action."""
         return self.space.options()[action].label
 
     def reward_bounds(self, low: float, high: float) -> tuple[float, float]:
-        """Return the least and greatest reward for scores in [low, high]."""
+        """Return the minimum and maximum reward for scores in [low, high]."""
         return min(low, 0.0), max(high, 0.0)
 
     def advance(self, state: Any, action: int) -> Move:
-        """Return what an action leads to; scores nothing.
+        """Apply an action, without scoring.
 
         Raises:
-            IllegalDecisionError: The action is not legal and the mode is "raise".
+            IllegalDecisionError: The action is illegal and the mode is "raise".
         """
         action = int(action)
         if self.is_legal(state, action):
@@ -147,7 +148,7 @@ class MDP(ABC):
         if self.illegal == "project":
             legal = self.legal(state)
             if not legal:
-                raise IllegalDecisionError(f"Nothing is legal after {state.walk}. Begin anew.")
+                raise IllegalDecisionError(f"No action is legal after {state.walk}. Call reset().")
             return self.take(state, legal[action % len(legal)], illegal=True)
         after = state._replace(steps=state.steps + 1)
         if self.illegal == "terminate":
@@ -155,22 +156,22 @@ class MDP(ABC):
         if self.illegal == "stay":
             return Move(after, illegal=True, truncated=self.cut(after))
         raise IllegalDecisionError(
-            f"Action {action} is not legal after the decisions {state.walk}. Legal: "
+            f"Action {action} is not legal after the decisions {state.walk}. Legal actions: "
             f"{', '.join(map(str, self.legal(state)))}; see info['action_mask']."
         )
 
     def is_legal(self, state: Any, action: int) -> bool:
-        """Return whether an action, in range or not, is legal."""
+        """Whether an action is legal; actions out of range are not."""
         return 0 <= action < int(self.action_space.n) and bool(self.mask(state)[action])
 
     def legal(self, state: Any) -> list[int]:
-        """Return the legal actions, ascending."""
+        """Return the legal actions in ascending order."""
         legal: list[int] = np.flatnonzero(self.mask(state)).tolist()
         return legal
 
     @abstractmethod
     def cut(self, state: Any) -> bool:
-        """Return whether an episode is cut off after so many steps."""
+        """Whether the episode is truncated in this state, because of its number of steps."""
 
 
 MDPS: Registry[Callable[..., MDP]] = Registry("MDP", package="nas_env.mdp")

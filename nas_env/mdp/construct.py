@@ -16,7 +16,7 @@ from nas_env.spaces import SearchSpace, Walk
 from nas_env.states import State
 
 STAY_PENALTY = 0.01
-STAY_LENGTHS = 3  # with illegal="stay", an episode is cut after this many longest walks
+STAY_LENGTHS = 3  # with illegal="stay", truncate after this multiple of the longest walk
 
 
 @MDPS.register("construct")
@@ -27,13 +27,13 @@ class Construct(MDP):
 
     Args:
         space: The search space.
-        observation: A name in `nas_env.observations.OBSERVATIONS`; "tokens" unless told otherwise.
-        illegal: See `MDP`; "project" unless told otherwise. "stay" costs 0.01, and the episode is
-            truncated after three times the longest walk.
+        observation: A name in `nas_env.observations.OBSERVATIONS`; by default "tokens".
+        illegal: See `MDP`; by default "project". With "stay" an illegal action has reward -0.01,
+            and the episode is truncated after three times the length of the longest walk.
         failure: Score of an episode that "terminate" ends.
 
     Raises:
-        UnknownNameError: No such observation or mode.
+        UnknownNameError: The observation or the mode does not exist.
     """
 
     observations = OBSERVATIONS
@@ -57,7 +57,7 @@ class Construct(MDP):
         self._cost: list[list[int]] | None = None
         if automaton.cost is not None:
             self._cost = automaton.cost.tolist()
-        self._choices: dict[int, list[int]] = {}  # legal decisions by node, found when needed
+        self._choices: dict[int, list[int]] = {}  # legal decisions by node, computed on demand
         self._masks = automaton.legal.astype(np.int8)
         self._masks.flags.writeable = False
         self._limited = self.space.max_params is not None
@@ -67,17 +67,17 @@ class Construct(MDP):
         """Return the empty walk.
 
         Raises:
-            InvalidSettingError: A start is given; every network is built from nothing.
+            InvalidSettingError: A start is given; this MDP always starts with the empty walk.
         """
         if start is not None:
             raise InvalidSettingError(
-                f"The MDP 'construct' begins with the empty network, but start={start!r} was "
-                "given. Leave it out, or use mdp='edit'."
+                f"The MDP 'construct' starts with the empty network, got start={start!r}. Omit "
+                "start, or use mdp='edit'."
             )
         return Move(State())
 
     def mask(self, state: State) -> NDArray[np.int8]:
-        """Return (actions,) int8, 1 where the action is legal; all 0 where the walk is complete."""
+        """Return an int8 array (actions,), 1 for legal actions; all 0 if the walk is complete."""
         if not self._limited:
             row: NDArray[np.int8] = self._masks[state.node]
             return row
@@ -87,7 +87,7 @@ class Construct(MDP):
     def settle(
         self, before: State, move: Move, score: float | None, evaluation: Evaluation | None = None
     ) -> tuple[State, float]:
-        """Return the score as reward where the walk is complete, else 0 or the penalty."""
+        """Return the score as the reward if the walk is complete, else 0 or the penalty."""
         if move.pending is not None and score is not None:
             return move.state._replace(score=score), score
         if move.illegal and move.terminated:
@@ -95,7 +95,7 @@ class Construct(MDP):
         return move.state, -STAY_PENALTY if move.illegal and move.decision < 0 else 0.0
 
     def over(self, state: State) -> bool:
-        """Return whether the walk is complete, was ended by a failure, or was cut off."""
+        """Whether the walk is complete, ended by a failure, or truncated."""
         return state.score is not None or self._final[state.node] or self.cut(state)
 
     def observe(self, state: State) -> Any:
@@ -103,17 +103,17 @@ class Construct(MDP):
         return self.observation.observe(state)
 
     def cut(self, state: State) -> bool:
-        """Return whether ignored actions have used up the steps of an episode."""
+        """Whether illegal actions have used up the steps of the episode."""
         return self.illegal == "stay" and state.steps >= self.max_steps
 
     def is_legal(self, state: State, action: int) -> bool:
-        """Return whether an action, in range or not, is legal."""
+        """Whether an action is legal; actions out of range are not."""
         if not 0 <= action < self.space.num_decisions or self._next[state.node][action] < 0:
             return False
         return not self._limited or bool(self.mask(state)[action])
 
     def legal(self, state: State) -> list[int]:
-        """Return the legal actions, ascending."""
+        """Return the legal actions in ascending order."""
         if self._limited:
             return super().legal(state)
         known = self._choices.get(state.node)
@@ -122,7 +122,7 @@ class Construct(MDP):
         return known
 
     def take(self, state: State, action: int, illegal: bool) -> Move:
-        """Return the state with one more decision; announce the candidate of a complete walk."""
+        """Append a decision; the candidate of a complete walk is pending."""
         node = self._next[state.node][action]
         spent = state.spent
         if self._cost is not None:

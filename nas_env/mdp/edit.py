@@ -1,4 +1,4 @@
-"""`edit`: begin with a finished network and change it, one edit an action."""
+"""`edit`: start with a complete network and change it, one edit per action."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from nas_env.states import EditState
 
 REWARDS = ("improvement", "score", "best")
 CACHE_SIZE = 10_000
-Outcomes = list[list[Walk]]  # the walks an edit may lead to, by the layer it touches
+Outcomes = list[list[Walk]]  # possible walks after an edit, grouped by the layer it changes
 
 
 @MDPS.register("edit")
 class Edit(MDP):
-    """Change a finished network, edit after edit; every change is evaluated.
+    """Change a complete network edit by edit; every new network is evaluated.
 
-    The edits are those of `nas_env.spaces.edits`. With the observations "loss-bins" and
-    "accuracy-bins" an action is one of them, and the layer that it touches is drawn; with the
-    others it is an edit at a position. Where an edit can lead to several networks (which layer is
-    added), one is drawn. The draws follow from `EditState.draw` and `steps`, so that `advance` is
-    pure: the same action in the same state leads to the same network.
+    `nas_env.spaces.edits` defines the edits. With the observations "loss-bins" and "accuracy-bins"
+    an action is an edit, and the layer is sampled; with the others an action is an edit at a
+    position. If an edit has several possible results, such as which layer to add, one is sampled.
+    The samples are determined by `EditState.draw` and `steps`, so `advance` is pure: the same
+    action in the same state always gives the same network.
 
-    Decisions: an edit at a position, or an edit alone where the layer is drawn; the last one is
+    Decisions: an edit at a position, or only an edit if the layer is sampled; the last one is
         "stop".
     Reward: the increase of the score by the edit; see the setting `reward`.
     Episode end: `terminated` by "stop" or at the score `until_score`, `truncated` after `max_edits`
@@ -45,21 +45,23 @@ class Edit(MDP):
     Args:
         space: The search space.
         observation: A name in `nas_env.observations.EDIT_OBSERVATIONS`; "features" (loss, accuracy,
-            layers, parameters, last edit and the walk) unless told otherwise.
-        illegal: See `MDP`; "stay" unless told otherwise, and it costs nothing here: a penalty would
-            break the sum of improvements.
+            layers, parameters, last edit and the walk) by default.
+        illegal: See `MDP`; by default "stay", here without a penalty, so that the rewards still add
+            up to the total improvement.
         failure: Score of an episode that "terminate" ends.
-        reward: "improvement": by how much the edit raises the score; the sum over an episode is
-            last minus first score. "score": the score after the action, whatever it did. "best":
-            by how much the episode's best score rises, which no observation shows.
+        reward: "improvement": the increase of the score by the edit; the sum over an episode is
+            last minus first score. "score": the score after the action, also if it changed
+            nothing. "best": the increase of the episode's best score, which no observation
+            contains.
         max_edits: Actions after which the episode is truncated.
-        until_score: The episode is terminated by the first action after which the network has this
-            score; where it begins with such a network, by any action.
-        inherit: Whether a network starts with the trained weights of the one before, where shapes
-            allow. Its evaluation then depends on its ancestors, and they join its key.
+        until_score: The episode is terminated by the first action after which the network has at
+            least this score, even if the initial network already had it.
+        inherit: Whether a network starts with the trained weights of its predecessor, as far as
+            the shapes match. Its evaluation then depends on its ancestors, and its key includes
+            them.
 
     Raises:
-        UnknownNameError: No such observation, mode or reward.
+        UnknownNameError: The observation, mode or reward does not exist.
         InvalidSettingError: `max_edits` is below 1.
     """
 
@@ -83,7 +85,7 @@ class Edit(MDP):
         if reward not in REWARDS:
             raise unknown_name("reward", reward, REWARDS)
         if max_edits < 1:
-            raise InvalidSettingError(f"Setting max_edits must be >= 1, but is {max_edits}.")
+            raise InvalidSettingError(f"Setting max_edits must be >= 1, got {max_edits}.")
         self.reward = reward
         self.max_edits = max_edits
         self.until_score = until_score
@@ -106,17 +108,17 @@ class Edit(MDP):
             IllegalDecisionError: The start is not a complete legal walk of the space.
         """
         if start is not None:
-            self.space.require(start, limited=False)  # a large network may be shrunk under it
+            self.space.require(start, limited=False)  # edits may shrink a network that is too large
         walk = self.space.sample(rng) if start is None else tuple(int(x) for x in start)
         state = self._placed(EditState(0, walk, draw=int(rng.integers(2**31))))
         return Move(state, pending=self._candidate(state))
 
     def mask(self, state: EditState) -> NDArray[np.int8]:
-        """Return (actions,) int8, 1 where the edit leads to another network; "stop" always may."""
+        """Return an int8 array (actions,), 1 for edits that change the network and for "stop"."""
         return self._stopped if state.ended else self._options(state.walk)[0]
 
     def take(self, state: EditState, action: int, illegal: bool) -> Move:
-        """Return the edited network; announce its candidate, unless the agent stops."""
+        """Apply an edit; the candidate of the new network is pending, except after "stop"."""
         edit = self.actions[action][0]
         after = state._replace(steps=state.steps + 1, last=self.edits.index(edit))
         if edit == STOP:
@@ -136,7 +138,7 @@ class Edit(MDP):
         score: float | None,
         evaluation: Evaluation | None = None,
     ) -> tuple[EditState, float]:
-        """Return the state with score, loss and accuracy, and the reward; 0 for the first."""
+        """Return the state with score, loss and accuracy, and the reward, 0 for the first state."""
         state: EditState = move.state
         if move.pending is not None and score is not None:
             metrics = evaluation.metrics if evaluation is not None and evaluation.ok else {}
@@ -157,18 +159,18 @@ class Edit(MDP):
         return state, state.score - before.score
 
     def satisfied(self, state: EditState) -> bool:
-        """Return whether an action has led to the score that was asked for."""
+        """Whether an action has reached the score `until_score`."""
         wanted = self.until_score
         if wanted is None or state.score is None or state.steps == 0:
             return False
         return state.score >= wanted
 
     def over(self, state: EditState) -> bool:
-        """Return whether the agent stopped, is satisfied, or was cut off."""
+        """Whether the agent stopped, `until_score` was reached, or the episode was truncated."""
         return state.ended or self.cut(state) or self.satisfied(state)
 
     def cut(self, state: EditState) -> bool:
-        """Return whether the edits of an episode are used up."""
+        """Whether the episode has reached `max_edits`."""
         return state.steps >= self.max_edits
 
     def observe(self, state: EditState) -> Any:
@@ -176,7 +178,7 @@ class Edit(MDP):
         return self.observation.observe(state)
 
     def label(self, action: int) -> str:
-        """Return the edit, and the layer it touches where that is part of the action."""
+        """Return the edit, and the layer it changes if that is part of the action."""
         edit, position = self.actions[action]
         rules = self.space.edit_rules
         words = rules.words(edit)
@@ -185,13 +187,13 @@ class Edit(MDP):
         return f"{words}, {rules.where(position)}"
 
     def reward_bounds(self, low: float, high: float) -> tuple[float, float]:
-        """Return the least and greatest reward for scores in [low, high]."""
+        """Return the minimum and maximum reward for scores in [low, high]."""
         if self.reward == "score":
             return low, high
         return (0.0 if self.reward == "best" else low - high), high - low
 
     def _placed(self, state: EditState) -> EditState:
-        """Return the state with node and cost of its walk."""
+        """Return the state with the automaton node and the cost of its walk."""
         node, spent = self.space.edit_rules.place(state.walk)
         return state._replace(node=node, spent=spent)
 
@@ -203,7 +205,7 @@ class Edit(MDP):
         return replace(candidate, parent=parent) if parent is not None else candidate
 
     def _options(self, walk: Walk) -> tuple[NDArray[np.int8], list[Outcomes]]:
-        """Return the mask and, for each action, the walks that it may lead to; remembered."""
+        """Return the mask and the possible walks after each action; cached."""
         if walk not in self._known:
             if len(self._known) >= CACHE_SIZE:
                 self._known.clear()
@@ -227,7 +229,7 @@ class Edit(MDP):
 
 
 def _actions(edits: Sequence[str], positions: int) -> Sequence[tuple[str, int]]:
-    """Return the edit and the layer of each action, in order of their numbers."""
+    """Return the edit and the layer of each action, in the order of the actions."""
     return [
         (edit, position)
         for edit in edits

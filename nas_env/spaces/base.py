@@ -1,4 +1,4 @@
-"""The interface of a search space, and what every space gets for nothing."""
+"""The base class of search spaces, with the methods that all spaces share."""
 
 from __future__ import annotations
 
@@ -26,25 +26,26 @@ __all__ = ["SPACES", "Anchor", "Choice", "Option", "SearchSpace", "SpaceFactory"
 
 
 class SearchSpace(ABC):
-    """A finite automaton: in each state, which decisions are legal, or that the walk is complete.
+    """A finite automaton: each state has legal decisions, or marks the walk as complete.
 
-    A complete walk is an architecture. A state is hashable and holds what legality, additive costs
-    and a tabular controller need; there are at most 100,000 of them.
+    A complete walk is an architecture. A state is hashable and holds the information that legality,
+    additive costs and tabular controllers need. A space has at most 100,000 states.
 
     Attributes:
         name: The registered name.
-        modality: Which tasks fit, such as "image" or "vector".
-        num_decisions: Width of the action space.
+        modality: Modality of the tasks that fit, such as "image" or "vector".
+        num_decisions: Size of the action space.
         max_length: Length of the longest walk.
-        input_shape: Shape of the inputs it was made for, without batch; None means any.
-        num_outputs: Classes it was made for; None means any.
-        max_params: Limit on parameters that legality respects, or None.
-        additive_cost: Whether `cost` gives the parameters a decision adds.
-        bounds_cost: Whether it gives the most that it may add, where that depends on the rest.
-        distinct: Whether no two walks lead to the same network.
-        feature_names: Names of the numbers that `features` returns.
-        anchors: The decisions about skip connections, at the same positions in every walk; there
-            are none unless a space says so.
+        input_shape: Shape of the inputs without the batch dimension; None means any.
+        num_outputs: Number of classes; None means any.
+        max_params: Maximum number of parameters that legality enforces, or None.
+        additive_cost: Whether `cost` returns the parameters that a decision adds.
+        bounds_cost: Whether `cost` returns an upper bound, because the exact number depends on the
+            other decisions.
+        distinct: Whether different walks always give different networks.
+        feature_names: Names of the features that `features` returns.
+        anchors: The decisions about skip connections, at the same positions in every walk; empty by
+            default.
     """
 
     name: str
@@ -67,7 +68,7 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def choice(self, state: Hashable) -> Choice | None:
-        """Return what is offered in a state; None says that the walk is complete."""
+        """Return the choice in a state, or None if the walk is complete."""
 
     @abstractmethod
     def follow(self, state: Hashable, decision: int) -> Hashable:
@@ -75,64 +76,66 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def partial(self, walk: Walk) -> Architecture:
-        """Return the layers that a legal walk, complete or not, has decided so far."""
+        """Return the layers that a legal, possibly incomplete walk defines."""
 
     def assemble(self, walk: Walk) -> Candidate:
-        """Return the candidate of a complete walk that is known to be legal.
+        """Return the candidate of a complete walk, without checking that the walk is legal.
 
-        Unless a space says otherwise it is trained by the default recipe.
+        By default the candidate has the default recipe.
         """
         return Candidate(self.partial(walk), walk=walk)
 
     def cost(self, state: Hashable, decision: int) -> int:
         """Return the parameters that a legal decision adds (only with `additive_cost`)."""
         raise InvalidSettingError(
-            f"Space {self.name!r} has no additive cost. Ask `additive_cost` before `cost`."
+            f"Space {self.name!r} has no additive cost. Check `additive_cost` before calling "
+            "`cost`."
         )
 
     def project(self, state: Hashable) -> Hashable:
-        """Return a coarser state for tabular controllers; the state itself where there is none."""
+        """Return a coarser state for tabular controllers; by default the state itself."""
         return state
 
     def features(self, state: Hashable) -> tuple[float, ...]:
-        """Return numbers in [0, 1] that describe a partial network, named by `feature_names`."""
+        """Return features of a partial network in [0, 1], in the order of `feature_names`."""
         return ()
 
     def training(self, walk: Walk) -> dict[str, Scalar]:
-        """Return what a legal walk, complete or not, has decided of the recipe, by its fields."""
+        """Return the recipe settings that a legal, possibly incomplete walk defines."""
         return {}
 
     def descriptors(self, walk: Walk) -> dict[str, tuple[float, ...]]:
-        """Return numbers that describe a complete walk, in named groups of fixed lengths.
+        """Return features of a complete walk, in named groups of fixed lengths.
 
-        A model of the reward may compare walks by them; see the option `descriptors` of the agent
-        `imagination`. There are none unless a space knows some that are better than the decisions.
+        A reward model can compare walks by them; see the option `descriptors` of the agent
+        `imagination`. Empty by default; a space overrides it if it has features that predict better
+        than the decisions.
         """
         return {}
 
-    # ---- given by the base ----
+    # ---- implemented by the base class ----
 
     def trained_with(self, **recipe: Any) -> Self:
-        """Return this space with other settings of its networks' recipe, such as batch_size.
+        """Return a copy of this space that overrides recipe settings, such as batch_size.
 
         Raises:
-            UnknownNameError: A recipe has no such setting.
-            InvalidSettingError: A value is out of its range, or is decided in the walk.
+            UnknownNameError: A setting of the recipe does not exist.
+            InvalidSettingError: A value is out of range, or the walk decides the setting.
         """
         Recipe.from_json(recipe)
         decided = self.training(self.sample(np.random.default_rng(0)))
         for name in recipe:
             if name in decided:
                 raise InvalidSettingError(
-                    f"Recipe setting {name} is a decision of space {self.name!r}, but "
-                    f"{name}={recipe[name]!r} was given. Leave it out."
+                    f"Recipe setting {name} is a decision of space {self.name!r}, got "
+                    f"{name}={recipe[name]!r}. Omit it."
                 )
         made = copy(self)
         made.recipe = {**(self.recipe or {}), **recipe}
         return made
 
     def candidate(self, walk: Walk) -> Candidate:
-        """Return what `assemble` does, trained as `trained_with` says."""
+        """Return the candidate of `assemble`, with the recipe settings of `trained_with`."""
         made = self.assemble(walk)
         if self.recipe is None:
             return made
@@ -144,27 +147,27 @@ class SearchSpace(ABC):
         return compile_space(self)
 
     def automaton(self) -> Automaton:
-        """Return the space compiled to arrays (compiled once)."""
+        """Return the space compiled to arrays; cached."""
         return self._automaton
 
     def options(self) -> tuple[Option, ...]:
-        """Return all decisions of the space by number."""
+        """Return all decisions of the space in the order of their numbers."""
         choice = self.choice(self.start())
         return choice.options if choice else ()
 
     def check(self, walk: Sequence[int], limited: bool = True) -> str | None:
-        """Return why a walk is not complete and legal, or None where it is.
+        """Return why a walk is not complete and legal, or None if it is.
 
         Args:
             walk: The decisions.
-            limited: Whether the parameter limit counts.
+            limited: Whether to check the parameter limit.
         """
         automaton, state, spent = self.automaton(), 0, 0
         limit = self.max_params if limited else None
         for position, decision in enumerate(walk):
             if automaton.final[state]:
                 return (
-                    f"The walk is complete after {position} decisions, but has {len(walk)}. "
+                    f"The walk is complete after {position} decisions, got {len(walk)}. "
                     f"Use the first {position}."
                 )
             allowed = np.flatnonzero(automaton.allowed(state, spent, limit))
@@ -176,21 +179,21 @@ class SearchSpace(ABC):
             spent += int(automaton.cost[state, decision]) if automaton.cost is not None else 0
             state = int(automaton.next_state[state, decision])
         if not automaton.final[state]:
-            return f"The walk is not complete after {len(walk)} decisions. Go on deciding."
+            return f"The walk is not complete after {len(walk)} decisions. Add more decisions."
         return None
 
     @cached_property
     def edit_rules(self) -> EditRules:
-        """The edits of this space (compiled once)."""
+        """The edits of this space; cached."""
         return EditRules(self.automaton(), self.options(), self.max_params)
 
     def edits(self, walk: Walk) -> tuple[Neighbour, ...]:
-        """Return every complete legal walk that is one edit away from one.
+        """Return all complete legal walks that are one edit away from a walk.
 
-        From a walk over the parameter limit only edits that take parameters away are offered.
+        If the walk exceeds the parameter limit, only edits that remove parameters are returned.
 
         Raises:
-            IllegalDecisionError: The walk is not complete and legal, the limit apart.
+            IllegalDecisionError: The walk, apart from the limit, is not complete and legal.
         """
         self.require(walk, limited=False)
         return self.edit_rules.neighbours(tuple(int(decision) for decision in walk))
@@ -200,13 +203,13 @@ class SearchSpace(ABC):
         return Neighbourhood(self.automaton(), self.max_params)
 
     def neighbours(self, walk: Walk) -> tuple[Walk, ...]:
-        """Return every complete legal walk that differs from one by one decision, ascending.
+        """Return all complete legal walks that differ from a walk by one decision, sorted.
 
         One decision is replaced, inserted or removed (Levenshtein distance 1). The parameter limit
         is respected.
 
         Raises:
-            IllegalDecisionError: The walk is not complete and legal, the limit apart.
+            IllegalDecisionError: The walk, apart from the limit, is not complete and legal.
         """
         walk = tuple(int(decision) for decision in walk)
         if walk not in self._neighbourhood:
@@ -214,12 +217,12 @@ class SearchSpace(ABC):
         return self._neighbourhood.of(walk)
 
     def require(self, walk: Sequence[int], limited: bool = True) -> None:
-        """Raise IllegalDecisionError where `check` finds a fault."""
+        """Raise IllegalDecisionError if the walk is not complete and legal; see `check`."""
         if (fault := self.check(walk, limited)) is not None:
             raise IllegalDecisionError(fault)
 
     def decode(self, walk: Walk) -> Candidate:
-        """Return the candidate that a complete walk stands for.
+        """Return the candidate of a complete walk.
 
         Raises:
             IllegalDecisionError: The walk is not complete and legal.
@@ -228,10 +231,10 @@ class SearchSpace(ABC):
         return self.candidate(tuple(int(decision) for decision in walk))
 
     def size(self) -> int:
-        """Return the exact number of complete legal walks, the parameter limit respected.
+        """Return the exact number of complete legal walks within the parameter limit.
 
-        Under a limit every different cost so far is followed: seconds for small spaces, many
-        minutes for a MetaQNN preset.
+        With a limit the count follows every distinct partial cost. This takes seconds for small
+        spaces, many minutes for a MetaQNN preset.
         """
         automaton = self.automaton()
         if self.max_params is None or automaton.cost is None or automaton.most is None:
@@ -270,25 +273,25 @@ class SearchSpace(ABC):
 
         Args:
             rng: Source of randomness.
-            by: "decisions" draws each legal decision with equal chance, which papers call random
-                search; "walks" draws every complete walk with equal chance, which makes almost
-                only the longest.
+            by: "decisions" draws each legal decision with equal probability, which papers call
+                random search; "walks" draws each complete walk with equal probability, which
+                returns almost only the longest walks.
 
         Raises:
-            InvalidSettingError: `by` is neither, or too few walks stay under `max_params` for
-                sampling by walks.
+            InvalidSettingError: `by` is neither of them, or too few walks satisfy `max_params` to
+                sample by "walks".
         """
         if by == "decisions":
             return self._draw(rng, self.max_params, lambda state, legal: None)
         if by != "walks":
-            raise InvalidSettingError(f"Sampling by {by!r} is unknown. Use 'decisions' or 'walks'.")
+            raise InvalidSettingError(f"Argument by must be 'decisions' or 'walks', got {by!r}.")
         for _ in range(MAX_REJECTIONS):
             walk = self._draw(rng, None, self._walk_weights)
             if self.max_params is None or self.check(walk) is None:
                 return walk
         raise InvalidSettingError(
-            f"None of {MAX_REJECTIONS} random walks stays under max_params={self.max_params}. "
-            "Sample by 'decisions', or raise the limit."
+            f"None of {MAX_REJECTIONS} random walks satisfies max_params={self.max_params}. "
+            "Sample by 'decisions', or increase the limit."
         )
 
     def _walk_weights(self, state: int, legal: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -313,22 +316,22 @@ class SearchSpace(ABC):
         return tuple(walk)
 
     def check_limit(self) -> None:
-        """Refuse a parameter limit that the space cannot keep.
+        """Check that the space can enforce the parameter limit.
 
         Raises:
-            InvalidSettingError: The space has no additive cost, or no walk is that small.
+            InvalidSettingError: The space has no additive cost, or every walk exceeds the limit.
         """
         if self.max_params is None:
             return
         if isinstance(self.max_params, bool) or not isinstance(self.max_params, int | np.integer):
             raise InvalidSettingError(
-                f"Argument max_params must be an integer, but is {self.max_params!r}."
+                f"Argument max_params must be an integer, got {self.max_params!r}."
             )
         cheapest = self.automaton().cheapest
         if cheapest is None:
             raise InvalidSettingError(
-                f"Space {self.name!r} has no additive cost, so max_params={self.max_params} "
-                "cannot be kept. Leave it out."
+                f"Space {self.name!r} has no additive cost and cannot enforce "
+                f"max_params={self.max_params}. Omit max_params."
             )
         if cheapest[0] > self.max_params:
             raise InvalidSettingError(
@@ -339,12 +342,12 @@ class SearchSpace(ABC):
 
 @dataclass(frozen=True)
 class SpaceFactory:
-    """A registered name of a space: what to build, for which task unless another is named.
+    """A registry entry of a space.
 
     Attributes:
         build: Called with `name`, `input_shape`, `num_outputs` and `max_params` by keyword.
-        default_task: Name of the task that is used where none is given.
-        default_shape: Input shape where no task says it, for looking at a space on its own.
+        default_task: Name of the default task.
+        default_shape: Default input shape, for using a space without a task.
         description: One sentence for lists; by default the first one of the space's docstring.
     """
 
@@ -362,7 +365,7 @@ class SpaceFactory:
         """Return the space for inputs of `input_shape` (without batch) and `num_outputs` classes.
 
         Raises:
-            InvalidSettingError: The parameter limit cannot be kept.
+            InvalidSettingError: The space cannot enforce the parameter limit.
         """
         space = self.build(
             input_shape=input_shape or self.default_shape,
