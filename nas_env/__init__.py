@@ -1,6 +1,6 @@
 """Neural architecture search as a Gymnasium environment.
 
-Importing this package registers the environment ids; it loads no torch.
+Importing this package registers the environment ids; it does not import torch.
 
 Example:
     >>> import gymnasium as gym, nas_env

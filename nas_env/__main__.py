@@ -1,4 +1,4 @@
-"""Let `python -m nas_env` be the command `nas-env`."""
+"""Run the command `nas-env` with `python -m nas_env`."""
 
 import runpy
 

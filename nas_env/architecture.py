@@ -1,6 +1,6 @@
-"""The values of the library: a layer, an architecture, a recipe, and the two together.
+"""The value types of the library: layer, architecture, recipe and candidate.
 
-All are frozen, hashable and go to JSON and back; none knows torch.
+All are frozen, hashable and convertible to and from JSON; none depends on torch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=Fals
 
 
 def canonical_json(value: object) -> str:
-    """Return the JSON text of `value` with sorted keys and no spaces, the same in every process."""
+    """Return the JSON text of `value` with sorted keys and no spaces, equal in every process."""
     return ENCODER.encode(value)
 
 
@@ -37,19 +37,19 @@ def digest(value: object) -> str:
 
 
 def is_count(value: object) -> bool:
-    """Return whether a value is an integer of at least 1."""
+    """Whether a value is an integer >= 1."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One layer: its kind, its settings, and the nodes it reads. Equal where its text is equal.
+    """One layer: its kind, its settings and its input nodes. Equal if its text is equal.
 
     Attributes:
         kind: A name in `nas_env.layers.LAYERS`.
         settings: Sorted pairs of name and value.
-        inputs: Nodes it reads: 0 is the network's input, i the output of the i-th layer.
-            Empty means the node just before, as in a chain.
+        inputs: Input nodes: 0 is the network's input, i the output of the i-th layer. Empty means
+            the previous node, as in a chain.
     """
 
     kind: str
@@ -73,39 +73,39 @@ class Layer:
                 return value
         raise InvalidArchitectureError(
             f"Layer {self.kind!r} has no setting {name!r}. "
-            f"It has: {', '.join(key for key, _ in self.settings) or 'none'}."
+            f"Its settings: {', '.join(key for key, _ in self.settings) or 'none'}."
         )
 
     def get(self, name: str, default: Scalar) -> Any:
-        """Return a setting, or `default` where the layer does not state it."""
+        """Return a setting, or `default` if the layer does not have it."""
         return dict(self.settings).get(name, default)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data from which `from_json` makes an equal layer."""
+        """Return JSON data from which `from_json` creates an equal layer."""
         data: dict[str, Any] = {"kind": self.kind, **dict(self.settings)}
         return {**data, "inputs": list(self.inputs)} if self.inputs else data
 
     @cached_property
     def text(self) -> str:
-        """JSON text, the same in every process."""
+        """JSON text, equal in every process."""
         return canonical_json(self.to_json())
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Layer:
-        """Return the layer that `to_json` wrote."""
+        """Create a layer from the result of `to_json`."""
         rest = {key: value for key, value in data.items() if key not in ("kind", "inputs")}
         return cls.of(data["kind"], data.get("inputs", ()), **rest)
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network without its classifier head, as a value: layers in order of computation.
+    """A network without its classifier head: layers in order of computation.
 
-    The output of the last layer goes to the head that a task adds. Layers read the one before
-    unless they name their inputs, so chains and directed acyclic graphs are the same type.
+    The task adds a head that reads the last layer. A layer without inputs reads the previous layer,
+    so chains and directed acyclic graphs have the same type.
 
     Raises:
-        InvalidArchitectureError: A layer reads a node that does not come before it.
+        InvalidArchitectureError: A layer reads a node that is not before it.
     """
 
     layers: tuple[Layer, ...]
@@ -118,8 +118,8 @@ class Architecture:
             for node in layer.inputs:
                 if not 0 <= node <= index:
                     raise InvalidArchitectureError(
-                        f"Layer {index + 1} reads node {node}, which does not come before it. "
-                        f"Allowed: 0 (the input) to {index}."
+                        f"Layer {index + 1} must read nodes before it, got node {node}. "
+                        f"Use 0 (the input) to {index}."
                     )
             plain.append(Layer(layer.kind, layer.settings) if layer.inputs == (index,) else layer)
         object.__setattr__(self, "layers", tuple(plain))
@@ -139,33 +139,33 @@ class Architecture:
         return digest(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data from which `from_json` makes an equal architecture."""
+        """Return JSON data from which `from_json` creates an equal architecture."""
         return {"layers": [layer.to_json() for layer in self.layers]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Architecture:
-        """Return the architecture that `to_json` wrote."""
+        """Create an architecture from the result of `to_json`."""
         return cls(tuple(Layer.from_json(layer) for layer in data["layers"]))
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained; part of the candidate and therefore of its key.
+    """The training settings of a network; part of the candidate and of its key.
 
     Attributes:
         optimizer: "adamw", "adam" or "sgd" (momentum 0.9).
         learning_rate: The peak learning rate.
         weight_decay: Decoupled weight decay (AdamW), L2 penalty (Adam, SGD).
         batch_size: Samples per update.
-        schedule: "one-cycle" (linear rise over the first 30 %, cosine fall), "cosine",
-            "constant" or "step" (times `step_factor` every `step_epochs`).
+        schedule: "one-cycle" (linear increase over the first 30 %, then cosine decay), "cosine",
+            "constant" or "step" (multiplied by `step_factor` every `step_epochs`).
         step_factor: Factor of the "step" schedule.
         step_epochs: Epochs between two steps of the "step" schedule.
-        label_smoothing: Share of the target spread over all classes while training.
-        augmentation: "none", or "shift" (images moved by up to one eighth of their side).
+        label_smoothing: Share of the target that is spread over all classes in training.
+        augmentation: "none", or "shift" (images shifted by up to one eighth of their side).
 
     Raises:
-        InvalidSettingError: A value is out of its range.
+        InvalidSettingError: A value is out of range.
     """
 
     optimizer: str = "adamw"
@@ -196,23 +196,25 @@ class Recipe:
         ):
             if not holds:
                 raise InvalidSettingError(
-                    f"Recipe setting {name} must be {rule}, but is {getattr(self, name)}."
+                    f"Recipe setting {name} must be {rule}, got {getattr(self, name)}."
                 )
         for name in ("learning_rate", "weight_decay", "step_factor", "label_smoothing"):
-            object.__setattr__(self, name, float(getattr(self, name)))  # 1 and 1.0 have one key
+            object.__setattr__(
+                self, name, float(getattr(self, name))
+            )  # 1 and 1.0 have the same key
 
     def changes(self) -> dict[str, Scalar]:
-        """Return the settings that are not those of the default recipe."""
+        """Return the settings that differ from the default recipe."""
         default = asdict(Recipe())
         return {name: value for name, value in asdict(self).items() if value != default[name]}
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data from which `from_json` makes an equal recipe."""
+        """Return JSON data from which `from_json` creates an equal recipe."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Recipe:
-        """Return the recipe that `to_json` wrote."""
+        """Create a recipe from the result of `to_json`."""
         known = {item.name for item in fields(cls)}
         for name in data:
             if name not in known:
@@ -222,18 +224,18 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is evaluated: an architecture and the recipe to train it with.
+    """An architecture and the recipe to train it with; the input of an evaluation.
 
     Attributes:
         architecture: The network.
-        recipe: How it is trained.
-        walk: The decisions that led here. Not part of equality nor of the key: two walks to the
-            same network are the same candidate.
-        parent: The candidate whose trained weights it starts with, where shapes allow; None: none.
-            Part of equality and of the key.
-        function: Text that stands in for the architecture in the key, so that networks a space
-            declares to be one (isomorphic cells) share it; "": the architecture speaks for itself.
-            Part of equality, for equal candidates have equal keys.
+        recipe: The training settings.
+        walk: The decisions that led to the network. Not part of equality or of the key: two walks
+            to the same network are the same candidate.
+        parent: The candidate whose trained weights initialize the training, as far as the shapes
+            match; or None. Part of equality and of the key.
+        function: Text that replaces the architecture in the key, so that networks that a space
+            declares equivalent (isomorphic cells) have the same key. If empty, the key uses the
+            architecture. Part of equality, because equal candidates have equal keys.
     """
 
     architecture: Architecture
@@ -250,9 +252,9 @@ class Candidate:
 
     @cached_property
     def trained_key(self) -> str:
-        """As `key`, but different for networks that are built differently, whatever they compute.
+        """As `key`, but different for equivalent networks with different architectures.
 
-        Their parameters and trained numbers differ, so evaluations are kept under it.
+        Their parameters and results differ, so evaluations are stored under this key.
         """
         if not self.function and self.parent is None:
             return self.key
@@ -260,7 +262,7 @@ class Candidate:
         return digest(own if self.parent is None else [*own, self.parent.trained_key])
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data from which `from_json` makes an equal candidate."""
+        """Return JSON data from which `from_json` creates an equal candidate."""
         data: dict[str, Any] = {
             "architecture": self.architecture.to_json(),
             "recipe": self.recipe.to_json(),
@@ -272,7 +274,7 @@ class Candidate:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Candidate:
-        """Return the candidate that `to_json` wrote."""
+        """Create a candidate from the result of `to_json`."""
         return cls(
             Architecture.from_json(data["architecture"]),
             Recipe.from_json(data["recipe"]),

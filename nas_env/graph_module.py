@@ -10,7 +10,7 @@ from torch import Tensor, nn
 class GraphModule(nn.Module):
     """Modules in order of computation; module i reads the nodes `reads[i]`.
 
-    The first nodes are the inputs, one unless told otherwise; then come the modules' outputs.
+    The first nodes are the inputs, by default one; the outputs of the modules follow.
     """
 
     def __init__(
@@ -24,7 +24,7 @@ class GraphModule(nn.Module):
         self.drops = [[n for n, i in last.items() if i == index] for index in range(len(reads))]
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Return the last module's output; tensors are let go after their last reader."""
+        """Return the output of the last module; each tensor is released after its last use."""
         values = dict(enumerate(inputs))
         for index, module in enumerate(self.nodes):
             values[index + self.inputs] = module(*(values[node] for node in self.reads[index]))

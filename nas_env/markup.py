@@ -1,4 +1,4 @@
-"""HTML, SVG and Markdown as text; the one place where what comes from data is escaped."""
+"""Generates HTML, SVG and Markdown text; all data is escaped here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Content = object  # Markup, text, a number, None (left out), or a list of these
 
 
 class Markup(str):
-    """Text that is markup already; everything else is escaped where it becomes part of markup."""
+    """Text that is already markup; all other values are escaped when they become markup."""
 
     __slots__ = ()
 
@@ -18,11 +18,12 @@ def element(name: str, *content: Content, **attributes: object) -> Markup:
     """Return an element with its attributes and content, both escaped.
 
     Args:
-        name: Its name.
-        content: What it holds: `Markup` stays as it is, other values are escaped as text, None is
-            left out, lists are taken apart.
-        attributes: By name; a trailing underscore is dropped, other ones become hyphens. None and
-            False are left out, True is an attribute without a value, numbers are rounded.
+        name: Name of the element.
+        content: Content: `Markup` is inserted unchanged, other values are escaped as text, None is
+            omitted, lists are flattened.
+        attributes: Attributes by name; a trailing underscore is removed, other underscores become
+            hyphens. None and False are omitted, True is an attribute without a value, numbers are
+            rounded.
 
     Example:
         >>> element("text", "<script>", class_="label", x=1.23456)
@@ -39,7 +40,7 @@ def element(name: str, *content: Content, **attributes: object) -> Markup:
 
 
 def join(content: Content) -> Markup:
-    """Return content as markup, see `element`."""
+    """Return content as markup; see `element`."""
     if isinstance(content, Markup):
         return content
     if content is None:
@@ -50,14 +51,14 @@ def join(content: Content) -> Markup:
 
 
 def _text(value: object) -> str:
-    """Return a value as XML can hold it: numbers short, control characters replaced."""
+    """Return a value as valid XML text: numbers rounded, control characters replaced."""
     if isinstance(value, float):
         return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) < 1e15 else f"{value:g}"
     return "".join(x if x >= " " or x in "\n\t" else "\ufffd" for x in str(value))
 
 
 def printable(text: str) -> str:
-    r"""Return text on one line; what cannot be printed, such as an escape sequence, is replaced.
+    r"""Return text on one line; replaces unprintable characters, such as escape sequences.
 
     Example:
         >>> printable("red\x1b[31m\nline")
@@ -67,7 +68,7 @@ def printable(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    r"""Return text so that Markdown shows it as it is, on one line, amid a sentence.
+    r"""Escape text for the middle of a Markdown sentence, on one line.
 
     Example:
         >>> print(markdown("![x](a) <b> | is_it 'R&D' &lt;"))
@@ -78,7 +79,7 @@ def markdown(text: str) -> str:
 
 
 def code(text: str) -> str:
-    r"""Return a name as code; one that Markdown would not leave as it is, in quotes and escaped.
+    r"""Return a name as Markdown code; a name with special characters is quoted and escaped.
 
     Example:
         >>> print(code("petal_length"), code("<b>"))

@@ -1,4 +1,4 @@
-"""From an architecture to its costs (no torch) and to a torch module."""
+"""Predicts the costs of an architecture (without torch) and builds its torch module."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ COPIES_OF_WEIGHTS = 4
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """What a network costs, predicted before it is built; head included.
+    """The costs of a network, predicted before it is built; includes the classifier head.
 
     Attributes:
         params: Trainable parameters.
-        macs: Multiply-accumulates of convolutions and linear maps for one sample.
-        activation_bytes: Bytes of all tensors the modules put out for one sample in a training
-            pass (float32, with the positions of max pooling and the noise of dropout), input
-            included: the most that a forward pass keeps for the backward pass.
-        density: Nodes that are read over layers that read them: 1 for a chain.
+        macs: Multiply-accumulates of convolutions and linear layers per sample.
+        activation_bytes: Bytes per sample of the input and all module outputs in a training pass
+            (float32, including the indices of max pooling and the masks of dropout). This is an
+            upper bound of the memory that a forward pass keeps for the backward pass.
+        density: Number of inputs of all layers divided by the number of layers: 1 for a chain.
     """
 
     params: int
@@ -39,16 +39,16 @@ class NetworkCost:
     density: float = 1.0
 
     def training_bytes(self, batch_size: int) -> int:
-        """Return the predicted peak of training memory, in bytes, for a batch."""
+        """Return the predicted peak of training memory for a batch, in bytes."""
         return FLOAT_BYTES * COPIES_OF_WEIGHTS * self.params + batch_size * self.activation_bytes
 
     def to_json(self) -> dict[str, int | float]:
-        """Return the numbers by name."""
+        """Return the costs as a dict."""
         return asdict(self)
 
 
 class LayerCost(NamedTuple):
-    """What one layer puts out and costs: shape without batch, parameters, MACs, bytes a sample."""
+    """Output shape without batch, parameters, MACs and bytes per sample of one layer."""
 
     output: Shape
     params: int
@@ -57,7 +57,7 @@ class LayerCost(NamedTuple):
 
 
 class PlacedLayer(NamedTuple):
-    """A layer with the nodes it reads, their shapes without batch, and what it costs."""
+    """A layer with its input nodes, their shapes without batch, and its costs."""
 
     layer: Layer
     reads: tuple[int, ...]
@@ -67,7 +67,7 @@ class PlacedLayer(NamedTuple):
 
 @lru_cache(maxsize=100_000)
 def layer_cost(layer: Layer, inputs: tuple[Shape, ...]) -> LayerCost:
-    """Return what a layer costs where it reads `inputs`; remembered, for searches repeat layers.
+    """Return the costs of a layer for these input shapes; cached, because searches repeat layers.
 
     Raises:
         InvalidArchitectureError: The layer does not accept these inputs.
@@ -83,12 +83,12 @@ def layer_cost(layer: Layer, inputs: tuple[Shape, ...]) -> LayerCost:
 
 @lru_cache(maxsize=1000)
 def classifier(num_outputs: int) -> Layer:
-    """Return the linear layer that a task puts at the end."""
+    """Return the final linear layer that a task adds."""
     return Layer.of("linear", units=num_outputs, activation="none")
 
 
 def place(architecture: Architecture, spec: TaskSpec) -> Iterator[PlacedLayer]:
-    """Yield every layer, the task's classifier last, with its shapes and costs.
+    """Yield every layer with its shapes and costs; the classifier of the task is the last.
 
     Raises:
         InvalidArchitectureError: A layer does not accept its input; the message names the layer.
@@ -122,9 +122,9 @@ def predict(architecture: Architecture, spec: TaskSpec) -> NetworkCost:
 
 
 def build(architecture: Architecture, spec: TaskSpec) -> nn.Module:
-    """Return the torch module of an architecture, with the task's classifier.
+    """Return the torch module of an architecture, including the classifier of the task.
 
-    Its input is (batch, *spec.input_shape), its output (batch, spec.num_outputs) logits.
+    The input has shape (batch, *spec.input_shape), the output (logits) (batch, spec.num_outputs).
 
     Raises:
         InvalidArchitectureError: A layer does not accept its input.

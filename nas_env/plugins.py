@@ -1,8 +1,8 @@
 """Plug-ins: modules of other distributions, found by entry points and imported when needed.
 
 A distribution declares an entry point in the group `nas_env.plugins`; its value is a module that
-registers spaces, tasks, objectives, ... when it is imported. Modules that register agents can
-stand in the group `nas_env_agents.plugins`: they are imported at the first look-up of an agent.
+registers spaces, tasks, objectives, ... when it is imported. Modules that register agents can use
+the group `nas_env_agents.plugins`; they are imported at the first look-up of an agent.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ _environments: dict[str, str] = {}
 def load_plugins(group: str = GROUP) -> None:
     """Import all modules of a group; a second call does nothing.
 
-    A plug-in that cannot be imported is named in a `RuntimeWarning`, and what it had registered
-    until then is taken back.
+    If a plug-in cannot be imported, a `RuntimeWarning` names it, and its registrations are removed.
 
     Args:
         group: `GROUP` or `AGENTS_GROUP`.
@@ -39,15 +38,15 @@ def load_plugins(group: str = GROUP) -> None:
 
 
 def plugin_environments() -> dict[str, str]:
-    """Return the environment ids that plug-ins registered in Gymnasium, with the plug-in of each.
+    """Return the environment ids that plug-ins registered in Gymnasium, and their plug-ins.
 
-    Only those of plug-ins that are imported already; see `load_plugins`.
+    Includes only plug-ins that are already imported; see `load_plugins`.
     """
     return dict(_environments)
 
 
 def on_failure(undo: Callable[[], None]) -> None:
-    """While a plug-in is imported, note how to take back what it registers; else do nothing."""
+    """Record how to undo a registration, if a plug-in is being imported."""
     if _undo is not None:
         _undo.append(undo)
 
@@ -72,12 +71,12 @@ def _load(point: EntryPoint) -> None:
 
 
 def _warn(point: EntryPoint, error: BaseException) -> None:
-    """Name a broken plug-in, once: worker processes, which load it again, are silent."""
+    """Warn about a broken plug-in, only in the main process: workers import it again."""
     if multiprocessing.parent_process() is not None:
         return
     owner = f" of {point.dist.name} {point.dist.version}" if point.dist else ""
     message = (
-        f"Plug-in {point.name!r} ({point.value}){owner} cannot be loaded and is left out: "
+        f"Plug-in {point.name!r} ({point.value}){owner} cannot be loaded and is skipped: "
         f"{type(error).__name__}: {error}"
     )
     warnings.warn(message, RuntimeWarning, stacklevel=2)

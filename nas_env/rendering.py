@@ -1,4 +1,4 @@
-"""A finished or partial network as a table (text) and as a drawing (matplotlib)."""
+"""Renders a complete or partial network as a table (text) or as a drawing (matplotlib)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ POINTS = 72 / DPI  # of a pixel
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a layer as a reader wants to see it."""
+    """One line of the table: a layer in readable form."""
 
     kind: str
     label: str
@@ -38,9 +38,9 @@ class Row:
 
 
 def table_rows(architecture: Architecture, spec: TaskSpec, complete: bool = True) -> list[Row]:
-    """Return the input and every layer, and the classifier where the network is complete.
+    """Return the input and every layer, and the classifier if the network is complete.
 
-    Of a table whose networks cannot be built, only the decisions are known.
+    For a table whose networks cannot be built, the rows are the decisions.
     """
     if spec.modality == "table":
         return [
@@ -59,7 +59,7 @@ def table_rows(architecture: Architecture, spec: TaskSpec, complete: bool = True
 
 
 def training_text(settings: Mapping[str, Scalar]) -> str:
-    """Return settings of a recipe as a reader wants to see them; "" where there are none."""
+    """Return settings of a recipe as readable text, "" if there are none."""
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
 
 
@@ -74,8 +74,8 @@ def text_table(
     Args:
         architecture: The layers.
         spec: The task.
-        complete: Whether the classifier follows.
-        training: What was decided of the recipe, for a first line.
+        complete: Whether to add the classifier.
+        training: Decided settings of the recipe, shown in the first line.
     """
     rows = table_rows(architecture, spec, complete)
     if spec.modality == "table":
@@ -98,14 +98,14 @@ def draw(
     complete: bool = True,
     training: Mapping[str, Scalar] | None = None,
 ) -> Figure:
-    """Return a drawing of the layers from top to bottom, with arrows where they read.
+    """Return a drawing of the layers from top to bottom, with arrows from their inputs.
 
     Args:
         architecture: The layers.
         spec: The task.
-        title: Text above.
-        complete: Whether the classifier follows.
-        training: Settings of the recipe, for a line under the title.
+        title: Title of the drawing.
+        complete: Whether to add the classifier.
+        training: Settings of the recipe, shown under the title.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
@@ -137,10 +137,10 @@ def save_drawing(figure: Figure, stem: Path) -> list[Path]:
 
 
 def rgb_array(figure: Figure) -> NDArray[np.uint8]:
-    """Return a drawing as (height, width, 3) uint8."""
+    """Return a drawing as a uint8 array (height, width, 3)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    canvas: Any = FigureCanvasAgg(figure)  # its methods carry no types
+    canvas: Any = FigureCanvasAgg(figure)  # its methods have no type hints
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

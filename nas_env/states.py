@@ -1,4 +1,4 @@
-"""States of the Markov decision processes: values that can be stored, compared and set again."""
+"""States of the Markov decision processes: values that can be stored, compared and restored."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from nas_env.spaces import Walk
 
 
 class BaseState(Protocol):
-    """What the states of all processes have in common.
+    """Attributes that the states of all MDPs share.
 
     Attributes:
-        node: Number of the automaton state that the walk leads to.
+        node: Index of the automaton state after the walk.
         walk: The decisions of the network so far.
-        spent: Additive cost (parameters) of the walk, 0 where the space declares none.
-        steps: Actions so far, illegal ones included.
-        score: Score of the network, None before it has one.
+        spent: Additive cost (parameters) of the walk, 0 if the space has no additive cost.
+        steps: Actions so far, including illegal ones.
+        score: Score of the network, None if it has not been scored.
     """
 
     @property
@@ -32,13 +32,13 @@ class BaseState(Protocol):
 
 
 class State(NamedTuple):
-    """The state of an episode that constructs a network.
+    """The state of an episode of "construct".
 
     Attributes:
-        node: Number of the automaton state.
+        node: Index of the automaton state.
         walk: Decisions so far.
-        spent: Additive cost (parameters) so far, 0 where the space declares none.
-        steps: Actions so far; more than decisions where illegal ones were ignored.
+        spent: Additive cost (parameters) so far, 0 if the space has no additive cost.
+        steps: Actions so far; more than the decisions if illegal actions were ignored.
         score: Score of the finished network, None before.
     """
 
@@ -50,21 +50,21 @@ class State(NamedTuple):
 
 
 class EditState(NamedTuple):
-    """The state of an episode that edits a network.
+    """The state of an episode of "edit".
 
     Attributes:
-        node: Number of the automaton state that the walk leads to.
-        walk: Decisions of the present network, always complete.
-        spent: Its additive cost (parameters), 0 where the space declares none.
-        steps: Actions so far, illegal ones included.
-        score: Its score.
+        node: Index of the automaton state after the walk.
+        walk: Decisions of the current network, always complete.
+        spent: Additive cost (parameters) of the network, 0 if the space has no additive cost.
+        steps: Actions so far, including illegal ones.
+        score: Score of the network.
         best: The best score of the episode so far.
-        loss: Its validation loss in nats; infinite where it failed or has none.
-        accuracy: Its validation accuracy, a fraction; 0 where it failed or has none.
-        last: Number of the last edit in the space's `edit_rules.edits`, -1 before the first.
-        draw: Seed of the episode's own draws, from the environment's generator.
+        loss: Validation loss in nats; infinite if the evaluation failed or has no loss.
+        accuracy: Validation accuracy, a fraction; 0 if the evaluation failed or has no accuracy.
+        last: Index of the last edit in the space's `edit_rules.edits`, -1 before the first.
+        draw: Seed of the episode's samples, from the environment's generator.
         ended: Whether the agent stopped, or an illegal action ended the episode.
-        lineage: The walks before it whose weights it inherits, oldest first.
+        lineage: The earlier walks whose weights the network inherits, oldest first.
     """
 
     node: int

@@ -1,4 +1,4 @@
-"""Many episodes of one process side by side, as `nas_env.vector.NASVectorEnv` steps them."""
+"""Parallel episodes of one MDP, the lanes of `nas_env.vector.NASVectorEnv`."""
 
 from nas_env.lanes.base import Lanes, Turn
 from nas_env.lanes.infos import LaneInfos

@@ -1,4 +1,4 @@
-"""The interface of lanes, and the record of one step of all of them."""
+"""The interface of lanes, and the record of one step of all lanes."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ TRUE, FALSE = np.bool_(True), np.bool_(False)
 
 
 class Moves(Protocol):
-    """What some lanes' actions led to."""
+    """The results of the actions of some lanes."""
 
     rewards: NDArray[np.float64]  # (lanes,)
     terminated: Mask  # (lanes,)
     truncated: Mask  # (lanes,)
 
     def info(self, lane: int) -> dict[str, Any]:
-        """Return what `NASEnv.step` returns as info."""
+        """Return the info that `NASEnv.step` would return."""
 
     def observation(self, lane: int) -> Any:
-        """Return what `NASEnv.step` returns as observation."""
+        """Return the observation that `NASEnv.step` would return."""
 
 
 class Beginnings(Protocol):
-    """How some lanes' episodes began."""
+    """The starts of episodes in some lanes."""
 
     def info(self, lane: int) -> dict[str, Any]:
-        """Return what `NASEnv.reset` returns as info."""
+        """Return the info that `NASEnv.reset` would return."""
 
 
 def scored(score: float, evaluation: Evaluation, candidate: Candidate) -> dict[str, Any]:
-    """Return the part of an info that tells of an evaluated network."""
+    """Return the entries of an info that describe an evaluated network."""
     return {
         "evaluation": {"score": score, **evaluation.summary()},
         "architecture": candidate.architecture.text,
@@ -54,13 +54,13 @@ def scored(score: float, evaluation: Evaluation, candidate: Candidate) -> dict[s
 def step_info(
     decision: int, illegal: bool, told: dict[str, Any], mask: NDArray[np.int8]
 ) -> dict[str, Any]:
-    """Return the info of one lane's step, as `NASEnv.step` makes it."""
+    """Return the info of one lane's step, as in `NASEnv.step`."""
     illegal_action = TRUE if illegal else FALSE
     return {"decision": decision, "illegal_action": illegal_action, **told, "action_mask": mask}
 
 
 def stacked(mdp: MDP, states: Sequence[BaseState]) -> NDArray[Any]:
-    """Return the observations of states, asked for one by one, as the rows of an array."""
+    """Return the observations of states as the rows of an array, computed one by one."""
     rows = [mdp.observe(state) for state in states]
     found: NDArray[Any] = np.array(rows, dtype=mdp.observation_space.dtype)
     return found
@@ -68,13 +68,13 @@ def stacked(mdp: MDP, states: Sequence[BaseState]) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class Story:
-    """All that a turn's infos are made of.
+    """The data from which the infos of a turn are built.
 
     Attributes:
-        moves: What the actions led to, None at a reset of all lanes.
+        moves: The results of the actions, None at a reset of all lanes.
         acted: (lanes,) which lanes acted.
-        beginnings: How episodes began, None where none did.
-        begun: (lanes,) which lanes began an episode, after their action if they had one.
+        beginnings: The starts of episodes, None if no episode started.
+        begun: (lanes,) which lanes started an episode, after their action if they had one.
     """
 
     moves: Moves | None
@@ -87,7 +87,7 @@ class Turn:
     """One step, or one reset, of all lanes.
 
     Args:
-        tell: Makes the story; called where an info is looked at, perhaps many steps later.
+        tell: Builds the story; called when an info is accessed, possibly many steps later.
         masks: Returns the (lanes, actions) int8 action mask after the turn.
     """
 
@@ -97,14 +97,14 @@ class Turn:
 
     @property
     def story(self) -> Story:
-        """What happened."""
+        """The events of this turn; built on first access."""
         if self._tell is not None:
             self._story, self._tell = self._tell(), None
         return self._story
 
     @property
     def ended_and_begun(self) -> bool:
-        """Whether in some lane an episode ended and the next began."""
+        """Whether an episode ended and the next one started in at least one lane."""
         story = self.story
         return story.moves is not None and bool((story.acted & story.begun).any())
 
@@ -117,7 +117,7 @@ class Turn:
         return story.moves.info(lane)
 
     def final(self, lane: int) -> tuple[Any, dict[str, Any]] | None:
-        """Return last observation and info of an episode that ended where the next began."""
+        """Return the final observation and info if an episode ended and the next one started."""
         story = self.story
         if story.moves is None or not (story.acted[lane] and story.begun[lane]):
             return None
@@ -125,7 +125,7 @@ class Turn:
 
 
 class Step(NamedTuple):
-    """What `Lanes.step` returns: arrays with one row a lane, and the turn for the infos."""
+    """The result of `Lanes.step`: arrays with one row per lane, and the turn for the infos."""
 
     observations: NDArray[Any]
     rewards: NDArray[np.float64]
@@ -135,18 +135,18 @@ class Step(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What lanes are made from.
+    """The constructor arguments of lanes.
 
     Attributes:
-        mdp: The process.
+        mdp: The MDP.
         scorer: Scores finished networks.
-        rngs: One generator for each lane.
-        budget: What all lanes have in common of their budgets.
-        start: Called with a lane's budget; returns the walk that an episode begins with where no
-            option says another, None for the process's own beginning.
+        rngs: One random generator per lane.
+        budget: The base budget of all lanes.
+        start: Called with a lane's budget; returns the initial walk of an episode without the
+            option "start", or None for the default of the MDP.
         num: Number of lanes.
-        same_step: Whether an episode begins in the step in which the one before ends, else in the
-            next, whose action is ignored.
+        same_step: Whether the next episode starts in the same step in which an episode ends. If
+            False, it starts in the next step, whose action is ignored.
     """
 
     mdp: MDP
@@ -159,10 +159,10 @@ class Parts(NamedTuple):
 
 
 class Lanes(ABC):
-    """Episodes side by side, stepped together; each is exactly what `NASEnv` would make of it.
+    """Parallel episodes that are stepped together; each lane behaves as a `NASEnv`.
 
     Args:
-        parts: What they are made from.
+        parts: The MDP, the scorer and the settings.
 
     Attributes:
         budgets: The budget of each lane.
@@ -175,7 +175,7 @@ class Lanes(ABC):
         self.budgets = Budgets(parts.budget)
 
     def ask(self, evaluator: Evaluator) -> None:
-        """Have what is finished from now on evaluated by another evaluator."""
+        """Use another evaluator from now on."""
         self.scorer.evaluator = evaluator
 
     @abstractmethod
@@ -184,15 +184,15 @@ class Lanes(ABC):
 
     @abstractmethod
     def step(self, actions: NDArray[np.int64]) -> Step:
-        """Take one (lanes,) array of actions; nothing has changed where it raises.
+        """Take one action per lane, an array (lanes,). If it raises, no lane has changed.
 
         Raises:
-            IllegalDecisionError: An action is illegal and the process was told to raise.
+            IllegalDecisionError: An action is illegal and the mode is "raise".
         """
 
     @abstractmethod
     def masks_now(self) -> Callable[[], NDArray[np.int8]]:
-        """Return what computes the (lanes, actions) mask of this moment, whenever it is called."""
+        """Return a function for the (lanes, actions) mask of this step; it may be called later."""
 
     @abstractmethod
     def state(self, lane: int) -> BaseState:
@@ -200,7 +200,7 @@ class Lanes(ABC):
 
 
 class TwoPhaseLanes(Lanes):
-    """Lanes that first take actions and then begin episodes."""
+    """Lanes that first take actions and then start episodes."""
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
@@ -208,15 +208,15 @@ class TwoPhaseLanes(Lanes):
 
     @abstractmethod
     def advance(self, actions: NDArray[np.int64], acting: Mask) -> Moves:
-        """Take the actions of some lanes, score what they finish and return what came of it."""
+        """Take the actions of some lanes, score finished networks and return the results."""
 
     @abstractmethod
     def begin(self, lanes: Mask, start: Start) -> Beginnings:
-        """Begin an episode in some lanes."""
+        """Start an episode in some lanes."""
 
     @abstractmethod
     def observe(self) -> NDArray[Any]:
-        """Return the observations of all lanes, a fresh array."""
+        """Return the observations of all lanes, a new array."""
 
     def reset(self, budgets: Budgets, start: Start) -> tuple[NDArray[Any], Turn]:
         """Begin an episode in all lanes and return observations and turn."""
@@ -225,7 +225,7 @@ class TwoPhaseLanes(Lanes):
         return self.observe(), Turn(lambda: story, self.masks_now())
 
     def step(self, actions: NDArray[np.int64]) -> Step:
-        """Take one (lanes,) array of actions."""
+        """Take one action per lane, an array (lanes,)."""
         acting = self.all if self.parts.same_step else ~self.over
         moves = self.advance(actions, acting)
         ended = moves.terminated | moves.truncated

@@ -1,4 +1,4 @@
-"""`info` of many lanes, built when it is looked at."""
+"""The infos of many lanes, built on access."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ KNOWN = frozenset((*KEYS, *(f"_{key}" for key in KEYS)))
 
 
 class LaneInfos(dict[str, Any]):
-    """A dict that holds what Gymnasium's `SyncVectorEnv` would return, built on first access.
+    """A dict with the content of the infos of Gymnasium's `SyncVectorEnv`, built on first access.
 
-    It keeps the arrays of its own step, so it stays right whenever it is read. The action mask is
-    built alone, at the price of one look-up, and whether there are "final_info" and "final_obs" is
-    known without building. Any other key builds everything, which costs far more than the step.
-    It is copied and pickled as a plain dict.
+    It keeps the arrays of its own step, so it stays correct if it is read later. "action_mask" is
+    built separately, with one look-up, and whether "final_info" and "final_obs" exist is known
+    without building. Access to any other key builds all keys, which costs much more than the step.
+    Copies and pickles are plain dicts.
 
     Args:
         env: The vector environment; only its number of lanes and Gymnasium's merging are used.
-        turn: What happened.
+        turn: The step or reset that the infos describe.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any], turn: Turn) -> None:
@@ -43,14 +43,15 @@ class LaneInfos(dict[str, Any]):
         self._story = turn
 
     def of(self, lane: int) -> dict[str, Any]:
-        """Return what a single environment in place of this lane returned last.
+        """Return the last info that a single environment in place of this lane would return.
 
-        Where an episode ended and the next began in one step, that is the info of the new one.
+        If an episode ended and the next one started in the same step, it is the info of the new
+        episode.
         """
         return self._story.info(lane)
 
     def final(self, lane: int) -> tuple[Any, dict[str, Any]] | None:
-        """Return last observation and info of an episode that ended where the next began."""
+        """Return the final observation and info if an episode ended and the next one started."""
         return self._story.final(lane)
 
     def __missing__(self, key: str) -> Any:
@@ -74,7 +75,7 @@ class LaneInfos(dict[str, Any]):
         return dict.__contains__(self, key)
 
     def _possible(self, key: object) -> bool:
-        """Return False where a key is not there, as far as can be said without building all."""
+        """Return False if a key is known to be missing, without building all keys."""
         if key in FINAL and self._turn is not None:
             return self._turn.ended_and_begun
         return key in KNOWN
@@ -90,7 +91,7 @@ class LaneInfos(dict[str, Any]):
         return dict, (dict(self),)
 
     def _fill(self) -> None:
-        """Build every key that is not there yet; what the caller has put in stays."""
+        """Build all missing keys; values set by the caller stay."""
         turn, self._turn = self._turn, None
         if turn is None:
             return

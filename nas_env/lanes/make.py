@@ -1,4 +1,4 @@
-"""Which lanes suit a process."""
+"""Selects the lanes for an MDP."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from nas_env.lanes.tree import TreeLanes
 from nas_env.lanes.walks import WalkLanes
 from nas_env.mdp import Construct
 
-MOST_CELLS = 50_000_000  # nodes * actions * actions, what looking up by node needs while it is made
+MOST_CELLS = 50_000_000  # nodes * actions * actions, needed while the look-up tables are built
 
 
 def make_lanes(parts: Parts) -> Lanes:
-    """Return the fastest lanes that are right for a process.
+    """Return the fastest lanes that are correct for an MDP.
 
-    A subclass of `Construct` may have changed anything, so it is asked lane by lane.
+    A subclass of `Construct` may override any method, so its lanes are stepped one by one.
     """
     mdp = parts.mdp
     if type(mdp) is not Construct:

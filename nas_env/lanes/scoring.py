@@ -16,13 +16,13 @@ from nas_env.objectives import Objective
 
 
 class Budgets(NamedTuple):
-    """The budget of each lane's episode; a value that is replaced, never changed.
+    """The budgets of the lanes' episodes; immutable.
 
     Attributes:
-        base: What all lanes have in common.
-        seeds: (lanes,) training seeds where the evaluator asks for drawn ones, else None.
-        special: (lanes,) whether the episode was begun with the reset option "fidelity"; None
-            where no lane was.
+        base: The base budget of all lanes.
+        seeds: (lanes,) training seeds if the evaluator needs drawn ones, else None.
+        special: (lanes,) whether the episode was started with the reset option "fidelity"; None if
+            no lane was.
         fidelity: The epochs of those lanes.
     """
 
@@ -41,7 +41,7 @@ class Budgets(NamedTuple):
         return budget
 
     def begun(self, lanes: NDArray[np.bool_]) -> Budgets:
-        """Return the budgets after some lanes have begun an episode without options."""
+        """Return the budgets after some lanes started an episode without options."""
         if self.special is None:
             return self
         special = self.special & ~lanes
@@ -49,11 +49,11 @@ class Budgets(NamedTuple):
 
 
 class Scorer:
-    """Evaluates what many lanes have finished.
+    """Evaluates and scores the finished networks of many lanes.
 
     Args:
-        evaluator: Who answers.
-        objective: What is scored.
+        evaluator: The evaluator.
+        objective: The objective.
     """
 
     def __init__(self, evaluator: Evaluator, objective: Objective) -> None:
@@ -63,7 +63,7 @@ class Scorer:
     def evaluate(
         self, lanes: Sequence[int], candidates: Sequence[Candidate], budgets: Budgets
     ) -> dict[int, Evaluation]:
-        """Return the evaluation of each lane's candidate; one call for each different budget."""
+        """Return the evaluation of each lane's candidate, with one call per distinct budget."""
         groups: dict[Budget, list[tuple[int, Candidate]]] = {}
         for lane, candidate in zip(lanes, candidates, strict=True):
             groups.setdefault(budgets.of(lane), []).append((lane, candidate))
@@ -80,11 +80,11 @@ class Scorer:
     def scores(
         self, lanes: NDArray[np.intp], tokens: NDArray[np.int64], budgets: Budgets
     ) -> NDArray[np.float64] | None:
-        """Return the scores of complete walks by the evaluator's array path, None without one.
+        """Return the scores of complete walks by the evaluator's array path, or None without one.
 
         Args:
-            lanes: (n,) numbers of the lanes.
-            tokens: (n, max_length) their walks.
+            lanes: (n,) indices of the lanes.
+            tokens: (n, max_length) walks of the lanes.
             budgets: The budgets of all lanes.
         """
         if budgets.special is None or budgets.fidelity is None:

@@ -1,4 +1,4 @@
-"""Lanes of any process, stepped one by one and scored together."""
+"""Lanes of any MDP, stepped one by one and scored together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nas_env.mdp import MDP, BaseState, Move
 
 @dataclass
 class StateMoves:
-    """What actions led to: a move and a state for each lane that acted."""
+    """The results of actions: a move and a state for each lane that acted."""
 
     mdp: MDP
     moves: Mapping[int, Move]
@@ -28,7 +28,7 @@ class StateMoves:
     truncated: Mask
 
     def info(self, lane: int) -> dict[str, Any]:
-        """Return what `NASEnv.step` returns as info."""
+        """Return the info that `NASEnv.step` would return."""
         move = self.moves[lane]
         told = _scored(lane, move, self.scores, self.evaluations)
         mask = self.mdp.mask(self.after[lane]).copy()
@@ -41,7 +41,7 @@ class StateMoves:
 
 @dataclass
 class StateBeginnings:
-    """How episodes began: a move and a state for each of some lanes."""
+    """The starts of episodes: a move and a state for each of some lanes."""
 
     mdp: MDP
     moves: Mapping[int, Move]
@@ -50,15 +50,16 @@ class StateBeginnings:
     scores: Mapping[int, float]
 
     def info(self, lane: int) -> dict[str, Any]:
-        """Return what `NASEnv.reset` returns as info."""
+        """Return the info that `NASEnv.reset` would return."""
         told = _scored(lane, self.moves[lane], self.scores, self.evaluations)
         return {**told, "action_mask": self.mdp.mask(self.after[lane]).copy()}
 
 
 class StateLanes(TwoPhaseLanes):
-    """Keeps a state a lane; the process is asked lane by lane, the evaluator once for all.
+    """Keeps one state per lane; steps the MDP lane by lane and calls the evaluator once for all.
 
-    No faster than as many single environments but for the evaluator, which may use the batch.
+    It is no faster than the same number of single environments, except that the evaluator can use
+    the batch.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -87,7 +88,7 @@ class StateLanes(TwoPhaseLanes):
         return result
 
     def begin(self, lanes: Mask, start: Start) -> StateBeginnings:
-        """Begin an episode in some lanes."""
+        """Start an episode in some lanes."""
         rngs, budgets = self.parts.rngs, self.budgets
         moves = {
             lane: self.mdp.begin(rngs[lane], start(budgets.of(lane)))
@@ -107,7 +108,7 @@ class StateLanes(TwoPhaseLanes):
         return stacked(self.mdp, self.states)
 
     def masks_now(self) -> Callable[[], NDArray[np.int8]]:
-        """Return what computes the mask of this moment."""
+        """Return a function that computes the current mask."""
         states = self.states
         return lambda: np.array([self.mdp.mask(state) for state in states], dtype=np.int8)
 

@@ -1,4 +1,4 @@
-"""Lanes that construct where the automaton is a tree: its node says all, so a step is look-ups."""
+"""Lanes of "construct" for automata that are trees: the node determines the walk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nas_env.spaces import SearchSpace
 
 
 def tree_walks(space: SearchSpace) -> WalkArrays:
-    """Return the walk to each node of a space whose automaton is a tree, one row a node."""
+    """Return the walk to each node of a space whose automaton is a tree, one row per node."""
     automaton = space.automaton()
     walks = WalkArrays.empty(automaton.num_states, space)
     nodes = np.zeros(1, dtype=np.int64)
@@ -35,15 +35,15 @@ def tree_walks(space: SearchSpace) -> WalkArrays:
 
 
 class Tables(NamedTuple):
-    """What is looked up, by node or by node * actions + action.
+    """Look-up tables, indexed by node or by node * actions + action.
 
     Attributes:
         walks: The walk to each node.
-        masks: (nodes, actions) int8, 1 where legal.
-        decision: (nodes * actions,) the decision that an action stands for.
-        reached: (nodes * actions,) the node it leads to; where the walk is complete, the start.
+        masks: (nodes, actions) int8, 1 for legal actions.
+        decision: (nodes * actions,) the decision taken for an action.
+        reached: (nodes * actions,) the node after the action; the start if the walk is complete.
         final: (nodes,) whether the walk is complete.
-        restart: (nodes,) the node itself; where the walk is complete, the start.
+        restart: (nodes,) the node itself; the start if the walk is complete.
         observations: (nodes, ...) the observation.
     """
 
@@ -57,7 +57,7 @@ class Tables(NamedTuple):
 
 
 def make_tables(mdp: Construct) -> Tables:
-    """Return the tables of a process whose illegal actions are projected."""
+    """Return the look-up tables of an MDP with illegal="project"."""
     automaton, space = mdp.space.automaton(), mdp.space
     walks = tree_walks(space)
     legal = automaton.legal
@@ -82,10 +82,10 @@ def make_tables(mdp: Construct) -> Tables:
 
 
 class TreeLanes(Lanes):
-    """Holds one number a lane, its node; everything else is looked up.
+    """Keeps one number per lane, its node, and looks up everything else.
 
-    Where the evaluator has an array path and draws no training seeds, the score of every walk is
-    asked for once, when the lanes are made.
+    If the evaluator has an array path and needs no drawn training seeds, the scores of all walks
+    are computed once, when the lanes are created.
     """
 
     mdp: Construct
@@ -98,20 +98,20 @@ class TreeLanes(Lanes):
         self.node = np.zeros(parts.num, dtype=np.int64)
 
     def ask(self, evaluator: Evaluator) -> None:
-        """Have what is finished from now on evaluated by another evaluator."""
+        """Use another evaluator from now on."""
         super().ask(evaluator)
         self.rewards = self._every_score()
 
     def reset(self, budgets: Budgets, start: Start) -> tuple[NDArray[Any], Turn]:
-        """Begin an episode in all lanes and return observations and turn."""
-        self.mdp.begin(self.parts.rngs[0], start(budgets.of(0)))  # may refuse a start
+        """Start an episode in all lanes and return observations and turn."""
+        self.mdp.begin(self.parts.rngs[0], start(budgets.of(0)))  # raises if start is invalid
         self.budgets = budgets
         self.node = np.zeros(self.parts.num, dtype=np.int64)
         story = Story(None, self.none, WalkBeginnings(self.mdp), self.all)
         return self._observe(), Turn(lambda: story, self.masks_now())
 
     def step(self, actions: NDArray[np.int64]) -> Step:
-        """Take one (lanes,) array of actions."""
+        """Take one action per lane, an array (lanes,)."""
         tables, before, outside = self.tables, self.node, None
         if actions.view(np.uint64).max() >= self.actions:
             actions, outside = self._inside(actions)
@@ -139,7 +139,7 @@ class TreeLanes(Lanes):
         return Step(self._observe(), rewards, terminated, truncated, turn)
 
     def masks_now(self) -> Callable[[], NDArray[np.int8]]:
-        """Return what computes the mask of this moment."""
+        """Return a function that computes the current mask."""
         node, masks = self.node, self.tables.masks
         return lambda: masks.take(node, axis=0)
 
@@ -151,7 +151,7 @@ class TreeLanes(Lanes):
         return self.tables.observations.take(self.node, axis=0)
 
     def _every_score(self) -> NDArray[np.float64] | None:
-        """Return (nodes,) the score of each complete walk, 0 for the others; None without."""
+        """Return (nodes,) scores of complete walks, else 0; None without an array path."""
         if self.scorer.evaluator.draws:
             return None
         complete = np.flatnonzero(self.tables.final)
@@ -164,7 +164,7 @@ class TreeLanes(Lanes):
         return rewards
 
     def _inside(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.int64], Mask]:
-        """Return actions within the space that do the same, and which were outside."""
+        """Return equivalent actions inside the action space, and which actions were outside."""
         outside: Mask = (actions < 0) | (actions >= self.actions)
         legal = self.tables.masks[self.node]
         wanted = actions % np.maximum(legal.sum(axis=1), 1) + 1
@@ -196,7 +196,7 @@ class TreeLanes(Lanes):
         budgets: Budgets,
         finished: Finished | None,
     ) -> Story:
-        """Return the story of a step from the arrays that it left behind."""
+        """Return the story of a step from its arrays."""
         decision, done = self.tables.decision[place], self.tables.final[reached]
         illegal = decision != place - before * self.actions
         if outside is not None:

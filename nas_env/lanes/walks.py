@@ -1,4 +1,4 @@
-"""Lanes that construct: all walks in arrays, stepped by look-ups in the compiled automaton."""
+"""Lanes of "construct": all walks in arrays, stepped by look-ups in the compiled automaton."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from nas_env.spaces import SearchSpace, Walk
 
 
 class WalkArrays(NamedTuple):
-    """The states of all lanes as arrays; a value that is replaced, never changed.
+    """The states of all lanes as arrays; immutable.
 
     Attributes:
-        node: (lanes,) numbers of the automaton states.
+        node: (lanes,) indices of the automaton states.
         tokens: (lanes, max_length) decisions so far plus one, 0 after the last.
         length: (lanes,) number of decisions so far.
         spent: (lanes,) additive cost so far.
@@ -37,7 +37,7 @@ class WalkArrays(NamedTuple):
 
     @classmethod
     def empty(cls, num: int, space: SearchSpace) -> WalkArrays:
-        """Return the beginning of so many walks."""
+        """Return `num` empty walks."""
         numbers = np.zeros((4, num), dtype=np.int64)
         return cls(numbers[0], np.zeros((num, space.max_length), np.int64), *numbers[1:])
 
@@ -55,15 +55,15 @@ class WalkArrays(NamedTuple):
 class Finished:
     """The networks that some lanes finished in one step, scored together.
 
-    Where the evaluator's array path gave the scores, evaluations are made when they are asked for.
+    If the evaluator's array path computed the scores, evaluations are created on demand.
 
     Args:
-        lanes: (finished,) numbers of the lanes.
-        walks: Where all lanes stand.
+        lanes: (finished,) indices of the lanes.
+        walks: The states of all lanes.
         budgets: The budgets of all lanes.
         space: The search space.
-        scorer: Who scores.
-        scores: (finished,) the scores where they are known already.
+        scorer: Evaluates and scores.
+        scores: (finished,) the scores, or None if they are not known yet.
     """
 
     lanes: NDArray[np.intp]
@@ -83,7 +83,7 @@ class Finished:
             self.scores = np.array([self.scorer.score(found[x]) for x in self.lanes.tolist()])
 
     def told(self, lane: int) -> dict[str, Any]:
-        """Return the part of an info that tells of the lane's network."""
+        """Return the entries of an info that describe the lane's network."""
         if self.evaluations is None:
             self.evaluations = self._evaluate(self.lanes.tolist())
         evaluation = self.evaluations[lane]
@@ -98,7 +98,7 @@ class Finished:
 
 @dataclass
 class WalkMoves:
-    """What actions led to, as arrays."""
+    """The results of actions, as arrays."""
 
     mdp: Construct
     after: WalkArrays
@@ -111,7 +111,7 @@ class WalkMoves:
     truncated: Mask
 
     def info(self, lane: int) -> dict[str, Any]:
-        """Return what `NASEnv.step` returns as info."""
+        """Return the info that `NASEnv.step` would return."""
         told = self.finished().told(lane) if self.done[lane] else {}
         mask = self.mdp.mask(self.after.state(lane)).copy()
         return step_info(int(self.decision[lane]), bool(self.illegal[lane]), told, mask)
@@ -123,17 +123,17 @@ class WalkMoves:
 
 @dataclass
 class WalkBeginnings:
-    """How episodes of construction begin: all alike."""
+    """The starts of episodes of "construct": all equal."""
 
     mdp: Construct
 
     def info(self, lane: int) -> dict[str, Any]:
-        """Return what `NASEnv.reset` returns as info."""
+        """Return the info that `NASEnv.reset` would return."""
         return {"action_mask": self.mdp.mask(State()).copy()}
 
 
 class WalkLanes(TwoPhaseLanes):
-    """Steps all lanes by look-ups in the automaton's arrays and scores what is finished at once."""
+    """Steps all lanes by look-ups in the automaton's arrays; scores finished networks together."""
 
     mdp: Construct
 
@@ -168,9 +168,9 @@ class WalkLanes(TwoPhaseLanes):
         )  # fmt: skip
 
     def begin(self, lanes: Mask, start: Start) -> WalkBeginnings:
-        """Begin with the empty walk in some lanes."""
+        """Start with the empty walk in some lanes."""
         first = int(np.flatnonzero(lanes)[0])
-        self.mdp.begin(self.parts.rngs[first], start(self.budgets.of(first)))  # may refuse a start
+        self.mdp.begin(self.parts.rngs[first], start(self.budgets.of(first)))  # may raise
         keep = (~lanes).astype(np.int64)
         node, tokens, length, spent, steps = self.walks
         self.walks = WalkArrays(
@@ -183,7 +183,7 @@ class WalkLanes(TwoPhaseLanes):
         return observe(self.mdp, self.walks)
 
     def masks_now(self) -> Callable[[], NDArray[np.int8]]:
-        """Return what computes the mask of this moment."""
+        """Return a function that computes the current mask."""
         node, spent = self.walks.node, self.walks.spent
         return lambda: self._allowed(node, spent).astype(np.int8)
 
@@ -192,14 +192,14 @@ class WalkLanes(TwoPhaseLanes):
         return self.walks.state(lane)
 
     def _allowed(self, node: NDArray[np.intp], spent: NDArray[np.int64]) -> Mask:
-        """Return (n, actions) bool, as `Automaton.allowed`."""
+        """Return a bool array (n, actions), as `Automaton.allowed`."""
         allowed: Mask = self.automaton.next_state[node] >= 0
         if self.limit is not None and self.automaton.to_go is not None:
             allowed &= self.automaton.to_go[node] <= self.limit - spent[:, None]
         return allowed
 
     def _decide(self, actions: NDArray[np.int64], acting: Mask) -> tuple[NDArray[np.int64], Mask]:
-        """Return (lanes,) the decision of each lane, -1 for none, and whether it was illegal."""
+        """Return (lanes,) decisions, -1 for none, and (lanes,) whether the action was illegal."""
         now = self.walks
         inside = (actions >= 0) & (actions < self.width)
         decision = np.where(inside, actions, 0)
@@ -217,7 +217,7 @@ class WalkLanes(TwoPhaseLanes):
         return decision, illegal
 
     def _projected(self, lanes: NDArray[np.intp], actions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return `legal[action % len(legal)]` of some lanes."""
+        """Return `legal[action % len(legal)]` for some lanes."""
         allowed = self._allowed(self.walks.node[lanes], self.walks.spent[lanes])
         counts = allowed.sum(axis=1)
         if not counts.all():
@@ -227,7 +227,7 @@ class WalkLanes(TwoPhaseLanes):
         return decision
 
     def _refuse(self, lane: int, actions: NDArray[np.int64]) -> None:
-        """Raise what the process raises for an illegal action, with the lane's number."""
+        """Raise the MDP's error for an illegal action, with the index of the lane as a note."""
         try:
             self.mdp.advance(self.state(lane), int(actions[lane]))
         except Exception as error:
@@ -235,7 +235,7 @@ class WalkLanes(TwoPhaseLanes):
             raise
 
     def _walked(self, decision: NDArray[np.int64], taken: Mask, acting: Mask) -> WalkArrays:
-        """Return where lanes stand after their decisions."""
+        """Return the states of the lanes after their decisions."""
         now, tokens = self.walks, self.walks.tokens.copy()
         lanes = np.flatnonzero(taken)
         tokens[lanes, now.length[lanes]] = decision[lanes] + 1
@@ -247,7 +247,7 @@ class WalkLanes(TwoPhaseLanes):
 
 
 def observe(mdp: Construct, walks: WalkArrays) -> NDArray[Any]:
-    """Return the observations of many walks, one row each."""
+    """Return the observations of many walks, one row per walk."""
     found: NDArray[Any] | None = mdp.observation.observe_walks(walks)
     if found is not None:
         return found

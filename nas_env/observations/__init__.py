@@ -1,4 +1,4 @@
-"""What an agent sees of a state: the walk, and how the network in training is doing."""
+"""Observations of a state: of the walk, and of the performance of the trained network."""
 
 from nas_env.observations.base import Observation, Walks
 from nas_env.observations.training import EDIT_OBSERVATIONS

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 
 class Walks(Protocol):
-    """Many states of construction as arrays, one row a state; not to be written to.
+    """Many states of "construct" as arrays, one row per state; do not modify them.
 
     Attributes:
-        node: (n,) numbers of the automaton states.
+        node: (n,) indices of the automaton states.
         tokens: (n, max_length) int64 decisions so far plus one, 0 after the last.
         length: (n,) number of decisions so far.
         spent: (n,) int64 additive cost so far.
@@ -31,11 +31,11 @@ class Walks(Protocol):
 
 
 class Observation(ABC):
-    """A Gymnasium space and the observation of each state in it.
+    """Maps states to elements of a Gymnasium space.
 
     Attributes:
         space: The Gymnasium space.
-        drawn: Whether an edit's layer is drawn instead of being part of the action.
+        drawn: Whether the layer of an edit is sampled instead of being part of the action.
     """
 
     drawn: ClassVar[bool] = False
@@ -43,8 +43,8 @@ class Observation(ABC):
 
     @abstractmethod
     def observe(self, state: Any) -> Any:
-        """Return the observation of a state; a fresh array."""
+        """Return the observation of a state, a new array."""
 
     def observe_walks(self, walks: Walks) -> NDArray[Any] | None:
-        """Return the observations of many states, one row each, or None to ask one by one."""
+        """Return the observations of many states, one row per state; None if not supported."""
         return None

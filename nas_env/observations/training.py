@@ -1,4 +1,4 @@
-"""What an agent sees of a network in training: its loss or accuracy in bins, or all there is."""
+"""Observations of a trained network: its loss or accuracy in bins, or all features."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nas_env.spaces import SearchSpace
 from nas_env.states import EditState
 
 BINS = 100
-LEAST, MOST = 0.01, 2.0  # where the inner bins of the loss begin and end, in shares of chance
+LEAST, MOST = 0.01, 2.0  # lowest and highest edge of the loss bins, relative to uniform guessing
 
 EDIT_OBSERVATIONS: Registry[Callable[[SearchSpace], Observation]] = Registry("observation")
 EDIT_OBSERVATIONS.register("tokens")(Tokens)
@@ -25,25 +25,25 @@ EDIT_OBSERVATIONS.register("state")(StateNumber)
 
 
 def chance_loss(space: SearchSpace) -> float:
-    """Return the cross-entropy of guessing evenly among the classes, in nats."""
+    """Return the cross-entropy of a uniform guess among the classes, in nats."""
     return math.log(max(space.num_outputs or 10, 2))
 
 
 def loss_edges(space: SearchSpace) -> NDArray[np.float64]:
     """Return the 99 edges of the 100 loss bins, in nats.
 
-    They are evenly spaced on a logarithmic scale from 1/100 of the loss of guessing (ln 10 = 2.303
-    for ten classes) to twice that. The first bin holds everything below, the last everything above,
-    so that they cover all of (-inf, inf), and losses that are no number are in the last.
+    They are evenly spaced on a logarithmic scale, from 1/100 to twice the loss of a uniform guess
+    (ln 10 = 2.303 for ten classes). The first and the last bin are open, so that the bins cover
+    (-inf, inf). NaN is in the last bin.
     """
     return np.geomspace(LEAST * chance_loss(space), MOST * chance_loss(space), BINS - 1)
 
 
 class Bins(Observation):
-    """One number cut into 100 bins, `Discrete(100)`: a plain array of 100 rows is a Q-table.
+    """A number discretized into 100 bins, `Discrete(100)`: an array of 100 rows is a Q-table.
 
-    Different networks with one number are one state, so a process seen through it is not Markov.
-    Each action is an edit; the layer that it touches is drawn.
+    Different networks in the same bin have the same observation, so the process is only partially
+    observable. Each action is an edit; the layer that it changes is sampled.
     """
 
     drawn = True
@@ -55,18 +55,18 @@ class Bins(Observation):
 
     @abstractmethod
     def find_edges(self, space: SearchSpace) -> NDArray[np.float64]:
-        """Return the 99 edges between the bins, ascending."""
+        """Return the 99 edges between the bins in ascending order."""
 
     @abstractmethod
     def value(self, state: EditState) -> float:
-        """Return the number that is cut into bins."""
+        """Return the number to discretize."""
 
     def labels(self) -> list[str]:
         """Return the range of each bin, as text."""
         return [f"< {self.edges[0]:.3g}", *(f"≥ {edge:.3g}" for edge in self.edges)]
 
     def observe(self, state: EditState) -> np.int64:
-        """Return the number of the bin; an edge belongs to the bin above it."""
+        """Return the index of the bin; an edge belongs to the bin above it."""
         return np.int64(np.searchsorted(self.edges, self.value(state), side="right"))
 
 
@@ -102,11 +102,17 @@ class AccuracyBins(Bins):
 
 @EDIT_OBSERVATIONS.register("features")
 class TrainingFeatures(Observation):
-    """The state of training and the network, `Box(0, 1)` float32.
+    """Features of the network and its performance, `Box(0, 1)` float32.
 
-    Loss (1 is twice the loss of guessing, or more), accuracy, layers and parameters (shares of
-    their greatest, parameters on a log scale), actions n so far as n / (n + 10), the last edit
-    one-hot, and the walk's tokens one-hot.
+    The features are, in this order:
+
+    * loss, where 1 is at least twice the loss of a uniform guess;
+    * accuracy;
+    * layers, relative to the maximum;
+    * parameters, relative to the maximum on a log scale;
+    * n / (n + 10) after n actions;
+    * the last edit, one-hot;
+    * the tokens of the walk, one-hot.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -124,7 +130,7 @@ class TrainingFeatures(Observation):
         self.space = gymnasium.spaces.Box(0.0, 1.0, (self.size,), np.float32)
 
     def observe(self, state: EditState) -> NDArray[np.float32]:
-        """Return (features,) float32."""
+        """Return a float32 array (features,)."""
         out = np.zeros(self.size, dtype=np.float32)
         out[0] = min(max(state.loss, 0.0) / self.worst, 1.0)
         out[1] = state.accuracy

@@ -1,4 +1,4 @@
-"""What an agent sees of a walk: tokens, the automaton's state number, or bounded features."""
+"""Observations of a walk: tokens, the index of the automaton state, or bounded features."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OBSERVATIONS: Registry[Callable[[SearchSpace], Observation]] = Registry("observa
 
 @OBSERVATIONS.register("tokens")
 class Tokens(Observation):
-    """The decisions so far plus one; 0 is not yet decided. Complete, hence Markov.
+    """The decisions so far plus one, 0 for open positions; fully observable.
 
     `MultiDiscrete([num_decisions + 1] * max_length)`, int64.
     """
@@ -30,45 +30,49 @@ class Tokens(Observation):
         self.space = gymnasium.spaces.MultiDiscrete([width] * space.max_length)
 
     def observe(self, state: BaseState) -> NDArray[np.int64]:
-        """Return (max_length,) int64."""
+        """Return an int64 array (max_length,)."""
         tokens = self.blank.copy()
         for position, decision in enumerate(state.walk):  # faster than a slice: walks are short
             tokens[position] = decision + 1
         return tokens
 
     def observe_walks(self, walks: Walks) -> NDArray[np.int64]:
-        """Return (n, max_length) int64."""
+        """Return an int64 array (n, max_length)."""
         return walks.tokens.copy()
 
 
 @OBSERVATIONS.register("state")
 class StateNumber(Observation):
-    """The number of the automaton state, `Discrete(states)`: a plain array is a Q-table."""
+    """The index of the automaton state, `Discrete(states)`: a plain array is a Q-table."""
 
     def __init__(self, space: SearchSpace) -> None:
         self.space = gymnasium.spaces.Discrete(space.automaton().num_states)
 
     def observe(self, state: BaseState) -> np.int64:
-        """Return the number."""
+        """Return the index of the state."""
         return np.int64(state.node)
 
     def observe_walks(self, walks: Walks) -> NDArray[np.int64]:
-        """Return (n,) int64."""
+        """Return an int64 array (n,)."""
         return walks.node.astype(np.int64)
 
 
 @OBSERVATIONS.register("features")
 class Features(Observation):
-    """Bounded numbers of the partial network, `Box(0, 1)` float32.
+    """Bounded features of the partial network, `Box(0, 1)` float32.
 
-    Steps and parameters so far (shares of their greatest, parameters on a log scale), the space's
-    own features by name, and the last decision one-hot (all zero before the first).
+    The features are, in this order:
+
+    * decisions so far, relative to the maximum;
+    * parameters so far, relative to the maximum on a log scale;
+    * the features of the search space, see `SearchSpace.feature_names`;
+    * the last decision, one-hot (all zeros before the first).
     """
 
     def __init__(self, space: SearchSpace) -> None:
         automaton = space.automaton()
         own = [space.features(state) for state in automaton.states]
-        self.last = 2 + len(space.feature_names)  # where the last decision begins
+        self.last = 2 + len(space.feature_names)  # first column of the last decision
         self.rows = np.zeros((len(own), self.last + space.num_decisions), dtype=np.float32)
         self.rows[:, 2 : self.last] = np.array(own).reshape(len(own), len(space.feature_names))
         self.max_length = space.max_length
@@ -82,7 +86,7 @@ class Features(Observation):
         self.space = gymnasium.spaces.Box(0.0, 1.0, (len(self.names),), np.float32)
 
     def observe(self, state: BaseState) -> NDArray[np.float32]:
-        """Return (features,) float32."""
+        """Return a float32 array (features,)."""
         out: NDArray[np.float32] = self.rows[state.node].copy()
         out[0] = len(state.walk) / self.max_length
         out[1] = min(math.log1p(state.spent) / self.log_max_cost, 1.0)
@@ -91,10 +95,10 @@ class Features(Observation):
         return out
 
     def observe_walks(self, walks: Walks) -> NDArray[np.float32]:
-        """Return (n, features) float32."""
+        """Return a float32 array (n, features)."""
         out: NDArray[np.float32] = self.rows[walks.node]
         out[:, 0] = walks.length / self.max_length
-        if walks.spent.any():  # numpy's own log1p may differ in the last digit
+        if walks.spent.any():  # numpy's log1p may differ in the last digit
             out[:, 1] = [min(math.log1p(x) / self.log_max_cost, 1.0) for x in walks.spent.tolist()]
         lanes = np.flatnonzero(walks.length)
         last = walks.tokens[lanes, walks.length[lanes] - 1] - 1

@@ -103,7 +103,7 @@ class ChainSpace(ImageSpace):
         >>> space.options()[0].label
         'conv 8, 1x1'
         >>> space.check((0,))
-        'The walk is not complete after 1 decisions. Go on deciding.'
+        'The walk is not complete after 1 decisions. Add more decisions.'
     """
 
     distinct = True

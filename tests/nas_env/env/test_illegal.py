@@ -119,7 +119,9 @@ def test_a_legal_walk_is_never_truncated_by_stay(make_env: MakeEnv) -> None:
 def test_raise_names_the_legal_decisions_and_changes_nothing(make_env: MakeEnv) -> None:
     env: Any = make_env(illegal="raise")
     env.reset(seed=0)
-    with pytest.raises(IllegalDecisionError, match=r"Action 8 .*Legal: 0, 1, 2, 3, 4, 5, 6, 7;"):
+    with pytest.raises(
+        IllegalDecisionError, match=r"Action 8 .*Legal actions: 0, 1, 2, 3, 4, 5, 6, 7;"
+    ):
         env.step(POOL)
     assert env.unwrapped.state.walk == ()
     assert env.step(0)[4]["decision"] == 0

@@ -164,7 +164,7 @@ def test_a_finished_state_that_is_set_needs_a_reset(make_env: MakeEnv) -> None:
     assert not env.action_masks().any()
     with pytest.raises(gym.error.ResetNeeded):
         env.step(0)
-    with pytest.raises(InvalidSettingError, match=r"must be a nas_env\.mdp\.State, but is tuple"):
+    with pytest.raises(InvalidSettingError, match=r"must be a nas_env\.mdp\.State, got tuple"):
         env.state = (0, ())
 
 

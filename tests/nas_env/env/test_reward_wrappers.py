@@ -76,7 +76,7 @@ def test_ranks_are_among_the_latest_different_networks() -> None:
     best = walks[int(np.argmax(scores))]
     again, _ = play(RankReward(gym.make("NASBenchMacro-v0")), [*walks, best, best])
     assert again[-2:] == [1.0, 1.0], "it is not compared with itself"
-    with pytest.raises(InvalidSettingError, match="window must be an integer >= 1, but is 0"):
+    with pytest.raises(InvalidSettingError, match="window must be an integer >= 1, got 0"):
         RankReward(gym.make("NASBenchMacro-v0"), window=0)
 
 

@@ -188,14 +188,14 @@ def test_masks_pass_through(make_env: MakeEnv) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "Give one or more of: evaluations, seconds"),
-        ({"until_score": 0.9}, "Give one or more of: evaluations, seconds"),
+        ({}, "Set one or more of: evaluations, seconds"),
+        ({"until_score": 0.9}, "Set one or more of: evaluations, seconds"),
         ({"evaluations": 0}, "evaluations must be > 0"),
         ({"seconds": -1.0}, "seconds must be > 0"),
         ({"seconds": float("nan")}, "seconds must be > 0"),
-        ({"evaluations": "500"}, "evaluations must be a number, but is '500'"),
-        ({"evaluations": True}, "evaluations must be a number, but is True"),
-        ({"episodes": 1, "until_score": "1"}, "until_score must be a number, but is '1'"),
+        ({"evaluations": "500"}, "evaluations must be a number, got '500'"),
+        ({"evaluations": True}, "evaluations must be a number, got True"),
+        ({"episodes": 1, "until_score": "1"}, "until_score must be a number, got '1'"),
     ],
 )
 def test_bad_limits_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -237,7 +237,7 @@ def test_options_are_those_of_the_single_environment(mode: str) -> None:
             env.reset(options={"begin": 3})
         with pytest.raises(InvalidSettingError, match="epochs"):
             env.reset(options={"fidelity": 0})
-    with pytest.raises(InvalidSettingError, match="begins with the empty network"):
+    with pytest.raises(InvalidSettingError, match="starts with the empty network"):
         vector("NAS-v0", mode).reset(options={"start": (0, 1)})
 
 

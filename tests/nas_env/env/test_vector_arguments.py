@@ -63,7 +63,7 @@ def test_integers_of_numpy_are_integers() -> None:
 
 def test_misuse_is_refused() -> None:
     for wrong in (0, -3, "2", 2.0, None, True):
-        with pytest.raises(InvalidSettingError, match=f"integer >= 1, but is {wrong!r}"):
+        with pytest.raises(InvalidSettingError, match=f"integer >= 1, got {wrong!r}"):
             NASVectorEnv(wrong, evaluator="synthetic")  # type: ignore[arg-type]
     for mode in ("SameSteps", "Disabled", AutoresetMode.DISABLED):
         with pytest.raises(UnknownNameError, match=r"autoreset mode .*Known: NextStep, SameStep"):
@@ -82,7 +82,7 @@ def test_misuse_is_refused() -> None:
     with pytest.raises(InvalidSettingError, match=r"shape \(3,\) .* do not fit 2 lanes"):
         env.step([0, 1, 2])
     for actions in ([0.5, 1.0], [np.nan, 0], ["0", "1"], [None, 0], [10**30, 0], [True, False]):
-        with pytest.raises(InvalidSettingError, match="Give one integer for each"):
+        with pytest.raises(InvalidSettingError, match="Pass one integer per lane"):
             env.step(actions)
     with pytest.raises(UnknownNameError, match="Did you mean 'observation'"):
         NASVectorEnv(2, observations="tokens")

@@ -35,8 +35,8 @@ def test_an_unknown_name_is_refused_with_its_choices(make_env: MakeEnv) -> None:
         ({"run": 1}, "Run 1 chooses among several trainings .* one number each"),
         ({"run": "random"}, "'random' chooses among several trainings"),
         ({"budget": 7}, "budget must be a Budget or a dict, got 7"),
-        ({"max_params": "90000"}, "max_params must be an integer, but is '90000'"),
-        ({"max_params": 9e4}, "max_params must be an integer, but is 90000"),
+        ({"max_params": "90000"}, "max_params must be an integer, got '90000'"),
+        ({"max_params": 9e4}, "max_params must be an integer, got 90000"),
         ({"fidelity": 12, "budget": {"epochs": 12}}, "Give one of them"),
     ):
         with pytest.raises(InvalidSettingError, match=message):

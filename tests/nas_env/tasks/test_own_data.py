@@ -213,5 +213,5 @@ def test_recipes_are_changed_where_asked_for() -> None:
     assert env.unwrapped.candidate.recipe == Recipe(batch_size=32)
     with pytest.raises(InvalidSettingError, match="batch_size is a decision of space 'chain-joint"):
         gym.make("NAS-v0", space="chain-joint", recipe={"batch_size": 32})
-    with pytest.raises(InvalidSettingError, match="batch_size must be an integer >= 1, but is 0"):
+    with pytest.raises(InvalidSettingError, match="batch_size must be an integer >= 1, got 0"):
         gym.make("NAS-v0", recipe={"batch_size": 0}, **settings)
