@@ -76,7 +76,7 @@ def _warn(point: EntryPoint, error: BaseException) -> None:
         return
     owner = f" of {point.dist.name} {point.dist.version}" if point.dist else ""
     message = (
-        f"Plug-in {point.name!r} ({point.value}){owner} cannot be loaded and is skipped: "
+        f"Plug-in {point.name!r} ({point.value}){owner} cannot be loaded and is left out: "
         f"{type(error).__name__}: {error}"
     )
     warnings.warn(message, RuntimeWarning, stacklevel=2)

@@ -1,4 +1,4 @@
-"""Networks as pictures: what is drawn (`graphs`), where (`layout`), and as SVG (`svg`)."""
+"""Drawings of networks: the graphs (`graphs`), their layout (`layout`) and SVG output (`svg`)."""
 
 from nas_env.drawing.svg import draw_svg, save_svg
 

@@ -1,4 +1,4 @@
-"""What is drawn of a network: its layers as one panel, each different cell as another."""
+"""The graphs of a drawing: one panel for the layers, and one for each distinct cell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas_env.layers.nsc_block import UNARY, block_codes, leaves
 from nas_env.network import PlacedLayer, place
 from nas_env.tasks.base import TaskSpec
 
-KINDS = {  # what a layer's box is coloured as
+KINDS = {  # colour class of each layer kind
     "conv": "convolution",
     "mb-conv": "convolution",
     "residual-block": "convolution",
@@ -44,7 +44,7 @@ SHORT = {
 
 STACKED = {"convolution", "pooling", "other"}
 EACH = " each"
-MANY = 24  # layers, from which those that only follow each other share a box
+MANY = 24  # with more boxes, consecutive layers share a box
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class Node:
     """One box.
 
     Attributes:
-        label: What it is, one line or several.
-        kind: What it is coloured as: input, convolution, pooling, linear, cell, merge, other, head.
-        reads: Places of the nodes before it that it reads.
-        detail: A second line, smaller.
-        times: How often it comes, one after the other.
+        label: Text of the box, one or several lines.
+        kind: Colour class: input, convolution, pooling, linear, cell, merge, other or head.
+        reads: Indices of its input nodes.
+        detail: An additional, smaller line.
+        times: Number of consecutive repeats.
     """
 
     label: str
@@ -67,23 +67,23 @@ class Node:
 
     @property
     def lines(self) -> list[str]:
-        """What stands in the box, in large letters."""
+        """The lines of the box in large letters."""
         first, *rest = self.label.split("\n")
         return [f"{self.times} \u00d7 {first}" if self.times > 1 else first, *rest]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One graph of a drawing, with the words above it."""
+    """One graph of a drawing, with its title."""
 
     title: str
     nodes: tuple[Node, ...]
 
 
 def panels(architecture: Architecture, spec: TaskSpec, complete: bool = True) -> list[Panel]:
-    """Return the network's layers, and beside them each different cell.
+    """Return one panel for the layers, and one for each distinct cell.
 
-    Of a table whose networks cannot be built, only the decisions are known.
+    For a table whose networks cannot be built, the panel shows the decisions.
     """
     if spec.modality == "table":
         nodes = [
@@ -106,7 +106,7 @@ def panels(architecture: Architecture, spec: TaskSpec, complete: bool = True) ->
 
 
 def merged(nodes: Sequence[Node]) -> list[Node]:
-    """Return the nodes with equal ones that follow each other as one, and its number."""
+    """Merge consecutive equal nodes into one node with a number of repeats."""
     kept: list[Node] = []
     place_of: list[int] = []
     for number, node in enumerate(nodes):
@@ -128,7 +128,7 @@ def _same(a: Node, b: Node) -> bool:
 
 
 def stacked(nodes: Sequence[Node]) -> list[Node]:
-    """Return the nodes with those that only follow each other in one box, a line for each."""
+    """Merge consecutive plain layers into one box with one line per layer."""
     readers = [
         [i for i, x in enumerate(nodes) if number in x.reads] for number in range(len(nodes))
     ]
@@ -147,7 +147,7 @@ def stacked(nodes: Sequence[Node]) -> list[Node]:
 
 
 def spoken(name: str) -> str:
-    """Return the name of an operation as a reader wants to see it.
+    """Return the name of an operation in readable form.
 
     Example:
         >>> spoken("conv-1x3-3x1"), spoken("max-pool-5x5"), spoken("conv-3")
@@ -158,7 +158,7 @@ def spoken(name: str) -> str:
 
 
 def pretty(label: str) -> str:
-    """Return a label with a sign of multiplication in sizes such as 3x3.
+    """Return a label with multiplication signs in sizes such as 3x3.
 
     Example:
         >>> pretty("conv 16, 3x3, x6")
@@ -168,7 +168,7 @@ def pretty(label: str) -> str:
 
 
 def kind_of(name: str) -> str:
-    """Return what a layer or an operation is coloured as."""
+    """Return the colour class of a layer or an operation."""
     if "pool" in name:
         return "pooling"
     return KINDS.get(name) or KINDS.get(re.split("[-_]", name)[0]) or "other"
@@ -198,20 +198,20 @@ def _shape(shape: Shape) -> str:
 
 
 def _text_of(layer: Layer) -> str | None:
-    """Return the text of a layer that is a cell, None of one that is not."""
+    """Return the text of a layer that is a cell, or None for other layers."""
     name = {"nasnet-cell": "cell", "nasbench201-cell": "cell", "nsc-block": "code"}.get(layer.kind)
     return None if name is None else str(layer[name])
 
 
 def _cells(architecture: Architecture) -> dict[str, tuple[str, list[Node]]]:
-    """Return name and graph of each different cell by its text."""
+    """Return the name and the graph of each distinct cell, by its text."""
     found = {text: x for x in architecture.layers if (text := _text_of(x)) is not None}
     names = _names(architecture, list(found))
     return {text: (names[text], list(GRAPHS[layer.kind](text))) for text, layer in found.items()}
 
 
 def _names(architecture: Architecture, texts: Sequence[str]) -> dict[str, str]:
-    """Return what the cells are called: where one only makes smaller, it is the reduction cell."""
+    """Return the names of the cells; a cell that always has a stride is the reduction cell."""
     if len(texts) == 1:
         return {texts[0]: "block" if " | " in texts[0] and "~" not in texts[0] else "cell"}
     names = {}
@@ -225,7 +225,7 @@ def _names(architecture: Architecture, texts: Sequence[str]) -> dict[str, str]:
 
 
 def _nasnet(text: str) -> Iterator[Node]:
-    """Yield inputs, operations, blocks and output of a cell of NASNet."""
+    """Yield the inputs, operations, blocks and output of a NASNet cell."""
     yield Node("cell before last", "input")
     yield Node("last cell", "input")
     blocks = cell_blocks(text)
@@ -244,7 +244,7 @@ def _output(reads: tuple[int, ...]) -> Node:
 
 
 def _nasbench201(text: str) -> Iterator[Node]:
-    """Yield the four nodes of a cell of NAS-Bench-201 and the operations between them."""
+    """Yield the four nodes of a NAS-Bench-201 cell and the operations between them."""
     yield Node("node 0: input", "input")
     place_of, count = [0], 1
     operations = dict(zip(EDGES, (OPERATIONS[x] for x in cell_operations(text)), strict=True))
@@ -267,7 +267,7 @@ def _nasbench201(text: str) -> Iterator[Node]:
 
 
 def _nsc(text: str) -> Iterator[Node]:
-    """Yield the layers of a block of BlockQNN."""
+    """Yield the layers of a BlockQNN block."""
     yield Node("input of the block", "input")
     codes = block_codes(text)
     for code in codes:

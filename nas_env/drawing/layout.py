@@ -1,10 +1,10 @@
-"""Where boxes and arrows go: layers from top to bottom, long arrows in lanes of their own.
+"""Layout of boxes and arrows: layers from top to bottom, with separate lanes for long arrows.
 
-The steps are Sugiyama's: ranks by longest path, dummies on long edges, an order within each rank
-that crosses few edges, and positions that keep edges straight. It stands here, and not behind
-graphviz, because that is a program of its own which pip does not install, and because a drawing
-should be the same bytes on every machine. A network's layers come in order of computation, so there
-are no circles to break, and what is left of the method is short.
+The steps are those of Sugiyama's method: ranks by longest path, dummy nodes on long edges, an order
+within each rank that crosses few edges, and positions that keep edges straight. This module
+replaces graphviz, because pip cannot install the graphviz program, and because a drawing must have
+the same bytes on every machine. The layers of a network are in order of computation, so there are
+no cycles to break, and the remaining steps are short.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from dataclasses import dataclass
 
 from nas_env.drawing.graphs import Node, Panel
 
-SIZE, SMALL = 13.0, 11.0  # of the letters
+SIZE, SMALL = 13.0, 11.0  # font sizes
 PAD, ROUND = 12.0, 26.0  # beside a label; width and height of a plus
-ACROSS, DOWN, LANE = 20.0, 32.0, 14.0  # space between boxes, rows, and arrows that pass
+ACROSS, DOWN, LANE = 20.0, 32.0, 14.0  # space between boxes, rows, and passing arrows
 SWEEPS = 8
-HEAD = 5.0  # of an arrow
+HEAD = 5.0  # length of an arrow head
 Point = tuple[float, float]
 NARROW, WIDE = "fijlt.,:;|! '()", "mwMW"
 
 
 @dataclass(frozen=True)
 class Box:
-    """A node with the middle and the size of its box."""
+    """A node with the centre and the size of its box."""
 
     node: Node
     x: float
@@ -36,7 +36,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Arranged:
-    """A panel with places: its boxes, and each arrow as the points that it goes through."""
+    """A panel with positions: its boxes, and the points of each arrow."""
 
     title: str
     boxes: tuple[Box, ...]
@@ -47,7 +47,7 @@ class Arranged:
 
 @dataclass
 class _Place:
-    """A node or a dummy while it is placed."""
+    """A node or a dummy node during the layout."""
 
     rank: int
     width: float
@@ -58,13 +58,13 @@ class _Place:
 
 
 def text_width(text: str, size: float) -> float:
-    """Return about how wide a text is in a plain sans-serif face, on the safe side."""
+    """Return an upper estimate of the width of a text in a plain sans-serif font."""
     units = sum(0.36 if x in NARROW else 0.92 if x in WIDE else 0.6 for x in text)
     return units * size
 
 
 def box_size(node: Node) -> tuple[float, float]:
-    """Return width and height of a node's box."""
+    """Return the width and height of a node's box."""
     if node.label == "+":
         return ROUND, ROUND
     width = max(*(text_width(x, SIZE) for x in node.lines), text_width(node.detail, SMALL))
@@ -72,7 +72,7 @@ def box_size(node: Node) -> tuple[float, float]:
 
 
 def arrange(panel: Panel) -> Arranged:
-    """Return the places of a panel's boxes and arrows; the corner is (0, 0)."""
+    """Return the positions of a panel's boxes and arrows; the top left corner is (0, 0)."""
     if not panel.nodes:
         return Arranged(panel.title, (), (), ROUND, 0.0)
     places, chains = _with_dummies(panel.nodes)
@@ -103,9 +103,9 @@ def arrange(panel: Panel) -> Arranged:
 
 
 def segments(points: Sequence[Point]) -> list[tuple[Point, ...]]:
-    """Return an arrow piece by piece: its end, of a curve after two control points.
+    """Return the segments of an arrow: the end of a line, or two control points and the end.
 
-    It leaves and enters each point straight down, and ends where its head begins.
+    The arrow passes each point vertically, and ends where its head begins.
     """
     (x, y), *rest = points
     found: list[tuple[Point, ...]] = []
@@ -121,7 +121,7 @@ def segments(points: Sequence[Point]) -> list[tuple[Point, ...]]:
 
 
 def _with_dummies(nodes: Sequence[Node]) -> tuple[list[_Place], list[list[int]]]:
-    """Return nodes and dummies, and each edge as the chain of their numbers."""
+    """Return nodes and dummy nodes, and each edge as a chain of their indices."""
     ranks: list[int] = []
     for node in nodes:
         ranks.append(max((ranks[x] + 1 for x in node.reads), default=0))
@@ -130,7 +130,7 @@ def _with_dummies(nodes: Sequence[Node]) -> tuple[list[_Place], list[list[int]]]
     if len(nodes) - 1 not in read:
         ranks[-1] = last
     places = [_Place(r, *box_size(n), [], []) for r, n in zip(ranks, nodes, strict=True)]
-    chains, lanes = [], dict[tuple[int, int], int]()  # arrows from one node share their lane
+    chains, lanes = [], dict[tuple[int, int], int]()  # arrows from the same node share a lane
     for number, node in enumerate(nodes):
         for start in dict.fromkeys(node.reads):
             chain = [start]
@@ -158,7 +158,7 @@ def _rows(places: Sequence[_Place]) -> list[list[int]]:
 
 
 def _order(places: Sequence[_Place], rows: list[list[int]]) -> None:
-    """Sort each row by the mean position of what it is tied to, and keep the best of all sweeps."""
+    """Sort each row by the mean position of its neighbours; keep the best of all sweeps."""
     best, kept = _crossings(places, rows), [list(row) for row in rows]
     for sweep in range(SWEEPS):
         down = sweep % 2 == 0
@@ -178,7 +178,7 @@ def _order(places: Sequence[_Place], rows: list[list[int]]) -> None:
 
 
 def _crossings(places: Sequence[_Place], rows: Sequence[Sequence[int]]) -> int:
-    """Return how often edges between neighbouring rows cross."""
+    """Return the number of crossings of edges between adjacent rows."""
     at = {x: i for row in rows for i, x in enumerate(row)}
     total = 0
     for row in rows:
@@ -189,7 +189,7 @@ def _crossings(places: Sequence[_Place], rows: Sequence[Sequence[int]]) -> int:
 
 
 def _spread(places: Sequence[_Place], rows: Sequence[Sequence[int]]) -> None:
-    """Give each place its x: near what it is tied to, in the order of its row, nothing touching."""
+    """Set each x close to the neighbours, in the order of the row and without overlaps."""
     for row in rows:
         _settle(places, row, [0.0] * len(row))
     for sweep in range(2 * SWEEPS):
@@ -204,7 +204,7 @@ def _spread(places: Sequence[_Place], rows: Sequence[Sequence[int]]) -> None:
 
 
 def _settle(places: Sequence[_Place], row: Sequence[int], wanted: Sequence[float]) -> None:
-    """Put a row as near as can be to what is wanted: blocks that would touch move as one."""
+    """Place a row close to the wanted positions; overlapping blocks move together."""
     offsets, total = [], 0.0
     for i, number in enumerate(row):
         if i:

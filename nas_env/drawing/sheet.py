@@ -1,4 +1,4 @@
-"""One drawing as a whole: its heading, and its panels beside each other."""
+"""A whole drawing: its heading, and its panels next to each other."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from nas_env.drawing.layout import SIZE, Arranged, arrange, text_width
 from nas_env.tasks.base import TaskSpec
 
 MARGIN, BETWEEN, TITLE, LINE_HEIGHT = 16.0, 48.0, 24.0, 20.0
-BOLD = 1.17  # how much wider than plain letters the title is, in the widest of usual faces
-FILLS = {  # light enough for black letters, and told apart by eyes that do not tell red from green
+BOLD = 1.17  # width of the bold title relative to plain letters, in the widest common font
+FILLS = {  # light enough for black text, and distinguishable with red-green colour blindness
     "input": "#eceff1",
     "convolution": "#cfe3f5",
     "pooling": "#fbdcb5",
@@ -27,14 +27,14 @@ INK, FAINT, LINE = "#16202a", "#45525e", "#5b6873"
 
 @dataclass(frozen=True)
 class Sheet:
-    """A drawing with places: lines of text, and each panel with how far right it begins.
+    """A drawing with positions: lines of text, and each panel with its left edge.
 
     Attributes:
-        lines: The title, and the settings of the recipe.
-        panels: The panels.
-        top: Where the panels begin.
-        width: Of all.
-        height: Of all.
+        lines: The title and the settings of the recipe.
+        panels: The panels with their left edges.
+        top: Top edge of the panels.
+        width: Total width.
+        height: Total height.
     """
 
     lines: list[str]
@@ -51,7 +51,7 @@ def lay_out(
     complete: bool = True,
     training: Mapping[str, Scalar] | None = None,
 ) -> Sheet:
-    """Return the drawing of a network, see `nas_env.drawing.draw_svg`."""
+    """Return the layout of the drawing of a network; see `nas_env.drawing.draw_svg`."""
     arranged = [arrange(panel) for panel in panels(architecture, spec, complete)]
     settings = (f"{key.replace('_', ' ')} {value}" for key, value in (training or {}).items())
     lines = [x for x in (title, ", ".join(settings)) if x]

@@ -1,4 +1,4 @@
-"""A network as SVG, fit for a paper: one colour for each kind of layer, nothing cut off."""
+"""SVG drawings of networks, suitable for papers: one colour per kind of layer."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def draw_svg(
     training: Mapping[str, Scalar] | None = None,
     name: str = "",
 ) -> Markup:
-    """Return a drawing of a network: its layers from top to bottom, its cells beside them.
+    """Return a drawing of a network: its layers from top to bottom, and its cells next to them.
 
     Args:
         architecture: The layers.
         spec: The task.
-        title: Text above.
-        complete: Whether the classifier follows.
-        training: Settings of the recipe, for a line under the title.
-        name: Makes the ids of the drawing its own, where several stand on one page.
+        title: Title of the drawing.
+        complete: Whether to add the classifier.
+        training: Settings of the recipe, shown under the title.
+        name: Suffix of the element ids, needed if a page has several drawings.
     """
     sheet = lay_out(architecture, spec, title, complete, training)
     parts = _heading(sheet.lines)
@@ -53,7 +53,7 @@ def draw_svg(
 
 
 def save_svg(drawing: Markup, path: Path) -> None:
-    """Write a drawing; the same network gives the same bytes."""
+    """Write a drawing to a file; the same network gives the same bytes."""
     path.write_text(f'<?xml version="1.0" encoding="UTF-8"?>\n{drawing}\n', encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The vocabulary of layers: each kind has a shape rule, a cost rule and a torch factory.
+"""The kinds of layers; each kind computes shapes and costs and builds the torch module.
 
 One file per family; a kind registers itself with `@register_layer(name)`.
 """

@@ -1,4 +1,4 @@
-"""The torch modules of layers with several paths; apart, so that their rules load no torch."""
+"""The torch modules of layers with several paths; separate to avoid importing torch elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nas_env.layers._merge_modules import Add
 
 
 class Zero(nn.Module):
-    """Zeros of the input's shape that stay part of the graph, so that gradients are 0, not none."""
+    """Zeros of the input's shape, connected to the graph so that gradients are 0, not None."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return zeros, (batch, *shape)."""
@@ -18,7 +18,7 @@ class Zero(nn.Module):
 
 
 class Paths(nn.Module):
-    """Modules by number; those that are None pass their input on and hold nothing."""
+    """A list of modules, where None is the identity."""
 
     def __init__(self, modules: Sequence[nn.Module | None]) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Paths(nn.Module):
         self.add = Add()
 
     def path(self, number: int, x: Tensor) -> Tensor:
-        """Return what a path makes of its input."""
+        """Return the output of a path."""
         name = str(number)
         return self.paths[name](x) if name in self.paths else x
 
@@ -45,10 +45,10 @@ class SumOf(Paths):
 
 
 class Cell(Paths):
-    """A complete directed acyclic graph of nodes; path i is the i-th edge, by target and source.
+    """A complete directed acyclic graph; path i is the i-th edge, sorted by target and source.
 
-    Node 0 is the input, each later node the sum over the edges from all nodes before it, the last
-    node the output.
+    Node 0 is the input. Each later node is the sum over the edges from all earlier nodes. The last
+    node is the output.
     """
 
     def __init__(self, modules: Sequence[nn.Module | None], nodes: int) -> None:
@@ -74,7 +74,7 @@ class Product(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Channels weighted by what the whole map holds."""
+    """Squeeze and excitation: channel weights computed from the global average of the map."""
 
     def __init__(self, channels: int, squeezed: int, activation: nn.Module | None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The torch modules of the merging layers; apart, so that their rules load no torch."""
+"""The torch modules of the merge layers; separate to avoid importing torch elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Add(nn.Module):
 
 
 class Concat(nn.Module):
-    """All inputs along the first axis after the batch."""
+    """Concatenation of all inputs along the first axis after the batch."""
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return the concatenation, (batch, sum of channels, *rest)."""

@@ -1,4 +1,4 @@
-"""Activation functions: shared by convolutional and fully connected layers, and on their own."""
+"""Activation functions, used by convolutional and fully connected layers and as layers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ACTIVATIONS = {"relu": "ReLU", "elu": "ELU", "gelu": "GELU", "silu": "SiLU", "ta
 
 
 def activation_name(layer: Layer) -> str | None:
-    """Return the name of a layer's activation ("relu" where it states none), None for "none"."""
+    """Return the name of a layer's activation (default "relu"), or None for "none"."""
     name = layer.get("activation", "relu")
     if name == "none":
         return None
@@ -27,7 +27,7 @@ def activation_name(layer: Layer) -> str | None:
 
 
 def activation_module(name: str) -> nn.Module:
-    """Return the torch module of a known activation."""
+    """Return the torch module of an activation."""
     from torch import nn
 
     module: nn.Module = getattr(nn, ACTIVATIONS[name])()
@@ -36,14 +36,14 @@ def activation_module(name: str) -> nn.Module:
 
 @register_layer("activation")
 class Activation(LayerType):
-    """An activation function alone. Settings: activation ("relu")."""
+    """An activation function as a layer. Settings: activation ("relu")."""
 
     def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
         """Return the input shape."""
         if activation_name(layer) is None:
             raise InvalidArchitectureError(
-                f"Layer 'activation' has the activation 'none'. Leave it out, or use one of "
-                f"{', '.join(ACTIVATIONS)}."
+                f"Layer 'activation' needs an activation, got 'none'. Remove the layer, or use "
+                f"one of {', '.join(ACTIVATIONS)}."
             )
         return single(layer, inputs)
 

@@ -1,4 +1,4 @@
-"""What a kind of layer must answer, before and while it becomes a torch module."""
+"""The base class of layer kinds: shapes, costs and the torch module."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ INDEX_BYTES = 8
 
 
 class LayerType(ABC):
-    """The rules of one kind of layer. Shapes exclude the batch: (channels, height, width) or (n,).
+    """One kind of layer. Shapes exclude the batch: (channels, height, width) or (n,).
 
-    Every method takes the layer and the shapes of all its inputs.
+    Methods about shapes, costs and modules take the layer and the shapes of all its inputs.
     """
 
     @abstractmethod
@@ -35,22 +35,22 @@ class LayerType(ABC):
 
     @abstractmethod
     def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
-        """Return a module whose `forward` takes as many tensors as there are inputs."""
+        """Return a module whose `forward` takes one tensor per input."""
 
     @abstractmethod
     def label(self, layer: Layer) -> str:
-        """Return a short text for tables and drawings, such as "conv 16, 3x3"."""
+        """Return a short label for tables and drawings, such as "conv 16, 3x3"."""
 
     def params(self, layer: Layer, inputs: Sequence[Shape]) -> int:
         """Return the number of trainable parameters."""
         return 0
 
     def macs(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return multiply-accumulates of convolutions and linear maps, per sample."""
+        """Return the multiply-accumulates of convolutions and linear layers per sample."""
         return 0
 
     def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return the bytes per sample of all tensors its modules put out in a training pass."""
+        """Return the bytes per sample of all module outputs in a training pass."""
         return FLOAT_BYTES * prod(self.output_shape(layer, inputs))
 
 
@@ -58,7 +58,7 @@ LAYERS: Registry[LayerType] = Registry("layer kind", package="nas_env.layers")
 
 
 def register_layer(kind: str) -> Callable[[type[L]], type[L]]:
-    """Return a class decorator that enters the rules of a kind of layer."""
+    """Return a class decorator that registers a kind of layer."""
 
     def enter(cls: type[L]) -> type[L]:
         LAYERS.register(kind)(cls())
@@ -68,7 +68,7 @@ def register_layer(kind: str) -> Callable[[type[L]], type[L]]:
 
 
 def layer_type(layer: Layer) -> LayerType:
-    """Return the rules of a layer's kind."""
+    """Return the kind of a layer."""
     return LAYERS.get(layer.kind)
 
 
@@ -78,37 +78,37 @@ def size(shape: Shape) -> int:
 
 
 def single(layer: Layer, inputs: Sequence[Shape]) -> Shape:
-    """Return the only input shape, or refuse several."""
+    """Return the shape of the only input; raise if there are several inputs."""
     if len(inputs) != 1:
         raise InvalidArchitectureError(
-            f"Layer {layer.kind!r} takes one input, but reads {len(inputs)}. "
+            f"Layer {layer.kind!r} takes one input, got {len(inputs)}. "
             "Merge them with 'add' or 'concat' first."
         )
     return inputs[0]
 
 
 def spatial(layer: Layer, inputs: Sequence[Shape]) -> tuple[int, int, int]:
-    """Return the only input shape as (channels, height, width), or refuse a flat one."""
+    """Return the shape (channels, height, width) of the only input; raise if it is flat."""
     shape = single(layer, inputs)
     if len(shape) != 3:
         raise InvalidArchitectureError(
-            f"Layer {layer.kind!r} needs a map (channels, height, width), but gets {shape}. "
-            "Place it before anything that flattens."
+            f"Layer {layer.kind!r} needs a map (channels, height, width), got {shape}. "
+            "Place it before the layers that flatten."
         )
     return shape[0], shape[1], shape[2]
 
 
 def positive(layer: Layer, *names: str, optional: Sequence[str] = ()) -> None:
-    """Refuse settings that are no positive integers; optional ones where they are stated."""
+    """Check that settings are integers >= 1; optional settings may be missing."""
     for name in (*names, *(x for x in optional if layer.get(x, 1) != 1)):
         value = layer[name]
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InvalidArchitectureError(
-                f"Layer {layer.kind!r} setting {name!r} must be an integer >= 1, but is {value!r}."
+                f"Layer {layer.kind!r} setting {name!r} must be an integer >= 1, got {value!r}."
             )
 
 
 def stride_text(layer: Layer) -> str:
-    """Return ", stride n" for a label, or nothing where it is 1."""
+    """Return ", stride n" for a label, or "" if the stride is 1."""
     stride = layer.get("stride", 1)
     return f", stride {stride}" if stride != 1 else ""

@@ -1,4 +1,4 @@
-"""Cells of published search spaces, and the zeros that fill their missing edges."""
+"""The cell of NAS-Bench-201, and the zero operation of its missing edges."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATTERN = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
 
 @register_layer("zero")
 class Zero(LayerType):
-    """Zeros in the shape of the input: an edge that is not there. No settings."""
+    """Zeros in the shape of the input: a missing edge. No settings."""
 
     def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
         """Return the input shape."""
@@ -50,7 +50,7 @@ def cell_operations(text: str) -> tuple[int, ...]:
     """Return the operations of the six edges of a cell from its official text.
 
     Raises:
-        InvalidArchitectureError: It is no such text.
+        InvalidArchitectureError: The text is not a cell of NAS-Bench-201.
     """
     names = [edge.split("~")[0] for node in text.split("+") for edge in node.strip("|").split("|")]
     if len(names) == len(EDGES) and set(names) <= set(OPERATIONS):
@@ -58,14 +58,14 @@ def cell_operations(text: str) -> tuple[int, ...]:
         if cell_text(operations) == text:
             return operations
     raise InvalidArchitectureError(
-        f"Cell {text!r} is no NAS-Bench-201 cell. Write |op~0|+|op~0|op~1|+|op~0|op~1|op~2| with "
-        f"the operations {', '.join(OPERATIONS)}."
+        f"Cell {text!r} is not a NAS-Bench-201 cell. Write |op~0|+|op~0|op~1|+|op~0|op~1|op~2| "
+        f"with the operations {', '.join(OPERATIONS)}."
     )
 
 
 @lru_cache(maxsize=1000)
 def edge_chain(operation: int, channels: int) -> Chain:
-    """Return the layers on an edge of a NAS-Bench-201 cell; none where it passes its input on."""
+    """Return the layers of an edge of a NAS-Bench-201 cell; an empty chain for the identity."""
     return {
         "none": (Layer.of("zero"),),
         "skip_connect": (),
@@ -80,22 +80,22 @@ class NASBench201Cell(Composite):
     """Cells of NAS-Bench-201: four nodes, an operation on each of the six edges between them.
 
     Settings: channels (in and out), cell (the official text
-    "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"), repeats (1): so many cells, one after the
-    other. Node 0 is the input, each later node the sum of its edges, node 3 the output. Every edge
-    is computed and counted, also where nothing reads it, as
-    in the published parameters and FLOPs. Its label writes operations by number.
+    "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"), repeats (1; number of consecutive cells). Node 0 is the
+    input, each later node the sum of its edges, node 3 the output. Every edge is computed and
+    counted, also if no node uses it, as in the published parameters and FLOPs. The label shows the
+    operations by number.
 
     Reference: Dong and Yang, ICLR 2020.
     """
 
     def shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
-        """Return the map that it reads, and refuse other channels than its own."""
+        """Return the shape of the input; raise if it has another number of channels."""
         positive(layer, "channels", optional=["repeats"])
         shape = spatial(layer, inputs)
         if shape[0] != layer["channels"]:
             raise InvalidArchitectureError(
-                f"A cell of {layer['channels']} channels cannot read {shape[0]}. "
-                "Place a convolution or a residual block before it."
+                f"A cell of {layer['channels']} channels needs an input with the same number of "
+                f"channels, got {shape[0]}. Place a convolution or a residual block before it."
             )
         return shape
 
@@ -110,11 +110,11 @@ class NASBench201Cell(Composite):
         return edges * int(layer.get("repeats", 1))
 
     def sums(self, layer: Layer, shape: Shape) -> int:
-        """Return 2 for each cell: nodes 2 and 3 add several edges."""
+        """Return 2 per cell, because nodes 2 and 3 add several edges."""
         return (NODES - 2) * int(layer.get("repeats", 1))
 
     def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
-        """Return the graph of modules of each cell."""
+        """Return the modules of all cells."""
         from torch import nn
 
         from nas_env.layers._branch_modules import Cell
@@ -125,7 +125,7 @@ class NASBench201Cell(Composite):
         return nn.Sequential(*(Cell(modules[start : start + count], NODES) for start in starts))
 
     def label(self, layer: Layer) -> str:
-        """Return the operations by number, node by node, such as "3|03|101", and the repeats."""
+        """Return the operation numbers of each node, such as "3|03|101", and the repeats."""
         digits = "".join(map(str, cell_operations(layer["cell"])))
         times = f" x{layer['repeats']}" if layer.get("repeats", 1) != 1 else ""
         return f"nasbench201-cell {digits[0]}|{digits[1:3]}|{digits[3:]}{times}"

@@ -1,4 +1,4 @@
-"""Layers that are made of other layers; their rules are the sums of their parts' rules."""
+"""Layers that consist of other layers; their costs are the sums of the costs of their parts."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ Placed = tuple[Layer, tuple[Shape, ...]]
 
 
 def along(chain: Iterable[Layer], shape: Shape) -> Iterator[Placed]:
-    """Yield each layer of a chain with the shapes it reads; `shape` is the first's."""
+    """Yield each layer of a chain with its input shapes; `shape` is the input of the first."""
     for layer in chain:
         yield layer, (shape,)
         shape = layer_type(layer).output_shape(layer, (shape,))
 
 
 def params_along(chain: Iterable[Layer], shape: Shape) -> int:
-    """Return the parameters of a chain of layers that reads `shape`."""
+    """Return the parameters of a chain of layers with the input shape `shape`."""
     return sum(layer_type(x).params(x, inputs) for x, inputs in along(chain, shape))
 
 
 class Compound(LayerType):
-    """A layer that is made of other layers; its rules are the sums of theirs."""
+    """A layer that consists of other layers; its costs are the sums of theirs."""
 
     @abstractmethod
     def parts(self, layer: Layer, inputs: Sequence[Shape]) -> Iterable[Placed]:
-        """Return every layer it is made of, with the shapes it reads."""
+        """Return all parts with their input shapes."""
 
     def params(self, layer: Layer, inputs: Sequence[Shape]) -> int:
         """Return the parameters of all parts."""
@@ -44,7 +44,7 @@ class Compound(LayerType):
         return sum(layer_type(x).macs(x, reads) for x, reads in self.parts(layer, inputs))
 
     def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return the bytes of what all parts put out."""
+        """Return the bytes of the outputs of all parts."""
         parts = self.parts(layer, inputs)
         return sum(layer_type(x).activation_bytes(x, reads) for x, reads in parts)
 
@@ -54,11 +54,11 @@ class Composite(Compound):
 
     @abstractmethod
     def chains(self, layer: Layer, shape: Shape) -> Sequence[Chain]:
-        """Return the chains of layers it is made of; an empty one passes its input on."""
+        """Return the chains of layers that it consists of; an empty chain is the identity."""
 
     @abstractmethod
     def shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
-        """Return the shape that it reads.
+        """Return the input shape.
 
         Raises:
             InvalidArchitectureError: The layer does not accept these inputs.
@@ -66,22 +66,22 @@ class Composite(Compound):
 
     @abstractmethod
     def sums(self, layer: Layer, shape: Shape) -> int:
-        """Return how many sums of chains it computes, each of the size of the output."""
+        """Return the number of sums of chains, each of the size of the output."""
 
     def parts(self, layer: Layer, inputs: Sequence[Shape]) -> list[Placed]:
-        """Return every layer it is made of, with the shapes it reads."""
+        """Return all parts with their input shapes."""
         shape = self.shape(layer, inputs)
         return [part for chain in self.chains(layer, shape) for part in along(chain, shape)]
 
     def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return the bytes of what all parts and the sums put out."""
+        """Return the bytes of the outputs of all parts and of the sums."""
         sums = self.sums(layer, self.shape(layer, inputs))
         own = super().activation_bytes(layer, inputs)
         return own + sums * FLOAT_BYTES * size(self.output_shape(layer, inputs))
 
 
 def chain_module(chain: Chain, shape: Shape) -> nn.Module | None:
-    """Return the module of a chain that reads `shape`; None for one that passes it on."""
+    """Return the module of a chain with the input shape `shape`; None for the identity."""
     from torch import nn
 
     modules = [layer_type(layer).build(layer, inputs) for layer, inputs in along(chain, shape)]
@@ -89,7 +89,7 @@ def chain_module(chain: Chain, shape: Shape) -> nn.Module | None:
 
 
 class Branches(Composite):
-    """A layer that is the sum of chains which all read its input."""
+    """A layer that is the sum of chains with a common input."""
 
     def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
         """Return the shape after the first chain."""
@@ -99,7 +99,7 @@ class Branches(Composite):
         return shape
 
     def sums(self, layer: Layer, shape: Shape) -> int:
-        """Return 1, or 0 where there is but one chain."""
+        """Return 1, or 0 if there is only one chain."""
         return int(len(self.chains(layer, shape)) > 1)
 
     def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:

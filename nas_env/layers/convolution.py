@@ -1,4 +1,4 @@
-"""Two-dimensional convolution, with its normalisation and activation."""
+"""Two-dimensional convolution with normalisation and activation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def has_bias(layer: Layer) -> bool:
-    """Return whether a convolution has a bias: as it says, else without normalisation."""
+    """Whether a convolution has a bias: by default only without normalisation."""
     return bool(layer.get("bias", not layer.get("batch_norm", True)))
 
 
@@ -33,14 +33,14 @@ def window(layer: Layer) -> tuple[int, int]:
 
 
 def margins(layer: Layer) -> tuple[int, int]:
-    """Return the rows and columns of padding that keep the size of a map at stride 1."""
+    """Return the rows and columns of padding that preserve the size of a map at stride 1."""
     dilation = layer.get("dilation", 1)
     tall, wide = window(layer)
     return dilation * (tall - 1), dilation * (wide - 1)
 
 
 def fan_in(layer: Layer, inputs: Sequence[Shape]) -> int:
-    """Return the weights that each output channel of a convolution reads with.
+    """Return the number of weights per output channel of a convolution.
 
     Raises:
         InvalidArchitectureError: The groups do not divide the channels.
@@ -48,8 +48,8 @@ def fan_in(layer: Layer, inputs: Sequence[Shape]) -> int:
     channels, groups = spatial(layer, inputs)[0], layer.get("groups", 1)
     if channels % groups or layer["channels"] % groups:
         raise InvalidArchitectureError(
-            f"Layer {layer.kind!r} cannot cut {channels} channels into {layer['channels']} with "
-            f"groups={groups}. Groups must divide both."
+            f"Layer {layer.kind!r} setting 'groups' must divide the input channels {channels} and "
+            f"the output channels {layer['channels']}, got {groups}."
         )
     height, width = window(layer)
     return int(channels // groups * height * width)
@@ -59,11 +59,11 @@ def fan_in(layer: Layer, inputs: Sequence[Shape]) -> int:
 class Convolution(LayerType):
     """Convolution, batch normalisation, activation.
 
-    Settings: channels, kernel (its height, and its width unless kernel_width says otherwise),
-    stride (1), dilation (1), groups (1), batch_norm (True), activation ("relu"), bias (where there
-    is no batch normalisation).
-    The map is padded so that stride 1 keeps its size; with an even kernel the odd row and column
-    of padding is at the bottom and right.
+    Settings: channels, kernel (height and width), kernel_width (width, if different from the
+    height), stride (1), dilation (1), groups (1), batch_norm (True), activation ("relu"), bias
+    (True without batch normalisation, else False).
+    Padding preserves the size of the map at stride 1; with an even kernel the additional row and
+    column of padding is at the bottom and right.
     """
 
     def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
@@ -76,16 +76,16 @@ class Convolution(LayerType):
         return layer["channels"], -(-height // stride), -(-width // stride)
 
     def params(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return the weights plus two per channel (normalisation) and one (bias)."""
+        """Return the weights, plus two per channel (normalisation) and one per channel (bias)."""
         extra = 2 * bool(layer.get("batch_norm", True)) + has_bias(layer)
         return int(layer["channels"] * (fan_in(layer, inputs) + extra))
 
     def macs(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return kernel area times input channels of a group for each output element."""
+        """Return the kernel area times the input channels of a group, per output element."""
         return fan_in(layer, inputs) * size(self.output_shape(layer, inputs))
 
     def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return the bytes of the convolution's, normalisation's and activation's outputs."""
+        """Return the bytes of the outputs of convolution, normalisation and activation."""
         tensors = 1 + bool(layer.get("batch_norm", True)) + (activation_name(layer) is not None)
         elements = tensors * size(self.output_shape(layer, inputs))
         rows, columns = margins(layer)
@@ -124,7 +124,7 @@ class Convolution(LayerType):
         return nn.Sequential(*modules)
 
     def label(self, layer: Layer) -> str:
-        """Return channels, kernel and, unless it is 1, stride."""
+        """Return channels, kernel, and the stride and dilation that are not 1."""
         suffix = f", dilated {layer['dilation']}" if layer.get("dilation", 1) != 1 else ""
         tall, wide = window(layer)
         return f"conv {layer['channels']}, {tall}x{wide}{stride_text(layer)}{suffix}"

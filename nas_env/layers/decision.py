@@ -1,4 +1,4 @@
-"""An entry of a table whose networks cannot be built."""
+"""A decision of a table whose networks cannot be built."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 @register_layer("decision")
 class Decision(LayerType):
-    """One decision of a table, by name and value. Settings: name ("decision"), value ("")."""
+    """One decision of a table. Settings: name ("decision"), value ("")."""
 
     def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
-        """Return the input shape; nothing is known."""
+        """Return the input shape; the real one is unknown."""
         return single(layer, inputs)
 
     def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return 0; nothing is known."""
+        """Return 0; the real number is unknown."""
         return 0
 
     def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
-        """Refuse.
+        """Raise, because the layer cannot be built.
 
         Raises:
             InvalidArchitectureError: Always.
         """
         raise InvalidArchitectureError(
-            f"The decision {self.label(layer)!r} of a table is no layer that can be built. "
+            f"The decision {self.label(layer)!r} of a table cannot be built as a layer. "
             "Use evaluator='tabular'."
         )
 

@@ -36,7 +36,7 @@ class Linear(LayerType):
         return int(layer["units"] * size(single(layer, inputs)))
 
     def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return the bytes of the flat view, the linear map's and the activation's outputs."""
+        """Return the bytes of the flat view and of the outputs of linear layer and activation."""
         shape = single(layer, inputs)
         flat = size(shape) if len(shape) > 1 else 0
         tensors = 1 + (activation_name(layer) is not None)
@@ -54,25 +54,23 @@ class Linear(LayerType):
         return nn.Sequential(*modules)
 
     def label(self, layer: Layer) -> str:
-        """Return the width and an activation other than ReLU."""
+        """Return the units, and the activation if it is not ReLU."""
         name = layer.get("activation", "relu")
         return f"linear {layer['units']}" + ("" if name in ("relu", "none") else f", {name}")
 
 
 @register_layer("dropout")
 class Dropout(LayerType):
-    """Dropout while training. Settings: rate, in [0, 1)."""
+    """Dropout in training. Settings: rate, in [0, 1)."""
 
     def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
         """Return the input shape."""
         if not 0 <= layer["rate"] < 1:
-            raise InvalidArchitectureError(
-                f"Dropout rate must be in [0, 1), but is {layer['rate']}."
-            )
+            raise InvalidArchitectureError(f"Dropout rate must be in [0, 1), got {layer['rate']}.")
         return single(layer, inputs)
 
     def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return the bytes of the output and of the noise it was multiplied with."""
+        """Return the bytes of the output and of the dropout mask."""
         return 2 * FLOAT_BYTES * size(single(layer, inputs))
 
     def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:

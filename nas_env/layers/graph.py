@@ -1,4 +1,4 @@
-"""Layers that are a graph of other layers over one or several inputs."""
+"""Layers that are a graph of other layers, with one or several inputs."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 class Graph(Compound):
-    """A layer whose parts read each other."""
+    """A layer that is a graph of other layers."""
 
     @abstractmethod
     def graph(self, layer: Layer, inputs: Sequence[Shape]) -> Sequence[Layer]:
-        """Return its parts in order; the inputs are nodes 0, 1, ..., the parts come after them.
+        """Return the parts in order of computation; every part names its input nodes.
 
-        The last part's output is the layer's. Every part names what it reads.
+        The inputs are nodes 0, 1, ...; the parts are the next nodes. The last part is the output.
 
         Raises:
             InvalidArchitectureError: The layer does not accept these inputs.
         """
 
     def parts(self, layer: Layer, inputs: Sequence[Shape]) -> Iterator[Placed]:
-        """Yield its parts, each with the shapes that it reads."""
+        """Yield the parts with their input shapes."""
         shapes = list(inputs)
         for part in self.graph(layer, inputs):
             reads = tuple(shapes[node] for node in part.inputs)
@@ -51,10 +51,10 @@ class Graph(Compound):
 
 
 class Parts:
-    """The parts of a graph in the making.
+    """Builder of the parts of a graph.
 
     Args:
-        inputs: How many nodes there are before the first part.
+        inputs: Number of nodes before the first part.
     """
 
     def __init__(self, inputs: int) -> None:
@@ -62,24 +62,24 @@ class Parts:
         self.layers: list[Layer] = []
 
     def add(self, layer: Layer) -> int:
-        """Add a part, which names what it reads, and return its node."""
+        """Add a part with its input nodes, and return its node."""
         self.layers.append(layer)
         return self.inputs + len(self.layers) - 1
 
     def chain(self, node: int, chain: Chain) -> int:
-        """Add a chain of layers over a node and return its last node."""
+        """Add a chain of layers that reads a node, and return its last node."""
         for layer in chain:
             node = self.add(Layer(layer.kind, layer.settings, (node,)))
         return node
 
     def merge(self, kind: str, nodes: Sequence[int], channels: int | None = None) -> int:
-        """Add a sum or a concatenation and return its node.
+        """Add a sum or a concatenation, and return its node.
 
         Args:
             kind: "add" or "concat".
-            nodes: What it reads.
-            channels: Where given, a concatenation goes through ReLU, a 1x1 convolution and
-                normalisation to so many.
+            nodes: The input nodes.
+            channels: If given, ReLU, a 1x1 convolution and normalisation reduce a concatenation to
+                this number of channels.
         """
         node = self.add(Layer.of(kind, inputs=nodes))
         if kind == "add" or channels is None:

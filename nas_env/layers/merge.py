@@ -1,4 +1,4 @@
-"""Layers that read several nodes: sum, and concatenation along the channels."""
+"""Layers that merge several nodes: sum, and concatenation along the channels."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 class _Merge(LayerType):
     def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
-        """Return a module over all inputs."""
+        """Return a module that takes all inputs."""
         from nas_env.layers._merge_modules import MERGES
 
         return MERGES[layer.kind]()
 
     def label(self, layer: Layer) -> str:
-        """Return the kind and the nodes it reads."""
+        """Return the kind and the input nodes."""
         return f"{layer.kind} of {', '.join(map(str, layer.inputs)) or 'previous'}"
 
     @abstractmethod
@@ -32,26 +32,26 @@ class _Merge(LayerType):
 
 @register_layer("add")
 class Add(_Merge):
-    """Sum of inputs of one shape. No settings."""
+    """Sum of inputs of equal shape. No settings."""
 
     def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
         """Return the common shape."""
         if len(set(inputs)) != 1:
             raise InvalidArchitectureError(
-                f"Layer 'add' needs inputs of one shape, but gets {list(inputs)}."
+                f"Layer 'add' needs inputs of equal shape, got {list(inputs)}."
             )
         return inputs[0]
 
 
 @register_layer("concat")
 class Concat(_Merge):
-    """Inputs side by side along the first axis (channels or features). No settings."""
+    """Concatenation along the first axis (channels or features). No settings."""
 
     def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
-        """Return the first input's shape with all channels."""
+        """Return the shape of the first input with the channels of all inputs."""
         if len({shape[1:] for shape in inputs}) != 1:
             raise InvalidArchitectureError(
-                f"Layer 'concat' needs inputs equal but for the first axis, "
-                f"but gets {list(inputs)}."
+                f"Layer 'concat' needs inputs of equal shape except for the first axis, "
+                f"got {list(inputs)}."
             )
         return (sum(shape[0] for shape in inputs), *inputs[0][1:])

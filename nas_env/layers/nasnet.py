@@ -1,4 +1,4 @@
-"""The cell of NASNet and its relatives: blocks of two operations over two earlier states."""
+"""The cell of NASNet and ENAS: blocks of two operations on two earlier states."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from nas_env.layers.graph import Graph, Parts
 from nas_env.layers.pooling import local_pool
 from nas_env.layers.residual import relu_conv_bn
 
-INPUTS = 2  # the two cells before
+INPUTS = 2  # the outputs of the two previous cells
 COMBINES = ("add", "concat")
 RELU = Layer.of("activation", activation="relu")
 
 
 class Block(NamedTuple):
-    """Two states that are read, an operation on each, and how the results are combined.
+    """Two input states, an operation on each, and the combination of the results.
 
     Attributes:
-        inputs: Numbers of the states: 0 the cell before the last, 1 the last cell, then blocks.
+        inputs: Indices of the states: 0 the cell before the last, 1 the last cell, then blocks.
         operations: Names in `OPERATIONS`.
         combine: "add" or "concat".
     """
@@ -34,7 +34,7 @@ class Block(NamedTuple):
 
 
 def separable(channels: int, kernel: int, stride: int) -> Chain:
-    """Return ReLU, depthwise and pointwise convolution and normalisation, twice."""
+    """Return two times ReLU, depthwise and pointwise convolution and normalisation."""
     point = pointwise(channels)
     first, second = (depthwise(channels, kernel, step) for step in (stride, 1))
     return (RELU, first, point, RELU, second, point)
@@ -46,7 +46,7 @@ def pointwise(channels: int) -> Layer:
 
 
 def depthwise(channels: int, kernel: int, stride: int, dilation: int = 1) -> Layer:
-    """Return a convolution of each channel by itself, without anything after it."""
+    """Return a depthwise convolution without normalisation and activation."""
     settings: dict[str, Any] = {"stride": stride} if stride != 1 else {}
     settings |= {"dilation": dilation} if dilation != 1 else {}
     return Layer.of(
@@ -62,7 +62,7 @@ def depthwise(channels: int, kernel: int, stride: int, dilation: int = 1) -> Lay
 
 
 def _crossed(channels: int, length: int, stride: int) -> Chain:
-    """Return ReLU, 1 x n, ReLU and n x 1 convolutions, each normalised."""
+    """Return ReLU and 1 x n, then ReLU and n x 1 convolution, each with normalisation."""
     step: dict[str, Any] = {"stride": stride} if stride != 1 else {}
     first = Layer.of(
         "conv", channels=channels, kernel=1, kernel_width=length, activation="none", **step
@@ -95,12 +95,12 @@ OPERATIONS = (
 
 @lru_cache(maxsize=10_000)
 def operation_chain(name: str, channels: int, stride: int) -> Chain:
-    """Return the layers of an operation that keeps the channels; none where it passes on.
+    """Return the layers of an operation that preserves the channels; empty for the identity.
 
     An identity with a stride is a 1x1 convolution.
 
     Raises:
-        InvalidArchitectureError: There is no such operation.
+        InvalidArchitectureError: The operation does not exist.
     """
     if name == "identity":
         return () if stride == 1 else relu_conv_bn(channels, 1, stride)
@@ -133,7 +133,7 @@ def cell_blocks(text: str) -> tuple[Block, ...]:
     """Return the blocks of a cell from its text.
 
     Raises:
-        InvalidArchitectureError: It is no such text.
+        InvalidArchitectureError: The text is not a valid cell.
     """
     blocks = []
     for number, block in enumerate(text.split("|")):
@@ -143,9 +143,9 @@ def cell_blocks(text: str) -> tuple[Block, ...]:
         inputs = (int(words[0]), int(words[2])) if known else (-1, -1)
         if not known or max(inputs) >= number + INPUTS:
             raise InvalidArchitectureError(
-                f"Block {block.strip()!r} of a cell is none. Write 'state operation state "
-                f"operation combination', states below {number + INPUTS}, operations of "
-                f"{', '.join(OPERATIONS)}, combinations of {', '.join(COMBINES)}."
+                f"Block {block.strip()!r} of a cell is invalid. Write 'state operation state "
+                f"operation combination', with states below {number + INPUTS}, operations of "
+                f"{', '.join(OPERATIONS)} and combinations of {', '.join(COMBINES)}."
             )
         blocks.append(Block(inputs, (words[1], words[3]), words[4]))
     return tuple(blocks)
@@ -153,13 +153,13 @@ def cell_blocks(text: str) -> tuple[Block, ...]:
 
 @register_layer("nasnet-cell")
 class NASNetCell(Graph):
-    """Blocks over the last two cells; what no block reads is concatenated in depth.
+    """Blocks that read the last two cells; unused blocks are concatenated along the channels.
 
-    Settings: cell (text, see `cell_text`), channels (of every state), stride (1; of operations that
-    read an input of the cell). It reads two nodes, the cell before the last and the last one. An
-    input of other channels or another size than the last cell's goes through ReLU, a 1x1
-    convolution and normalisation first, also where no block reads it; so does a concatenation
-    inside a block.
+    Settings: cell (text, see `cell_text`), channels (of every state), stride (1; of operations on
+    an input of the cell). It reads two nodes, the cell before the last and the last one. An input
+    with other channels, or another size than the last cell, first goes through ReLU, a 1x1
+    convolution and normalisation, also if no block reads it; so does a concatenation inside a
+    block.
 
     Reference: Zoph et al., "Learning Transferable Architectures for Scalable Image Recognition",
     CVPR 2018, section 3 and figures 2 and 3.
@@ -170,7 +170,7 @@ class NASNetCell(Graph):
         positive(layer, "channels", optional=["stride"])
         if len(inputs) != INPUTS or any(len(shape) != 3 for shape in inputs):
             raise InvalidArchitectureError(
-                f"A cell reads two maps (channels, height, width), but gets {list(inputs)}."
+                f"A cell needs two maps (channels, height, width), got {list(inputs)}."
             )
         channels, stride = layer["channels"], layer.get("stride", 1)
         parts = Parts(INPUTS)
@@ -192,20 +192,20 @@ class NASNetCell(Graph):
 
 
 def unread(blocks: Sequence[Block]) -> list[int]:
-    """Return the states of blocks that no block reads."""
+    """Return the states of the blocks that no block reads."""
     read = {state for block in blocks for state in block.inputs}
     return [x for x in range(INPUTS, INPUTS + len(blocks)) if x not in read]
 
 
 def _adapted(parts: Parts, node: int, inputs: Sequence[Shape], channels: int) -> int:
-    """Return an input with these channels, as large as the last cell's output."""
+    """Return the node of an input with these channels and the size of the last cell's output."""
     (found, height, width), (_, *side) = inputs[node], inputs[-1]
     stride = -(-height // side[0])
     if (found, stride) == (channels, 1):
         return node
     if [-(-height // stride), -(-width // stride)] != side:
         raise InvalidArchitectureError(
-            f"A cell cannot read maps of {height}x{width} and {side[0]}x{side[1]} together. "
-            "The first must be a whole number of times as large."
+            f"The size of the first map of a cell must be a multiple of the second, got "
+            f"{height}x{width} and {side[0]}x{side[1]}."
         )
     return parts.chain(node, relu_conv_bn(channels, 1, stride))

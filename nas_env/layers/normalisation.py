@@ -1,4 +1,4 @@
-"""Batch normalisation on its own."""
+"""Batch normalisation as a layer."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class BatchNorm(LayerType):
         return spatial(layer, inputs)
 
     def params(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return two per channel."""
+        """Return two parameters per channel."""
         return 2 * spatial(layer, inputs)[0]
 
     def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return the bytes of the normalisation's and the activation's outputs."""
+        """Return the bytes of the outputs of normalisation and activation."""
         tensors = 1 + (activation_name(layer) is not None)
         return tensors * FLOAT_BYTES * size(spatial(layer, inputs))
 

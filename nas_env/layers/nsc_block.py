@@ -1,4 +1,4 @@
-"""The block of BlockQNN, from its network structure code."""
+"""The block of BlockQNN, built from its network structure code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MERGES = ("add", "concat")
 
 
 class Code(NamedTuple):
-    """One layer of a block: its type and kernel, and the layers it reads (0: the input)."""
+    """One layer of a block: its operation and its input layers (0: the input of the block)."""
 
     operation: str
     inputs: tuple[int, ...]
@@ -35,7 +35,7 @@ def block_codes(text: str) -> tuple[Code, ...]:
     """Return the layers of a block from its text.
 
     Raises:
-        InvalidArchitectureError: It is no such text.
+        InvalidArchitectureError: The text is not a valid block.
     """
     codes = []
     for number, line in enumerate(text.split("|"), start=1):
@@ -44,22 +44,22 @@ def block_codes(text: str) -> tuple[Code, ...]:
         known = wanted == len(reads) and all(x.isdigit() and int(x) < number for x in reads)
         if not wanted or not known:
             raise InvalidArchitectureError(
-                f"Layer {line.strip()!r} of a block is none. Write one of {', '.join(UNARY)} and "
-                f"a layer below {number}, or one of {', '.join(MERGES)} and two."
+                f"Layer {line.strip()!r} of a block is invalid. Write one of {', '.join(UNARY)} "
+                f"and a layer below {number}, or one of {', '.join(MERGES)} and two layers."
             )
         codes.append(Code(operation, tuple(map(int, reads))))
     return tuple(codes)
 
 
 def leaves(codes: Sequence[Code]) -> list[int]:
-    """Return the numbers of the layers that none reads."""
+    """Return the numbers of the layers that no layer reads."""
     read = {x for code in codes for x in code.inputs}
     return [number for number in range(1, len(codes) + 1) if number not in read]
 
 
 @lru_cache(maxsize=1000)
 def unary_chain(operation: str, channels: int) -> Chain:
-    """Return the layers of an operation on one input; none for the identity."""
+    """Return the layers of an operation with one input; empty for the identity."""
     if operation == "identity":
         return ()
     kind, size = operation.split("-")
@@ -70,14 +70,15 @@ def unary_chain(operation: str, channels: int) -> Chain:
 
 @register_layer("nsc-block")
 class NSCBlock(Graph):
-    """Layers that read each other by number; what none reads is concatenated in depth.
+    """Layers that read earlier layers by number; the leaves are concatenated along the channels.
 
-    Settings: code (text, see `block_text`), channels (of every layer). An input of other channels,
-    and a concatenation inside the block, go through ReLU, a 1x1 convolution and normalisation.
+    Settings: code (text, see `block_text`), channels (of every layer). An input with other
+    channels, and a concatenation inside the block, go through ReLU, a 1x1 convolution and
+    normalisation.
 
     Reference: Zhong et al., "Practical Block-wise Neural Network Architecture Generation", CVPR
-    2018, section 3.1 and table 1. That concatenations inside a block are brought back to its
-    channels is ours; then any two layers can be added.
+    2018, section 3.1 and table 1. Differs from the paper: concatenations inside a block are reduced
+    to the channels of the block, so that any two layers can be added.
     """
 
     def graph(self, layer: Layer, inputs: Sequence[Shape]) -> Sequence[Layer]:

@@ -1,4 +1,4 @@
-"""Zeros around a map, so that maps of different size fit side by side."""
+"""Zero padding, so that maps of different sizes can be concatenated."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @register_layer("zero-pad")
 class ZeroPad(LayerType):
-    """Zeros around a map. Settings: height, width (of the output).
+    """Zero padding around a map. Settings: height, width (of the output).
 
-    The map is in the middle; an odd row or column of zeros is at the bottom and right.
+    The map is centred; an odd row or column of zeros is at the bottom and right.
     """
 
     def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
@@ -27,7 +27,7 @@ class ZeroPad(LayerType):
         if layer["height"] < height or layer["width"] < width:
             raise InvalidArchitectureError(
                 f"A {height}x{width} map cannot be padded to {layer['height']}x{layer['width']}. "
-                "Pad to a larger one."
+                "Use a larger size."
             )
         return channels, layer["height"], layer["width"]
 

@@ -43,7 +43,7 @@ class MaxPool(LayerType):
         return channels, pooled(height, kernel, stride), pooled(width, kernel, stride)
 
     def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return the bytes of the output and of the positions of the maxima."""
+        """Return the bytes of the output and of the indices of the maxima."""
         return (FLOAT_BYTES + INDEX_BYTES) * size(self.output_shape(layer, inputs))
 
     def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
@@ -59,7 +59,7 @@ class MaxPool(LayerType):
 
 @register_layer("local-max-pool")
 class LocalMaxPool(LayerType):
-    """Maximum over a square window, padded so that stride 1 keeps the map's size.
+    """Maximum over a square window, padded so that stride 1 preserves the size of the map.
 
     Settings: kernel (odd), stride.
     """
@@ -70,12 +70,13 @@ class LocalMaxPool(LayerType):
         channels, height, width = spatial(layer, inputs)
         if layer["kernel"] % 2 == 0:
             raise InvalidArchitectureError(
-                f"Padded pooling window {layer['kernel']} is even. Use an odd one, or 'max-pool'."
+                f"Padded pooling window must be odd, got {layer['kernel']}. Use an odd window, or "
+                "'max-pool'."
             )
         return channels, -(-height // layer["stride"]), -(-width // layer["stride"])
 
     def activation_bytes(self, layer: Layer, inputs: Sequence[Shape]) -> int:
-        """Return the bytes of the output and of the positions of the maxima."""
+        """Return the bytes of the output and of the indices of the maxima."""
         return (FLOAT_BYTES + INDEX_BYTES) * size(self.output_shape(layer, inputs))
 
     def build(self, layer: Layer, inputs: Sequence[Shape]) -> nn.Module:
@@ -92,10 +93,10 @@ class LocalMaxPool(LayerType):
 
 @register_layer("local-average-pool")
 class LocalAveragePool(LayerType):
-    """Mean over a square window; what lies outside the map is not counted.
+    """Mean over a square window, without the positions outside the map.
 
     Settings: kernel (odd, or equal to the stride), stride. The map is padded so that stride 1
-    keeps its size.
+    preserves its size.
     """
 
     def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
@@ -105,8 +106,8 @@ class LocalAveragePool(LayerType):
         kernel, stride = layer["kernel"], layer["stride"]
         if kernel % 2 == 0 and kernel != stride:
             raise InvalidArchitectureError(
-                f"Average pooling window {kernel} is even and not its stride {stride}. "
-                "Use an odd window, or a stride equal to it."
+                f"Average pooling window must be odd or equal to its stride {stride}, got "
+                f"{kernel}. Use an odd window, or an equal stride."
             )
         return channels, -(-height // stride), -(-width // stride)
 
@@ -127,7 +128,7 @@ class LocalAveragePool(LayerType):
 
 
 def local_pool(kind: str, kernel: int, stride: int = 1) -> Layer:
-    """Return padded pooling, "avg" or "max"."""
+    """Return a layer of padded pooling; `kind` is "avg" or "max"."""
     name = "local-average-pool" if kind == "avg" else "local-max-pool"
     return Layer.of(name, kernel=kernel, stride=stride)
 

@@ -1,4 +1,4 @@
-"""Blocks with a shortcut: the residual basic block and the inverted bottleneck of MobileNets."""
+"""Blocks with a shortcut: the basic residual block and the inverted bottleneck of MobileNets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class _Block(Branches):
     settings: tuple[str, ...] = ("channels",)
 
     def shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
-        """Return the map that it reads, and refuse bad settings."""
+        """Return the shape of the input; raise if a setting is invalid."""
         positive(layer, *self.settings, optional=["stride"])
         return spatial(layer, inputs)
 
@@ -23,8 +23,9 @@ class _Block(Branches):
 class ResidualBlock(_Block):
     """Two times ReLU, 3x3 convolution and normalisation, plus a shortcut.
 
-    Settings: channels, stride (1). The shortcut is the input; with a stride, average pooling and a
-    plain 1x1 convolution; with other channels alone, ReLU, 1x1 convolution and normalisation.
+    Settings: channels, stride (1). The shortcut is the input. With a stride, it is average pooling
+    and a plain 1x1 convolution. Without a stride but with other channels, it is ReLU, 1x1
+    convolution and normalisation.
 
     Reference: Dong and Yang, ICLR 2020 (NAS-Bench-201), the reduction between stages.
     """
@@ -51,9 +52,10 @@ class MBConv(_Block):
     """Inverted bottleneck: 1x1 expansion, depthwise convolution, 1x1 projection, each normalised.
 
     Settings: channels, kernel, expansion, stride (1), activation ("relu"; not after the
-    projection), squeeze (0; n > 0: squeeze and excitation before the projection, of an n-th of the
-    input's channels).
-    Expansion 1 has no 1x1 expansion. The shortcut is the input, where the shape stays.
+    projection), squeeze (0 for none; n > 0: squeeze and excitation before the projection, with
+    1/n of the input channels).
+    With expansion 1 there is no 1x1 expansion. The input is the shortcut if the shape does not
+    change.
 
     References: Sandler et al., CVPR 2018 (MobileNetV2); Tan and Le, ICML 2019 (EfficientNet), for
     squeeze and excitation.
@@ -62,7 +64,7 @@ class MBConv(_Block):
     settings = ("channels", "kernel", "expansion")
 
     def chains(self, layer: Layer, shape: Shape) -> Sequence[Chain]:
-        """Return the three convolutions, and the shortcut where there is one."""
+        """Return the three convolutions, and the shortcut if there is one."""
         channels, expansion, stride = layer["channels"], layer["expansion"], layer.get("stride", 1)
         name, hidden = layer.get("activation", "relu"), expansion * shape[0]
         expand = Layer.of("conv", channels=hidden, kernel=1, activation=name)

@@ -1,4 +1,4 @@
-"""Networks around cells: what a cell is stacked into, and can be stacked into again, larger.
+"""Skeletons: the networks in which cells are stacked, also at a larger size.
 
 One file per kind of cell; a skeleton registers itself under the kind of its cell's layer.
 """

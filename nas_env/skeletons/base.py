@@ -1,4 +1,4 @@
-"""What a skeleton must answer, and how an architecture is stacked at another size."""
+"""The base class of skeletons, and the function that scales an architecture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nas_env.errors import IncompatibleError, InvalidArchitectureError, InvalidS
 from nas_env.layers.base import LayerType, layer_type
 from nas_env.registry import Registry
 
-# Images with a side of at least so many pixels are made smaller before the first cell.
+# The minimum side of images, in pixels, that are reduced before the first cell.
 LARGE = 128
 
 
@@ -20,10 +20,10 @@ class Skeleton(ABC):
     """Cells and the network around them.
 
     Attributes:
-        cells: Texts of the cells, as their layer writes them.
-        repeats: Cells of each stage.
-        channels: Of the first stage; each later stage has twice as many.
-        large: Whether the network begins for large images: by making them smaller.
+        cells: Texts of the cells, as in the settings of their layer.
+        repeats: Number of cells in each stage.
+        channels: Channels of the first stage; each later stage has twice as many.
+        large: Whether the network starts with layers that reduce large images.
     """
 
     cells: tuple[str, ...]
@@ -38,9 +38,9 @@ class Skeleton(ABC):
     @classmethod
     @abstractmethod
     def of(cls, architecture: Architecture) -> Self:
-        """Return what `stack` may have made an architecture from.
+        """Return the skeleton from which `stack` created an architecture.
 
-        It may guess: `skeleton_of` compares what it stacks with the architecture.
+        The result may be wrong for other architectures; `skeleton_of` stacks it again and compares.
         """
 
 
@@ -48,22 +48,22 @@ SKELETONS: Registry[type[Skeleton]] = Registry("cell", package="nas_env.skeleton
 
 
 def skeleton_of(architecture: Architecture) -> Skeleton:
-    """Return the cells of an architecture, and the network around them.
+    """Return the skeleton of an architecture.
 
     Raises:
-        InvalidArchitectureError: It is not made of cells, or not stacked as its space stacks them.
+        InvalidArchitectureError: The architecture has no cells, or is not stacked as in its space.
     """
     kinds = [layer.kind for layer in architecture.layers if layer.kind in SKELETONS]
     if not kinds:
         raise InvalidArchitectureError(
-            "Only a network made of cells can be scaled, but this one has no layer of kind "
+            "Only a network of cells can be scaled, got a network without layers of kind "
             f"{', '.join(sorted(SKELETONS))}. Use a network from a space of cells."
         )
     found = SKELETONS.get(kinds[0]).of(architecture)
     if found.stack() != architecture:
         raise InvalidArchitectureError(
             f"A network with {kinds[0]!r} layers must be stacked as its search space stacks them. "
-            "Use an architecture that a space of cells decodes a walk to."
+            "Use an architecture decoded by a space of cells."
         )
     return found
 
@@ -76,21 +76,21 @@ def scaled(
 ) -> Architecture:
     """Return a network with the same cells in a skeleton of another size.
 
-    Cells found on a small task are stacked again for a larger one. This works for the cells of
-    NASNet, ENAS, BlockQNN and NAS-Bench-201. An argument that is None keeps its present value.
+    Cells found on a small task can be stacked again for a larger one. Supported are the cells of
+    NASNet, ENAS, BlockQNN and NAS-Bench-201. An argument that is None keeps its current value.
 
     Args:
-        architecture: A network made of cells.
-        repeats: Cells of each stage.
+        architecture: A network of cells.
+        repeats: Number of cells in each stage.
         channels: Channels of the first stage.
-        input_shape: Shape (channels, height, width) of the images. From 128x128 pixels on, the
-            network begins with layers that reduce their size.
+        input_shape: Shape (channels, height, width) of the images. For images of at least 128x128
+            pixels, the network starts with layers that reduce their size.
 
     Raises:
-        InvalidArchitectureError: The network is not made of cells as a search space stacks them,
-            or does not accept such images.
-        InvalidSettingError: A number is not an integer >= 1.
-        IncompatibleError: The shape is not the shape of images.
+        InvalidArchitectureError: The network is not stacked from cells as in a search space, or
+            does not accept images of this shape.
+        InvalidSettingError: `repeats` or `channels` is not an integer >= 1.
+        IncompatibleError: `input_shape` is not the shape of images.
 
     Example:
         >>> from nas_env.spaces import SPACES
@@ -114,20 +114,20 @@ def scaled(
 
 
 def is_large(input_shape: Shape) -> bool:
-    """Return whether images are made smaller before the first cell: both sides have >= 128 pixels.
+    """Whether the network reduces images before the first cell: both sides have >= 128 pixels.
 
     Raises:
-        IncompatibleError: It is not the shape (channels, height, width) of images.
+        IncompatibleError: The shape is not (channels, height, width).
     """
     if len(input_shape) != 3 or not all(map(is_count, input_shape)):
         raise IncompatibleError(
-            f"Cells read images of shape (channels, height, width), but not {input_shape}."
+            f"Cells need images of shape (channels, height, width), got {input_shape}."
         )
     return min(input_shape[1:]) >= LARGE
 
 
 def check(architecture: Architecture, input_shape: Shape) -> None:
-    """Raise InvalidArchitectureError where a layer does not accept what reaches it."""
+    """Raise InvalidArchitectureError if a layer does not accept its input."""
     shapes = [input_shape]
     for index, layer in enumerate(architecture.layers):
         rules: LayerType = layer_type(layer)
@@ -136,6 +136,6 @@ def check(architecture: Architecture, input_shape: Shape) -> None:
 
 
 def stem(channels: int, stride: int = 1) -> Layer:
-    """Return a 3x3 convolution and normalisation, what cells and blocks begin after."""
+    """Return the stem of a network: a 3x3 convolution and normalisation."""
     step: dict[str, Any] = {"stride": stride} if stride != 1 else {}
     return Layer.of("conv", channels=channels, kernel=3, activation="none", **step)

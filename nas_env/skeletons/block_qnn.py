@@ -1,4 +1,4 @@
-"""The skeleton of BlockQNN: stages of one block, pooling between them.
+"""The skeleton of BlockQNN: stages of one block with pooling between them.
 
 Reference: Zhong, Yan, Wu, Shao, Liu, "Practical Block-wise Neural Network Architecture Generation",
 CVPR 2018 (figure 3).
@@ -19,10 +19,10 @@ STAGES = 3
 @SKELETONS.register("nsc-block")
 @dataclass(frozen=True)
 class BlockQNNSkeleton(Skeleton):
-    """A 3x3 convolution, three stages of blocks, 3x3 maximum pooling with stride 2 between them.
+    """A 3x3 convolution and three stages of blocks, with 3x3 max pooling of stride 2 between them.
 
-    For large images the convolution has stride 2 and such pooling follows it. `cells` is one text,
-    the code of the block.
+    For large images the convolution has stride 2, and the same pooling follows it. `cells` is one
+    text, the code of the block.
     """
 
     def stack(self) -> Architecture:
@@ -38,7 +38,7 @@ class BlockQNNSkeleton(Skeleton):
 
     @classmethod
     def of(cls, architecture: Architecture) -> Self:
-        """Return the first block, and how often it comes at its width."""
+        """Return the skeleton with the first block, repeated as in the first stage."""
         blocks = [layer for layer in architecture.layers if layer.kind == "nsc-block"]
         first = blocks[0]
         large = architecture.layers[0].get("stride", 1) != 1

@@ -21,10 +21,10 @@ END = (Layer.of("batch-norm"), Layer.of("global-average-pool"))
 @SKELETONS.register("nasbench201-cell")
 @dataclass(frozen=True)
 class NASBench201Skeleton(Skeleton):
-    """A stem, three stages of cells, a residual block with stride 2 before the later two.
+    """A stem and three stages of cells, with a residual block of stride 2 before the later two.
 
-    For large images, which the paper has none of, the stem has stride 2 and 3x3 maximum pooling
-    with stride 2 follows, as in residual networks. `cells` is one text.
+    For large images, which the paper does not use, the stem has stride 2, and 3x3 max pooling with
+    stride 2 follows, as in residual networks. `cells` is one text.
     """
 
     def stack(self) -> Architecture:
@@ -43,7 +43,7 @@ class NASBench201Skeleton(Skeleton):
 
     @classmethod
     def of(cls, architecture: Architecture) -> Self:
-        """Return the first layer of cells, and whether the stem has a stride."""
+        """Return the skeleton with the first layer of cells; `large` if the stem has a stride."""
         first = next(x for x in architecture.layers if x.kind == "nasbench201-cell")
         large = architecture.layers[0].get("stride", 1) != 1
         return cls((first["cell"],), first.get("repeats", 1), first["channels"], large)

@@ -1,4 +1,4 @@
-"""The skeleton of NASNet and ENAS: stages of normal cells, reduction cells between them.
+"""The skeleton of NASNet and ENAS: stages of normal cells with reduction cells between them.
 
 Reference: Zoph, Vasudevan, Shlens, Le, "Learning Transferable Architectures for Scalable Image
 Recognition", CVPR 2018 (section 3, figure 2).
@@ -20,16 +20,16 @@ STAGES = 3
 @SKELETONS.register("nasnet-cell")
 @dataclass(frozen=True)
 class NASNetSkeleton(Skeleton):
-    """A 3x3 convolution, three stages of N normal cells, a reduction cell before the later two.
+    """A 3x3 convolution and three stages of N normal cells, a reduction cell before the later two.
 
     For large images (224x224 in the paper) the convolution has stride 2, and two reduction cells
-    with a quarter and a half of the channels come before the first stage.
+    with a quarter and a half of the channels precede the first stage.
 
     `cells` are the texts of the normal and the reduction cell.
     """
 
     def stack(self) -> Architecture:
-        """Return the whole network; every cell reads the two before it."""
+        """Return the whole network; every cell reads the two previous cells."""
         layers = [stem(self._stem_channels(), 2 if self.large else 1)]
         for kind, width in self._sequence():
             node = len(layers)
@@ -48,7 +48,7 @@ class NASNetSkeleton(Skeleton):
 
     @classmethod
     def of(cls, architecture: Architecture) -> Self:
-        """Return the cells by their strides, and how often the first normal one is repeated."""
+        """Return the skeleton; the stride of a cell shows its kind."""
         layers = [layer for layer in architecture.layers if layer.kind == "nasnet-cell"]
         by_kind = {layer.get("stride", 1): layer["cell"] for layer in reversed(layers)}
         normal = [layer["channels"] for layer in layers if layer.get("stride", 1) == 1]

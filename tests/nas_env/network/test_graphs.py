@@ -97,11 +97,11 @@ def test_a_graph_of_vectors() -> None:
     [
         (
             (Layer.of("conv", channels=8, kernel=3), Layer.of("add", (0, 1))),
-            r"Layer 2: Layer 'add' needs inputs of one shape.*\(3, 6, 6\), \(8, 6, 6\)",
+            r"Layer 2: Layer 'add' needs inputs of equal shape.*\(3, 6, 6\), \(8, 6, 6\)",
         ),
         (
             (Layer.of("max-pool", kernel=2, stride=2), Layer.of("concat", (0, 1))),
-            r"Layer 2: Layer 'concat' needs inputs equal but for the first axis",
+            r"Layer 2: Layer 'concat' needs inputs of equal shape except for the first axis",
         ),
         (
             (Layer.of("linear", units=8), Layer.of("conv", channels=8, kernel=3)),
@@ -109,7 +109,7 @@ def test_a_graph_of_vectors() -> None:
         ),
         (
             (Layer.of("conv", channels=8, kernel=3), Layer.of("linear", (0, 1), units=8)),
-            r"Layer 2: Layer 'linear' takes one input, but reads 2",
+            r"Layer 2: Layer 'linear' takes one input, got 2",
         ),
         ((Layer.of("max-pool", kernel=7, stride=1),), "window 7 is larger than its 6x6 map"),
     ],

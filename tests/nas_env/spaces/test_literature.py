@@ -150,7 +150,7 @@ def test_cells_survive_their_text() -> None:
     )
     assert cell_blocks(cell_text(blocks)) == blocks
     for wrong in ("", "0 sep-3x3 1 identity", "0 sep-3x3 2 identity add", "0 conv 1 identity add"):
-        with pytest.raises(InvalidArchitectureError, match="of a cell is none"):
+        with pytest.raises(InvalidArchitectureError, match="of a cell is invalid"):
             cell_blocks(wrong)
 
 
@@ -195,7 +195,7 @@ def test_blocks_survive_their_text_and_their_leaves_are_joined(make_space: Make)
     assert block_codes(block_text(codes)) == codes
     assert leaves(codes) == [3, 4]
     for wrong in ("", "conv-3", "conv-3 1", "add 0", "conv-7 0"):
-        with pytest.raises(InvalidArchitectureError, match="of a block is none"):
+        with pytest.raises(InvalidArchitectureError, match="of a block is invalid"):
             block_codes(wrong)
     space = make_space("block-qnn")
     walk = decisions(
