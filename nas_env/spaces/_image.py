@@ -1,4 +1,4 @@
-"""What spaces of networks for images have in common."""
+"""The base class of spaces of networks for images."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from nas_env.spaces.base import SearchSpace
 
 
 class ImageSpace(SearchSpace):
-    """A space of networks for images, whose decisions have prices in parameters.
+    """A space of networks for images, whose decisions have additive costs in parameters.
 
     Args:
         name: The registered name.
         input_shape: Shape of the images, without batch.
         num_outputs: Number of classes.
-        max_params: Limit on parameters, or None.
+        max_params: Maximum number of parameters, or None.
 
     Raises:
-        IncompatibleError: The shape is not that of images.
+        IncompatibleError: The shape is not the shape of images.
     """
 
     modality = "image"
@@ -32,7 +32,7 @@ class ImageSpace(SearchSpace):
     ) -> None:
         if len(input_shape) != 3:
             raise IncompatibleError(
-                f"Space {name!r} needs images (channels, height, width), but the input shape is "
+                f"Space {name!r} needs images (channels, height, width), got input shape "
                 f"{input_shape}. Choose a space for vectors, such as 'mlp'."
             )
         self.name = name
@@ -42,5 +42,5 @@ class ImageSpace(SearchSpace):
 
     @cached_property
     def head(self) -> Layer:
-        """The classifier that a task puts at the end; part of the price of some decision."""
+        """The final classifier that a task adds; part of the cost of a decision."""
         return Layer.of("linear", units=self.num_outputs, activation="none")

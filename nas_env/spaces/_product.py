@@ -1,4 +1,4 @@
-"""Spaces of fixed length where every decision is always legal, compiled with numpy."""
+"""Spaces of fixed length in which all decisions are always legal, compiled with numpy."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from nas_env.spaces.base import Choice, Option, Walk
 class ProductSpace(ImageSpace):
     """A fixed number of positions with the same options at each; the state is the walk so far.
 
-    A decision's parameters depend on its position alone, so costs are additive.
+    The parameters of a decision depend only on its position, so costs are additive.
 
     Args:
         name: The registered name.
         input_shape: Shape of the images, without batch.
         num_outputs: Number of classes.
-        max_params: Limit on parameters, or None.
-        positions: What is chosen at each position.
+        max_params: Maximum number of parameters, or None.
+        positions: Name of the choice at each position.
         operations: Label of each decision.
     """
 
@@ -54,7 +54,7 @@ class ProductSpace(ImageSpace):
     def prices(self) -> list[list[int]]:
         """Return the parameters that each decision adds at each position.
 
-        The last position brings those of everything that is not decided.
+        The last position includes the parameters of the fixed part of the network.
         """
 
     def start(self) -> Walk:
@@ -71,11 +71,11 @@ class ProductSpace(ImageSpace):
         return (*cast(Walk, state), decision)
 
     def cost(self, state: Hashable, decision: int) -> int:
-        """Return the parameters that an operation adds; the last adds the skeleton's too."""
+        """Return the parameters that an operation adds; the last one includes the skeleton."""
         return self._prices[len(cast(Walk, state))][decision]
 
     def project(self, state: Hashable) -> int:
-        """Return the number of decisions made, and nothing of which they were."""
+        """Return only the number of decisions made."""
         return len(cast(Walk, state))
 
     def features(self, state: Hashable) -> tuple[float, ...]:
@@ -95,13 +95,13 @@ class ProductSpace(ImageSpace):
 
 
 def compile_product(prices: NDArray[np.int64]) -> Automaton:
-    """Return what `compile_space` returns for such a space, without visiting states one by one.
+    """Return the result of `compile_space` for such a space, without visiting single states.
 
     Args:
         prices: (positions, decisions) additive cost.
     """
     length, width = prices.shape
-    sizes = width ** np.arange(length + 1)  # states after so many decisions
+    sizes = width ** np.arange(length + 1)  # states by number of decisions
     depth = np.repeat(np.arange(length + 1), sizes)
     final = depth == length
     inner, total = int(sizes[:-1].sum()), len(depth)
@@ -109,7 +109,7 @@ def compile_product(prices: NDArray[np.int64]) -> Automaton:
     next_state[:inner] = 1 + np.arange(inner * width).reshape(inner, width)
     cost = np.zeros((total, width), dtype=np.int64)
     cost[:inner] = prices[depth[:inner]]
-    least = np.append(prices.min(axis=1)[::-1].cumsum()[::-1], 0)  # after so many decisions
+    least = np.append(prices.min(axis=1)[::-1].cumsum()[::-1], 0)  # by number of decisions
     most = np.append(prices.max(axis=1)[::-1].cumsum()[::-1], 0)
     to_go = np.full((total, width), NO_WALK, dtype=np.int64)
     to_go[:inner] = cost[:inner] + least[depth[:inner] + 1, None]

@@ -14,11 +14,11 @@ from nas_env.errors import InvalidSettingError
 from nas_env.spaces.choice import Choice
 
 MAX_STATES = 100_000
-NO_WALK = np.iinfo(np.int64).max // 4  # a cost no sum of real costs reaches
+NO_WALK = np.iinfo(np.int64).max // 4  # higher than any sum of costs
 
 
 class StateMachine(Protocol):
-    """The part of a search space that `compile_space` reads, see `SearchSpace`."""
+    """The part of a search space that `compile_space` uses; see `SearchSpace`."""
 
     @property
     def name(self) -> str: ...  # noqa: D102 - described in `SearchSpace`
@@ -34,19 +34,19 @@ class StateMachine(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Automaton:
-    """States numbered breadth first; state 0 is the start.
+    """A finite automaton as arrays; states are numbered breadth first, state 0 is the start.
 
     Attributes:
-        states: The space's own states, in order of their numbers.
-        next_state: (states, decisions) int32, -1 where the decision is illegal.
-        final: (states,) bool, True where the walk is complete.
+        states: The states of the space, in order of their numbers.
+        next_state: (states, decisions) int32, -1 for illegal decisions.
+        final: (states,) bool, True if the walk is complete.
         walks: Number of complete walks from each state (exact, any size).
-        cost: (states, decisions) int64 additive cost of a decision, or None where the space
-            declares none.
-        to_go: (states, decisions) int64 cost of a decision plus the cheapest way to finish after
-            it, or None. A walk that has spent c can stay under a limit exactly where
+        cost: (states, decisions) int64 additive cost of a decision, or None if the space has no
+            additive cost.
+        to_go: (states, decisions) int64 cost of a decision plus the minimum cost to complete the
+            walk after it, or None. A walk with cost c can stay within a limit if and only if
             c + to_go <= limit.
-        most: (states,) the highest cost to finish from each state, or None.
+        most: (states,) the maximum cost to complete the walk from each state, or None.
     """
 
     states: tuple[Hashable, ...]
@@ -59,7 +59,7 @@ class Automaton:
 
     @property
     def legal(self) -> NDArray[np.bool_]:
-        """(states, decisions) bool, True where the decision is legal."""
+        """A bool array (states, decisions), True for legal decisions."""
         return self.next_state >= 0
 
     @property
@@ -69,24 +69,24 @@ class Automaton:
 
     @cached_property
     def is_tree(self) -> bool:
-        """Whether each state is reached by one walk only, so that its number says the walk."""
+        """Whether exactly one walk leads to each state, so that the state determines the walk."""
         entered = np.bincount(self.next_state[self.legal], minlength=self.num_states)
         return bool(entered[0] == 0 and (entered[1:] == 1).all())
 
     @property
     def max_cost(self) -> int | None:
-        """The highest cost of any complete walk, or None."""
+        """The maximum cost of a complete walk, or None."""
         return None if self.most is None else int(self.most[0])
 
     @property
     def cheapest(self) -> NDArray[np.int64] | None:
-        """(states,) the least cost to finish from each state, or None."""
+        """(states,) the minimum cost to complete the walk from each state, or None."""
         if self.to_go is None:
             return None
         return np.where(self.final, 0, self.to_go.min(axis=1))
 
     def allowed(self, state: int, spent: int, limit: int | None) -> NDArray[np.bool_]:
-        """Return (decisions,) bool: legal, and some finish stays within the cost limit."""
+        """Return a bool array (decisions,), True if legal and a walk within the limit exists."""
         row: NDArray[np.bool_] = self.next_state[state] >= 0
         if limit is not None and self.to_go is not None:
             row &= self.to_go[state] <= limit - spent
@@ -97,8 +97,8 @@ def compile_space(space: StateMachine) -> Automaton:
     """Enumerate the states of a space breadth first and return its automaton.
 
     Raises:
-        InvalidSettingError: More than 100,000 states, a state without a legal decision, or a
-            cycle (walks would not be finite).
+        InvalidSettingError: The space has more than 100,000 states, a state without legal
+            decisions, or a cycle (walks would be infinite).
     """
     states, rows, costs = _explore(space)
     next_state = np.array(rows, dtype=np.int32).reshape(len(states), space.num_decisions)
@@ -111,7 +111,7 @@ def compile_space(space: StateMachine) -> Automaton:
         if not walks[state]:
             raise InvalidSettingError(
                 f"State {states[state]!r} of space {space.name!r} has no legal decision. "
-                "Every state must offer one or be final."
+                "Each state must have a legal decision or be final."
             )
     if costs is None:
         return Automaton(tuple(states), next_state, final, tuple(walks), None, None, None)
@@ -127,7 +127,7 @@ def _explore(
     number = {states[0]: 0}
     rows: list[list[int]] = []
     costs: list[list[int]] = []
-    for state in states:  # grows while it is walked through
+    for state in states:  # grows during the loop
         row, price = [-1] * space.num_decisions, [0] * space.num_decisions
         choice = space.choice(state)
         for decision in choice.legal if choice else ():
@@ -142,13 +142,13 @@ def _explore(
         if len(states) > MAX_STATES:
             raise InvalidSettingError(
                 f"Space {space.name!r} has more than {MAX_STATES} states. "
-                "Let its state hold only what legality and additive costs need."
+                "Keep in its states only the information that legality and additive costs need."
             )
     return states, rows, costs if space.additive_cost else None
 
 
 def _children_first(next_state: NDArray[np.int32]) -> list[int]:
-    """Return the states so that each comes after all states it leads to."""
+    """Return the states in an order in which each state comes after its successors."""
     children = [set(row[row >= 0].tolist()) for row in next_state]
     parents: list[list[int]] = [[] for _ in children]
     for state, targets in enumerate(children):
@@ -163,8 +163,8 @@ def _children_first(next_state: NDArray[np.int32]) -> list[int]:
                 order.append(parent)
     if len(order) < len(children):
         raise InvalidSettingError(
-            "The search space has a cycle, so walks would not end. "
-            "Let every decision lead on, for instance by counting depth in the state."
+            "The search space has a cycle, so walks would be infinite. "
+            "Make every decision progress, for instance by counting the depth in the state."
         )
     return order
 

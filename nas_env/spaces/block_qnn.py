@@ -24,7 +24,7 @@ OPERATIONS = (*UNARY, *MERGES)
 
 
 class BlockState(NamedTuple):
-    """Where a walk stands: the layer (from 1), its operation and first input, -1 undecided."""
+    """State of a walk: the layer (from 1), its operation and first input (-1 if undecided)."""
 
     layer: int
     operation: int = -1
@@ -35,21 +35,21 @@ class BlockState(NamedTuple):
 class BlockQNNSpace(ImageSpace):
     """Append one layer of a block after another, then stop.
 
-    Decisions: an operation (convolution 1, 3, 5, maximum pooling 1, 3, average pooling 1, 3,
-        identity, add, concat) or "stop" (the terminal code), then the earlier layer that it reads
-        (0 is the block's input); "add" and "concat" read two, the second after the first. "stop" is
-        the only legal decision at the depth limit. The network: a 3x3 convolution, three stages of
-        stacked blocks with twice the channels each and 3x3 maximum pooling with stride 2 between
-        them, ReLU and global average pooling. Leaves of a block are concatenated.
+    Decisions: an operation (convolution 1, 3, 5, max pooling 1, 3, average pooling 1, 3, identity,
+        add, concat) or "stop" (the terminal code), then the earlier layer that it reads (0 is the
+        input of the block); "add" and "concat" read two layers, the second after the first. "stop"
+        is the only legal decision at the depth limit. The network: a 3x3 convolution, three stages
+        of stacked blocks, each with twice the channels, with 3x3 max pooling of stride 2 between
+        them, ReLU and global average pooling. The leaves of a block are concatenated.
     Observation: given by the environment; the state is the layer, its operation and first input.
     Reward: given by the environment; the paper's is "block-qnn".
     Episode end: "stop".
-    Reference: Zhong et al., CVPR 2018. There a block has up to 23 layers, channels are 32, 64 and
-        128 and one action is a whole code; here it has up to 8 layers, channels are 8, 16 and 32,
-        and a code is two or three decisions.
+    Reference: Zhong et al., CVPR 2018. In the paper a block has up to 23 layers, the channels are
+        32, 64 and 128, and one action is a whole code; here a block has up to 8 layers, the
+        channels are 8, 16 and 32, and a code is two or three decisions.
 
-    What a block's leaves cost the next one depends on how many they are, so `cost` is a bound from
-    above: every layer counts as a leaf.
+    The parameters of the next block depend on the number of leaves, so `cost` is an upper bound:
+    every layer counts as a leaf.
 
     Example:
         >>> from nas_env.spaces import SPACES
@@ -73,9 +73,9 @@ class BlockQNNSpace(ImageSpace):
         super().__init__(name, input_shape, num_outputs, max_params)
         self.depth, self.repeats, self.channels = depth, repeats, channels
         self.stop = len(OPERATIONS)
-        self.inputs = self.stop + 1  # the first decision that names a layer
+        self.inputs = self.stop + 1  # the first decision that selects a layer
         self.num_decisions = self.inputs + depth
-        self.max_length = 2 + 3 * (depth - 1) + 1  # the first layer can merge nothing
+        self.max_length = 2 + 3 * (depth - 1) + 1  # the first layer cannot merge
         self.feature_names = ("layer", "operation decided", "first input decided")
 
     def start(self) -> BlockState:
@@ -83,7 +83,7 @@ class BlockQNNSpace(ImageSpace):
         return BlockState(1)
 
     def choice(self, state: Hashable) -> Choice | None:
-        """Return operations, or the layers that can be read; None after "stop"."""
+        """Return the operations, or the layers that can be read; None after "stop"."""
         state = cast(BlockState, state)
         if state.stopped:
             return None
@@ -115,9 +115,9 @@ class BlockQNNSpace(ImageSpace):
         return BlockQNNSkeleton((text,), self.repeats, self.channels).stack()
 
     def cost(self, state: Hashable, decision: int) -> int:
-        """Return the most parameters that a decision adds to all blocks.
+        """Return the maximum number of parameters that a decision adds to all blocks.
 
-        "stop" brings stem, classifier, and what adapts the leaves to the next block.
+        "stop" includes the stem, the classifier, and the adapters of the leaves to the next block.
         """
         state = cast(BlockState, state)
         if decision == self.stop:
@@ -133,7 +133,7 @@ class BlockQNNSpace(ImageSpace):
         return sum(params_along(unary_chain(name, width), (width, 1, 1)) for width in widths)
 
     def features(self, state: Hashable) -> tuple[float, ...]:
-        """Return the share of layers, and which decisions of the present one are made."""
+        """Return the share of decided layers, and which decisions of the current one are made."""
         state = cast(BlockState, state)
         return (
             (state.layer - 1) / self.depth,
@@ -158,7 +158,7 @@ class BlockQNNSpace(ImageSpace):
 
     @cached_property
     def _outside(self) -> dict[int, int]:
-        """By the number of leaves: the parameters outside the blocks, and of their adapters."""
+        """Parameters outside the blocks, including their adapters, by the number of leaves."""
         return {count: self._around(count) for count in range(1, self.depth + 1)}
 
     def _around(self, count: int) -> int:

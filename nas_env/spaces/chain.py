@@ -19,8 +19,8 @@ from nas_env.spaces.base import SPACES, Choice, Option, SpaceFactory, Walk
 
 CONV, POOL, GLOBAL, LINEAR, STOP = "conv", "max-pool", "global-average-pool", "linear", "stop"
 
-# What may come after what. Pooling is never first and never twice in a row; nothing spatial comes
-# after a flat layer; a network is never empty.
+# The kinds that may follow each kind. Pooling is never first and never twice in a row; no spatial
+# layer follows a flat layer; a network is never empty.
 FOLLOWS: dict[str, frozenset[str]] = {
     "start": frozenset({CONV}),
     CONV: frozenset({CONV, POOL, GLOBAL, LINEAR, STOP}),
@@ -28,7 +28,7 @@ FOLLOWS: dict[str, frozenset[str]] = {
     GLOBAL: frozenset({LINEAR, STOP}),
     LINEAR: frozenset({LINEAR, STOP}),
 }
-# MetaQNN may begin with a fully connected layer on a small map, and ends after global pooling.
+# MetaQNN may start with a fully connected layer on a small map, and ends after global pooling.
 METAQNN_FOLLOWS = {**FOLLOWS, "start": frozenset({CONV, LINEAR}), GLOBAL: frozenset({STOP})}
 
 METAQNN_RECIPE = Recipe(
@@ -47,18 +47,18 @@ class Grammar:
     """The rules of one chain space, as data.
 
     Attributes:
-        convolutions: (channels, kernel, stride) of each convolution on offer.
-        pools: (kernel, stride) of each max pooling on offer.
-        linears: Width of each fully connected layer on offer.
-        max_depth: Most layers, "stop" not counted.
-        max_linears: Most fully connected layers; None means no limit of their own.
-        linear_max_side: Fully connected layers only on maps at most this wide; None means any.
-        follows: Kind to the kinds that may come after it.
-        batch_norm: Whether convolutions are normalised.
+        convolutions: (channels, kernel, stride) of each available convolution.
+        pools: (kernel, stride) of each available max pooling.
+        linears: Width of each available fully connected layer.
+        max_depth: Maximum number of layers without "stop".
+        max_linears: Maximum number of fully connected layers; None means no separate limit.
+        linear_max_side: Maximum width of a map before a fully connected layer; None means any.
+        follows: The kinds that may follow each kind.
+        batch_norm: Whether convolutions have batch normalisation.
         activation: Activation of convolutions and fully connected layers.
         dropout: "none", "metaqnn" (after every two layers, the i-th of n with rate i / 2n) or
             "linear" (0.5 after each fully connected layer).
-        recipe: How its networks are trained.
+        recipe: The recipe of the networks.
     """
 
     convolutions: tuple[tuple[int, int, int], ...]
@@ -75,7 +75,7 @@ class Grammar:
 
 
 class ChainState(NamedTuple):
-    """Where a walk stands: layers so far, last decision, exact shape, fully connected so far."""
+    """State of a walk: layers so far, last decision, exact shape, fully connected layers so far."""
 
     depth: int
     last: int  # decision, -1 before the first
@@ -89,9 +89,10 @@ class ChainSpace(ImageSpace):
 
     Decisions: one number for each convolution (channels, kernel, stride), each max pooling
         (kernel, stride), each fully connected width, global average pooling, and "stop" (the last
-        number). A window is never larger than the map; fully connected layers never get wider.
+        number). A window is never larger than the map; the width of fully connected layers never
+        increases.
     Observation: given by the environment; the state holds depth, last decision, exact map size and
-        number of fully connected layers. `project` bins the map size as the paper does: above 7,
+        number of fully connected layers. `project` bins the map size as in the paper: above 7,
         4 to 7, below 4.
     Reward: given by the environment.
     Episode end: "stop", the only legal decision at the depth limit.
@@ -129,7 +130,7 @@ class ChainSpace(ImageSpace):
         return ChainState(0, -1, self.input_shape, 0, False)
 
     def choice(self, state: Hashable) -> Choice | None:
-        """Return the layers that may come next; None after "stop"."""
+        """Return the layers that may follow; None after "stop"."""
         state = cast(ChainState, state)
         if state.stopped:
             return None
@@ -162,13 +163,13 @@ class ChainSpace(ImageSpace):
         return Architecture(tuple(layers))
 
     def cost(self, state: Hashable, decision: int) -> int:
-        """Return the parameters a decision adds; "stop" adds those of the classifier."""
+        """Return the parameters that a decision adds; "stop" adds those of the classifier."""
         state = cast(ChainState, state)
         layer = self.head if decision == self.stop else self.layers[decision]
         return layer_type(layer).params(layer, [state.shape])
 
     def project(self, state: Hashable) -> Hashable:
-        """Return the state with the paper's three bins in place of the exact map size."""
+        """Return the state with the paper's three bins instead of the exact map size."""
         state = cast(ChainState, state)
         side = state.shape[-1] if len(state.shape) == 3 else 0
         size_bin = 8 if side > 7 else 4 if side > 3 else 1
@@ -231,7 +232,7 @@ class ChainSpace(ImageSpace):
 
 
 def _vocabulary(grammar: Grammar) -> tuple[Layer, ...]:
-    """Return the layer of each decision but "stop", in order of their numbers."""
+    """Return the layer of each decision except "stop", in order of their numbers."""
     activation, batch_norm = grammar.activation, grammar.batch_norm
     convolutions = [
         Layer.of(CONV, channels=c, kernel=k, stride=s, batch_norm=batch_norm, activation=activation)
@@ -264,8 +265,8 @@ DEFAULT = Grammar(
     linears=(128, 64, 32),
     max_depth=6,
 )
-# The networks of `NASChain-v0`, all of them trained: see docs/chain-bench.md. Changed numbers here
-# make its table wrong.
+# The networks of `NASChain-v0`, all of which were trained: see docs/chain-bench.md. If numbers here
+# change, its table becomes invalid.
 CHAIN_BENCH = Grammar(
     convolutions=((8, 1, 1), (8, 3, 1), (16, 3, 2), (32, 3, 2)),
     pools=((2, 2),),
@@ -273,7 +274,8 @@ CHAIN_BENCH = Grammar(
     max_depth=5,
     recipe=Recipe(batch_size=50),
 )
-# Section 5's restarts (rate times 0.4 where the first epoch is not above chance) are not done.
+# The restarts of section 5 (rate times 0.4 if the first epoch is not above chance) are not
+# implemented.
 # Table 1. Batch normalisation off, as in the published configurations. The depth limit of 12 means
 # at most 12 layers before the classifier, as in the first published SVHN network.
 METAQNN_SVHN = Grammar(
@@ -288,8 +290,9 @@ METAQNN_SVHN = Grammar(
     recipe=METAQNN_RECIPE,
 )
 METAQNN_CIFAR10 = Grammar(**{**vars(METAQNN_SVHN), "max_depth": 18})
-# For images of 14x14 on one core, see docs/metaqnn.md: channels and widths are those of table 1
-# divided by 16, and so is about the number of images, which four times smaller batches answer to.
+# For images of 14x14 on one core, see docs/metaqnn.md. Channels and widths are those of table 1
+# divided by 16. The number of images is also about 16 times smaller, so batches are four times
+# smaller.
 METAQNN_SMALL = Grammar(
     **{
         **vars(METAQNN_SVHN),
@@ -298,10 +301,10 @@ METAQNN_SMALL = Grammar(
         "recipe": replace(METAQNN_RECIPE, batch_size=32),
     }
 )
-# Table A1. Filters, widths, depth, ELU and dropout are printed. The log-spaced windows and strides
-# are printed as formulas that depend on the map; the pairs here are chosen: those that the five
-# networks of table A4 use, and their neighbours. Global pooling is not offered; wider after
-# narrower fully connected layers are not either (chosen, as in the other configurations).
+# Table A1. The paper gives filters, widths, depth, ELU and dropout. It gives the log-spaced windows
+# and strides as formulas that depend on the map; the pairs here are our choice: those of the five
+# networks of table A4, and their neighbours. Global pooling is not available, and the width of
+# fully connected layers never increases (our choice, as in the other configurations).
 METAQNN_MNIST = Grammar(
     convolutions=tuple(
         (c, k, s)

@@ -1,7 +1,7 @@
 """`chain-editable`: the chain, with activation, normalisation and dropout decided for each layer.
 
-Reference: Baker et al., ICLR 2017, for the grammar of the layers; the details after each layer are
-this project's, so that every edit of `nas_env.spaces.edits` has something to change.
+Reference: Baker et al., ICLR 2017, for the grammar of the layers. The details after each layer are
+an addition, so that every edit of `nas_env.spaces.edits` is applicable.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ VALUES: dict[str, tuple[str | float, ...]] = {
 
 @dataclass(frozen=True)
 class Detail:
-    """One decision about the layer before it."""
+    """One decision about the previous layer."""
 
     field: str
     value: str | float
@@ -34,7 +34,7 @@ class Detail:
 
     @property
     def label(self) -> str:
-        """Short text for tables."""
+        """Short label for tables."""
         if self.field == "dropout":
             return f"dropout {self.value:g}" if self.value else "no dropout"
         if self.field == "normalisation":
@@ -43,7 +43,7 @@ class Detail:
 
 
 class EditableState(NamedTuple):
-    """A chain's state, and the details of the last layer that are still to be decided."""
+    """The state of the chain, and the undecided details of the last layer."""
 
     chain: ChainState
     due: tuple[str, ...]
@@ -52,10 +52,11 @@ class EditableState(NamedTuple):
 class EditableChainSpace(ChainSpace):
     """Append one layer after another, each with its details, then stop.
 
-    Decisions: the layers of `chain`; then, after a convolution, its activation, normalisation and
-        dropout, after a fully connected layer, its activation and dropout; and "stop" (the last
-        number). What may follow what is `chain`'s grammar.
-    Observation: given by the environment; the state is the chain's, with the details still due.
+    Decisions: the layers of `chain`; after a convolution, its activation, normalisation and
+        dropout; after a fully connected layer, its activation and dropout; and "stop" (the last
+        number). The grammar is that of `chain`.
+    Observation: given by the environment; the state is that of the chain, with the undecided
+        details.
     Reward: given by the environment.
     Episode end: "stop", the only legal decision at the depth limit.
     Reference: Baker et al., ICLR 2017, for the layers.
@@ -92,7 +93,7 @@ class EditableChainSpace(ChainSpace):
         return EditableState(super().start(), ())
 
     def choice(self, state: Hashable) -> Choice | None:
-        """Return the details that are due, or the layers that may come next; None after "stop"."""
+        """Return the values of the next detail, or the next layers; None after "stop"."""
         chain, due = cast(EditableState, state)
         if due:
             legal = tuple(d for d, x in self._numbered() if x.field == due[0])
@@ -108,7 +109,7 @@ class EditableChainSpace(ChainSpace):
         return EditableState(super().follow(chain, decision), DETAILS.get(self._kind(decision), ()))
 
     def partial(self, walk: Walk) -> Architecture:
-        """Return the layers decided so far; details still due have their first value."""
+        """Return the layers decided so far; undecided details have their first value."""
         layers: list[Layer] = []
         for decision in walk:
             if decision < self.first_detail:
@@ -122,11 +123,11 @@ class EditableChainSpace(ChainSpace):
         return Architecture(tuple(layers))
 
     def assemble(self, walk: Walk) -> Candidate:
-        """Return the network of a complete walk, trained by the grammar's recipe."""
+        """Return the network of a complete walk, with the grammar's recipe."""
         return Candidate(self.partial(walk), self.grammar.recipe, walk)
 
     def cost(self, state: Hashable, decision: int) -> int:
-        """Return the parameters a decision adds: a convolution's bias with its normalisation."""
+        """Return the parameters a decision adds; the normalisation includes the bias."""
         chain, due = cast(EditableState, state)
         if due:
             if due[0] != "normalisation":
@@ -139,12 +140,12 @@ class EditableChainSpace(ChainSpace):
         return layer_type(bare).params(bare, [chain.shape]) - int(bias)
 
     def project(self, state: Hashable) -> Hashable:
-        """Return the chain's coarser state, and the details still due."""
+        """Return the coarser state of the chain, and the undecided details."""
         chain, due = cast(EditableState, state)
         return super().project(chain), due
 
     def features(self, state: Hashable) -> tuple[float, ...]:
-        """Return the chain's features, and how many details are due, scaled."""
+        """Return the features of the chain, and the scaled number of undecided details."""
         chain, due = cast(EditableState, state)
         return (*super().features(chain), len(due) / len(VALUES))
 
@@ -168,7 +169,7 @@ class EditableChainSpace(ChainSpace):
 
 @lru_cache(maxsize=10_000)
 def _detailed(layer: Layer, field: str, value: str | float) -> Layer:
-    """Return the layer with one detail set, where its kind has it."""
+    """Return the layer with one detail set, if its kind has it."""
     name, value = ("batch_norm", value == "batch") if field == "normalisation" else (field, value)
     known = dict(layer.settings)
     return (

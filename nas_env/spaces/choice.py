@@ -1,4 +1,4 @@
-"""What a space offers in a state: decisions by number, and what each of them means."""
+"""Choices of a search space: the decisions in a state, and their meaning."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Walk = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Option:
-    """One decision as it is offered.
+    """One available decision.
 
     Attributes:
-        label: Short text for tables, such as "conv 16, 3x3".
-        fields: Field name to (value, order): the order says what "wider" or "narrower" means.
+        label: Short label for tables, such as "conv 16, 3x3".
+        fields: Maps field names to (value, order); the order defines "wider" and "narrower".
     """
 
     label: str
@@ -26,12 +26,12 @@ class Option:
 
 @dataclass(frozen=True)
 class Choice:
-    """What is offered in a state.
+    """The choice in a state.
 
     Attributes:
-        name: What is being chosen, such as "layer 3".
-        legal: The legal decisions, ascending.
-        options: All decisions of the space by number, legal here or not.
+        name: Name of the choice, such as "layer 3".
+        legal: The legal decisions in ascending order.
+        options: All decisions of the space in order of their numbers, including illegal ones.
     """
 
     name: str
@@ -40,14 +40,14 @@ class Choice:
 
 
 class Anchor(NamedTuple):
-    """A decision of a walk that says whether a layer reads an earlier one, or leaves it apart.
+    """A decision of a walk about a skip connection: whether a layer reads an earlier layer.
 
     Attributes:
-        position: Number of the decision in the walk, from 0.
-        layer: Position at which the layer's own decisions are made: its anchor point.
-        earlier: The same of the earlier layer.
-        apart: The decision that leaves it apart.
-        reads: The decision that reads it.
+        position: Index of the decision in the walk.
+        layer: Index at which the layer's own decisions are made: its anchor point.
+        earlier: The anchor point of the earlier layer.
+        apart: The decision without the connection.
+        reads: The decision with the connection.
     """
 
     position: int

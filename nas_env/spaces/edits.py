@@ -1,9 +1,10 @@
-"""Edits: the small changes that lead from one complete walk of a space to another.
+"""Edits: small changes that lead from one complete walk of a space to another.
 
-They are read off the options and their fields, so every space has them without a line of its own.
-A layer is a decision whose option names a "kind", with the decisions after it that name none (its
-activation, its dropout ...). In a space without kinds every decision is a layer of its own, and
-none can be added or removed. A training choice is a place of its own before the layers.
+They are derived from the options and their fields, so every space supports them without extra code.
+A layer is a decision whose option has a "kind", together with the following decisions without a
+kind (such as its activation and dropout). In a space without kinds every decision is a separate
+layer, and no layer can be added or removed. Each training choice is a separate position before the
+layers.
 """
 
 from __future__ import annotations
@@ -31,18 +32,18 @@ ADD_END, ADD_MIDDLE, REMOVE, WIDEN, NARROW, *CHANGES, STOP = EDITS
 CHANGE_KERNEL, CHANGE_TRAINING = "change kernel", "change training"
 TRAINING = frozenset(Recipe.__dataclass_fields__)
 WIDTHS = ("channels", "units", "width")
-# Which fields an edit may change; their order says what wider, narrower and the next value are.
+# The fields that an edit may change; their order defines wider, narrower and the next value.
 FIELDS = {
     WIDEN: WIDTHS,
     NARROW: WIDTHS,
     "change activation": ("activation",),
-    # In a cell choices are operations, the states they read and how results are combined.
+    # In a cell the choices are operations, their input states and the combination of the results.
     CHANGE_KERNEL: ("kernel", "operation", "state", "combination", "skip"),
     "toggle normalisation": ("normalisation", "batch_norm"),
     "toggle dropout": ("dropout",),
     CHANGE_TRAINING: tuple(sorted(TRAINING)),
 }
-# Kinds that are no layer of their own but belong to the one before, and the edit that toggles them.
+# Kinds that are not layers but belong to the previous layer, and the edits that toggle them.
 MODIFIERS = {"batch-norm": "toggle normalisation", "dropout": "toggle dropout"}
 CACHE_SIZE = 10_000
 
@@ -52,8 +53,8 @@ class Neighbour(NamedTuple):
 
     Attributes:
         edit: A name in `EditRules.edits`, never "stop".
-        position: Number of the layer that is touched; where one is added, its number afterwards.
-            Training choices count as layers before the first.
+        position: Index of the changed layer, or the new index of an added layer. Training choices
+            count as layers before the first.
         walk: The walk after the edit.
     """
 
@@ -67,13 +68,13 @@ class EditRules:
 
     Args:
         automaton: The compiled space.
-        options: All decisions of the space by number.
-        max_params: Limit on parameters, or None.
+        options: All decisions of the space in order of their numbers.
+        max_params: Maximum number of parameters, or None.
 
     Attributes:
-        max_layers: The most layers of any walk.
-        edits: The names of the edits: `EDITS`, and "change training" before "stop" where training
-            is chosen.
+        max_layers: Maximum number of layers of a walk.
+        edits: The names of the edits: `EDITS`, with "change training" before "stop" if the space
+            has training choices.
     """
 
     def __init__(
@@ -97,20 +98,20 @@ class EditRules:
         self._known: dict[Walk, tuple[Neighbour, ...]] = {}
 
     def words(self, edit: str) -> str:
-        """Return what an edit is called here: without kernels, operations are changed."""
+        """Return the name of an edit in this space; without kernels it changes operations."""
         kernels = any("kernel" in fields for fields in self._fields)
         operations = any("operation" in fields for fields in self._fields)
         return "change operation" if edit == CHANGE_KERNEL and operations and not kernels else edit
 
     def where(self, position: int) -> str:
-        """Return what a position of a neighbour is called: "layer 1", or a training choice."""
+        """Return the name of a neighbour's position: "layer 1", or a training choice."""
         names = list(dict.fromkeys(self._training.values()))
         if position < len(names):
             return names[position].replace("_", " ")
         return f"layer {position - len(names) + 1}"
 
     def layers(self, walk: Walk) -> list[Walk]:
-        """Return the decisions of each layer of a walk; a final "stop" belongs to none."""
+        """Return the decisions of each layer of a walk, without a final "stop"."""
         found: list[Walk] = []
         for decision in walk:
             if decision in self._stops:
@@ -122,7 +123,7 @@ class EditRules:
         return found
 
     def neighbours(self, walk: Walk) -> tuple[Neighbour, ...]:
-        """Return every walk that is one edit away from a complete legal one; remembered."""
+        """Return all walks that are one edit away from a complete legal walk; cached."""
         if walk not in self._known:
             if len(self._known) >= CACHE_SIZE:
                 self._known.clear()
@@ -133,7 +134,7 @@ class EditRules:
         layers = self.layers(walk)
         self._most = self._limit
         if self._limit is not None and (spent := self.place(walk)[1]) > self._limit:
-            self._most = spent - 1  # over the limit: every edit must take something away
+            self._most = spent - 1  # over the limit: each edit must remove parameters
         found = [Neighbour(ADD_END, len(layers), x) for x in self._added(layers, len(layers))]
         for position in range(len(layers)):
             found += [Neighbour(ADD_MIDDLE, position, x) for x in self._added(layers, position)]
@@ -148,7 +149,7 @@ class EditRules:
         return tuple(found)
 
     def _added(self, layers: list[Walk], position: int) -> Iterator[Walk]:
-        """Yield the walks with one more layer; its details are its neighbour's, or the first."""
+        """Yield the walks with one more layer, with the details of a neighbour or the first ones."""
         before = [decision for layer in layers[:position] for decision in layer]
         beside = layers[max(position - 1, 0)] if layers else ()
         node = self._end(before)
@@ -158,7 +159,7 @@ class EditRules:
                 yield after
 
     def _with_details(self, walk: Walk, beside: Walk) -> Walk | None:
-        """Return the walk with the details of its last layer decided, or None where illegal."""
+        """Return the walk with the details of its last layer decided, or None if illegal."""
         while (node := self._end(walk)) is not None and not self._final[node]:
             legal = [d for d, child in enumerate(self._next[node]) if child >= 0]
             if any(self._kinds[decision] for decision in legal):
@@ -168,7 +169,7 @@ class EditRules:
         return None if node is None else walk
 
     def _changed(self, layers: list[Walk], position: int, edit: str) -> Iterator[Walk]:
-        """Yield the walk with each detail of a layer changed to the nearest value that is legal."""
+        """Yield the walk with each detail of a layer changed to the nearest legal value."""
         layer = layers[position]
         for changes in (*self._substituted(layer, edit), self._toggled(layer, edit)):
             for changed in changes:
@@ -178,7 +179,7 @@ class EditRules:
                     break
 
     def _substituted(self, layer: Walk, edit: str) -> list[list[Walk]]:
-        """Return, for each decision of a layer, it with other values of a field, nearest first."""
+        """Return, per decision of a layer, the layers with another field value, nearest first."""
         return [
             [
                 (*layer[:index], other, *layer[index + 1 :])
@@ -189,7 +190,7 @@ class EditRules:
         ]
 
     def _toggled(self, layer: Walk, edit: str) -> Iterator[Walk]:
-        """Yield the layer without a modifier that it has, or with one that it has not."""
+        """Yield the layer with one modifier removed, or with one missing modifier added."""
         kinds = [kind for kind, toggles in MODIFIERS.items() if toggles == edit]
         present = [decision for decision in layer if self._kinds[decision] in kinds]
         if present:
@@ -200,7 +201,7 @@ class EditRules:
                 yield (*layer, decision)
 
     def _completed(self, layers: Iterable[Walk]) -> Walk | None:
-        """Return the complete legal walk of these layers, or None where there is none."""
+        """Return the complete legal walk of these layers, or None if there is none."""
         body = tuple(decision for layer in layers for decision in layer)
         for tail in ((), *((stop,) for stop in self._stops)):
             node = self._end((*body, *tail))
@@ -210,7 +211,7 @@ class EditRules:
         return None
 
     def _end(self, walk: Iterable[int]) -> int | None:
-        """Return the state that a walk leads to, or None where a decision is illegal."""
+        """Return the state after a walk, or None if a decision is illegal."""
         node = 0
         for decision in walk:
             node = self._next[node][decision]
@@ -222,7 +223,7 @@ class EditRules:
         return self._most is None or self.place(walk)[1] <= self._most
 
     def place(self, walk: Walk) -> tuple[int, int]:
-        """Return the state that a legal walk leads to, and its additive cost (0: none declared)."""
+        """Return the state after a legal walk, and its additive cost (0 without additive costs)."""
         node = spent = 0
         for decision in walk:
             spent += self._cost[node][decision] if self._cost else 0
@@ -230,7 +231,7 @@ class EditRules:
         return node, spent
 
     def _find_siblings(self, decision: int) -> dict[str, list[int]]:
-        """Return, by field, the options that differ from this one in that field alone."""
+        """Return, by field, the options that differ from this one only in that field."""
         mine = self._fields[decision]
         found: dict[str, list[int]] = {}
         for name in mine:
@@ -244,7 +245,7 @@ class EditRules:
         return found
 
     def _longest(self) -> int:
-        """Return the most layers of any walk, by going through the states backwards."""
+        """Return the maximum number of layers of a walk, by a backward pass over the states."""
         most: dict[int, int] = {}
         stack = [0]
         while stack:

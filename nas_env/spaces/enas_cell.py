@@ -24,13 +24,14 @@ ENAS = CellGrammar(
 class ENASCellSpace(NASNetSpace):
     """Decide the blocks of a normal cell, then those of a reduction cell.
 
-    Decisions: for each of five blocks a state and an operation on it, twice; the results are added.
-        One number for each of the six states and five operations. All else is as in `nasnet-cell`.
+    Decisions: for each of five blocks, two times a state and an operation on it; the results are
+        added. One number for each of the six states and five operations. Otherwise equal to
+        `nasnet-cell`.
     Observation: given by the environment; see `nasnet-cell`. `project` has 41 states.
     Reward: given by the environment.
     Episode end: the last decision of the reduction cell.
-    Reference: Pham et al., ICML 2018. Each network is trained on its own here, without shared
-        weights; stage and channels are those of `nasnet-cell`.
+    Reference: Pham et al., ICML 2018. Here each network is trained separately, without shared
+        weights; stages and channels are those of `nasnet-cell`.
 
     Example:
         >>> from nas_env.spaces import SPACES

@@ -27,27 +27,27 @@ NORM, HALF = Layer.of("batch-norm"), local_pool("avg", 2, 2)
 
 
 class MacroState(NamedTuple):
-    """Where a walk stands: the layer (from 1) and the decisions made of it."""
+    """State of a walk: the layer (from 1) and the number of its decisions made."""
 
     layer: int
     made: int
 
 
 class ENASMacroSpace(ImageSpace):
-    """Decide the operation of each layer, and which earlier outputs are added to its own.
+    """Decide the operation of each layer, and which earlier outputs are added to its output.
 
-    Decisions: 0-5 an operation (3x3 and 5x5 convolution, the same depthwise separable, 3x3 average
-        and maximum pooling, each after a 1x1 convolution); 6 and 7: an earlier output is left
-        apart, or added. Layer N has its operation and then N - 1 of these, for the stem and layers
-        1 to N - 2; it reads layer N - 1 in any case. All are always legal. The sum is
-        normalised. After each third of the layers the map is halved.
-    Observation: given by the environment; the state is the layer and the decisions made of it: 79
-        states.
+    Decisions: 0-5 an operation (3x3 and 5x5 convolution, the same as depthwise separable
+        convolutions, 3x3 average and max pooling, each after a 1x1 convolution); 6 an earlier
+        output is not added, 7 it is added. Layer N has one operation and then N - 1 decisions 6
+        or 7, for the stem and layers 1 to N - 2; it always reads layer N - 1. All are always legal.
+        The sum is normalised. After each third of the layers the size of the map is halved.
+    Observation: given by the environment; the state is the layer and the number of its decisions
+        made: 79 states.
     Reward: given by the environment.
     Episode end: the last decision of the last layer.
-    Reference: Pham et al., ICML 2018: 12 layers of 36 channels. Each network is trained on its own
-        here, without shared weights. Maps are halved by average pooling, without parameters, where
-        the authors' code has convolutions.
+    Reference: Pham et al., ICML 2018: 12 layers of 36 channels. Here each network is trained
+        separately, without shared weights. Average pooling without parameters halves the maps; the
+        authors' code uses convolutions.
 
     Example:
         >>> from nas_env.spaces import SPACES
@@ -70,7 +70,7 @@ class ENASMacroSpace(ImageSpace):
         return MacroState(1, 0)
 
     def choice(self, state: Hashable) -> Choice | None:
-        """Return the operations, or apart and added; None after the last layer."""
+        """Return the operations, or the values of a connection; None after the last layer."""
         layer, made = cast(MacroState, state)
         if layer > DEPTH:
             return None
@@ -85,7 +85,7 @@ class ENASMacroSpace(ImageSpace):
         return MacroState(layer, made + 1) if made + 1 < layer else MacroState(layer + 1, 0)
 
     def partial(self, walk: Walk) -> Architecture:
-        """Return the layers whose operation is decided; the end where the last one is."""
+        """Return the layers with decided operations, and the end if the last one is decided."""
         parts, position = Parts(inputs=1), 0
         outputs = [parts.chain(0, (stem(CHANNELS),))]  # nodes of the stem and of each layer
         for number in range(1, DEPTH + 1):
@@ -109,9 +109,9 @@ class ENASMacroSpace(ImageSpace):
         return Architecture(tuple(parts.layers))
 
     def cost(self, state: Hashable, decision: int) -> int:
-        """Return the parameters a decision adds; the last one brings those of stem and classifier.
+        """Return the parameters a decision adds; the last one includes stem and classifier.
 
-        An operation brings the normalisation of its sum; what is added costs nothing.
+        An operation includes the normalisation of its sum; connections have no parameters.
         """
         layer, made = cast(MacroState, state)
         total = 0
@@ -125,12 +125,12 @@ class ENASMacroSpace(ImageSpace):
         return total
 
     def features(self, state: Hashable) -> tuple[float, ...]:
-        """Return the share of layers decided, and of the decisions of the present one."""
+        """Return the share of decided layers, and of decisions made for the current layer."""
         layer, made = cast(MacroState, state)
         return (layer - 1) / DEPTH, made / DEPTH
 
     def _anchors(self) -> tuple[Anchor, ...]:
-        """Return the decision of each layer about the stem and the layers before it."""
+        """Return the decisions of each layer about the stem and the earlier layers."""
         points = [0, *(1 + layer * (layer - 1) // 2 for layer in range(1, DEPTH + 1))]
         apart, reads = self.num_decisions - 2, self.num_decisions - 1
         return tuple(
@@ -140,7 +140,7 @@ class ENASMacroSpace(ImageSpace):
         )
 
     def _read_later(self, walk: Walk, position: int, number: int) -> set[int]:
-        """Return which outputs are read by layers after `number`, whose decisions begin there."""
+        """Return the outputs read by layers after `number`, whose decisions start at `position`."""
         later = {number}
         for layer in range(number + 1, DEPTH + 1):
             skips = walk[position + 1 : position + layer]

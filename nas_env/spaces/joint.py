@@ -1,4 +1,4 @@
-"""Training choices as further decisions of the same episode, over any space."""
+"""Training choices as additional decisions of the same episode, for any space."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas_env.errors import InvalidSettingError
 from nas_env.registry import unknown_name
 from nas_env.spaces.base import SPACES, Choice, Option, SearchSpace, SpaceFactory, Walk
 
-# What `chain-joint` offers: around the default recipe, a factor of about three each way.
+# The values of `chain-joint`: around the default recipe, about a factor of three up and down.
 TRAINING: dict[str, tuple[Scalar, ...]] = {
     "optimizer": ("adamw", "sgd"),
     "learning_rate": (0.001, 0.003, 0.01, 0.03, 0.1),
@@ -23,27 +23,27 @@ TRAINING: dict[str, tuple[Scalar, ...]] = {
 
 
 class TrainingState(NamedTuple):
-    """Where a walk stands that has not reached the architecture: choices made, and the last one."""
+    """State of a walk before the architecture: number of choices made, and the last decision."""
 
     chosen: int
     last: int  # decision, -1 before the first
 
 
 class Joint(SearchSpace):
-    """First choose how to train, then the network of any other space.
+    """Choose the training settings first, then the network of any other space.
 
-    Decisions: those of the space keep their numbers; after them comes one for each value of each
-        training choice. An episode begins with the training choices, in the order in which they
-        were given, and goes on with the space. They land in the candidate's recipe.
-    Observation: given by the environment. The state is the training choices made and the last of
-        them; then that of the space, which has forgotten them, for nothing that is legal depends on
-        them. So there are only a few states more, and the value of a layer is its average over
-        recipes. Only "tokens" holds them all.
+    Decisions: those of the space keep their numbers; each value of each training choice has one
+        additional number. An episode starts with the training choices, in the given order, and
+        continues with the space. The choices set the candidate's recipe.
+    Observation: given by the environment. The state is the number of training choices made and the
+        last of them; then the state of the space, without the training choices, because legality
+        does not depend on them. This adds only a few states, and the value of a layer is its
+        average over recipes. Only "tokens" contains all training choices.
     Reward: given by the environment.
     Episode end: as in the space.
     Reference: Zela et al., "Towards Automated Deep Learning: Efficient Joint Neural Architecture
-        and Hyperparameter Search", 2018. That training choices come first is ours: they
-        stand at the same positions in every walk, however long it is.
+        and Hyperparameter Search", 2018. Differs from the paper: training choices come first, so
+        that they have the same positions in walks of any length.
 
     Example:
         >>> from nas_env.spaces import SPACES, Joint
@@ -54,14 +54,14 @@ class Joint(SearchSpace):
         0.01
 
     Args:
-        space: Where the architecture comes from.
-        name: Its own name; "joint " and the space's unless told otherwise.
-        training: For each training choice, a field of `Recipe`, the values that are on offer.
+        space: The space of the architectures.
+        name: Name of the joint space; by default "joint " and the name of the space.
+        training: The available values of each training choice, a field of `Recipe`.
 
     Raises:
-        UnknownNameError: A recipe has no such field.
-        InvalidSettingError: A choice offers fewer than two values, one twice or one that a recipe
-            refuses; there is no choice; the space is a `Joint` already.
+        UnknownNameError: A training choice is not a field of `Recipe`.
+        InvalidSettingError: A choice has fewer than two values, duplicates or an invalid value; no
+            choice is given; the space is already a `Joint`.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class Joint(SearchSpace):
         self.offers = {key: _values(key, values) for key, values in training.items()}
         if not training:
             raise InvalidSettingError(
-                "A joint space needs a training choice, but has none. Give one, such as "
+                "A joint space needs at least one training choice. Set one, such as "
                 "learning_rate=(0.001, 0.01)."
             )
         if isinstance(space, Joint):
             raise InvalidSettingError(
-                f"Space {space.name!r} is joint already. Give all training choices at once."
+                f"Space {space.name!r} is already joint. Set all training choices at once."
             )
         self.space = space
         self.name = name or f"joint {space.name}"
@@ -101,7 +101,7 @@ class Joint(SearchSpace):
         return TrainingState(0, -1)
 
     def choice(self, state: Hashable) -> Choice | None:
-        """Return the values of the next training choice, or what the space offers."""
+        """Return the values of the next training choice, or the choice of the space."""
         if isinstance(state, TrainingState):
             name = self.names[state.chosen]
             legal = [d for d, (key, _) in enumerate(self.values, self.first) if key == name]
@@ -118,7 +118,7 @@ class Joint(SearchSpace):
         return TrainingState(state.chosen + 1, decision)
 
     def assemble(self, walk: Walk) -> Candidate:
-        """Return the space's candidate with the chosen recipe."""
+        """Return the candidate of the space with the chosen recipe."""
         candidate = self.space.candidate(walk[len(self.names) :])
         chosen: dict[str, Any] = dict(self.training(walk))
         return replace(candidate, recipe=replace(candidate.recipe, **chosen), walk=walk)
@@ -128,7 +128,7 @@ class Joint(SearchSpace):
         return self.space.partial(walk[len(self.names) :])
 
     def training(self, walk: Walk) -> dict[str, Scalar]:
-        """Return the training choices of a legal walk, complete or not, by field of the recipe."""
+        """Return the training choices of a legal, possibly incomplete walk, by recipe field."""
         return dict(self.values[decision - self.first] for decision in walk[: len(self.names)])
 
     def cost(self, state: Hashable, decision: int) -> int:
@@ -136,17 +136,17 @@ class Joint(SearchSpace):
         return 0 if isinstance(state, TrainingState) else self.space.cost(state, decision)
 
     def project(self, state: Hashable) -> Hashable:
-        """Return the space's coarser state."""
+        """Return the coarser state of the space."""
         return state if isinstance(state, TrainingState) else self.space.project(state)
 
     def features(self, state: Hashable) -> tuple[float, ...]:
-        """Return the share of training choices made, and the space's features."""
+        """Return the share of training choices made, and the features of the space."""
         if isinstance(state, TrainingState):
             return state.chosen / len(self.names), *self.space.features(self.space.start())
         return 1.0, *self.space.features(state)
 
     def descriptors(self, walk: Walk) -> dict[str, tuple[float, ...]]:
-        """Return the space's numbers for its part of a walk."""
+        """Return the descriptors of the space for its part of a walk."""
         return self.space.descriptors(walk[len(self.names) :])
 
     @property
@@ -164,18 +164,18 @@ class Joint(SearchSpace):
 
 
 def words(name: str) -> str:
-    """Return a field of the recipe as a reader would write it."""
+    """Return the readable name of a recipe field."""
     return name.replace("_", " ")
 
 
 def _values(name: str, values: Iterable[Scalar]) -> tuple[Scalar, ...]:
-    """Return the values of a training choice, or refuse them."""
+    """Return the values of a training choice; raise if they are invalid."""
     if name not in Recipe.__dataclass_fields__:
         raise unknown_name("training choice", name, Recipe.__dataclass_fields__)
     found = (values,) if isinstance(values, str) else tuple(values)
     if len(found) < 2 or len(set(found)) < len(found):
         raise InvalidSettingError(
-            f"Training choice {name} must offer at least two different values, but offers "
+            f"Training choice {name} must have at least two different values, got "
             f"{', '.join(map(str, found)) or 'none'}."
         )
     for value in found:

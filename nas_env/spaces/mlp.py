@@ -18,7 +18,7 @@ MAX_DEPTH = 4
 
 
 class MLPState(NamedTuple):
-    """Where a walk stands: layers so far, width of the last one, whether dropout was last."""
+    """State of a walk: layers so far, width of the last one, whether dropout was last."""
 
     depth: int
     width: int
@@ -29,12 +29,13 @@ class MLPState(NamedTuple):
 class MLPSpace(SearchSpace):
     """Append fully connected layers, with dropout after any of them, then stop.
 
-    Decisions: width times activation, dropout, and "stop" (the last number). Dropout never comes
-        first nor twice in a row and does not count as a layer; "stop" never comes first.
+    Decisions: each combination of width and activation, dropout, and "stop" (the last number).
+        Dropout is never first and never twice in a row, and does not count as a layer; "stop" is
+        never first.
     Observation: given by the environment; the state holds depth, width and whether dropout is last.
     Reward: given by the environment.
     Episode end: "stop".
-    Reference: none; the plainest space for vectors.
+    Reference: none; a simple space for vectors.
 
     Example:
         >>> from nas_env.spaces import SPACES
@@ -54,7 +55,7 @@ class MLPSpace(SearchSpace):
     ) -> None:
         if len(input_shape) != 1:
             raise IncompatibleError(
-                f"Space {name!r} needs vectors, but the input shape is {input_shape}. "
+                f"Space {name!r} needs vectors, got input shape {input_shape}. "
                 "Choose a space for images, such as 'chain'."
             )
         self.name = name
@@ -75,7 +76,7 @@ class MLPSpace(SearchSpace):
         return MLPState(0, self.input_shape[0], False, False)
 
     def choice(self, state: Hashable) -> Choice | None:
-        """Return the layers that may come next; None after "stop"."""
+        """Return the layers that may follow; None after "stop"."""
         state = cast(MLPState, state)
         if state.stopped:
             return None
@@ -103,7 +104,7 @@ class MLPSpace(SearchSpace):
         return Architecture(tuple(self.layers[x] for x in walk if x != self.stop))
 
     def cost(self, state: Hashable, decision: int) -> int:
-        """Return the parameters a decision adds; "stop" adds those of the classifier."""
+        """Return the parameters that a decision adds; "stop" adds those of the classifier."""
         layer = self.head if decision == self.stop else self.layers[decision]
         return layer_type(layer).params(layer, [(cast(MLPState, state).width,)])
 

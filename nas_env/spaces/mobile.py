@@ -25,16 +25,16 @@ QUESTIONS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("layers", DEPTHS),
     ("squeeze-excite", EXCITED),
 )
-SQUEEZE = 4  # an excitation has a quarter of the channels that its bottleneck reads
+SQUEEZE = 4  # an excitation has a quarter of the input channels of its bottleneck
 FIRST = tuple(sum(len(values) for _, values in QUESTIONS[:i]) for i in range(len(QUESTIONS)))
 
 
 @dataclass(frozen=True)
 class Skeleton:
-    """The network around what is decided.
+    """The fixed part of the network.
 
     Attributes:
-        stem: Channels of the first convolution, and its stride.
+        stem: Channels and stride of the first convolution.
         stages: Channels and stride of each stage.
         head: Channels of the 1x1 convolution at the end.
     """
@@ -49,7 +49,7 @@ B0 = Skeleton(
     stages=((16, 1), (24, 2), (40, 2), (80, 2), (112, 1), (192, 2), (320, 1)),
     head=1280,
 )
-# A quarter of the channels and three halvings instead of five, for images of 14 to 64 pixels.
+# A quarter of the channels and three reductions instead of five, for images of 14 to 64 pixels.
 SMALL = Skeleton(
     stem=(8, 1),
     stages=((8, 1), (8, 2), (10, 1), (20, 2), (28, 1), (48, 2), (80, 1)),
@@ -58,7 +58,7 @@ SMALL = Skeleton(
 
 
 class MobileState(NamedTuple):
-    """Where a walk stands: the stage (from 1) and what of it is decided, 0 before it is."""
+    """State of a walk: the stage (from 1) and its decided values, 0 if undecided."""
 
     stage: int
     expansion: int = 0
@@ -70,13 +70,13 @@ class MobileSpace(ImageSpace):
     """Decide expansion, kernel, bottlenecks and squeeze-excite of each of seven stages.
 
     Decisions: 0-2 expansion 1, 4, 6; 3-4 kernel 3, 5; 5-8 one to three bottlenecks, in the sixth
-        stage up to four; 9-10 without and with squeeze-excite; four decisions a stage.
-    Observation: given by the environment; the state is the stage and what of it is decided: 203
+        stage up to four; 9-10 without and with squeeze-excite; four decisions per stage.
+    Observation: given by the environment; the state is the stage and its decided values: 203
         states.
     Reward: given by the environment; MnasNet's are "mnasnet-soft" and "mnasnet-hard".
     Episode end: the last decision of the seventh stage.
-    Reference: Tan et al., CVPR 2019; Accel-NASBench, whose published parameters the networks of
-        `mobile` have with 1,000 classes. ReLU throughout.
+    Reference: Tan et al., CVPR 2019; Accel-NASBench. With 1,000 classes the networks of `mobile`
+        have the published numbers of parameters of Accel-NASBench. All activations are ReLU.
 
     Example:
         >>> from nas_env.spaces import SPACES
@@ -106,7 +106,7 @@ class MobileSpace(ImageSpace):
         return MobileState(1)
 
     def choice(self, state: Hashable) -> Choice | None:
-        """Return the values of the next question; None after the last stage."""
+        """Return the values of the next choice; None after the last stage."""
         state = cast(MobileState, state)
         if state.stage > len(self.skeleton.stages):
             return None
@@ -128,7 +128,7 @@ class MobileSpace(ImageSpace):
         return MobileState(state.stage, *values)
 
     def partial(self, walk: Walk) -> Architecture:
-        """Return the stages decided so far; the end where the last one is."""
+        """Return the stages decided so far, and the end if the last one is decided."""
         channels, stride = self.skeleton.stem
         layers = [_conv(channels, 3, stride)]
         length = len(QUESTIONS)
@@ -142,9 +142,9 @@ class MobileSpace(ImageSpace):
         return Architecture((*layers, *end))
 
     def cost(self, state: Hashable, decision: int) -> int:
-        """Return the parameters a decision adds: the last of a stage brings all of the stage.
+        """Return the parameters a decision adds; the last one of a stage adds the whole stage.
 
-        That of the last stage brings stem, end and classifier too.
+        The last decision of the last stage also adds stem, end and classifier.
         """
         state = cast(MobileState, state)
         if self._step(state) < len(QUESTIONS) - 1:
@@ -160,12 +160,12 @@ class MobileSpace(ImageSpace):
         return total
 
     def project(self, state: Hashable) -> tuple[int, int]:
-        """Return the stage and how much of it is decided."""
+        """Return the stage and the number of its decided values."""
         state = cast(MobileState, state)
         return state.stage, self._step(state)
 
     def features(self, state: Hashable) -> tuple[float, ...]:
-        """Return the share of stages, and what of the present one is decided, scaled."""
+        """Return the share of decided stages, and the scaled values of the current stage."""
         state = cast(MobileState, state)
         return (
             (state.stage - 1) / len(self.skeleton.stages),
@@ -190,7 +190,7 @@ class MobileSpace(ImageSpace):
 def bottlenecks(
     channels: int, stride: int, expansion: int, kernel: int, depth: int, excited: bool
 ) -> list[Layer]:
-    """Return the inverted bottlenecks of a stage, the stride in the first."""
+    """Return the inverted bottlenecks of a stage; the first one has the stride."""
     settings: dict[str, int] = {"channels": channels, "expansion": expansion, "kernel": kernel}
     settings |= {"squeeze": SQUEEZE} if excited else {}
     first = {"stride": stride} if stride != 1 else {}

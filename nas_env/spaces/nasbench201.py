@@ -1,4 +1,4 @@
-"""`nasbench201`: the cells of NAS-Bench-201, in the published network around them.
+"""`nasbench201`: the cells of NAS-Bench-201 in the published skeleton.
 
 Reference: Dong and Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture
 Search", ICLR 2020 (section 2.1, figure 1).
@@ -29,7 +29,7 @@ RECIPE = Recipe()
 
 
 class NASBench201Space(ProductSpace):
-    """Choose an operation for each of the six edges of a cell that is then used fifteen times.
+    """Choose an operation for each of the six edges of a cell, which is repeated fifteen times.
 
     Decisions: 0 none, 1 skip_connect, 2 nor_conv_1x1, 3 nor_conv_3x3, 4 avg_pool_3x3; six times,
         for the edges 0-1, 0-2, 1-2, 0-3, 1-3, 2-3. All are always legal. The network around the
@@ -38,8 +38,8 @@ class NASBench201Space(ProductSpace):
     Observation: given by the environment; the state is the walk so far. `project` keeps its length.
     Reward: given by the environment.
     Episode end: the sixth decision.
-    Reference: Dong and Yang, ICLR 2020. 15,625 cells; those of one of the paper's 6,466 classes
-        (see `expression`) have one key. Trained by the default recipe, not the paper's.
+    Reference: Dong and Yang, ICLR 2020. 15,625 cells; the cells in each of the paper's 6,466
+        classes (see `expression`) have the same key. The recipe is the default, not the paper's.
 
     Example:
         >>> from nas_env.spaces import SPACES
@@ -55,22 +55,22 @@ class NASBench201Space(ProductSpace):
         super().__init__(name, input_shape, num_outputs, max_params, edges, OPERATIONS)
 
     def prices(self) -> list[list[int]]:
-        """Return the parameters of each operation in all cells, at the last edge with the rest."""
+        """Return the parameters of each operation in all cells; the last edge adds the rest."""
         own = [sum(CELLS * _edge_params(o, c) for c in CHANNELS) for o in range(len(OPERATIONS))]
         rest = params_along((*network(()).layers, self.head), self.input_shape)
         return [*([own] * (len(EDGES) - 1)), [price + rest for price in own]]
 
     def descriptors(self, walk: Walk) -> dict[str, tuple[float, ...]]:
-        """Return "paths": how often each sequence of operations leads from input to output."""
+        """Return "paths": the number of paths with each sequence of operations."""
         counts = Counter(paths(walk))
         return {"paths": tuple(float(counts[sequence]) for sequence in SEQUENCES)}
 
     def assemble(self, walk: Walk) -> Candidate:
-        """Return the network of a complete walk, trained by the default recipe."""
+        """Return the network of a complete walk, with the default recipe."""
         return candidate(walk)
 
     def partial(self, walk: Walk) -> Architecture:
-        """Return the whole network, with nothing on the edges that are still to be decided."""
+        """Return the whole network; undecided edges have no operation."""
         return network(walk)
 
 
@@ -81,7 +81,7 @@ def candidate(walk: Walk) -> Candidate:
 
 
 def network(walk: Walk) -> Architecture:
-    """Return the network around the cell of a walk; edges beyond its end have no operation."""
+    """Return the network with the cell of a walk; edges beyond its end have no operation."""
     cell = cell_text(walk + (NONE,) * (len(EDGES) - len(walk)))
     return NASBench201Skeleton((cell,), CELLS, CHANNELS[0]).stack()
 
@@ -89,7 +89,7 @@ def network(walk: Walk) -> Architecture:
 def paths(walk: Walk) -> Iterator[tuple[int, ...]]:
     """Yield the operations along each path from the input to the output of a cell.
 
-    Skip connections are left out, and so are paths with a missing edge.
+    Skip connections and paths with a missing edge are omitted.
     """
     operation = dict(zip(EDGES, walk, strict=True))
     for nodes in PATHS:
@@ -101,9 +101,9 @@ def paths(walk: Walk) -> Iterator[tuple[int, ...]]:
 def expression(walk: Walk) -> str:
     """Return the output node of a cell as a formula over the input "0"; equal for isomorphic cells.
 
-    A missing edge is "#", a skip connection the formula of its source, and the terms of a sum are
-    sorted as text. This makes exactly the paper's 6,466 classes. They are finer than the cells that
-    compute the same: also dropping zeros from sums and sums from sums would leave 4,930.
+    A missing edge is "#", a skip connection is the formula of its source, and the terms of a sum
+    are sorted as text. This gives exactly the paper's 6,466 classes. Some of these classes still
+    compute the same function: removing zeros from sums and flattening nested sums gives 4,930.
     """
     nodes, decisions = ["0"], iter(walk)
     for target in range(1, EDGES[-1][1] + 1):

@@ -29,14 +29,14 @@ class NASBenchMacroSpace(ProductSpace):
 
     Decisions: 0 identity, 1 inverted bottleneck with kernel 3 and expansion 3, 2 with kernel 5 and
         expansion 6; eight times. All are always legal. The first block of each stage (layers 1, 3
-        and 6) has stride 2 and doubles the channels, to 64, 128 and 256; an identity there is a
-        normalised 1x1 convolution with stride 2, elsewhere it adds nothing.
+        and 6) has stride 2 and doubles the channels, to 64, 128 and 256; there an identity is a
+        normalised 1x1 convolution with stride 2, elsewhere it adds no layer.
     Observation: given by the environment; the state is the walk so far. `project` keeps its length.
     Reward: given by the environment.
     Episode end: the eighth decision.
-    Reference: Su et al., CVPR 2021. 6,561 walks lead to 3,969 networks, for it does not matter
-        where in a stage an identity with stride 1 stands. Trained by the default recipe, not the
-        paper's.
+    Reference: Su et al., CVPR 2021. 6,561 walks lead to 3,969 networks, because the position of an
+        identity with stride 1 within a stage makes no difference. The recipe is the default, not
+        the paper's.
 
     Example:
         >>> from nas_env.spaces import SPACES
@@ -52,7 +52,7 @@ class NASBenchMacroSpace(ProductSpace):
         super().__init__(name, input_shape, num_outputs, max_params, layers, BLOCKS)
 
     def prices(self) -> list[list[int]]:
-        """Return the parameters of each block at each layer, at the last layer with the rest."""
+        """Return the parameters of each block at each layer; the last layer adds the rest."""
         before = [STEM_CHANNELS, *(channels for channels, _ in PLACES)]
         found = [
             [params_along(block(position, d), (before[position], 1, 1)) for d in range(len(BLOCKS))]
@@ -63,11 +63,11 @@ class NASBenchMacroSpace(ProductSpace):
         return [*found[:-1], [price + rest for price in found[-1]]]
 
     def assemble(self, walk: Walk) -> Candidate:
-        """Return the network of a complete walk, trained by the default recipe."""
+        """Return the network of a complete walk, with the default recipe."""
         return candidate(walk)
 
     def partial(self, walk: Walk) -> Architecture:
-        """Return the stem and the blocks decided so far, with the end after the last."""
+        """Return the stem and the blocks decided so far, and the end after the last one."""
         return network(walk)
 
 
@@ -78,7 +78,7 @@ def candidate(walk: Walk) -> Candidate:
 
 
 def network(walk: Walk) -> Architecture:
-    """Return the layers of a walk; the last block brings the end."""
+    """Return the layers of a walk; the end follows the last block."""
     layers = [STEM]
     for position, decision in enumerate(walk):
         layers += block(position, decision)
@@ -87,7 +87,7 @@ def network(walk: Walk) -> Architecture:
 
 @cache
 def block(position: int, decision: int) -> tuple[Layer, ...]:
-    """Return the layers that a decision stands for at a position, one or none."""
+    """Return the layer of a decision at a position, or no layer."""
     channels, stride = PLACES[position]
     if decision:
         kernel, expansion = WINDOWS[decision - 1]

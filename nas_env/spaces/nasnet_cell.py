@@ -31,15 +31,15 @@ CELLS = ("normal", "reduction")
 
 @dataclass(frozen=True)
 class CellGrammar:
-    """What a pair of cells is made of, and the network around it.
+    """The grammar of a pair of cells, and the network around them.
 
     Attributes:
-        operations: Names in `nas_env.layers.nasnet.OPERATIONS` that are on offer.
-        combines: How two results may be combined; one is no decision.
-        blocks: Blocks of a cell.
-        steps: What is decided of a block, in this order.
-        repeats: N, normal cells of each of the three stages.
-        channels: F, of the first stage; each reduction doubles them.
+        operations: Available operations, names in `nas_env.layers.nasnet.OPERATIONS`.
+        combines: Available combinations of two results; if there is only one, it is not a decision.
+        blocks: Number of blocks in a cell.
+        steps: The decisions of a block, in this order.
+        repeats: N, the number of normal cells in each of the three stages.
+        channels: F, the channels of the first stage; each reduction doubles them.
     """
 
     operations: tuple[str, ...]
@@ -61,10 +61,10 @@ NASNET = CellGrammar(
 
 
 class CellState(NamedTuple):
-    """Where a walk stands: cell, block and step, and what parameters need.
+    """State of a walk: cell, block and step, and the information for the parameter count.
 
-    `read` has a bit for each block that is read by another, `inputs` one for each of the present
-    block's states that is an input of the cell.
+    `read` has one bit per block, set if another block reads it. `inputs` has one bit per state of
+    the current block, set if the state is an input of the cell.
     """
 
     cell: int
@@ -77,18 +77,19 @@ class CellState(NamedTuple):
 class NASNetSpace(ImageSpace):
     """Decide the blocks of a normal cell, then those of a reduction cell.
 
-    Decisions: for each block the two states that it reads (0 the cell before the last, 1 the last
-        cell, then the blocks before it), an operation on each and how both are combined; one number
-        for each state, operation and combination. The network around them: a 3x3 convolution, three
-        stages of N normal cells, a reduction cell with stride 2 and twice the channels between
-        stages, ReLU and global average pooling. What no block reads is concatenated in depth.
-    Observation: given by the environment; the state is which decision is next, which blocks are
-        read already, and whether the present block reads inputs of the cell. `project` keeps which
-        decision is next: 51 states for NASNet.
+    Decisions: for each block its two input states (0 the cell before the last, 1 the last cell,
+        then the earlier blocks), an operation on each, and the combination of the results; one
+        number for each state, operation and combination. The network: a 3x3 convolution, three
+        stages of N normal cells, between the stages a reduction cell with stride 2 and twice the
+        channels, ReLU and global average pooling. Blocks that no block reads are concatenated along
+        the channels.
+    Observation: given by the environment; the state is the next step, the blocks that are already
+        read, and whether the current block reads inputs of the cell. `project` keeps only the next
+        step: 51 states for NASNet.
     Reward: given by the environment.
     Episode end: the last decision of the reduction cell.
-    Reference: Zoph et al., CVPR 2018. N = 2 as in their search, F = 4 for small data (32 there);
-        without ScheduledDropPath and the auxiliary head.
+    Reference: Zoph et al., CVPR 2018. N = 2 as in their search, F = 4 for small data (32 in the
+        paper); without ScheduledDropPath and the auxiliary head.
 
     Example:
         >>> from nas_env.spaces import SPACES
@@ -107,7 +108,7 @@ class NASNetSpace(ImageSpace):
     ) -> None:
         super().__init__(name, input_shape, num_outputs, max_params)
         self.grammar = grammar
-        self.states = INPUTS + grammar.blocks - 1  # the last block's is read by none
+        self.states = INPUTS + grammar.blocks - 1  # no block reads the last one
         self.combining = len(grammar.combines) > 1
         extra = len(grammar.combines) if self.combining else 0
         self.num_decisions = self.states + len(grammar.operations) + extra
@@ -119,7 +120,7 @@ class NASNetSpace(ImageSpace):
         return CellState(NORMAL, 0, 0)
 
     def choice(self, state: Hashable) -> Choice | None:
-        """Return what the next step offers; None after the last block of the reduction cell."""
+        """Return the choice of the next step; None after the last block of the reduction cell."""
         state = cast(CellState, state)
         if state.cell == len(CELLS):
             return None
@@ -155,8 +156,9 @@ class NASNetSpace(ImageSpace):
     def cost(self, state: Hashable, decision: int) -> int:
         """Return the parameters that a decision adds to all cells.
 
-        The last decision of a cell brings the convolutions that adapt its output for the cells
-        after it; that of the reduction cell also those of the classifier and the stem.
+        The last decision of a cell includes the convolutions that adapt its output for the next
+        cells. That of the normal cell also includes the classifier, that of the reduction cell the
+        stem.
         """
         state = cast(CellState, state)
         step = self.grammar.steps[state.step]
@@ -178,7 +180,7 @@ class NASNetSpace(ImageSpace):
         return state.cell, state.block, state.step
 
     def features(self, state: Hashable) -> tuple[float, ...]:
-        """Return how far the walk is, the share of blocks read, and what the block reads."""
+        """Return the progress of the walk, the share of blocks read, and the block's inputs."""
         state = cast(CellState, state)
         return (
             state.cell / len(CELLS),
@@ -192,7 +194,7 @@ class NASNetSpace(ImageSpace):
         return self.grammar.combines[decision - self.states - len(self.grammar.operations)]
 
     def _offers(self, step: str) -> range:
-        """Return the decisions that belong to a step."""
+        """Return the decisions of a step."""
         first = self.states + len(self.grammar.operations)
         if step.startswith("state"):
             return range(self.states)
@@ -212,7 +214,7 @@ class NASNetSpace(ImageSpace):
             yield Block((found["state 1"], found["state 2"]), (names[0], names[1]), combine)
 
     def _widths(self, cell: int) -> list[int]:
-        """Return the channels of each cell of a kind in the network."""
+        """Return the channels of all cells of a kind in the network."""
         first, repeats = self.grammar.channels, self.grammar.repeats
         if cell == REDUCTION:
             return [2 * first, 4 * first]
@@ -223,18 +225,18 @@ class NASNetSpace(ImageSpace):
         return sum(_params(operation, width, stride) for width in self._widths(cell))
 
     def _outside(self, cell: int, unread_blocks: int) -> int:
-        """Return the parameters of all that reads the outputs of a kind of cell, or the image."""
+        """Return the parameters outside the blocks that are charged to a kind of cell."""
         return self._adapters[cell][unread_blocks]
 
     @cached_property
     def _adapters(self) -> list[dict[int, int]]:
-        """By kind of cell and its unread blocks: the parameters outside the blocks it is due to."""
+        """Parameters outside the blocks, by the kind of cell and its number of unread blocks."""
         return [
             {u: self._due(cell, u) for u in range(1, self.grammar.blocks + 1)} for cell in (0, 1)
         ]
 
     def _due(self, cell: int, unread_blocks: int) -> int:
-        """Return what reading the outputs of a kind of cell takes; of the reduction, the rest."""
+        """Return the parameters of a kind of cell's adapters, and of the classifier or stem."""
         due, first = 0, self.grammar.channels
         outputs: list[tuple[int | None, int, int]] = [(None, first, 0)] * 2  # kind, channels, stage
         stage = 0
@@ -252,7 +254,7 @@ class NASNetSpace(ImageSpace):
         return due + params_along((stem(first),), self.input_shape)
 
     def _shrinks(self, stage: int) -> bool:
-        """Return whether the reduction after a stage makes the map smaller."""
+        """Whether the reduction after a stage makes the map smaller."""
         sides = self.input_shape[1:]
         before = [-(-side // 2**stage) for side in sides]
         return any(side > 1 for side in before)

@@ -1,6 +1,6 @@
-"""Neighbours: the complete walks that differ from one by a single decision.
+"""Neighbours: the complete walks that differ from a walk by a single decision.
 
-Other than edits they need no fields and no kinds: any space has them, and they are symmetric.
+Unlike edits, neighbours need no fields and no kinds: all spaces have them, and they are symmetric.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ CACHE_SIZE = 10_000
 
 
 class Neighbourhood:
-    """The neighbours of one space's walks, read off its automaton.
+    """The neighbours of the walks of a space, computed from its automaton.
 
     Args:
         automaton: The compiled space.
-        max_params: Limit on parameters, or None.
+        max_params: Maximum number of parameters, or None.
     """
 
     def __init__(self, automaton: Automaton, max_params: int | None) -> None:
@@ -32,11 +32,11 @@ class Neighbourhood:
         self._known: dict[Walk, tuple[Walk, ...]] = {}
 
     def __contains__(self, walk: Walk) -> bool:
-        """Return whether the neighbours of a walk are in memory."""
+        """Whether the neighbours of a walk are cached."""
         return walk in self._known
 
     def of(self, walk: Walk) -> tuple[Walk, ...]:
-        """Return the neighbours of a complete legal walk, ascending, and keep them in memory."""
+        """Return the neighbours of a complete legal walk in ascending order, and cache them."""
         if walk not in self._known:
             if len(self._known) >= CACHE_SIZE:
                 self._known.clear()
@@ -44,7 +44,7 @@ class Neighbourhood:
         return self._known[walk]
 
     def _find(self, walk: Walk) -> Iterator[Walk]:
-        """Yield each neighbour, some more than once, and the walk itself."""
+        """Yield all neighbours, possibly repeated, and the walk itself."""
         node = 0
         for position in range(len(walk)):
             before, here, after = walk[:position], walk[position:], walk[position + 1 :]
@@ -52,7 +52,7 @@ class Neighbourhood:
                 yield removed
             for decision in self._legal[node]:
                 child = self._next[node][decision]
-                for rest in (after, here):  # in place of the old decision, and before it
+                for rest in (after, here):  # instead of the old decision, and before it
                     if self._finishes(child, rest):
                         found = (*before, decision, *rest)
                         if self._affordable(found):
@@ -60,7 +60,7 @@ class Neighbourhood:
             node = self._next[node][walk[position]]
 
     def _finishes(self, node: int, rest: Walk) -> bool:
-        """Return whether these decisions complete a walk from a state."""
+        """Whether these decisions complete a walk from a state."""
         for decision in rest:
             node = self._next[node][decision]
             if node < 0:
@@ -68,7 +68,7 @@ class Neighbourhood:
         return self._final[node]
 
     def _affordable(self, walk: Walk) -> bool:
-        """Return whether a complete walk is under the parameter limit."""
+        """Whether a complete walk is within the parameter limit."""
         if self._cost is None or self._limit is None:
             return True
         node = spent = 0

@@ -26,11 +26,11 @@ Values = tuple[int, ...] | tuple[str, ...]
 
 @dataclass(frozen=True)
 class Question:
-    """One thing that is decided of every layer.
+    """One decision that is made for every layer.
 
     Attributes:
-        name: What it is.
-        values: What is on offer.
+        name: Name of the setting.
+        values: The available values.
         first: Number of the decision for the first value.
     """
 
@@ -40,36 +40,37 @@ class Question:
 
 
 class SkipState(NamedTuple):
-    """Where a walk stands: the layer, the decisions made of it, and what its parameters need."""
+    """State of a walk: the layer, its decisions, and the information for the parameter count."""
 
     layer: int  # from 1
     made: int
     height: int = 0
     width: int = 0
     filters: int = 0
-    reads: bool = False  # whether it reads a layer already
+    reads: bool = False  # whether it already reads a layer
 
 
 class SkipChainSpace(ImageSpace):
     """Decide each of a fixed number of convolutions, and which earlier layers it reads.
 
-    Decisions: 0-3 filter height 1, 3, 5, 7; 4-7 filter width; 8-11 filters 24, 36, 48, 64; where
-        the space has strides, then stride 1, 2, 3; the last two: an earlier layer is left apart, or
-        read. Layer N has one decision for each of these and N - 1 for the layers before it, from
-        the first on (the anchor points). All are always legal. What cannot be built is repaired as
-        in the paper: a layer that reads nothing reads the image; what nobody reads is read at the
-        end; maps of different size are padded with zeros to the largest. What a layer reads is
-        concatenated in depth. Each convolution is followed by normalisation and ReLU, the last map
-        by global average pooling.
-    Observation: given by the environment; the state is the layer and what of it is decided.
-        `project` keeps which decision is next: 34 states for 6 layers, 151 for 15.
+    Decisions: 0-3 filter height 1, 3, 5, 7; 4-7 filter width; 8-11 filters 24, 36, 48, 64; then, if
+        the space has strides, stride 1, 2, 3; the last two: an earlier layer is not read, or read.
+        Layer N has one decision for each setting, then N - 1 decisions about the earlier layers,
+        starting with the first (the anchor points). All are always legal. As in the paper, networks
+        that cannot be built are repaired: a layer without inputs reads the image; outputs that no
+        layer reads are read at the end; maps of different sizes are zero-padded to the largest. The
+        inputs of a layer are concatenated along the channels. Normalisation and ReLU follow each
+        convolution, global average pooling follows the last map.
+    Observation: given by the environment; the state is the layer and its decisions. `project` keeps
+        only the next decision: 34 states for 6 layers, 151 for 15.
     Reward: given by the environment; the paper's is "cubed-accuracy".
     Episode end: the last decision of the last layer.
-    Reference: Zoph and Le, ICLR 2017. Their search began with 6 layers and added 2 every 1,600
-        networks; here the number is fixed. One stride serves both directions.
+    Reference: Zoph and Le, ICLR 2017. Their search started with 6 layers and added 2 every 1,600
+        networks; here the number is fixed. One stride is used for both directions.
 
-    What a layer costs depends on what its inputs have, so `cost` is a bound from above: every layer
-    that is read, or left for the classifier, counts as one with the most filters.
+    The parameters of a layer depend on the channels of its inputs, so `cost` is an upper bound:
+    every layer that is read by a layer or by the classifier counts with the maximum number of
+    filters.
 
     Example:
         >>> from nas_env.spaces import SPACES
@@ -92,7 +93,9 @@ class SkipChainSpace(ImageSpace):
         super().__init__(name, input_shape, num_outputs, max_params)
         self.depth = depth
         self.questions, self.num_decisions = _questions(strides)
-        self.own = len(self.questions) - 1  # decisions of a layer before its anchor points
+        self.own = (
+            len(self.questions) - 1
+        )  # number of decisions of a layer before its anchor points
         self.max_length = sum(self.own + layer - 1 for layer in range(1, depth + 1))
         self.feature_names = ("layer", "decisions", "height", "width", "filters", "reads")
         self.anchors = self._anchors()
@@ -102,7 +105,7 @@ class SkipChainSpace(ImageSpace):
         return SkipState(1, 0)
 
     def choice(self, state: Hashable) -> Choice | None:
-        """Return the values of the next question; None after the last layer."""
+        """Return the values of the next choice; None after the last layer."""
         state = cast(SkipState, state)
         if state.layer > self.depth:
             return None
@@ -125,7 +128,7 @@ class SkipChainSpace(ImageSpace):
         return SkipState(state.layer + 1, 0) if self._complete(after) else after
 
     def partial(self, walk: Walk) -> Architecture:
-        """Return the layers whose own decisions are all made; the end where the last one is."""
+        """Return the layers whose settings are decided, and the end if the last one is decided."""
         graph = Repaired(self.input_shape)
         for filters, height, width, stride, reads in self._layers(walk):
             graph.convolve(filters, height, width, stride, reads)
@@ -134,10 +137,10 @@ class SkipChainSpace(ImageSpace):
         return Architecture(tuple(graph.layers))
 
     def cost(self, state: Hashable, decision: int) -> int:
-        """Return the most parameters that a decision adds.
+        """Return the maximum number of parameters that a decision adds.
 
-        The filters bring normalisation and their part of the classifier; each layer that is read
-        its weights; the last decision of a layer that reads none those of the image.
+        The filters include normalisation and their part of the classifier. Each layer that is read
+        adds its weights. The last decision of a layer without inputs adds those of the image.
         """
         state = cast(SkipState, state)
         question = self._question(state.made)
@@ -155,12 +158,12 @@ class SkipChainSpace(ImageSpace):
         return total
 
     def project(self, state: Hashable) -> tuple[int, int]:
-        """Return the layer and the decisions made of it."""
+        """Return the layer and the number of its decisions made."""
         state = cast(SkipState, state)
         return state.layer, state.made
 
     def features(self, state: Hashable) -> tuple[float, ...]:
-        """Return how far the walk is, and the present layer, scaled."""
+        """Return the progress of the walk, and the current layer, scaled."""
         state = cast(SkipState, state)
         return (
             (state.layer - 1) / self.depth,
@@ -172,7 +175,7 @@ class SkipChainSpace(ImageSpace):
         )
 
     def _anchors(self) -> tuple[Anchor, ...]:
-        """Return the decision of each layer about each before it."""
+        """Return the decision of each layer about each earlier layer."""
         own, found, start = self.own, [], 0
         points: list[int] = []
         for layer in range(self.depth):
@@ -191,7 +194,7 @@ class SkipChainSpace(ImageSpace):
         return state.made == self.own + state.layer - 1
 
     def _layers(self, walk: Walk) -> Iterator[tuple[int, int, int, int, list[int]]]:
-        """Yield filters, height, width, stride and the layers read, of each layer."""
+        """Yield filters, height, width, stride and input layers of each layer."""
         position = 0
         for layer in range(1, self.depth + 1):
             own = walk[position : position + self.own]
@@ -223,7 +226,7 @@ class SkipChainSpace(ImageSpace):
 
 
 class Repaired(Parts):
-    """A network in the making, with the paper's repairs.
+    """Builder of a network with the paper's repairs.
 
     Args:
         input_shape: (channels, height, width) of the image.
@@ -238,7 +241,7 @@ class Repaired(Parts):
     def convolve(
         self, filters: int, height: int, width: int, stride: int, reads: list[int]
     ) -> None:
-        """Add a convolution over the layers that it reads (from 1), or the image."""
+        """Add a convolution that reads these layers (from 1), or the image."""
         reads = reads or [0]
         node, side = self._joined(reads)
         settings = {"channels": filters, "kernel": height}
@@ -249,12 +252,12 @@ class Repaired(Parts):
         self.read |= set(reads)
 
     def finish(self) -> None:
-        """Join what nobody reads, and take the mean over the map."""
+        """Concatenate the outputs that no layer reads, and average over the map."""
         node, _ = self._joined([x for x in range(len(self.nodes)) if x not in self.read])
         self.add(Layer.of("global-average-pool", inputs=(node,)))
 
     def _joined(self, reads: list[int]) -> tuple[int, tuple[int, int]]:
-        """Return a node of all these, padded to the largest side by side, and its size."""
+        """Return the node of all inputs, padded to the largest and concatenated, and its size."""
         side = max(self.sides[x][0] for x in reads), max(self.sides[x][1] for x in reads)
         nodes = [self._padded(x, side) for x in reads]
         return (nodes[0] if len(nodes) == 1 else self.merge("concat", nodes)), side
@@ -267,7 +270,7 @@ class Repaired(Parts):
 
 
 def _questions(strides: Sequence[int]) -> tuple[tuple[Question, ...], int]:
-    """Return what is asked of a layer, the anchor points last, and the number of decisions."""
+    """Return the choices of a layer, the anchor points last, and the number of decisions."""
     asked: list[tuple[str, Values]] = [("height", HEIGHTS), ("width", WIDTHS), ("filters", FILTERS)]
     asked += [("stride", tuple(strides))] if strides else []
     found, first = [], 0

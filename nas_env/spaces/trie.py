@@ -1,4 +1,4 @@
-"""The space of a list of walks: what stands in a table, and nothing else."""
+"""The space of a list of walks, such as the rows of a table."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from nas_env.spaces.base import Choice, Option, SearchSpace, Walk
 class TrieSpace(SearchSpace):
     """Exactly the walks of a list; the automaton is their prefix tree.
 
-    Decisions: the numbers that stand in the walks; `labels` says what they mean.
+    Decisions: the numbers in the walks; `labels` describes them.
     Observation: given by the environment; the state is the walk so far.
     Reward: given by the environment.
-    Episode end: where a walk of the list is complete.
-    Reference: none; its networks cannot be built, so only a table can answer for them.
+    Episode end: when a walk of the list is complete.
+    Reference: none; the networks cannot be built, so only a table can evaluate them.
 
     Args:
         name: Name of the space.
         walks: (rows, max_length) integers, -1 after the last decision of a shorter walk.
-        labels: What each decision means.
-        names: What is decided at each position.
+        labels: Label of each decision.
+        names: Name of the choice at each position.
 
     Raises:
-        InvalidSettingError: A walk stands there twice, or is the beginning of another.
+        InvalidSettingError: A walk occurs twice, or is a prefix of another.
     """
 
     modality = "table"
@@ -65,7 +65,7 @@ class TrieSpace(SearchSpace):
         return ()
 
     def choice(self, state: Hashable) -> Choice | None:
-        """Return what follows in some walk of the list; None where the walk is complete."""
+        """Return the decisions that continue a walk of the list; None if the walk is complete."""
         number = self._number[state]
         if self._compiled.final[number]:
             return None
@@ -81,9 +81,9 @@ class TrieSpace(SearchSpace):
         return len(cast(Walk, state))
 
     def features(self, state: Hashable) -> tuple[float, ...]:
-        """Return the share of the decisions that are taken, and each as a share of the greatest.
+        """Return the share of positions decided, and each decision relative to the highest.
 
-        The least decision is 1 / `num_decisions`; 0 is not yet decided.
+        The lowest decision is 1 / `num_decisions`; 0 means undecided.
         """
         walk = cast(Walk, state)
         taken = [(decision + 1) / self.num_decisions for decision in walk]
@@ -105,7 +105,7 @@ def listed(
     """Return the space of a list of walks.
 
     Raises:
-        InvalidSettingError: A parameter limit is given; the tree does not know parameters.
+        InvalidSettingError: A parameter limit is given, but the number of parameters is unknown.
     """
     space = TrieSpace(name, walks, labels, names)
     space.max_params = max_params
@@ -116,9 +116,9 @@ def listed(
 def _compile(name: str, walks: NDArray[np.int64], num_decisions: int) -> Automaton:
     """Return the prefix tree of walks in lexicographic order, numbered breadth first."""
     rows, length = walks.shape
-    new = np.ones(rows, dtype=bool)  # where the prefix differs from the row before
+    new = np.ones(rows, dtype=bool)  # whether the prefix differs from the previous row
     new[1:] = False
-    node = np.zeros(rows, dtype=np.int64)  # of each row's present prefix
+    node = np.zeros(rows, dtype=np.int64)  # of the current prefix of each row
     states: list[Walk] = [()]
     edges: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]] = []
     for depth in range(length):
@@ -137,8 +137,8 @@ def _compile(name: str, walks: NDArray[np.int64], num_decisions: int) -> Automat
     bad = np.flatnonzero((counts > 1) | (final & (next_state >= 0).any(axis=1)))
     if len(bad):
         raise InvalidSettingError(
-            f"Walk {states[bad[0]]} of space {name!r} stands there twice, or is the beginning of "
-            "another. Every walk must be there once and end for itself."
+            f"Walk {states[bad[0]]} of space {name!r} occurs twice, or is a prefix of another. "
+            "Each walk must be unique and must not be a prefix of another."
         )
     walk_counts = _count(next_state, counts.tolist())
     return Automaton(tuple(states), next_state, final, walk_counts, None, None, None)

@@ -170,7 +170,7 @@ def test_training_choices_reach_the_training() -> None:
 @pytest.mark.parametrize(
     ("choices", "error", "message"),
     [
-        ({}, InvalidSettingError, "needs a training choice, but has none"),
+        ({}, InvalidSettingError, "needs at least one training choice"),
         ({"learning_rates": (0.1, 0.2)}, UnknownNameError, "learning_rate"),
         ({"batch_size": (32,)}, InvalidSettingError, "at least two different values"),
         ({"batch_size": (32, 32)}, InvalidSettingError, "at least two different values"),
@@ -187,7 +187,7 @@ def test_choices_that_mean_nothing_are_refused(
 
 
 def test_a_joint_space_over_one_is_refused_and_a_table_knows_no_recipes() -> None:
-    with pytest.raises(InvalidSettingError, match="is joint already"):
+    with pytest.raises(InvalidSettingError, match="is already joint"):
         over(SPACES.get("chain-joint")())
     with pytest.raises(InvalidSettingError, match="so space would have no effect"):
         gym.make("NASBench201-v0", space=over(SPACES.get("nasbench201")()))

@@ -258,5 +258,5 @@ def test_the_trie_is_what_compiling_would_give() -> None:
 
 def test_a_trie_refuses_what_is_no_list_of_walks() -> None:
     for walks in ([[0, 1], [0, 1]], [[0, -1], [0, 1]]):
-        with pytest.raises(InvalidSettingError, match="stands there twice, or is the beginning"):
+        with pytest.raises(InvalidSettingError, match="occurs twice, or is a prefix"):
             TrieSpace("probe", np.array(walks), ["a", "b"], ["1", "2"])
