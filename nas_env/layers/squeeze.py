@@ -1,4 +1,4 @@
-"""Squeeze and excitation: channels weighted by what the whole map holds."""
+"""Squeeze and excitation: channel weights computed from the whole map."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @register_layer("squeeze-excite")
 class SqueezeExcite(LayerType):
-    """Global mean, two fully connected layers, a sigmoid; the map's channels times the result.
+    """Channel weights from the global mean, two fully connected layers and a sigmoid.
 
-    Settings: squeezed (width between the two layers), activation ("relu", between them).
+    Settings: squeezed (width between the two layers), activation ("relu", between the layers).
 
     Reference: Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018, figure 3.
     """

@@ -149,7 +149,7 @@ class EditRules:
         return tuple(found)
 
     def _added(self, layers: list[Walk], position: int) -> Iterator[Walk]:
-        """Yield the walks with one more layer, with the details of a neighbour or the first ones."""
+        """Yield the walks with one more layer; details are its neighbour's or the first."""
         before = [decision for layer in layers[:position] for decision in layer]
         beside = layers[max(position - 1, 0)] if layers else ()
         node = self._end(before)

@@ -194,7 +194,7 @@ def test_keys_are_equal_in_every_process() -> None:
 @pytest.mark.parametrize("node", [-1, 2, 7])
 def test_layers_read_only_what_comes_before(node: int) -> None:
     layers = (Layer.of("linear", units=8), Layer.of("add", (0, node)))
-    with pytest.raises(InvalidArchitectureError, match=rf"reads node {node}.*0 \(the input\) to 1"):
+    with pytest.raises(InvalidArchitectureError, match=rf"got node {node}.*0 \(the input\) to 1"):
         Architecture(layers)
 
 

@@ -303,7 +303,7 @@ def test_only_the_environments_own_fidelity_counts(make_env: MakeEnv) -> None:
 
 @pytest.mark.parametrize("name", ["NAS-v0", "NASBenchMacro-v0", "NASTable-v0"])
 def test_simulated_seconds_need_somebody_who_tells_them(make_env: MakeEnv, name: str) -> None:
-    with pytest.raises(IncompatibleError, match="tells no simulated seconds"):
+    with pytest.raises(IncompatibleError, match="reports no simulated seconds"):
         TrackSearch(make_env(name), Limits(simulated_seconds=5))
     TrackSearch(make_env("NASChain-v0"), Limits(simulated_seconds=5))
 

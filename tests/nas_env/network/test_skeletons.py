@@ -117,7 +117,7 @@ def test_every_registered_skeleton_is_tested():
 
 def test_what_cannot_be_stacked_is_refused():
     chain = Architecture((Layer.of("conv", channels=4, kernel=3), Layer.of("flatten")))
-    with pytest.raises(InvalidArchitectureError, match=r"no layer of kind .*nasnet-cell"):
+    with pytest.raises(InvalidArchitectureError, match=r"without layers of kind .*nasnet-cell"):
         scaled(chain, repeats=2)
     cells = networks("nasnet-cell", 1)[0]
     with pytest.raises(InvalidArchitectureError, match="must be stacked as its search space"):

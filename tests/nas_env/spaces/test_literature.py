@@ -160,7 +160,7 @@ def test_a_cell_concatenates_what_no_block_reads() -> None:
     assert layer_type(layer).output_shape(layer, [(6, 8, 8), (6, 8, 8)]) == (12, 8, 8)
     half = Layer.of("nasnet-cell", cell=text, channels=6, stride=2)
     assert layer_type(half).output_shape(half, [(3, 16, 16), (6, 8, 8)]) == (12, 4, 4)
-    with pytest.raises(InvalidArchitectureError, match="a whole number of times as large"):
+    with pytest.raises(InvalidArchitectureError, match="must be a multiple of the second"):
         layer_type(layer).output_shape(layer, [(6, 9, 9), (6, 6, 6)])
     with pytest.raises(InvalidArchitectureError, match="needs two maps"):
         layer_type(layer).output_shape(layer, [(6, 8, 8)])
