@@ -304,7 +304,7 @@ def wrapped(wrapper: Any) -> Callable[[], Any]:
             wrapped(lambda env: gym.wrappers.TransformReward(env, lambda x: 2 * x)),
             "The wrapper TransformReward changes each reward. Leave it out",
         ),
-        (PPO, lambda: DummyVecEnv([lambda: gym.make("CartPole-v1")]), "CartPoleEnv evaluates no"),
+        (PPO, lambda: DummyVecEnv([lambda: gym.make("CartPole-v1")]), "CartPoleEnv is not an env"),
         (DQN, wrapped(lambda env: env), "DQN has no supported rollout buffer"),
     ],
 )
