@@ -25,13 +25,10 @@ class Limits:
     """Limits of a search; None means no limit. At least one limit is required.
 
     Attributes:
-        evaluations: Maximum number of evaluations that are new to this search. Evaluations found in
-            the store are fast, but they count.
-        seconds: Maximum seconds of the search. An evaluation found in the store is charged the
-            seconds of the original evaluation.
+        evaluations: Maximum number of new evaluations, including those found in the store.
+        seconds: Maximum seconds; an evaluation found in the store is charged its original seconds.
         until_score: The search ends when the best score reaches this value. Needs another limit.
-        simulated_seconds: Maximum training seconds according to the table. An evaluation that
-            exceeds the limit does not count.
+        simulated_seconds: Maximum training seconds of the table; evaluations over it do not count.
         episodes: Maximum number of episodes, regardless of their results.
         charge_repeats: Whether repeated evaluations of a network are charged like the first.
         charge_isomorphs: Whether a different walk to an identical network is charged, for tables
