@@ -69,7 +69,7 @@ def test_links_agents_and_commands_exist() -> None:
         assert (ROOT / target).exists(), target
     for name in re.findall(r"^\| `([\w-]+)` \|", README, re.MULTILINE):
         assert name in AGENTS, name
-    for name in re.findall(r"nas-env ([a-z][a-z-]+) ", README):
+    for name in re.findall(r"^(?:\S*/)?nas-env ([a-z][a-z-]+) ", README, re.MULTILINE):
         assert name in COMMANDS, name
 
 

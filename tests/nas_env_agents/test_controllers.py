@@ -205,11 +205,11 @@ def test_saved_anchors_decide_the_same(tmp_path):
 
 def test_anchors_are_refused_where_nothing_is_decided_about_skips():
     with pytest.raises(
-        IncompatibleError, match=r"Space 'tiny' decides nothing .* or anchors=False"
+        IncompatibleError, match=r"Space 'tiny' has no decisions about .* or anchors=False"
     ):
         make_agent("reinforce-lstm", tiny_env("tokens"), preset="zoph-le")
     edits = gymnasium.make("NASEdit-v0", evaluator="synthetic", observation="tokens")
-    with pytest.raises(IncompatibleError, match="An edit decides nothing"):
+    with pytest.raises(IncompatibleError, match="An edit has no decisions about"):
         make_agent("reinforce-lstm", edits, anchors=True)
 
 

@@ -202,9 +202,9 @@ def test_numpy_does_the_same(kind: str, tmp_path: Path) -> None:
 def test_every_missing_value_of_pandas_is_filled_in(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     made = table(90)
     task = own_data(made)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     part = made.iloc[sorted({*task.data.rows["validation"], 3, 5})]  # these miss values
     plain = part.drop(columns="label").to_dict("records")
     raw = [{k: pandas.NA if pandas.isna(x) else x for k, x in row.items()} for row in plain]

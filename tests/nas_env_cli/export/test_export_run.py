@@ -36,7 +36,18 @@ from nas_env_cli.search.plan import SearchPlan
 from tests.support.paths import NAS_ENV
 from tests.support.programs import run_program
 
-TINY = ("--agent", "q-learning", "--evaluations", "4", "--retrain-seeds", "2", "--seed", "3")
+TINY = (
+    "--task",
+    "digits",
+    "--agent",
+    "q-learning",
+    "--evaluations",
+    "4",
+    "--retrain-seeds",
+    "2",
+    "--seed",
+    "3",
+)
 LONGER = "that were trained longer the best on validation, found by "
 SOURCE = "export/network.py"
 TASK: Any = TASKS.get("digits")()
@@ -89,12 +100,12 @@ def test_the_best_network_is_that_of_the_better_search(
 
 @pytest.mark.parametrize(("most", "marked"), [(None, False), (100_000, False), (3_000, True)])
 def test_the_reference_is_marked_where_it_has_too_many_parameters(
-    most: int | None, marked: bool
+    most: int | None, marked: bool, tmp_path: Path
 ) -> None:
     small = Candidate(Architecture((Layer.of("linear", units=4),)))
     results: Any = {"random": SimpleNamespace(best=SimpleNamespace(candidate=small))}
     options = SearchOptions.of(agent="random", max_params=most, epochs=1, retrain_seeds=1)
-    trained = retrain_found(SearchPlan.resolve(options), results, "sqlite://")
+    trained = retrain_found(SearchPlan.resolve(options), results, tmp_path / "store.sqlite")
     assert [x.name for x in trained] == [
         "best of random",
         "hand-made reference" + " (over the limit)" * marked,

@@ -14,12 +14,12 @@ from nas_env.env import NASEnv
 from nas_env.errors import NASError
 from nas_env.evaluation import Budget
 from nas_env.mdp import Edit
+from nas_env_cli.search.command_line import parse
 from nas_env_cli.search.options import (
     LimitOptions,
     SearchOptions,
     ToEnv,
     TrainingOptions,
-    parse,
     passed_names,
 )
 from nas_env_cli.search.plan import SearchPlan

@@ -40,7 +40,7 @@ def rows(folder: Path, name: str = "store.sqlite") -> list[dict]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("search") / "run"
-    search("--agent", "q-learning", *SMALL, "--output", folder)
+    search("--task", "digits", "--agent", "q-learning", *SMALL, "--output", folder)
     return folder
 
 
