@@ -69,7 +69,8 @@ def test_links_agents_and_commands_exist() -> None:
         assert (ROOT / target).exists(), target
     for name in re.findall(r"^\| `([\w-]+)` \|", README, re.MULTILINE):
         assert name in AGENTS, name
-    for name in re.findall(r"^(?:\S*/)?nas-env ([a-z][a-z-]+) ", README, re.MULTILINE):
+    code = re.findall(r"```bash\n.*?```|`[^`\n]+`", README, re.DOTALL)
+    for name in re.findall(r"\bnas-env ([a-z][a-z-]+)\b", "\n".join(code)):
         assert name in COMMANDS, name
 
 
