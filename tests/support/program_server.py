@@ -6,6 +6,7 @@ It runs no thread and computes nothing, so that a fork of it is as good as a new
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import importlib.util
@@ -42,18 +43,16 @@ def main() -> None:
     gc.freeze()  # a collection in a program would touch, and so copy, all of this
     connection = Connection(int(sys.argv[1]))
     connection.send("ready")
-    while True:
-        try:
+    with contextlib.suppress(EOFError, OSError):  # the client is gone
+        while True:
             request = connection.recv()
-        except EOFError:
-            return
-        pid = os.fork()
-        if pid == 0:
-            connection.close()
-            leave(exit_code(request))
-        connection.send(pid)
-        _, status, used = os.wait4(pid, 0)
-        connection.send((os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime))
+            pid = os.fork()
+            if pid == 0:
+                connection.close()
+                leave(exit_code(request))
+            connection.send(pid)
+            _, status, used = os.wait4(pid, 0)
+            connection.send((os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime))
 
 
 def exit_code(request: dict[str, Any]) -> int:
