@@ -16,13 +16,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from nas_env import extras
 from nas_env.architecture import Architecture, Layer
 from nas_env.export import _formats, export, write_source
 from nas_env.export.folder import load_module
 from nas_env.sources import preprocessing
 from nas_env.tasks.own_data import DataTask, own_data
 from tests.nas_env.export.written import as_if_trained, complaints, run
+from tests.support.hidden_packages import hide_onnx
 from tests.support.made_data import Pairs, image, table
 
 VECTOR = Architecture((Layer.of("linear", units=6),))
@@ -166,7 +166,7 @@ def alone(folder: Path, raw: Any) -> tuple[dict[str, torch.Tensor], Any]:
 def test_raw_samples_become_the_searched_networks_outputs(
     monkeypatch: pytest.MonkeyPatch, kind: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    hide_onnx(monkeypatch)
     task, raw = KINDS[kind](tmp_path)
     architecture, network = network_of(task)
     export(architecture, network.state_dict(), task, tmp_path / "out")
@@ -202,9 +202,9 @@ def test_numpy_does_the_same(kind: str, tmp_path: Path) -> None:
 def test_every_missing_value_of_pandas_is_filled_in(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    hide_onnx(monkeypatch)
     made = table(90)
     task = own_data(made)
-    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     part = made.iloc[sorted({*task.data.rows["validation"], 3, 5})]  # these miss values
     plain = part.drop(columns="label").to_dict("records")
     raw = [{k: pandas.NA if pandas.isna(x) else x for k, x in row.items()} for row in plain]
@@ -221,7 +221,7 @@ def test_every_missing_value_of_pandas_is_filled_in(
 def test_the_plain_data_say_what_outputs_mean(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    hide_onnx(monkeypatch)
     task, _ = vectors(tmp_path)
     export(VECTOR, network_of(task)[1].state_dict(), task, tmp_path)
     data = json.loads((tmp_path / "network.json").read_text())

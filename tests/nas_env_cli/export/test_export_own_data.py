@@ -17,7 +17,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nas_env import extras
 from nas_env.architecture import Architecture
 from nas_env.errors import IncompatibleError, InvalidDataError
 from nas_env.export.folder import load_module
@@ -32,6 +31,7 @@ from nas_env_cli.export.longer_training import retrain_best
 from nas_env_cli.search.options import SearchOptions
 from nas_env_cli.search.saved_options import to_json
 from tests.nas_env_cli.export.test_export_run import PLAN, TINY, Watch, script
+from tests.support.hidden_packages import hide_onnx
 from tests.support.made_data import image_folder, table
 
 SEARCH = (*TINY, "--epochs", "1", "--device", "cpu", "--export")
@@ -62,7 +62,7 @@ def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def without_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    hide_onnx(monkeypatch)
 
 
 def searched(run: FinishedRun) -> torch.nn.Module:

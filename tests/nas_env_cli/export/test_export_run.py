@@ -14,7 +14,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nas_env import extras
 from nas_env.architecture import Architecture, Candidate, Layer
 from nas_env.errors import IncompatibleError, InvalidSettingError, StoreError
 from nas_env.evaluators.training import Training
@@ -33,6 +32,7 @@ from nas_env_cli.export.report_training import retrain_found
 from nas_env_cli.search.application import best_found
 from nas_env_cli.search.options import SearchOptions
 from nas_env_cli.search.plan import SearchPlan
+from tests.support.hidden_packages import hide
 from tests.support.paths import NAS_ENV
 from tests.support.programs import run_program
 
@@ -156,8 +156,7 @@ def test_the_card_says_what_is_known(made: Path) -> None:
 @pytest.fixture
 def without_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test write ONNX that need not, for it takes long."""
-    found = extras.find_spec
-    monkeypatch.setattr(extras, "find_spec", lambda x: None if x == "onnx" else found(x))
+    hide(monkeypatch, "onnx")
 
 
 def test_an_export_is_the_same_at_every_time(
