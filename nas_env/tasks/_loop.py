@@ -1,6 +1,7 @@
 """The training loop that all supervised tasks share.
 
-Data are tensors in memory, or what is indexed like them (`nas_env.tasks._streaming`); no loader.
+Data are tensors in memory, or objects indexed like tensors (`nas_env.tasks._streaming`). There is
+no data loader.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ CLASSIFICATION = Classification()
 MEASURE_BATCH = 1024
 WARM_UP_SHARE = 0.3
 DIVERGENCE_FACTOR = (
-    100  # times the baseline loss; the most in 9,696 trainings of the chain table is 2.2
+    100  # times the baseline loss; the maximum in 9,696 trainings of the chain table is 2.2
 )
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -72,10 +73,10 @@ def shift(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def keep_channels_last(network: nn.Module) -> list[RemovableHandle]:
-    """Let gradients come out of every flattening as channels-last, and return the hooks.
+    """Make the gradients of every `nn.Flatten` channels-last, and return the hooks.
 
-    They come out with the channels first, and the layers below then mix both formats, which made
-    small networks up to 1.2 times slower (measured on 8x8 maps).
+    Without the hooks, these gradients are channels-first. The earlier layers then mix both formats,
+    which made small networks up to 1.2 times slower (measured on 8x8 maps).
     """
 
     def before(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -94,7 +95,7 @@ def _channels_last(x: Tensor) -> Tensor:
 def measure(
     network: nn.Module, x: Inputs, y: Tensor, problem: Problem = CLASSIFICATION
 ) -> dict[str, float]:
-    """Return the problem's metrics, "loss" among them, in float32; see `_problems`."""
+    """Return the problem's metrics, including "loss", computed in float32; see `_problems`."""
     network.eval()
     starts = range(0, len(y), MEASURE_BATCH)
     parts = (slice(start, start + MEASURE_BATCH) for start in starts)
@@ -102,7 +103,7 @@ def measure(
 
 
 class Loop:
-    """One training: `run` yields the metrics of epoch after epoch."""
+    """One training; `run` yields the metrics of each epoch."""
 
     def __init__(
         self,
@@ -125,11 +126,11 @@ class Loop:
         self.epochs = 0  # trained so far
 
     def run(self, train: tuple[Inputs, Tensor], validation: tuple[Inputs, Tensor]) -> Run:
-        """Return the epochs that are left: training loss and validation metrics of each."""
+        """Return an iterator over the remaining epochs: training loss and validation metrics."""
         return Run(self, self._metrics(train, validation))
 
     def state(self) -> dict[str, Any]:
-        """Return all that the next epoch depends on, to be saved before the next epoch begins."""
+        """Return all state that the next epoch needs; save it before the next epoch starts."""
         state = {
             "epochs": self.epochs,
             "network": self.network.state_dict(),
@@ -142,10 +143,10 @@ class Loop:
         return state
 
     def go_on_from(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state` returned.
+        """Restore the state that `state` returned.
 
         Raises:
-            ResumeRefused: It does not fit; network and optimizer may be half changed.
+            ResumeRefused: The state does not fit. Network and optimizer may be partly changed.
         """
         try:
             self.network.load_state_dict(state["network"])
@@ -161,7 +162,7 @@ class Loop:
             raise ResumeRefused(f"{type(error).__name__}: {error}") from error
 
     def _check_optimizer(self) -> None:
-        """Refuse moments of another shape, which the optimizer takes without a look."""
+        """Raise if moments have a wrong shape, which the optimizer does not check."""
         for parameter, kept in self.optimizer.state.items():
             for name, value in kept.items():
                 if torch.is_tensor(value) and value.ndim and value.shape != parameter.shape:
@@ -181,12 +182,12 @@ class Loop:
                 hook.remove()
 
     def _next(self, train: tuple[Inputs, Tensor], validation: tuple[Inputs, Tensor]) -> Metrics:
-        """Train and measure one more epoch."""
+        """Train for one more epoch and measure on the validation split."""
         train_loss = self._epoch(self.epochs, *train)
         metrics = measure(self.network, *validation, self.problem)
         self.epochs += 1
         most = DIVERGENCE_FACTOR * self.problem.baseline_loss(train[1])
-        if not (train_loss <= most and metrics["loss"] <= most):  # NaN is not either
+        if not (train_loss <= most and metrics["loss"] <= most):  # also true for NaN
             raise TrainingDiverged(
                 f"The loss is {train_loss} after epoch {self.epochs} "
                 f"(validation {metrics['loss']})."
@@ -232,7 +233,7 @@ class Loop:
 
 
 class Run(Iterator[Metrics]):
-    """The epochs of a training that are left; what `state` returns goes on after the last one."""
+    """Iterator over the remaining epochs; `state` allows to resume after the last one yielded."""
 
     def __init__(self, loop: Loop, metrics: Iterator[Metrics]) -> None:
         self._loop = loop
@@ -242,5 +243,5 @@ class Run(Iterator[Metrics]):
         return next(self._metrics)
 
     def state(self) -> dict[str, Any]:
-        """Return all that the next epoch depends on; see `nas_env.tasks.base.Resumable`."""
+        """Return all state that the next epoch needs; see `nas_env.tasks.base.Resumable`."""
         return self._loop.state()

@@ -1,4 +1,4 @@
-"""Metrics of classification beside accuracy; the same numbers as scikit-learn's."""
+"""Classification metrics other than accuracy; the values equal those of scikit-learn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def balanced_accuracy(outputs: Tensor, y: Tensor) -> float:
-    """Return the mean over the classes that occur of the share of their samples named rightly.
+    """Return the mean recall over the classes that occur.
 
     Args:
         outputs: (n, classes) logits.
@@ -22,7 +22,7 @@ def balanced_accuracy(outputs: Tensor, y: Tensor) -> float:
 
 
 def macro_f1(outputs: Tensor, y: Tensor) -> float:
-    """Return the mean over the classes that occur or are named of 2PR / (P + R).
+    """Return the mean of 2PR / (P + R) over the classes that occur or are predicted.
 
     Args:
         outputs: (n, classes) logits.
@@ -36,10 +36,11 @@ def macro_f1(outputs: Tensor, y: Tensor) -> float:
 
 
 def roc_auc(outputs: Tensor, y: Tensor) -> float:
-    """Return the area under the ROC curve of the probabilities.
+    """Return the area under the ROC curve of the class probabilities.
 
-    Of two classes it is that of the second one; of more, the mean over the classes that occur of
-    the class against the rest. A split of one class has none, which counts as chance, 0.5.
+    With two classes, it is the area of the second class. With more classes, it is the mean of the
+    one-vs-rest areas of the classes that occur. For a split with one class the area is undefined,
+    and 0.5 (random guessing) is returned.
 
     Args:
         outputs: (n, classes) logits.
@@ -63,7 +64,7 @@ def _area(scores: Tensor, positive: Tensor) -> float:
 
 
 def _counts(outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return per class the samples named rightly, those there are, and those named so."""
+    """Return per class the number of true positives, of samples, and of predictions."""
     classes, named = outputs.shape[1], outputs.argmax(1)
     counted = [torch.bincount(x, minlength=classes).double() for x in (y[named == y], y, named)]
     return counted[0], counted[1], counted[2]

@@ -1,4 +1,4 @@
-"""What the training loop asks of a problem: its loss, and its metrics on a split."""
+"""Problems for the training loop: the loss, and the metrics on a split."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXTRA_METRICS = {"balanced_accuracy": balanced_accuracy, "f1": macro_f1, "roc_au
 
 
 class Problem(Protocol):
-    """A loss to train with and metrics to judge by."""
+    """A loss for training and metrics for evaluation."""
 
     def loss(self, outputs: Tensor, y: Tensor, label_smoothing: float) -> Tensor:
         """Return the mean loss of a batch, a scalar."""
@@ -28,7 +28,7 @@ class Problem(Protocol):
         ...
 
     def measure(self, parts: Measured) -> dict[str, float]:
-        """Return "loss" and the metrics of all parts of a split together."""
+        """Return "loss" and the metrics over all parts of a split."""
         ...
 
 
@@ -36,7 +36,7 @@ class Classification:
     """Cross-entropy in nats; outputs are (batch, classes) logits, targets (batch,) int64.
 
     Args:
-        reports: Metrics beside the loss: "accuracy", and those of `EXTRA_METRICS`.
+        reports: Metrics in addition to the loss: "accuracy", and those of `EXTRA_METRICS`.
     """
 
     def __init__(self, reports: tuple[str, ...] = ("accuracy",)) -> None:
@@ -94,7 +94,7 @@ class Regression:
     def measure(self, parts: Measured) -> dict[str, float]:
         """Return "mae" in the targets' own unit, "mse" in its square, "r2", and "loss".
 
-        "r2" is 1 less the squared error over that of the split's own mean, "loss" the
+        "r2" is 1 - (squared error) / (squared error of the split's own mean). "loss" is the
         standardised mse.
         """
         columns = ((outputs[:, 0].double(), y.double()) for outputs, y in parts)

@@ -1,4 +1,4 @@
-"""Samples that lie in a memory map, indexed as a tensor is and made ready batch by batch."""
+"""Samples in a memory map, indexed like a tensor and standardised batch by batch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from nas_env.sources.storage import ArrayLike
 
 
 class Streamed:
-    """Standardised samples of one split; only what is asked for is read and lies in memory.
+    """Standardised samples of one split; only the indexed samples are read into memory.
 
     Args:
         x: (n, *shape) the samples of all splits, any number type.
-        rows: (m,) those of this split.
-        mean: (*shape) or broadcast to it: what is taken away.
-        sd: What is divided by.
-        device: Where the batches go.
+        rows: (m,) the rows of this split.
+        mean: (*shape) or broadcastable to it; subtracted from each sample.
+        sd: Standard deviation; each sample is divided by it.
+        device: Device of the batches.
     """
 
     def __init__(
@@ -49,5 +49,5 @@ class Streamed:
 def standardised(
     x: NDArray[Any], mean: NDArray[np.float32], sd: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return (x - mean) / sd as one block of float32."""
+    """Return (x - mean) / sd as a contiguous float32 array."""
     return np.ascontiguousarray((x.astype(np.float32, copy=False) - mean) / sd, dtype=np.float32)

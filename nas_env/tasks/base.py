@@ -21,21 +21,21 @@ Metrics = Mapping[str, float]
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """What the outside must know of a task.
+    """Public description of a task.
 
     Attributes:
         name: The registered name.
-        version: Raised when the numbers of the task change.
+        version: Increased when results on the task change.
         modality: "image" or "vector"; a search space must have the same.
         input_shape: Shape of one sample without the batch, (channels, height, width) or (n,).
-        num_outputs: Number of classes; 1 where a number is predicted.
-        metric: The metric a search is about.
+        num_outputs: Number of classes; 1 for regression.
+        metric: The metric that a search optimises.
         sizes: Samples in the training, validation and test split.
         problem: "classification" or "regression".
-        reports: Metrics of quality that an evaluation has, the loss apart.
+        reports: Quality metrics of an evaluation, without the loss.
         higher_is_better: Direction of the metric: a fraction in [0, 1] (True), or an error >= 0.
         baseline_error: Error of the best constant prediction on the training split; scores are
-            relative to it. Only for a metric that is an error.
+            relative to it. Used only if the metric is an error.
     """
 
     name: str
@@ -52,31 +52,31 @@ class TaskSpec:
 
 
 class TrainingTimeout(Exception):
-    """Training was stopped because its time was over."""
+    """Training exceeded its time limit."""
 
 
 class TrainingDiverged(Exception):
-    """Training was stopped because the loss is no number, or a very large one."""
+    """Training was stopped because the loss is NaN, infinite or very large."""
 
 
 class ResumeRefused(Exception):
-    """A training cannot go on from the state it was given; the network must be built anew."""
+    """A training cannot resume from the given state; the network must be rebuilt."""
 
 
 @runtime_checkable
 class Resumable(Protocol):
-    """Epochs of a training that can go on later where they were left."""
+    """Epochs of a training that can be resumed later."""
 
     def state(self) -> dict[str, Any]:
-        """Return all that the next epoch depends on: tensors, numbers, text, and lists of them."""
+        """Return all state that the next epoch needs: tensors, numbers, text, and lists of them."""
         ...
 
 
 class Task(ABC):
     """Data in three splits, a loss and a metric.
 
-    `fit` sees the training split and reports on the validation split. The test split is sealed:
-    only `test` reads it, and only the report calls `test`.
+    `fit` trains on the training split and measures on the validation split. The test split is
+    sealed: only `test` reads it, and only the report calls `test`.
     """
 
     @property
@@ -87,7 +87,7 @@ class Task(ABC):
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """Text that changes whenever data, split or preparation change."""
+        """Text that changes if the data, the split or the preprocessing change."""
 
     @abstractmethod
     def fit(
@@ -102,28 +102,29 @@ class Task(ABC):
     ) -> Iterator[Metrics]:
         """Train in place and yield "accuracy", "loss" (validation) and "train_loss" every epoch.
 
-        The caller may stop early. The order of samples and the augmentation follow
-        `budget.training_seed`; whatever the network draws itself (dropout) follows torch's global
-        generator, which the caller seeds.
+        The caller may stop early. The order of samples and the augmentation depend on
+        `budget.training_seed`. Random numbers drawn by the network (dropout) come from torch's
+        global generator, which the caller seeds.
 
-        A training can be continued where the iterator has a method `state` (see `Resumable`); a
-        plain generator serves too, and is trained anew where more epochs are wanted.
+        A training can be resumed if the iterator has a method `state` (see `Resumable`). A plain
+        generator is also valid; it is restarted from the first epoch when more epochs are needed.
 
         Args:
-            network: A network as it was built; changed in place.
-            recipe: How it is trained.
-            budget: How many epochs, of which schedule, with which seed, in which time.
-            device: Where it is trained.
+            network: A newly built network; changed in place.
+            recipe: The training recipe.
+            budget: Number of epochs, length of the schedule, seed and time limit.
+            device: Device to train on.
             precision: "float32" or "bfloat16".
-            resume: What `state` returned, with "curve" (the metrics of the epochs so far) and
-                "seconds" (which they took, and which count against `budget.max_seconds`) beside
-                it. Only the epochs after it are trained and yielded, bit for bit as if nothing had
-                come between. Given only where `state` was there.
+            resume: The state that `state` returned, with two more keys: "curve" (the metrics of
+                the epochs so far) and "seconds" (the time they took, which counts against
+                `budget.max_seconds`). Only the later epochs are trained and yielded. They equal
+                those of an uninterrupted training bit for bit. Passed only if the iterator had
+                `state`.
 
         Raises:
             ResumeRefused: The state does not fit the network or the recipe.
-            TrainingTimeout: `budget.max_seconds` are over.
-            TrainingDiverged: The loss is NaN, infinite, or so large that nothing is learnt.
+            TrainingTimeout: The training takes longer than `budget.max_seconds`.
+            TrainingDiverged: The loss is NaN, infinite, or too large to learn from.
         """
 
     @abstractmethod
@@ -132,12 +133,12 @@ class Task(ABC):
 
 
 class TaskWithoutData(Task):
-    """The shapes of a task whose data do not come along; its networks' numbers are known already.
+    """A task without data, for networks whose results are already known, such as from a table.
 
     Args:
         spec: Name, shapes and metric.
-        known_by: What knows the numbers, such as "table", for a message.
-        name: Name of that.
+        known_by: Kind of source of the results, such as "table", for messages.
+        name: Name of that source.
     """
 
     def __init__(self, spec: TaskSpec, known_by: str, name: str) -> None:
@@ -150,7 +151,7 @@ class TaskWithoutData(Task):
 
     @property
     def fingerprint(self) -> str:
-        """Name of what knows the numbers."""
+        """Kind and name of the source of the results."""
         return f"{self.known_by}-{self.name}"
 
     def fit(
@@ -163,7 +164,7 @@ class TaskWithoutData(Task):
         precision: str = "float32",
         resume: Mapping[str, Any] | None = None,
     ) -> Iterator[Metrics]:
-        """Refuse: there are no data.
+        """Raise an error, because the task has no data.
 
         Raises:
             IncompatibleError: Always.
@@ -171,7 +172,7 @@ class TaskWithoutData(Task):
         raise IncompatibleError(self._refusal)
 
     def test(self, network: nn.Module, *, device: str = "cpu") -> Metrics:
-        """Refuse: there are no data.
+        """Raise an error, because the task has no data.
 
         Raises:
             IncompatibleError: Always.
@@ -181,8 +182,8 @@ class TaskWithoutData(Task):
     @property
     def _refusal(self) -> str:
         return (
-            f"The data of task {self.spec.name!r} do not come with its {self.known_by}, so nothing "
-            "can be trained or tested. Give evaluator='training' with task=NAME or data=PATH."
+            f"Task {self.spec.name!r} has a {self.known_by} but no data, so networks cannot be "
+            "trained or tested. Give evaluator='training' with task=NAME or data=PATH."
         )
 
 
@@ -190,7 +191,7 @@ TASKS: Registry[Callable[..., Task]] = Registry("task", package="nas_env.tasks")
 
 
 def needs_data(name: str) -> bool:
-    """Return whether a registered task can only be made with `data`.
+    """Return whether a registered task requires the argument `data`.
 
     Example:
         >>> needs_data("own-data"), needs_data("digits")

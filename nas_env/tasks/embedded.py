@@ -1,4 +1,4 @@
-"""Small real data sets that the package carries; see `nas_env/data/README.md`."""
+"""Small real data sets included in the package; see `nas_env/data/README.md`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _task(name: str) -> SupervisedTask:
 
 @TASKS.register("mnist-small")
 def mnist_small() -> SupervisedTask:
-    """Return handwritten digits, 14x14, moved and noisy: 1,000, 2,000 and 2,000 of ten classes."""
+    """Return handwritten digits: 14x14, shifted, noisy, ten classes, 1,000 / 2,000 / 2,000."""
     data, num_outputs = _load("mnist_small")
     cuts = (1000, 3000)  # the file's order is training, validation, test
     train, validation, test = map(Split, np.split(data.x, cuts), np.split(data.y, cuts))

@@ -1,4 +1,4 @@
-"""`own-data`: a task from whatever data somebody has."""
+"""`own-data`: a task from the user's own data."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ from nas_env.tasks.supervised import Split, SupervisedTask
 if TYPE_CHECKING:
     from nas_env.tasks._problems import Problem
 
-METRICS = {  # what a search may be about; the first one unless told otherwise
+METRICS = {  # metrics that a search can optimise; the first one is the default
     "classification": ("accuracy", "balanced_accuracy", "f1", "roc_auc"),
     "regression": ("mse", "mae"),
 }
 CONTRADICTING = (
-    "{:,} of {:,} samples are like others of another class, so no network can be right about all."
+    "{:,} of {:,} samples equal a sample of another class, so no network can classify all of them."
 )
 REPORTS = {**METRICS, "regression": ("mse", "mae", "r2")}
 
 
 class DataTask(SupervisedTask):
-    """Classification or regression of a `DataSet`; streams what does not fit in memory.
+    """Classification or regression on a `DataSet`; streams samples that do not fit in memory.
 
-    Inputs are standardised with the training split's moments, targets of regression too; "mae"
-    is in the targets' own unit, "mse" in its square. Evaluations have all metrics of the problem,
-    whichever is chosen.
+    Inputs are standardised with the moments of the training split, and so are regression targets.
+    "mae" is in the targets' own unit, "mse" in its square. Evaluations contain all metrics of the
+    problem, whichever is chosen.
 
     Args:
         data: The data.
-        metric: "accuracy", "balanced_accuracy", "f1" (macro) or "roc_auc" of classification; "mse"
-            or "mae" of regression. None: the first of them.
+        metric: "accuracy", "balanced_accuracy", "f1" (macro) or "roc_auc" for classification;
+            "mse" or "mae" for regression. None: the first of them.
         name: Name of the task.
         version: Version of the task.
 
     Raises:
-        IncompatibleError: The metric is one of the other problem.
-        UnknownNameError: No such metric.
+        IncompatibleError: The metric belongs to the other problem.
+        UnknownNameError: The metric does not exist.
     """
 
     def __init__(
@@ -81,13 +81,13 @@ class DataTask(SupervisedTask):
 
     @property
     def fingerprint(self) -> str:
-        """Name, version, problem and hash of all three splits; every metric is in the numbers."""
+        """Name, version, problem and hash of all three splits; the metric does not change it."""
         problem = "" if self.data.problem == "classification" else "regression-"
         return f"{self._spec.name}-v{self._spec.version}-{problem}{self.data_hash[:16]}"
 
     @cached_property
     def summary(self) -> Summary:
-        """What the data are, and how many samples stand in more than one split."""
+        """Summary of the data, with the number of samples that are in more than one split."""
         found = summarise(self.data)
         told = _repeated_note(self.repeated, found.sizes)
         if self.contradicting and self.data.problem == "classification":
@@ -96,7 +96,7 @@ class DataTask(SupervisedTask):
 
     @property
     def preprocessing(self) -> list[dict[str, Any]]:
-        """What is done to a sample, as plain data; see `nas_env.sources.preprocessing`."""
+        """Preprocessing steps of a sample, as plain data; see `nas_env.sources.preprocessing`."""
         standardised = [] if self.data.ready else super().preprocessing
         return [*self.data.steps, *standardised]
 
@@ -111,21 +111,21 @@ class DataTask(SupervisedTask):
 
     @property
     def chance(self) -> float:
-        """Accuracy on the validation split of always naming the commonest training class.
+        """Validation accuracy of always predicting the most frequent training class.
 
         Raises:
-            IncompatibleError: It is regression.
+            IncompatibleError: The problem is regression.
         """
         if self.data.problem == "regression":
             raise IncompatibleError(
-                "Regression has no accuracy. Ask spec.baseline_error for an error."
+                "Regression has no accuracy. Use spec.baseline_error, which is an error."
             )
         commonest = np.bincount(self._targets("train")).argmax()
         return float((self._targets("validation") == commonest).mean())
 
     @property
     def _splits(self) -> dict[str, Split]:  # type: ignore[override]
-        """Standardised samples and targets of all splits, in memory."""
+        """Standardised samples and targets of all splits, loaded into memory."""
         return {name: self._split(name) for name in SPLITS}
 
     def _targets(self, split: str) -> NDArray[Any]:
@@ -143,7 +143,7 @@ class DataTask(SupervisedTask):
         return Split(standardised(x, self.mean, self.sd), self._targets(split))
 
     def _tensors(self, split: str, device: str) -> tuple[Any, Any]:
-        """Return samples and targets of a split on a device, made once."""
+        """Return samples and targets of a split on a device; cached."""
         import torch
 
         from nas_env.tasks._streaming import Streamed
@@ -172,22 +172,28 @@ def own_data(
     cache: Path | str | None = None,
     max_memory_mb: float | None = None,
 ) -> DataTask:
-    """Return the task of your own data: a file, a folder or an object.
+    """Return a task with your own data: a file, a folder or an object.
 
     Args:
-        data: One of: the path of an `.npz` of arrays or a mapping of them; of a folder of images by
-            class, or an archive of one; of a CSV or Parquet file; a pandas table; a map-style data
-            set of torch, or a mapping of such by split; a data set of Hugging Face or the folder
-            it was saved to; "torchvision:NAME" or "huggingface:NAME".
-        target: Column that is to be predicted, of a table.
+        data: One of:
+
+            * a path: of an `.npz` file of arrays, a folder of images by class, an archive of such
+              a folder, or a CSV or Parquet file;
+            * a mapping of arrays, with the names of an `.npz` file;
+            * a pandas DataFrame;
+            * a map-style dataset of torch, or a mapping of splits to such datasets;
+            * a Hugging Face dataset, or the folder it was saved to;
+            * "torchvision:NAME" or "huggingface:NAME".
+        target: Target column of a table.
         image_size: Side of the square that images are resized to, or (height, width).
-        problem: "classification" or "regression"; None: what the targets look like.
-        metric: What a search is about, see `DataTask`.
-        cache: Folder for what does not fit in memory; None: a temporary one.
-        max_memory_mb: Most memory for samples in 10^6 bytes; None: half of what is free.
+        problem: "classification" or "regression"; None: inferred from the targets.
+        metric: Metric that a search optimises; see `DataTask`.
+        cache: Folder for samples that do not fit in memory; None: a temporary folder.
+        max_memory_mb: Memory limit for samples in 10^6 bytes; None: half of the free memory.
 
     Raises:
-        InvalidDataError: The data break a rule; the message says which, where, and the remedy.
+        InvalidDataError: The data are invalid; the message names the rule, the place and the
+            remedy.
         MissingDependencyError: A package of `nas-env[data]` is needed.
     """
     options = ReadOptions(target, image_size, problem, cache, max_memory_mb)
@@ -200,8 +206,8 @@ def _checked(metric: str | None, problem: str) -> str:
         return metric or own[0]
     if metric in (x for names in METRICS.values() for x in names):
         raise IncompatibleError(
-            f"Metric {metric!r} is none of {problem}. Choose one of {', '.join(own)}, or say which "
-            "problem it is."
+            f"Metric {metric!r} is not a {problem} metric. Choose one of {', '.join(own)}, or set "
+            "problem."
         )
     raise unknown_name("metric", metric, own)
 
@@ -232,10 +238,11 @@ def _moments(data: DataSet) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def _read_through(data: DataSet) -> tuple[str, tuple[int, int], int]:
-    """Return the hash of all splits, wherever and as whatever type the samples lie.
+    """Return the hash of all splits, and the numbers of repeated and contradicting samples.
 
-    Also how many samples of the validation and of the test split are training samples too, with the
-    same target, and how many of all samples are like others with another target.
+    The hash does not depend on where the samples are stored, or on their number type. Repeated
+    samples are those of the validation and of the test split that are also training samples with
+    the same target. Contradicting samples equal another sample with another target.
     """
     summary, known = hashlib.sha256(), []
     for name in SPLITS:
@@ -254,14 +261,14 @@ def _read_through(data: DataSet) -> tuple[str, tuple[int, int], int]:
 
 
 def _contradicting(marks: NDArray[np.uint64]) -> int:
-    """Return how many samples are like others that have another target."""
+    """Return the number of samples that equal another sample with another target."""
     pairs = np.unique(marks, axis=0)[:, 0]
     alone, targets = np.unique(pairs, return_counts=True)
     return int(np.isin(marks[:, 0], alone[targets > 1]).sum())
 
 
 def _mark(x: NDArray[np.float32], y: np.generic) -> tuple[int, int]:
-    """Return a number that differs for different samples, and one for their targets too."""
+    """Return a hash of the sample, and a hash of the sample with its target."""
     made = hashlib.blake2b(x.tobytes(), digest_size=8)
     both = made.copy()
     both.update(y.tobytes())
@@ -277,6 +284,6 @@ def _repeated_note(repeated: tuple[int, int], sizes: tuple[int, int, int]) -> tu
     if not told:
         return ()
     return (
-        f"{' and '.join(told)} are also training samples: what is measured on them will look too "
-        "good. Remove repeated samples if they should not be there.",
+        f"{' and '.join(told)} are also training samples, so metrics measured on them are too "
+        "optimistic. Remove repeated samples if they should not be there.",
     )

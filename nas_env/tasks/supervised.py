@@ -1,4 +1,4 @@
-"""Classification of arrays that fit in memory: splits and standardisation."""
+"""Classification tasks on arrays that fit in memory: splits and standardisation."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class SupervisedTask(Task):
     Args:
         name: Name of the task.
         train: Training split.
-        validation: Validation split; rewards come from it.
+        validation: Validation split; rewards are computed from it.
         test: Sealed test split.
         num_outputs: Number of classes.
         version: Version of the task.
-        classes: Names of the classes, in the order of the labels; none: they are numbers.
+        classes: Names of the classes, in the order of the labels; empty: the labels are used.
     """
 
     def __init__(
@@ -85,13 +85,13 @@ class SupervisedTask(Task):
 
     @property
     def preprocessing(self) -> list[dict[str, Any]]:
-        """What is done to a sample, as plain data; see `nas_env.sources.preprocessing`."""
+        """Preprocessing steps of a sample, as plain data; see `nas_env.sources.preprocessing`."""
         mean, sd = ([float(value) for value in x.ravel()] for x in (self.mean, self.sd))
         return [{"step": "standardise", "mean": mean, "sd": sd, "dims": self.mean.ndim}]
 
     @cached_property
     def chance(self) -> float:
-        """Accuracy on the validation split of always naming the commonest training class."""
+        """Validation accuracy of always predicting the most frequent training class."""
         commonest = np.bincount(self._splits["train"].y).argmax()
         return float((self._splits["validation"].y == commonest).mean())
 
@@ -103,7 +103,7 @@ class SupervisedTask(Task):
         return Classification(self._spec.reports)
 
     def tensors(self, split: str, device: str = "cpu") -> tuple[Tensor, Tensor]:
-        """Return x (n, *shape) and y (n,) of "train" or "validation" on a device, made once."""
+        """Return x (n, *shape) and y (n,) of "train" or "validation" on a device; cached."""
         if split not in ("train", "validation"):
             raise PermissionError(f"Split {split!r} is sealed. Use 'train' or 'validation'.")
         return self._tensors(split, device)
@@ -118,7 +118,7 @@ class SupervisedTask(Task):
         precision: str = "float32",
         resume: Mapping[str, Any] | None = None,
     ) -> Run:
-        """Train in place and yield metrics epoch by epoch; see `Task.fit`. It can be continued."""
+        """Train in place and yield metrics epoch by epoch; resumable. See `Task.fit`."""
         from nas_env.tasks._loop import Loop
 
         loop = Loop(network, recipe, budget, device, precision, self.problem)
@@ -127,13 +127,16 @@ class SupervisedTask(Task):
         return loop.run(self.tensors("train", device), self.tensors("validation", device))
 
     def validate(self, network: nn.Module, *, device: str = "cpu") -> Metrics:
-        """Return the metrics of the problem and the loss on the validation split."""
+        """Return the problem's metrics and the loss on the validation split."""
         from nas_env.tasks._loop import measure
 
         return measure(network, *self.tensors("validation", device), self.problem)
 
     def test(self, network: nn.Module, *, device: str = "cpu") -> Metrics:
-        """Return those of the sealed test split. Only the report calls it."""
+        """Return the problem's metrics and the loss on the sealed test split.
+
+        Only the report calls it.
+        """
         from nas_env.tasks._loop import measure
 
         return measure(network, *self._tensors("test", device), self.problem)

@@ -346,8 +346,8 @@ def test_the_task_of_a_table_trains_nothing(table: Table) -> None:
     task = TableTask(table)
     from nas_env.architecture import Recipe
 
-    with pytest.raises(IncompatibleError, match="do not come with its table"):
+    with pytest.raises(IncompatibleError, match="has a table but no data"):
         task.fit(None, Recipe(), Budget())  # type: ignore[arg-type]
-    with pytest.raises(IncompatibleError, match="do not come with its table"):
+    with pytest.raises(IncompatibleError, match="has a table but no data"):
         task.test(None)  # type: ignore[arg-type]
     assert replace(table, name="x").name == "x"
