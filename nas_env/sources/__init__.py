@@ -1,6 +1,6 @@
-"""What data can be read from, and what they are read into.
+"""Sources of data, and the `DataSet` that they are read into.
 
-One file per kind of source; it registers itself with `@SOURCES.register(name)`.
+One file per kind of source; each source registers itself with `@SOURCES.register(name)`.
 """
 
 from nas_env.sources.base import SOURCES, DataSet, Encoded, ReadOptions, Samples, Source

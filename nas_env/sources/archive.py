@@ -34,20 +34,20 @@ SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 class _Member(NamedTuple):
     name: str
     size: int  # bytes, unpacked
-    kind: str  # "file", "folder", or what is refused
-    key: Any  # what the archive calls it
+    kind: str  # "file", "folder", or a description of an invalid kind
+    key: Any  # the archive's own object for the member
 
 
 @SOURCES.register("archive")
 class Archive(Source):
-    """Unpacked to the cache folder; nothing in it may lead outside that folder."""
+    """An archive, unpacked to the cache folder; members that lead outside it raise an error."""
 
     def recognises(self, data: Any) -> bool:
         """Return whether data are the path of a zip or tar file."""
         return isinstance(data, str | Path) and str(data).lower().endswith(SUFFIXES)
 
     def read(self, data: Any, options: ReadOptions) -> Samples:
-        """Unpack, and read what is inside."""
+        """Unpack the archive and read its content."""
         from nas_env.sources.reading import samples_of
 
         path = existing(data)
@@ -59,8 +59,8 @@ class Archive(Source):
             raise
         except Exception as error:  # damage shows as BadZipFile, TarError, zlib.error, ...
             raise InvalidDataError(
-                f"{path}: not a readable archive ({error}). Pack it anew as .zip or .tar.gz, "
-                "without a password."
+                f"{path}: not a readable archive ({error}). Pack it again as .zip or "
+                ".tar.gz, without a password."
             ) from None
         with _named(inside, path):
             found = samples_of(inside, options)
@@ -80,7 +80,7 @@ class Archive(Source):
 
 @contextmanager
 def _named(inside: Path, path: Path) -> Iterator[None]:
-    """Let messages name the archive, not the folder that it was unpacked to."""
+    """Replace the folder of the unpacked files by the path of the archive in messages."""
     try:
         yield
     except InvalidDataError as error:
@@ -88,7 +88,7 @@ def _named(inside: Path, path: Path) -> Iterator[None]:
 
 
 def _unpacked(path: Path, storage: Storage) -> Path:
-    """Return the folder or the single file that an archive holds, unpacked now or before."""
+    """Return the folder or single file of an archive; unpack it unless it is already unpacked."""
     status = path.stat()
     name = digest([str(path.resolve()), status.st_size, status.st_mtime_ns])[:16]
     folder = storage.folder / f"archive-{name}"
@@ -97,7 +97,7 @@ def _unpacked(path: Path, storage: Storage) -> Path:
             with replacing(folder) as part:
                 _unpack(path, part, storage)
         except OSError:
-            if not folder.is_dir():  # else another search has unpacked it meanwhile
+            if not folder.is_dir():  # else another search has unpacked it in the meantime
                 raise
     return _inside(folder)
 
@@ -112,7 +112,7 @@ def _unpack(path: Path, part: Path, storage: Storage) -> None:
 
 
 def _inside(folder: Path) -> Path:
-    """Return the folder that is not alone in the one above it, or the only file."""
+    """Return the only file, or the first folder that has more than one entry."""
     entries = _visible(folder)
     if len(entries) != 1:
         return folder
@@ -160,14 +160,14 @@ def _extract(
 
 
 def _copy(path: Path, stream: IO[bytes], file: IO[bytes], member: _Member) -> None:
-    """Copy one member; more bytes than it announces are refused."""
+    """Copy one member; raise if it is larger than its declared size."""
     left = member.size
     while block := stream.read(1 << 20):
         left -= len(block)
         if left < 0:
             raise InvalidDataError(
-                f"{path}: member {member.name!r} is larger than it says ({member.size} bytes). "
-                "Pack the archive anew."
+                f"{path}: member {member.name!r} is larger than its declared size ({member.size} "
+                "bytes). Pack the archive again."
             )
         file.write(block)
 

@@ -1,4 +1,4 @@
-"""What data are read into, and the interface of what reads them."""
+"""The data classes that data are read into, and the interface of the sources that read them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nas_env.sources.storage import ArrayLike, Storage
 
 PROBLEMS = ("classification", "regression")
 NOT_SAID, TRAIN, VALIDATION, TEST = -1, 0, 1, 2
-SPLIT_NAMES = {  # what others call the splits
+SPLIT_NAMES = {  # common names of the splits
     "train": TRAIN,
     "training": TRAIN,
     "val": VALIDATION,
@@ -32,20 +32,20 @@ SPLIT_NAMES = {  # what others call the splits
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a user may say about data.
+    """User options for reading data.
 
     Attributes:
-        target: Column that is to be predicted, of a table.
-        image_size: Side of the square that images are resized to, or (height, width); None keeps
+        target: Target column of a table.
+        image_size: Side of the square that images are resized to, or (height, width). None keeps
             their size, which must then be the same for all.
-        problem: "classification" or "regression"; None: what the targets look like.
-        cache: Folder for what does not fit in memory, used again the next time; None: a temporary
-            one.
-        max_memory_mb: Most memory for samples in 10^6 bytes; None: half of what is free.
+        problem: "classification" or "regression"; None: inferred from the targets.
+        cache: Folder for samples that do not fit in memory, reused by later runs; None: a
+            temporary folder.
+        max_memory_mb: Memory limit for samples in 10^6 bytes; None: half of the free memory.
 
     Raises:
-        UnknownNameError: No such problem.
-        InvalidSettingError: A size is no integer >= 1.
+        UnknownNameError: The problem does not exist.
+        InvalidSettingError: A size is not an integer >= 1.
     """
 
     target: str | None = None
@@ -62,7 +62,7 @@ class ReadOptions:
         whole = all(isinstance(x, int) and not isinstance(x, bool) and x >= 1 for x in sides)
         if size is not None and not (whole and len(sides) == 2):
             raise InvalidSettingError(
-                f"Data setting image_size must be an integer >= 1 or two of them, but is {size!r}."
+                f"Data setting image_size must be one or two integers >= 1, got {size!r}."
             )
 
     @property
@@ -73,7 +73,7 @@ class ReadOptions:
 
     @cached_property
     def storage(self) -> Storage:
-        """Where samples lie."""
+        """Storage of the samples."""
         return Storage(None if self.cache is None else Path(self.cache), self.max_memory_mb)
 
 
@@ -81,10 +81,10 @@ class Encoded(NamedTuple):
     """Samples as numbers.
 
     Attributes:
-        x: (n, *shape), any number type, in memory or mapped.
-        steps: How they came about, as plain data; see `nas_env.sources.preprocessing`.
-        ready: Whether they are standardised already.
-        notes: What was lost on the way, one sentence each.
+        x: (n, *shape), any number type, in memory or memory-mapped.
+        steps: Preprocessing steps applied, as plain data; see `nas_env.sources.preprocessing`.
+        ready: Whether the samples are already standardised.
+        notes: Information that was lost, one sentence each.
     """
 
     x: ArrayLike
@@ -95,19 +95,20 @@ class Encoded(NamedTuple):
 
 @dataclass(frozen=True)
 class Samples:
-    """What a source has found: targets and splits now, samples when it is told who trains.
+    """Result of reading a source: targets and splits. The samples are encoded later.
 
     Attributes:
-        source: What the data are, such as a path; messages begin with it.
+        source: Description of the data, such as a path; messages start with it.
         kind: Name of the source.
         targets: (n,) class labels (integers or text) or numbers.
-        given: (n,) split of each sample, `NOT_SAID` where nobody said.
-        encode: Called with the rows (m,) of the training split, which alone it may learn from.
-        where: Names the file or row of a sample, for messages.
-        classes: Names of the classes 0, 1, ... where targets are such codes.
-        few_are_classes: Whether integers are classes only where there are few different ones.
-        notes: What else a user should know, one sentence each.
-        target: The column that is predicted; empty where data have no columns.
+        given: (n,) split of each sample, `NOT_SAID` if no split is given.
+        encode: Encodes the samples. It is called with the rows (m,) of the training split, and
+            fits statistics on these rows only.
+        where: Returns the file or row of a sample, for messages.
+        classes: Names of the classes 0, 1, ... if the targets are such codes.
+        few_are_classes: If True, integers are classes only if there are few distinct values.
+        notes: Further information for the user, one sentence each.
+        target: The target column; empty if the data have no columns.
     """
 
     source: str
@@ -124,21 +125,21 @@ class Samples:
 
 @dataclass(frozen=True)
 class DataSet:
-    """Data in three splits, whatever they were read from.
+    """Data in three splits, independent of their source.
 
     Attributes:
-        source: What they were read from, such as a path.
+        source: Description of the source, such as a path.
         kind: Name of the source, such as "npz".
         problem: "classification" or "regression".
         x: (n, *shape) samples of all splits; images are (channels, height, width).
         y: (n,) int64 classes, or float64 targets in their own unit.
-        rows: (m,) those of "train", "validation" and "test".
+        rows: (m,) rows of "train", "validation" and "test".
         classes: Names of the classes, in the order of their numbers; empty for regression.
-        steps: What was done to the samples, as plain data; see `nas_env.sources.preprocessing`.
-        ready: Whether samples are standardised already.
-        notes: What a user should know, one sentence each.
-        in_memory: Whether the samples may be made ready in memory as a whole.
-        target: The column that is predicted; empty where data have no columns.
+        steps: Preprocessing steps applied, as plain data; see `nas_env.sources.preprocessing`.
+        ready: Whether the samples are already standardised.
+        notes: Information for the user, one sentence each.
+        in_memory: Whether all samples can be standardised in memory at once.
+        target: The target column; empty if the data have no columns.
     """
 
     source: str
@@ -160,22 +161,23 @@ class Source(ABC):
 
     @abstractmethod
     def recognises(self, data: Any) -> bool:
-        """Return whether data are of this kind; looks at names and types, reads next to nothing."""
+        """Return whether data are of this kind, judged by names and types; reads almost nothing."""
 
     @abstractmethod
     def read(self, data: Any, options: ReadOptions) -> Samples:
-        """Return what there is.
+        """Read the data: targets, splits, and a function that encodes the samples.
 
         Raises:
-            InvalidDataError: The data break a rule; the message says which, where, and the remedy.
+            InvalidDataError: The data are invalid; the message names the rule, the place and the
+                remedy.
             MissingDependencyError: An optional package is needed.
         """
 
 
 def refuse(what: str, name: str, value: Any, kind: str) -> InvalidSettingError:
-    """Return the error for an option that means nothing to a kind of data."""
+    """Return the error for an option that does not apply to a kind of data."""
     return InvalidSettingError(
-        f"Data setting {name}={value!r} means nothing to {kind} ({what}). Leave it out."
+        f"Data setting {name}={value!r} does not apply to {kind} ({what}). Leave it out."
     )
 
 
@@ -186,12 +188,12 @@ def existing(data: Any) -> Path | None:
     path = Path(data)
     try:
         return path if path.exists() else None
-    except (OSError, ValueError):  # too long a name, a NUL in it
+    except (OSError, ValueError):  # the name is too long or contains a NUL
         return None
 
 
 def no_such_file(data: Any) -> InvalidDataError:
-    """Return the error for a path that is not there."""
+    """Return the error for a path that does not exist."""
     return InvalidDataError(
         f"{data}: no such file or folder. Give the path of an .npz, CSV or Parquet file, of a "
         "folder of images by class, or of an archive of one."

@@ -1,19 +1,19 @@
-"""How one raw sample is encoded, with the standard library and Pillow alone.
+"""Encodes one raw sample, using only the standard library and Pillow.
 
-The exporter writes these functions into exported files as they stand here, so this module imports
-nothing of nas_env, and the functions use no other names than each other, `Any` and `MISSING`.
+The exporter copies the source of these functions into exported files. So this module does not
+import nas_env, and the functions use no names except each other, `Any` and `MISSING`.
 """
 
 from typing import Any
 
-MISSING = (  # the words that pandas.read_csv takes for a missing value
+MISSING = (  # the words that pandas.read_csv reads as a missing value
     *("", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NULL", "null", "None"),
     *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
 )
 
 
 def encode_row(columns: dict[str, Any], place: int, row: dict[str, Any]) -> list[float]:
-    """Return the numbers of a row; place is its number in messages."""
+    """Return a row as numbers; `place` is the row number for messages."""
     encoded: list[float] = []
     for name in columns:
         if name not in row:
@@ -27,9 +27,9 @@ def encode_row(columns: dict[str, Any], place: int, row: dict[str, Any]) -> list
 
 
 def encode_value(column: dict[str, Any], value: Any) -> list[float]:
-    """Return a standardised number, or for a category 1 at its place and 0 elsewhere.
+    """Return a standardised number, or the one-hot encoding of a category.
 
-    Rare categories share the last place.
+    Rare categories share the last position.
     """
     known = column.get("categories", [])
     if is_missing(value, known):
@@ -41,14 +41,14 @@ def encode_value(column: dict[str, Any], value: Any) -> list[float]:
 
 
 def is_missing(value: Any, known: list[str]) -> bool:
-    """Return whether a value is missing; a word that is a known category is not."""
+    """Return whether a value is missing; a known category is never missing."""
     if isinstance(value, str):
         return value.strip() in MISSING and value not in known
     return value is None or type(value).__name__ == "NAType" or bool(value != value)
 
 
 def number(value: Any) -> float:
-    """Return a value as a number; True and False are 1 and 0, also as text."""
+    """Return a value as a number; True and False, also as text, become 1 and 0."""
     word = str(value).strip()
     if word.lower() in ("true", "false"):
         return float(word.lower() == "true")
@@ -59,14 +59,14 @@ def number(value: Any) -> float:
     if abs(found) < float("inf"):
         return found
     try:
-        hint = f"; if the comma is a decimal one, write {float(word.replace(',', '.'))}"
+        hint = f"; if this is a decimal comma, write {float(word.replace(',', '.'))}"
     except ValueError:
         hint = ""
     raise ValueError(f"{value!r} is not a number{hint if ',' in word else ''}")
 
 
 def decode(image: Any, mode: str, width: int, height: int) -> Any:
-    """Return a PIL image in a mode of 8 bits and a size, turned as its EXIF data say."""
+    """Return a PIL image with the given 8-bit mode and size, rotated by its EXIF orientation."""
     from PIL import Image, ImageOps
 
     image = ImageOps.exif_transpose(image)

@@ -1,4 +1,4 @@
-"""`image-folder`: one folder for each class, with or without folders for the splits above."""
+"""`image-folder`: one folder for each class, optionally inside one folder for each split."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ class _File(NamedTuple):
 class ImageFolder(Source):
     """`FOLDER/CLASS/IMAGE`, or `FOLDER/train/CLASS/IMAGE` with `val` and `test` beside it.
 
-    The layout of torchvision's `ImageFolder`: PNG, JPEG and what else Pillow reads, of any size,
-    grey or colour. Images lie anywhere below the folder of their class. Hidden files are not
-    looked at.
+    This is the layout of torchvision's `ImageFolder`. Images are PNG, JPEG or other formats that
+    Pillow reads, of any size, grey or colour. They may be in subfolders of the class folder. Hidden
+    files are ignored.
     """
 
     def recognises(self, data: Any) -> bool:
-        """Return whether data are a folder that Hugging Face has not written."""
+        """Return whether data are a folder that was not written by Hugging Face."""
         path = existing(data)
         if path is None or not path.is_dir():
             return False
         return not any((path / x).is_file() for x in ("dataset_dict.json", "state.json"))
 
     def read(self, data: Any, options: ReadOptions) -> Samples:
-        """Return the images' names now, the images when they are asked for."""
+        """List the images; they are decoded later, by `encode`."""
         folder = existing(data)
         if folder is None:
             raise no_such_file(data)
@@ -85,7 +85,7 @@ def _namer(paths: list[Path]) -> Any:
 
 
 def _files(folder: Path) -> tuple[list[_File], list[Path]]:
-    """Return the images by split and class, and files that are none."""
+    """Return the images with their split and class, and all other files."""
     top = _subfolders(folder)
     splits = {x: SPLIT_NAMES[x.name.lower()] for x in top if x.name.lower() in SPLIT_NAMES}
     split_first = top and len(splits) == len(top)
@@ -110,18 +110,21 @@ def _files(folder: Path) -> tuple[list[_File], list[Path]]:
 
 
 def _check_no_split(top: list[Path], splits: dict[Path, int]) -> None:
-    """Refuse a training split beside folders that are no splits; a class may be called train."""
+    """Raise if a training split is beside folders that are not splits.
+
+    A class may be called train.
+    """
     for train in (path for path, split in splits.items() if split == TRAIN and _subfolders(path)):
         other = next(path for path in top if path not in splits)
         raise InvalidDataError(
-            f"{other}: is no split, but lies beside {train.name}, which holds folders as a split "
-            f"does. Move it away, or call it one of {', '.join(SPLIT_NAMES)}; if {train.name} is a "
-            "class, give it another name."
+            f"{other}: is not a split, but is in the same folder as {train.name}, which looks like "
+            f"a split. Move it, or rename it to one of {', '.join(SPLIT_NAMES)}; if {train.name} "
+            "is a class, rename that."
         )
 
 
 def _beside(root: Path) -> list[Path]:
-    """Return the images that lie beside the folders of classes and are in none, sorted."""
+    """Return the images that are directly in a folder of class folders, sorted."""
     images = (x for x in root.iterdir() if x.suffix.lower() in SUFFIXES and x.is_file())
     return sorted(x for x in images if not x.name.startswith("."))
 
@@ -131,13 +134,13 @@ def _check_classes(root: Path, classes: list[Path]) -> None:
         return
     if not classes:
         raise InvalidDataError(
-            f"{root}: has no folder for a class ({len(_beside(root))} images lie in it directly). "
+            f"{root}: has no class folder ({len(_beside(root))} images are directly in it). "
             "Needed: FOLDER/CLASS/IMAGE, or FOLDER/train/CLASS/IMAGE and FOLDER/test/CLASS/IMAGE."
         )
     if root.name.lower() not in SPLIT_NAMES:
         raise InvalidDataError(
             f"{root}: has one class only, {classes[0].name}. At least two classes are needed, each "
-            "in a folder of its own."
+            "in its own folder."
         )
 
 
@@ -147,7 +150,7 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _images(folder: Path, others: list[Path]) -> list[Path]:
-    """Return the images below a folder, sorted; put what is none to the others."""
+    """Return the images below a folder, sorted, and append all other files to `others`."""
     images: list[Path] = []
     for path in sorted(folder.rglob("*")):
         if path.name.startswith(".") or path.name == "Thumbs.db" or not path.is_file():
@@ -159,7 +162,7 @@ def _images(folder: Path, others: list[Path]) -> list[Path]:
 def _others_note(others: list[Path]) -> tuple[str, ...]:
     images = [path for path in others if path.suffix.lower() in SUFFIXES]
     rest = [path for path in others if path.suffix.lower() not in SUFFIXES]
-    left = {"Files that are no images": rest, "Images in no folder of a class": images}
+    left = {"Files that are not images": rest, "Images outside the class folders": images}
     return tuple(
         f"{what} were left out: {len(paths)}, such as {paths[0].name}."
         for what, paths in left.items()
@@ -168,20 +171,20 @@ def _others_note(others: list[Path]) -> tuple[str, ...]:
 
 
 def _deeper_note(files: list[_File]) -> tuple[str, ...]:
-    """Return what a user should know where images lie below folders of classes, not in them."""
+    """Return a note if images are in subfolders of class folders."""
     deeper = [x for x in files if x.path.parent.name != x.label]
     if not deeper:
         return ()
     path = deeper[0].path
     inner = f"{deeper[0].label}/…/{path.parent.name}"
     return (
-        f"{len(deeper)} images lie in folders within those of the classes, such as {inner}: the "
-        f"outer folder, {deeper[0].label}, is taken for the class.",
+        f"{len(deeper)} images are in folders within class folders, such as {inner}: the outer "
+        f"folder, {deeper[0].label}, is used as the class.",
     )
 
 
 def _digest(folder: Path, paths: list[Path], options: ReadOptions) -> str:
-    """Return what changes with any file, by name, size and time, and with the size asked for."""
+    """Return a hash of the name, size and time of all files, and of the requested image size."""
     files = [
         [str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns]
         for path in paths

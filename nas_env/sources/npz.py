@@ -52,7 +52,7 @@ class Npz(Source):
         return isinstance(data, str | Path) and Path(data).suffix.lower() in (".npz", ".npy")
 
     def read(self, data: Any, options: ReadOptions) -> Samples:
-        """Return the arrays; what does not fit in memory is unpacked to a file and mapped."""
+        """Read the arrays; an array that does not fit in memory is unpacked and memory-mapped."""
         source, content, others = _read(data, options.storage)
         for name in ("target", "image_size"):
             if (value := getattr(options, name)) is not None:
@@ -75,7 +75,7 @@ class Npz(Source):
         def encode(train: NDArray[np.int64]) -> Encoded:
             return Encoded(_together(source, xs, options.storage))
 
-        notes = [f"Arrays of other names were left out: {', '.join(others)}."] if others else []
+        notes = [f"Arrays with other names were left out: {', '.join(others)}."] if others else []
         y = np.concatenate(labels)
         return Samples(source, "npz", y, given, encode, where, notes=tuple(notes))
 
@@ -90,7 +90,7 @@ def _header(file: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 
 def _read(data: Any, storage: Storage) -> tuple[str, Arrays, list[str]]:
-    """Return what the arrays are called, those that count, and names of others."""
+    """Return a name of the data for messages, the known arrays, and the names of other arrays."""
     if isinstance(data, Mapping):
         given = {key: _array(key, data[key]) for key in data if key in WANTED}
         return "The given arrays", given, [str(key) for key in data if key not in WANTED]
@@ -121,7 +121,7 @@ def _read(data: Any, storage: Storage) -> tuple[str, Arrays, list[str]]:
 
 
 def _entry(path: Path, file: Any, name: str, storage: Storage) -> Any:
-    """Return one array of an archive, mapped where it does not fit in memory."""
+    """Return one array of an archive, memory-mapped if it does not fit in memory."""
     shape, dtype = _header(file, name) if name[0] == "x" else ((), np.dtype(bool))
     if name[0] == "y" or dtype.hasobject or storage.fits(shape):
         return file[name]
@@ -142,9 +142,9 @@ def _array(name: str, value: Any) -> NDArray[Any]:
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors on a device
         raise InvalidDataError(
-            f"The given arrays: {name} must be one array of equally large samples, but is a "
-            f"{type(value).__name__} that numpy cannot take ({str(error).rstrip('.')}). "
-            "Make the samples equal, such as by resizing, and give numpy arrays."
+            f"The given arrays: {name} must be one array of samples of one shape, got a "
+            f"{type(value).__name__} that numpy cannot convert ({str(error).rstrip('.')}). "
+            "Make the shapes equal, for example by resizing, and give numpy arrays."
         ) from None
 
 
@@ -161,17 +161,17 @@ def _suffixes(source: str, content: Arrays, others: list[str]) -> list[str]:
 
 
 def _pair(source: str, content: Arrays, suffix: str, numbers: bool) -> tuple[Any, NDArray[Any]]:
-    """Return samples, as they are, and labels of one part, checked."""
+    """Check one part and return its samples, unchanged, and its labels."""
     x_name, y_name = f"x{suffix}", f"y{suffix}"
     x, y = content[x_name], content[y_name]
     if y.ndim != 1 or y.dtype.kind not in ("iuUSbf" if numbers else "iuUSb"):
         raise InvalidDataError(
-            f"{source}: {y_name} must be (n,) integers or strings, but is {y.shape} {y.dtype}. "
+            f"{source}: {y_name} must be (n,) integers or strings, got {y.shape} {y.dtype}. "
             "Give one class label per sample."
         )
     if x.dtype.kind not in "iufb":
         raise InvalidDataError(
-            f"{source}: {x_name} must hold numbers, but is {x.dtype}. Convert it to float32."
+            f"{source}: {x_name} must hold numbers, got {x.dtype}. Convert it to float32."
         )
     if 0 in x.shape:
         raise InvalidDataError(f"{source}: {x_name} is empty {x.shape}. Every split needs samples.")
@@ -179,7 +179,7 @@ def _pair(source: str, content: Arrays, suffix: str, numbers: bool) -> tuple[Any
     if len(x) != len(y):
         raise InvalidDataError(
             f"{source}: {x_name} has {len(x)} samples, but {y_name} has {len(y)} labels. "
-            "They must be as many."
+            "Give one label for each sample."
         )
     return x, np.char.decode(y, "utf-8", "replace") if y.dtype.kind == "S" else y
 
@@ -202,7 +202,7 @@ def _channels_first(
 
 
 def _together(source: str, xs: Mapping[str, Any], storage: Storage) -> ArrayLike:
-    """Return the samples of all parts in one array, checked, as float32 where they fit."""
+    """Check the samples of all parts and return them in one array, as float32 if they fit."""
     firsts = {
         part: _channels_first(source, f"x{part}", x[:1], x.shape).shape[1:]
         for part, x in xs.items()
@@ -211,7 +211,7 @@ def _together(source: str, xs: Mapping[str, Any], storage: Storage) -> ArrayLike
         shapes = {f"x{part}": shape for part, shape in firsts.items()}
         raise InvalidDataError(
             f"{source}: samples have different shapes {shapes}. "
-            "Make them equal, such as by resizing."
+            "Make them equal, for example by resizing."
         )
     count, shape = sum(map(len, xs.values())), next(iter(firsts.values()))
     small = storage.fits((count, *shape))
@@ -222,12 +222,12 @@ def _together(source: str, xs: Mapping[str, Any], storage: Storage) -> ArrayLike
     for part, x in xs.items():
         for begin in range(0, len(x), step):
             block = _channels_first(source, f"x{part}", x[begin : begin + step], x.shape)
-            with np.errstate(over="ignore"):  # beyond float32 becomes infinite and is refused
+            with np.errstate(over="ignore"):  # overflow becomes infinite, which is checked
                 together[start : start + len(block)] = block
             _check_finite(source, f"x{part}", together[start : start + len(block)], begin)
             start += len(block)
         if isinstance(x, MappedArray):
-            x.path.unlink()  # its samples lie in the other file now
+            x.path.unlink()  # its samples are now in the other file
     return storage.finish(together)
 
 

@@ -1,4 +1,4 @@
-"""From whatever is given to a `DataSet`: problem, classes and splits are found out here."""
+"""Reads any supported data into a `DataSet`; infers problem, classes and splits."""
 
 from __future__ import annotations
 
@@ -24,29 +24,30 @@ from nas_env.sources.base import (
 from nas_env.sources.splitting import SPLITS, bins, stratified_split
 
 MIN_PER_CLASS = 5
-MOST_INTEGER_CLASSES = 20  # more different integers in a column of a table are numbers
+MOST_INTEGER_CLASSES = 20  # a table column with more distinct integers holds numbers
 SHOWN = 12  # names in a message
 Rows = dict[str, NDArray[np.int64]]
 
 
 class _Problem(NamedTuple):
     name: str
-    y: NDArray[Any]  # (n,) classes of all labels that there are, or numbers
+    y: NDArray[Any]  # (n,) indices into `labels`, or numbers
     labels: NDArray[Any]  # (classes,) sorted
     note: str
 
 
 def read_data(data: Any, options: ReadOptions | None = None, kind: str | None = None) -> DataSet:
-    """Return the data that a path or an object stands for.
+    """Read the data of a path or an object.
 
     Args:
         data: See `nas_env.tasks.own_data.own_data`.
-        options: What the user says about them.
+        options: User options for reading the data.
         kind: Name of the source; None: the first one that recognises the data.
 
     Raises:
-        InvalidDataError: They break a rule; the message says which, where, and the remedy.
-        UnknownNameError: No such kind.
+        InvalidDataError: The data are invalid; the message names the rule, the place and the
+            remedy.
+        UnknownNameError: The kind does not exist.
     """
     options = options or ReadOptions()
     try:
@@ -55,12 +56,12 @@ def read_data(data: Any, options: ReadOptions | None = None, kind: str | None = 
         name = data if isinstance(data, str | Path) else f"The given {type(data).__name__}"
         raise InvalidDataError(
             f"{name}: there is not enough memory ({str(error).rstrip('.') or 'none is left'}). "
-            "Lower max_memory_mb, so that samples are read in parts, or give fewer of them."
+            "Lower max_memory_mb, so that samples are read in parts, or give fewer samples."
         ) from None
 
 
 def samples_of(data: Any, options: ReadOptions, kind: str | None = None) -> Samples:
-    """Return what the fitting source has found."""
+    """Read data with the given source, or with the first source that recognises them."""
     if kind is not None:
         return SOURCES.get(kind)().read(data, options)
     for name in SOURCES:
@@ -78,7 +79,7 @@ def samples_of(data: Any, options: ReadOptions, kind: str | None = None) -> Samp
 
 
 def complete(samples: Samples, options: ReadOptions) -> DataSet:
-    """Return samples with their problem, classes and splits."""
+    """Return the data set of samples, with its problem, classes and splits."""
     if not len(samples.targets):
         raise InvalidDataError(f"{samples.source}: is empty. At least a few samples are needed.")
     problem = _problem(samples, options.problem)
@@ -119,7 +120,7 @@ def _problem(samples: Samples, wanted: str | None) -> _Problem:
         if len(fraction):
             raise InvalidDataError(
                 f"{samples.source}: target {targets[fraction[0]]} ({samples.where(fraction[0])}) "
-                "is no class. Give integers or text, or problem='regression'."
+                "is not a class. Give integers or text, or set problem='regression'."
             )
         targets = targets.astype(np.int64)
     labels, y = np.unique(targets, return_inverse=True)
@@ -127,7 +128,7 @@ def _problem(samples: Samples, wanted: str | None) -> _Problem:
 
 
 def _check_codes(samples: Samples) -> None:
-    """Refuse a number of a class that no name belongs to, such as -1 for a label that is hidden."""
+    """Raise if a class number has no name, such as -1 for a hidden label."""
     if samples.classes is None:
         return
     targets, count = samples.targets, len(samples.classes)
@@ -135,13 +136,13 @@ def _check_codes(samples: Samples) -> None:
     if len(strange):
         raise InvalidDataError(
             f"{samples.source}: {samples.where(int(strange[0]))} has the label "
-            f"{targets[strange[0]]}, which stands for none of the {count} classes. Leave out the "
-            "split or the rows without labels."
+            f"{targets[strange[0]]}, which is not one of the {count} classes. Leave out the split "
+            "or the rows without labels."
         )
 
 
 def _guessed(samples: Samples) -> tuple[str, str]:
-    """Return the problem that the targets look like, and why where that is not plain."""
+    """Return the problem inferred from the targets, and the reason unless it is obvious."""
     targets = samples.targets
     different = len(np.unique(targets))
     if targets.dtype.kind == "f":
@@ -149,7 +150,7 @@ def _guessed(samples: Samples) -> tuple[str, str]:
             return "regression", "The targets are numbers with fractions, so it is regression."
         return "regression", (
             f"The targets are {different} different floating-point numbers, so it is regression; "
-            "problem='classification' would take them as classes."
+            "set problem='classification' to use them as classes."
         )
     if samples.classes is not None:
         return "classification", ""
@@ -157,7 +158,7 @@ def _guessed(samples: Samples) -> tuple[str, str]:
     if targets.dtype.kind in "iu" and many:
         return "regression", (
             f"The targets are {different} different integers, so it is regression; "
-            "problem='classification' would take them as classes."
+            "set problem='classification' to use them as classes."
         )
     return "classification", ""
 
@@ -166,21 +167,21 @@ def _numbers(samples: Samples) -> NDArray[np.float64]:
     targets = samples.targets
     if targets.dtype.kind not in "iufb":
         raise InvalidDataError(
-            f"{samples.source}: target {targets[0]!s} ({samples.where(0)}) is no number, as "
-            "regression needs. Give numbers, or problem='classification'."
+            f"{samples.source}: target {targets[0]!s} ({samples.where(0)}) is not a number, which "
+            "regression needs. Give numbers, or set problem='classification'."
         )
     y = targets.astype(np.float64)
     bad = np.flatnonzero(~np.isfinite(y))
     if len(bad):
         raise InvalidDataError(
-            f"{samples.source}: target {y[bad[0]]} ({samples.where(bad[0])}) is no finite number. "
+            f"{samples.source}: target {y[bad[0]]} ({samples.where(bad[0])}) is not finite. "
             "Fill it, or remove the sample."
         )
     return y
 
 
 def _split(samples: Samples, problem: _Problem) -> tuple[Rows, str]:
-    """Return the rows of each split and a sentence on where they come from."""
+    """Return the rows of each split, and a sentence that says how they were chosen."""
     given = samples.given
     parts = {split: np.flatnonzero(given == split) for split in (TRAIN, VALIDATION, TEST)}
     if (given == NOT_SAID).all() or len(parts[TRAIN]) == len(given):
@@ -189,15 +190,15 @@ def _split(samples: Samples, problem: _Problem) -> tuple[Rows, str]:
         return rows, "No splits were given: 60/20/20, stratified, by a fixed seed."
     if not len(parts[TRAIN]):
         raise InvalidDataError(
-            f"{samples.source}: has no training split, only others. Name one 'train', or give no "
-            "splits."
+            f"{samples.source}: has no training split, only others. Name one split 'train', or "
+            "give no splits."
         )
     made = [split for split in (VALIDATION, TEST) if not len(parts[split])]
     if made:
         parts[TRAIN], parts[made[0]] = _cut(samples, problem, parts[TRAIN], (0.8, 0.2))
         how = f"The {SPLITS[made[0]]} split is a fifth of the training split that was given."
     else:
-        how = "The splits are those that were given."
+        how = "The given splits are used."
     return {name: parts[number] for number, name in enumerate(SPLITS)}, how
 
 
@@ -240,14 +241,14 @@ def _check_classes(samples: Samples, problem: _Problem, rows: Rows) -> None:
             raise InvalidDataError(
                 f"{samples.source}: label {label} of the {split} split is in no training sample "
                 f"(first: {samples.where(first)}). Training labels: {', '.join(names[:SHOWN])}"
-                f"{more}. Add training samples of it, or leave it out."
+                f"{more}. Add training samples of this class, or leave it out."
             )
 
 
 def _classes(
     samples: Samples, problem: _Problem, train: NDArray[np.int64]
 ) -> tuple[tuple[str, ...], NDArray[Any]]:
-    """Return the names of the classes and (n,) their numbers; of regression, the targets."""
+    """Return class names and (n,) class numbers; for regression, no names and the targets."""
     if problem.name == "regression":
         if not np.ptp(problem.y[train]) > 0:
             raise InvalidDataError(

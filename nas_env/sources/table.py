@@ -1,4 +1,4 @@
-"""`table`: a CSV or Parquet file with a column that is to be predicted."""
+"""`table`: a CSV or Parquet file with a target column."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
 TARGETS = ("target", "label", "class", "y")
 SPLIT_COLUMN = "split"
 OTHER_SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}  # of a CSV file without commas
-THOUSANDS = r"[+-]?[1-9]\d{0,2},\d{3}"  # or a decimal comma, nobody knows
+THOUSANDS = r"[+-]?[1-9]\d{0,2},\d{3}"  # ambiguous: the comma may be a decimal comma
 DECIMAL_COMMA = r"[+-]?\d+(,\d+)?"
-GROWTH = 5  # memory of a table over the size of its file, roughly, while it is read
+GROWTH = 5  # approximate ratio of the memory needed to read a table to its file size
 
 
 @SOURCES.register("table")
 class Table(Source):
     """Rows are samples. Columns of numbers and of text may have missing values.
 
-    The target is the column that is named, or the one called target, label, class or y. A column
-    `split` says which split a row belongs to: train, val or test.
+    The target is the column given by the user, or else the column called target, label, class or
+    y. A column `split` gives the split of each row: train, val or test.
     """
 
     def recognises(self, data: Any) -> bool:
@@ -50,7 +50,7 @@ class Table(Source):
         return type(data).__name__ == "DataFrame" and hasattr(data, "columns")
 
     def read(self, data: Any, options: ReadOptions) -> Samples:
-        """Return targets and splits now; columns are fitted on the training rows later."""
+        """Read targets and splits; columns are fitted on the training rows later."""
         if isinstance(data, str | Path):
             path = existing(data)
             if path is None:
@@ -72,21 +72,23 @@ def samples_of_table(
     """Return the samples of a pandas table.
 
     Args:
-        source: What it is, for messages.
+        source: Description of the table, for messages.
         table: The table.
         options: Target, problem and limits.
-        given: (n,) split of each row, where they do not stand in the column `split`.
-        classes: Names of the classes, where targets are their numbers.
+        given: (n,) split of each row; None: use the column `split`, if any.
+        classes: Names of the classes, if the targets are class numbers.
         kind: Name of the source.
 
     Raises:
-        InvalidDataError: A column breaks a rule.
+        InvalidDataError: A column is invalid.
         MissingDependencyError: scikit-learn is not installed.
     """
     if options.image_size is not None:
         raise refuse(source, "image_size", options.image_size, "tables")
     _check_table(source, table)
-    table = table.set_axis([str(x) for x in table.columns], axis=1)  # the caller's stays as it is
+    table = table.set_axis(
+        [str(x) for x in table.columns], axis=1
+    )  # a copy: the caller's is unchanged
     target = _target(source, table, options.target)
     targets = _targets(source, table[target], target)
     features = table.drop(columns=[target])
@@ -112,15 +114,15 @@ def samples_of_table(
 
 
 def _read(path: Path) -> tuple[Any, list[str]]:
-    """Return the pandas table in a file, and what a user should know of how it was read."""
+    """Return the pandas table of a file, and notes on how it was read."""
     require("Tables need", "data", "pandas")
     import pandas
 
     megabytes = path.stat().st_size * GROWTH / 1e6
     if megabytes > free_memory_mb():
         raise InvalidDataError(
-            f"{path}: needs about {megabytes:,.0f} MB of memory, and {free_memory_mb():,.0f} MB "
-            "are free. Give fewer rows or columns, or write the columns as `x` of an .npz file, "
+            f"{path}: needs about {megabytes:,.0f} MB of memory, but only {free_memory_mb():,.0f} "
+            "MB are free. Give fewer rows or columns, or write the columns as `x` of an .npz file, "
             "which is read in parts."
         )
     name = path.name.lower()
@@ -137,12 +139,12 @@ def _read(path: Path) -> tuple[Any, list[str]]:
     except Exception as error:  # pandas and pyarrow raise many kinds
         raise InvalidDataError(
             f"{path}: not a readable table ({str(error).strip().rstrip('.')}). Needed: one line of "
-            "column names, then rows of as many values, in UTF-8 (of a spreadsheet: save it as "
-            '"CSV UTF-8").'
+            "column names, then one row of values per line, in UTF-8 (for a spreadsheet, save it "
+            'as "CSV UTF-8").'
         ) from None
-    if not isinstance(table.index, pandas.RangeIndex):  # pandas takes the first for names of rows
+    if not isinstance(table.index, pandas.RangeIndex):  # pandas used the first column as the index
         raise InvalidDataError(
-            f"{path}: rows have more values than there are column names "
+            f"{path}: rows have more values than column names "
             f"({', '.join(map(str, table.columns))}). Name every column, or remove the separator "
             "at the end of each row."
         )
@@ -154,10 +156,10 @@ def _read(path: Path) -> tuple[Any, list[str]]:
 
 
 def _decimal_commas(source: str, table: Any) -> list[str]:
-    """Make numbers of columns whose values are numbers with decimal commas; say which.
+    """Convert columns of numbers with decimal commas in place, and return a note on them.
 
     Raises:
-        InvalidDataError: All the commas may as well stand for thousands.
+        InvalidDataError: All the commas could also be thousands separators.
     """
     found, plain = {}, False
     for name in table.columns:
@@ -170,20 +172,22 @@ def _decimal_commas(source: str, table: Any) -> list[str]:
         if fits.mean() < NUMBERS_SHARE or not len(commas):
             continue
         plain = plain or not commas.str.fullmatch(THOUSANDS).all()
-        numbers = text.where(~fits, text.str.replace(",", "."))  # a mistake stays, and is found
+        numbers = text.where(
+            ~fits, text.str.replace(",", ".")
+        )  # other text stays, and raises later
         table[name] = (numbers.astype(float) if fits.all() else numbers).reindex(column.index)
         found[name] = commas.iloc[0]
     if found and not plain:
         name, value = next(iter(found.items()))
         raise InvalidDataError(
-            f"{source}: column {name!r} has {value}. If the comma is a decimal one, write "
+            f"{source}: column {name!r} has {value}. If this is a decimal comma, write "
             f"{value.replace(',', '.')} everywhere, or {value.replace(',', '')} if it is not."
         )
     return [f"Numbers have decimal commas, in {', '.join(map(repr, found))}."] if found else []
 
 
 def _separator(path: Path) -> str:
-    """Return what separates the column names of a CSV file: a comma, unless that makes one name."""
+    """Return the separator of a CSV file: a comma, unless that gives a single column."""
     import pandas
 
     def columns(separator: str) -> int:
@@ -197,7 +201,7 @@ def _check_table(source: str, table: Any) -> None:
     double = next((x for x in names if names.count(x) > 1), None)
     if double is not None:
         raise InvalidDataError(
-            f"{source}: has two columns {double!r}. Give every column a name of its own."
+            f"{source}: has two columns {double!r}. Give every column a unique name."
         )
     if len(table) == 0:
         raise InvalidDataError(
@@ -215,22 +219,22 @@ def _target(source: str, table: Any, wanted: str | None) -> str:
         return wanted
     found = [x for x in names if x.lower() in TARGETS]
     if len(found) != 1:
-        which = f"several that could be ({', '.join(found)})" if found else "none of these names"
+        which = f"several of these ({', '.join(found)})" if found else "none of these"
         raise InvalidDataError(
-            f"{source}: which column is the target? It is taken for granted where one is called "
-            f"{', '.join(TARGETS)}, and there are {which}. Say target=NAME (--target NAME). "
+            f"{source}: which column is the target? The default is the column called "
+            f"{', '.join(TARGETS)}, but the table has {which}. Set target=NAME (--target NAME). "
             f"Columns: {', '.join(names)}."
         )
     return found[0]
 
 
 def _targets(source: str, column: Any, name: str) -> NDArray[Any]:
-    """Return (n,) the targets as text or numbers; none may be missing."""
+    """Return (n,) targets as text or numbers; raise if one is missing."""
     empty = np.flatnonzero(column.isna().to_numpy())
     if len(empty):
         raise InvalidDataError(
             f"{source}: row {empty[0] + 1} has no value in the target column {name!r} "
-            f"({len(empty)} rows do not). Fill it, or remove the row."
+            f"({len(empty)} rows have none). Fill it, or remove the row."
         )
     if column.dtype.kind in "iufb":
         return np.asarray(column.to_numpy())
@@ -238,7 +242,7 @@ def _targets(source: str, column: Any, name: str) -> NDArray[Any]:
 
 
 def _given(source: str, features: Any) -> tuple[NDArray[np.int8], Any]:
-    """Return the split of each row, and the table without the column that says so."""
+    """Return the split of each row, and the table without the split column."""
     name = next((x for x in features.columns if x.lower() == SPLIT_COLUMN), None)
     if name is None:
         return np.full(len(features), NOT_SAID, dtype=np.int8), features
@@ -248,9 +252,9 @@ def _given(source: str, features: Any) -> tuple[NDArray[np.int8], Any]:
     if len(strange):
         value = features[name].iloc[strange[0]]
         raise InvalidDataError(
-            f"{source}: row {strange[0] + 1} has {value!s} in the column {name!r}. It must be "
-            f"{', '.join(SPLIT_NAMES)}. Correct it, or give a column that says something else "
-            "another name."
+            f"{source}: row {strange[0] + 1} has {value!s} in the column {name!r}. It must be one "
+            f"of {', '.join(SPLIT_NAMES)}. Correct it, or rename the column if it does not hold "
+            "splits."
         )
     return codes.to_numpy().astype(np.int8), features.drop(columns=[name])
 

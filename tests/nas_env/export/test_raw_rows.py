@@ -28,7 +28,7 @@ TOWN = {"name": "Ort (PLZ)", "kind": "categorical", "categories": WORDS}
 ROWS = {"step": "columns", "columns": [NUMBER, {**TOWN, "rare": True, "fill": "(missing)"}]}
 IMAGES = {"step": "image", "channels": 1, "size": [8, 6]}
 WRONG = {
-    "8,16": "'8,16' is not a number; if the comma is a decimal one, write 8.16",
+    "8,16": "'8,16' is not a number; if this is a decimal comma, write 8.16",
     "1.000,5": "'1.000,5' is not a number",
     "many": "'many' is not a number",
     "NAN": "'NAN' is not a number",

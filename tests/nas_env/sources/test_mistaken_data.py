@@ -23,7 +23,9 @@ from tests.support.made_data import SIDES, Pairs, image, image_folder, table
 def test_splits_beside_another_folder_are_not_taken_for_classes(tmp_path: Path) -> None:
     image_folder(tmp_path, splits=("train", "test"))
     image_folder(tmp_path, labels=("unlabelled",))
-    message = r"unlabelled: is no split, but lies beside train.*Move it away, or call it one of"
+    message = (
+        r"unlabelled: is not a split, but is in the same folder as train.*Move it, or rename it to"
+    )
     with pytest.raises(InvalidDataError, match=message):
         read_data(tmp_path)
 
@@ -34,7 +36,7 @@ def test_images_in_no_class_are_left_out_and_told(splits: tuple[str, ...], tmp_p
     image(1, 1).save(tmp_path / splits[-1] / "stray.png")
     data = read_data(tmp_path)
     assert len(data.y) == 30 * len(splits)
-    assert "Images in no folder of a class were left out: 1, such as stray.png." in data.notes
+    assert "Images outside the class folders were left out: 1, such as stray.png." in data.notes
 
 
 @pytest.mark.parametrize("row", ["7,1,2,{}", "1,2,{},"])
@@ -126,7 +128,7 @@ def test_numbers_without_fractions_are_told_not_to_be_classes() -> None:
 @pytest.mark.parametrize("value", [np.inf, 0.5])
 def test_what_is_no_whole_number_is_no_class(value: float) -> None:
     made = table().assign(label=[0.0, 1.0, value, 1.0] * 20)
-    with pytest.raises(InvalidDataError, match=rf"target {value} \(row 3\) is no class\. Give"):
+    with pytest.raises(InvalidDataError, match=rf"target {value} \(row 3\) is not a class\. Give"):
         read_data(made, ReadOptions(problem="classification"))
 
 
@@ -137,7 +139,7 @@ class Named(Pairs):
 
 
 def test_a_label_below_zero_is_not_the_last_class() -> None:
-    with pytest.raises(InvalidDataError, match="sample 2 has the label -1, which stands for none"):
+    with pytest.raises(InvalidDataError, match="sample 2 has the label -1, which is not one of"):
         read_data(Named([np.ones(3)] * 30, [0, 1, -1] * 10))
 
 
@@ -151,7 +153,7 @@ def test_a_hidden_label_of_a_table_is_not_the_last_class() -> None:
         )
         for name, labels in parts.items()
     }
-    with pytest.raises(InvalidDataError, match="row 41 has the label -1, which stands for none"):
+    with pytest.raises(InvalidDataError, match="row 41 has the label -1, which is not one of"):
         read_data(datasets.DatasetDict(given))
 
 
@@ -182,7 +184,7 @@ def tar_with_a_nul(folder: Path) -> Path:
 @pytest.mark.parametrize("make", [damaged_zip, tar_with_a_nul])
 def test_a_damaged_archive_is_told_and_leaves_nothing(make: Any, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    with pytest.raises(InvalidDataError, match=r"mine\.\w+: not a readable archive.*Pack it anew"):
+    with pytest.raises(InvalidDataError, match=r"mine\.\w+: not a readable archive.*Pack it again"):
         read_data(make(tmp_path), ReadOptions(cache=cache))
     assert list(cache.iterdir()) == []
 
@@ -215,7 +217,7 @@ def test_arrays_of_other_names_are_left_out_and_told(as_file: bool, tmp_path: Pa
         np.savez(tmp_path / "mine.npz", **given)
         given = tmp_path / "mine.npz"
     notes = read_data(given).notes
-    assert "Arrays of other names were left out: x_valid, y_valid." in notes
+    assert "Arrays with other names were left out: x_valid, y_valid." in notes
     with pytest.raises(InvalidDataError, match=r"has the arrays X, y\. Needed: `x`, `y`"):
         read_data({"X": x, "y": y})
 

@@ -42,7 +42,7 @@ def test_splits_of_folders_are_respected(tmp_path: Path) -> None:
     image(7, 2).save(extra)
     data = read_data(tmp_path)
     assert sizes(data) == (12, 12, 13)
-    assert "The splits are those that were given." in data.notes
+    assert "The given splits are used." in data.notes
     only_two = read_data(image_folder(tmp_path / "two", splits=("train", "test")))
     assert sizes(only_two) == (24, 6, 30)
     assert any("validation split is a fifth of the training" in note for note in only_two.notes)
@@ -85,7 +85,7 @@ def test_files_that_are_no_images_are_left_out_and_told(tmp_path: Path) -> None:
     (tmp_path / ".cache").mkdir()
     data = read_data(tmp_path)
     assert len(data.y) == 30
-    assert "Files that are no images were left out: 1, such as notes.txt." in data.notes
+    assert "Files that are not images were left out: 1, such as notes.txt." in data.notes
 
 
 def test_images_that_do_not_fit_in_memory_are_decoded_once(

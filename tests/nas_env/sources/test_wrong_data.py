@@ -146,7 +146,7 @@ CASES: dict[str, Case] = {
     "npz with NaN as target": (
         npz(x=X, y=np.where(LABELS == 1, np.nan, 0.5)),
         {},
-        r"mine\.npz: target nan \(sample 1 of x\) is no finite number\. Fill it",
+        r"mine\.npz: target nan \(sample 1 of x\) is not finite\. Fill it",
     ),
     "npz of one class": (npz(x=X, y=LABELS * 0), {}, "all training labels are 0.*two classes"),
     "npz, targets all equal": (npz(x=X, y=LABELS * 0 + 0.5), {}, "targets are 0.5.*nothing to"),
@@ -163,10 +163,14 @@ CASES: dict[str, Case] = {
     "text as numbers": (
         npz(x=X, y=LABELS.astype(str)),
         {"problem": "regression"},
-        r"target 0 \(sample 0 of x\) is no number.*problem='classification'",
+        r"target 0 \(sample 0 of x\) is not a number.*problem='classification'",
     ),
     "empty npz": (npz(x=X[:0], y=LABELS[:0]), {}, r"x is empty \(0, 4\).*needs samples"),
-    "target of arrays": (npz(x=X, y=LABELS), {"target": "y"}, "target='y' means nothing.*Leave"),
+    "target of arrays": (
+        npz(x=X, y=LABELS),
+        {"target": "y"},
+        "target='y' does not apply to.*Leave",
+    ),
     # images
     "corrupt image": (
         folder_with(truncated),
@@ -192,7 +196,7 @@ CASES: dict[str, Case] = {
     "no class folders": (
         lambda f: image(1, 1).save(f / "1.png") or f,
         {},
-        r"has no folder for a class \(1 images lie in it.*FOLDER/CLASS/IMAGE",
+        r"has no class folder \(1 images are directly in it.*FOLDER/CLASS/IMAGE",
     ),
     "empty class folder": (folder_with(empty_class), {}, "fish: holds no images.*remove this one"),
     "rare class": (
@@ -209,7 +213,7 @@ CASES: dict[str, Case] = {
     "size of nothing": (
         folder_with(lambda root: None),
         {"image_size": 0},
-        "image_size must be an integer >= 1 or two of them, but is 0",
+        "image_size must be one or two integers >= 1, got 0",
     ),
     # tables
     "no target column": (
@@ -220,7 +224,7 @@ CASES: dict[str, Case] = {
     "two target columns": (
         csv(given(y=1)),
         {},
-        r"several that could be \(label, y\)\. Say target=NAME",
+        r"several of these \(label, y\)\. Set target=NAME",
     ),
     "unknown target column": (
         csv(),
@@ -245,7 +249,7 @@ CASES: dict[str, Case] = {
     "unknown split": (
         csv(given(split=[*SPLIT[:-1], "tset"])),
         {},
-        "row 80 has tset in the column 'split'.*It must be train, ",
+        "row 80 has tset in the column 'split'.*It must be one of train, ",
     ),
     "unknown label in a table": (
         csv(given(split=SPLIT, label=ONE_FISH)),
@@ -324,8 +328,8 @@ CASES: dict[str, Case] = {
         {"metric": "f2"},
         "Unknown metric 'f2'. Known: accuracy",
     ),
-    "metric of the other problem": (npz(x=X, y=LABELS), {"metric": "mae"}, "'mae' is none of cla"),
-    "no memory": (npz(x=X, y=LABELS), {"max_memory_mb": 0}, "max_memory_mb must be > 0.*but is 0"),
+    "metric of the other problem": (npz(x=X, y=LABELS), {"metric": "mae"}, "'mae' is not a cla"),
+    "no memory": (npz(x=X, y=LABELS), {"max_memory_mb": 0}, "max_memory_mb must be > 0.*got 0"),
 }
 OF_SETTINGS = (InvalidSettingError, UnknownNameError, IncompatibleError)
 

@@ -165,7 +165,7 @@ def test_numbers_with_fractions_are_no_classes() -> None:
 
 
 RAGGED: dict[str, tuple[Mapping[str, Any], str]] = {
-    "features": ({"x": [[1.0], [2.0, 3.0]] * 15, "y": LABELS}, "x must be one array.*is a list"),
+    "features": ({"x": [[1.0], [2.0, 3.0]] * 15, "y": LABELS}, "x must be one array.*got a list"),
     "images": ({"x": [images(1), images(1, 4, 4)], "y": [0, 1]}, "x must be one array.*resizing"),
     "labels": ({"x": images(), "y": [[1], [2, 3]] * 15}, "y must be one array.*inhomogeneous"),
 }
@@ -182,7 +182,7 @@ def test_ragged_lists_are_refused_by_name_and_remedy(case: str) -> None:
 
 def test_a_tensor_that_is_no_array_is_refused() -> None:
     x = torch.ones(30, 4, requires_grad=True)
-    with pytest.raises(InvalidDataError, match=r"x must be one array.*is a Tensor.*numpy arrays"):
+    with pytest.raises(InvalidDataError, match=r"x must be one array.*got a Tensor.*numpy arrays"):
         own_data({"x": x, "y": LABELS})
 
 

@@ -64,7 +64,7 @@ def test_samples_in_more_than_one_split_are_told(limit: float | None) -> None:
     task = own_data(given, max_memory_mb=limit)
     assert task.data.in_memory is (limit is None)
     assert task.repeated == (1, 6)
-    told = "1 of 40 validation samples and 6 of 40 test samples are also training samples: what is"
+    told = "1 of 40 validation samples and 6 of 40 test samples are also training samples, so"
     assert told in task.summary.text()
     assert task.contradicting == 2, "the changed one, and the training sample that it was"
     assert "2 of 200 samples equal a sample of another class" in task.summary.notes[-1]
