@@ -1,4 +1,4 @@
-"""The columns of a table as numbers, by scikit-learn, fitted on the training rows alone."""
+"""Encodes the columns of a table as numbers, with scikit-learn fitted on the training rows only."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from numpy.typing import NDArray
 from nas_env.errors import InvalidDataError
 from nas_env.extras import require
 
-MISSING = "(missing)"  # the category of what is missing
-MOST_CATEGORIES = 32  # of a column; rarer ones share one more
-DAY = r"(0?[1-9]|[12]\d|3[01])"  # or a month
-DATE = (  # years of two digits between slashes only: 1.2.33 is a version
+MISSING = "(missing)"  # the category of missing values
+MOST_CATEGORIES = 32  # of a column; rarer categories share one additional category
+DAY = r"(0?[1-9]|[12]\d|3[01])"  # also matches a month
+DATE = (  # two-digit years need slashes: 1.2.33 is a version
     rf"((19|20)\d\d[-/.]{DAY}[-/.]{DAY}|{DAY}[-/.]{DAY}[-/.](19|20)\d\d|{DAY}/{DAY}/\d\d)"
     r"([ T]\d{1,2}:\d{2}.*)?"
 )
-SHOWN = 20  # columns of a kind that are named
-NUMBERS_SHARE = 0.9  # a text column with more numbers than that is one with mistakes
+SHOWN = 20  # maximum number of columns of a kind named in a note
+NUMBERS_SHARE = 0.9  # a text column with a higher share of numbers is numeric with mistakes
 ROW_NAMES = ("", "unnamed: 0", "id", "index", "row", "nr", "no")  # of columns that number the rows
-DIFFERENT_SHARE = 0.5  # a text column with more different values than that names its rows
+DIFFERENT_SHARE = 0.5  # a text column with a higher share of distinct values identifies its rows
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns that are learned from: numbers, and text as categories.
+    """Feature columns: numbers, and text as categories.
 
     Attributes:
-        table: Pandas table: float64 with NaN where missing, text with None where missing.
+        table: Pandas table; missing values are NaN in float64 columns and None in text columns.
         numeric: Names of the numeric columns.
         categorical: Names of the categorical columns.
-        notes: What was left out, and why.
+        notes: Which columns were left out, and why.
     """
 
     table: Any
@@ -43,11 +43,11 @@ class Columns:
 
     @property
     def count(self) -> int:
-        """Rows."""
+        """Number of rows."""
         return len(self.table)
 
     def fit(self, train: NDArray[np.int64]) -> Fitted:
-        """Return the columns with what was learned from the training rows (m,).
+        """Fit the encoding on the training rows (m,).
 
         Raises:
             MissingDependencyError: scikit-learn is not installed.
@@ -86,19 +86,19 @@ class Fitted:
 
     @property
     def width(self) -> int:
-        """Numbers that a row becomes."""
+        """Number of features of an encoded row."""
         return sum(
             len(x["categories"]) + x["rare"] if x["kind"] == "categorical" else 1
             for x in self.described()
         )
 
     def transform(self) -> NDArray[np.float32]:
-        """Return (n, width) all rows."""
+        """Return all rows encoded, (n, width)."""
         made = self.transformer.transform(self.columns.table)
         return np.ascontiguousarray(made, dtype=np.float32)
 
     def described(self) -> list[dict[str, Any]]:
-        """Return what is done to each column, as plain data; see `sources.preprocessing`."""
+        """Return the encoding of each column, as plain data; see `sources.preprocessing`."""
         found: list[dict[str, Any]] = []
         steps = self.transformer.named_transformers_
         if self.columns.numeric:
@@ -127,10 +127,11 @@ class Fitted:
 
 
 def choose_columns(source: str, table: Any) -> Columns:
-    """Return the columns of a pandas table that can be learned from.
+    """Return the columns of a pandas table that are useful features.
 
     Raises:
-        InvalidDataError: There is none, or a value is no number though its column holds numbers.
+        InvalidDataError: There is no such column, or a numeric column contains a value that is not
+            a number.
     """
     numbers: dict[str, NDArray[np.float64]] = {}
     texts: dict[str, NDArray[np.object_]] = {}
@@ -147,7 +148,7 @@ def choose_columns(source: str, table: Any) -> Columns:
                 continue
             numbers[name] = values
             if counts:
-                notes.append(f"Column {name!r} numbers the rows; remove it if it says no more.")
+                notes.append(f"Column {name!r} numbers the rows; remove it if it is only an index.")
         elif _names_rows(column):
             notes.append(
                 f"Column {name!r} is left out: it has {column.nunique():,} different texts in "
@@ -159,7 +160,7 @@ def choose_columns(source: str, table: Any) -> Columns:
             texts[name][absent] = None
     if not numbers and not texts:
         raise InvalidDataError(
-            f"{source}: no column is left to learn from beside the target. {' '.join(notes)} "
+            f"{source}: no column is left to learn from except the target. {' '.join(notes)} "
             "Give a column of numbers, or of text with few different values."
         )
     import pandas
@@ -170,7 +171,7 @@ def choose_columns(source: str, table: Any) -> Columns:
 
 
 def _kinds(numbers: Iterable[str], texts: Mapping[str, int]) -> str:
-    """Return which columns are read as numbers, and which as text of how many values."""
+    """Return a note on the numeric columns, and on the text columns and their distinct values."""
     names = {
         "Numbers": [repr(name) for name in numbers],
         "Text": [f"{name!r} ({count} different values)" for name, count in texts.items()],
@@ -184,29 +185,29 @@ def _kinds(numbers: Iterable[str], texts: Mapping[str, int]) -> str:
 
 
 def _useless(column: Any) -> str:
-    """Return why nothing can be learned from a column, or nothing."""
+    """Return why a column is not a useful feature, or an empty text."""
     if column.isna().all():
         return "all its values are missing"
     if column.dtype.kind in "mM" or _dates(column):
-        return "dates are not taken; give their parts, such as the month, as numbers"
+        return "dates are not supported; give their parts, such as the month, as numbers"
     if column.map(lambda x: isinstance(x, list | dict | set | tuple | np.ndarray)).any():
         return "its values are lists"
     if column.dtype.kind == "c":
-        return "complex numbers are not taken; give their parts"
+        return "complex numbers are not supported; give their parts"
     if column.nunique(dropna=False) == 1:
         return "all its values are the same"
     return ""
 
 
 def _dates(column: Any) -> bool:
-    """Return whether all values of a column are text that stands for a day."""
+    """Return whether all values of a column are dates written as text."""
     if column.dtype.kind != "O":
         return False
     return bool(column.dropna().astype(str).str.strip().str.fullmatch(DATE).all())
 
 
 def _numbers(source: str, name: str, column: Any) -> NDArray[np.float64] | None:
-    """Return (n,) the values of a numeric column, or None where it is text."""
+    """Return (n,) values of a numeric column, or None if it is text."""
     import pandas
 
     parsed = pandas.to_numeric(column, errors="coerce")
@@ -219,8 +220,8 @@ def _numbers(source: str, name: str, column: Any) -> NDArray[np.float64] | None:
     if len(wrong):
         raise InvalidDataError(
             f"{source}: row {wrong[0] + 1} has {column.iloc[wrong[0]]!s} in the column {name!r}, "
-            f"of which {100 * share:.1f} % are numbers. Correct it, leave it empty, or make all of "
-            "the column text."
+            f"of which {100 * share:.1f} % are numbers. Correct it, leave it empty, or make the "
+            "whole column text."
         )
     endless = np.flatnonzero(np.isinf(values) | (np.abs(values) > np.finfo(np.float32).max))
     if len(endless):

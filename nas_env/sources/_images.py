@@ -1,4 +1,4 @@
-"""From image files and objects to uint8 arrays (channels, height, width)."""
+"""Decodes image files and objects to uint8 arrays (channels, height, width)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from nas_env.sources.encoding import decode
 from nas_env.sources.storage import ArrayLike
 
 GREY = ("1", "L", "LA", "I;16", "I;16L", "I;16B")
-DEEP = ("16B", "16L", "16N")  # of what Pillow decodes from: numbers of 16 bits, by byte order
-ORIENTATION = 0x0112  # of EXIF; from 5 on, width and height change places
-Open = Callable[[int], Any]  # the number of an image to a PIL image, opened anew
+DEEP = ("16B", "16L", "16N")  # Pillow's raw modes with 16 bits, by byte order
+ORIENTATION = 0x0112  # EXIF tag; values >= 5 swap width and height
+Open = Callable[[int], Any]  # opens the PIL image with the given number
 
 
 class Look(NamedTuple):
-    """What the headers of images say: (height, width), and whether there is colour and 16 bits."""
+    """Header of an image: (height, width), and whether it has colour and 16 bits per channel."""
 
     size: tuple[int, int]
     colour: bool
@@ -50,19 +50,19 @@ def encode_images(
     options: ReadOptions,
     cached_as: str = "images",
 ) -> Encoded:
-    """Return images (count, channels, height, width) uint8, decoded once.
+    """Decode all images once to (count, channels, height, width) uint8.
 
     Args:
-        source: What they are, for messages.
-        count: How many.
-        opened: Opens one.
-        name: Names one, for messages.
-        options: The size they get, and where they lie.
-        cached_as: Name of the file they lie in where they do not fit in memory; equal names hold
-            equal images.
+        source: Description of the images, for messages.
+        count: Number of images.
+        opened: Opens an image.
+        name: Returns the name of an image, for messages.
+        options: Image size and storage.
+        cached_as: Name of the cache file, used if the images do not fit in memory. Equal names must
+            mean equal images.
 
     Raises:
-        InvalidDataError: One cannot be read, or sizes differ and no size was given.
+        InvalidDataError: An image cannot be read, or sizes differ and no size is given.
     """
     looks = [_guarded(_look, opened, number, name) for number in range(count)]
     size = options.size or _common_size(source, looks, name)
@@ -86,23 +86,23 @@ def encode_images(
 
 
 def image_step(channels: int, size: tuple[int, int]) -> dict[str, Any]:
-    """Return what `pixels` does, as a step of plain data."""
+    """Return the operation of `pixels` as a step of plain data."""
     return {"step": "image", "channels": channels, "size": list(size)}
 
 
 def is_deep(image: Any) -> bool:
-    """Return whether a PIL image, or the file that it is not decoded from yet, has 16 bits."""
+    """Return whether a PIL image, or its file if not yet decoded, has 16 bits per channel."""
     raw = (str(tile[3]) for tile in getattr(image, "tile", ()))
     return image.mode.startswith("I;16") or any(x in text for text in raw for x in DEEP)
 
 
 def deep_note(count: int) -> tuple[str, ...]:
-    """Return what is told of so many images of 16 bits; nothing where there are none."""
+    """Return a note on the number of 16-bit images, or nothing if there are none."""
     return (f"Images of 16 bits a channel keep the upper 8: {count}.",) if count else ()
 
 
 def pixels(image: Any, size: tuple[int, int], colour: bool) -> NDArray[np.uint8]:
-    """Return (channels, height, width) of a PIL image, see `nas_env.sources.encoding.decode`."""
+    """Return a PIL image as (channels, height, width); see `nas_env.sources.encoding.decode`."""
     height, width = size
     decoded = np.asarray(decode(image, "RGB" if colour else "L", width, height), dtype=np.uint8)
     return decoded.transpose(2, 0, 1) if colour else decoded[None]
@@ -110,17 +110,17 @@ def pixels(image: Any, size: tuple[int, int], colour: bool) -> NDArray[np.uint8]
 
 def _look(image: Any, number: int) -> Look:
     width, height = image.size
-    deep = is_deep(image)  # before metadata are asked for, which may decode it
+    deep = is_deep(image)  # must come before getexif, which may decode the image
     if image.getexif().get(ORIENTATION, 1) >= 5:
         width, height = height, width
     return Look((height, width), image.mode not in GREY, deep)
 
 
 def _guarded(act: Callable[[Any, int], Any], opened: Open, number: int, name: Any) -> Any:
-    """Return what is done with one image; what goes wrong names it."""
+    """Return `act` of one image; errors name the image."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged metadata, which nobody reads
+            warnings.simplefilter("ignore")  # about damaged metadata, which is not used
             image = opened(number)
             try:
                 return act(image, number)
@@ -144,7 +144,7 @@ def _common_size(source: str, looks: Sequence[Look], name: Callable[[int], str])
         side = 32 if min(most) >= 32 else min(most)
         raise InvalidDataError(
             f"{source}: images have {len(counts)} sizes: {name(even)} is {most[0]}x{most[1]}, "
-            f"{name(odd)} is {other[0]}x{other[1]}. Say which size all get: image_size={side} "
+            f"{name(odd)} is {other[0]}x{other[1]}. Set one size for all: image_size={side} "
             f"(--image-size {side})."
         )
     return looks[0].size

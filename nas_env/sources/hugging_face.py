@@ -1,4 +1,4 @@
-"""`hugging-face`: a data set of the package `datasets`: images with labels, or a table."""
+"""`hugging-face`: a data set of the package `datasets`, with labelled images or as a table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from nas_env.sources.base import (
 from nas_env.sources.table import samples_of_table
 
 PREFIX = "huggingface:"
-WRITTEN = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves
+WRITTEN = ("dataset_dict.json", "state.json")  # files that `save_to_disk` writes
 TARGETS = ("label", "labels", "target", "class", "y")
 
 
@@ -35,12 +35,12 @@ TARGETS = ("label", "labels", "target", "class", "y")
 class HuggingFace(Source):
     """A `Dataset` or `DatasetDict`, a folder that `save_to_disk` wrote, or `huggingface:NAME`.
 
-    Where a column holds images, these are the samples, and the column label the target; else all
-    columns are, as of a table. `huggingface:NAME` is downloaded by `datasets.load_dataset`.
+    If a column holds images, they are the samples, and the label column is the target. Otherwise
+    the data set is read as a table. `huggingface:NAME` is downloaded by `datasets.load_dataset`.
     """
 
     def recognises(self, data: Any) -> bool:
-        """Return whether data are of the package, a folder it wrote, or a name."""
+        """Return whether data are a data set of the package, a folder it wrote, or a name."""
         if isinstance(data, str) and data.startswith(PREFIX):
             return True
         if (path := existing(data)) is not None:
@@ -49,7 +49,7 @@ class HuggingFace(Source):
         return bool(parts) and all(_is_dataset(part) for part in parts)
 
     def read(self, data: Any, options: ReadOptions) -> Samples:
-        """Return images or the columns of a table."""
+        """Read the images, or the columns of a table."""
         source = str(data) if isinstance(data, str | Path) else f"The given {type(data).__name__}"
         if isinstance(data, str | Path):
             data = _loaded(str(data))
@@ -58,7 +58,7 @@ class HuggingFace(Source):
             if name and name.lower() not in SPLIT_NAMES:
                 raise InvalidDataError(
                     f"{source}: split {name!r} is unknown. Give a DatasetDict with the splits "
-                    "train, validation and test, or the one split you mean."
+                    "train, validation and test, or a single split."
                 )
         splits = [SPLIT_NAMES[name.lower()] if name else NOT_SAID for name in parts]
         datasets = list(parts.values())
@@ -83,15 +83,15 @@ def _loaded(name: str) -> Any:
         if name.startswith(PREFIX):
             return datasets.load_dataset(name.removeprefix(PREFIX))
         return datasets.load_from_disk(name)
-    except Exception as error:  # of the hub, of the network, of the disk
+    except Exception as error:  # from the hub, the network or the disk
         raise InvalidDataError(
             f"{name}: cannot be loaded ({type(error).__name__}: {str(error).rstrip('.')}). Check "
-            "the name and the network, or give what datasets.load_dataset returned."
+            "the name and the network, or give the result of datasets.load_dataset."
         ) from None
 
 
 class _Rows:
-    """The rows of several data sets, one after the other, as one."""
+    """The concatenated rows of several data sets."""
 
     def __init__(self, parts: Mapping[str, Any]) -> None:
         self.names, self.datasets = list(parts), list(parts.values())
@@ -101,17 +101,17 @@ class _Rows:
         return int(self.starts[-1])
 
     def place(self, row: int) -> tuple[int, int]:
-        """Return the data set that a row is in, and its number there."""
+        """Return the number of the data set that contains a row, and the row's index in it."""
         part = int(np.searchsorted(self.starts, row, side="right")) - 1
         return part, row - int(self.starts[part])
 
     def where(self, row: int) -> str:
-        """Name a row, for messages."""
+        """Return the name of a row, for messages."""
         part, index = self.place(row)
         return f"row {index}" + (f" of {self.names[part]}" if self.names[part] else "")
 
     def value(self, row: int, column: str) -> Any:
-        """Return one value, made anew."""
+        """Return one value, decoded at each call."""
         part, index = self.place(row)
         return self.datasets[part][index][column]
 
@@ -152,7 +152,7 @@ def _label(source: str, dataset: Any, wanted: str | None) -> str:
     found = [name for name in names if name.lower() in TARGETS] if wanted is None else [wanted]
     if len(found) != 1 or found[0] not in names:
         raise InvalidDataError(
-            f"{source}: which column is the target? Say target=NAME. Columns: {', '.join(names)}."
+            f"{source}: which column is the target? Set target=NAME. Columns: {', '.join(names)}."
         )
     return found[0]
 

@@ -1,15 +1,20 @@
-"""What is done to a sample, as steps of plain data, and how to do it again with numpy alone.
+"""Preprocessing steps as plain data, and a function that applies them with numpy only.
 
-A list of steps, each a mapping that JSON can hold, says how samples as they come become what a
-network takes; `nas_env.export.preprocessing` writes the same steps as source. Those of sources:
+A list of steps describes how raw samples become the input of a network. Each step is a mapping that
+can be written as JSON. `nas_env.export.preprocessing` writes the same steps as source code. The
+steps of sources are:
 
-- `{"step": "image", "channels": 1 | 3, "size": [height, width]}`: an image is turned as its camera
-  says, made grey or coloured, and resized (bilinear) to 8 bits, 0 to 255, channels first.
-- `{"step": "columns", "columns": [...]}`: a row becomes numbers, column by column.
-  `{"name", "kind": "numeric", "fill", "mean", "sd"}` is one, (value - mean) / sd, the missing
-  filled first; `{"name", "kind": "categorical", "categories": [...], "rare": bool, "fill": text}`
-  one for each category and, where there are rare ones, one for all others. Missing is what
-  `nas_env.sources.encoding.is_missing` says.
+- `{"step": "image", "channels": 1 | 3, "size": [height, width]}`: an image is rotated by its EXIF
+  orientation, converted to grey or colour, and resized (bilinear), with 8 bits, 0 to 255, channels
+  first.
+- `{"step": "columns", "columns": [...]}`: a row is encoded as numbers, column by column.
+
+  - `{"name", "kind": "numeric", "fill", "mean", "sd"}` is one number, (value - mean) / sd. Missing
+    values are filled first.
+  - `{"name", "kind": "categorical", "categories": [...], "rare": bool, "fill": text}` is one number
+    for each category and, if `rare`, one for all other categories.
+
+  `nas_env.sources.encoding.is_missing` defines missing values.
 - `{"step": "standardise", "mean": [...], "sd": [...], "dims": 1 | 3}`: (x - mean) / sd for each
   channel of an image (3) or each feature of a vector (1).
 """
@@ -32,18 +37,21 @@ Step = Mapping[str, Any]
 
 
 def apply(steps: Sequence[Step], samples: Any) -> NDArray[np.float32]:
-    """Return (n, *shape) what a network takes, from raw samples.
+    """Apply steps to raw samples and return the input of a network, (n, *shape).
 
     Args:
-        steps: See above.
-        samples: Vectors (n, features); images (n, channels, height, width), or a list of files or
-            PIL images where the first step is "image", or a single one; of a table, a mapping from
-            the name of each column to its n values.
+        steps: The steps; see the module's documentation.
+        samples: One of:
+
+            * vectors (n, features);
+            * images (n, channels, height, width);
+            * if the first step is "image": a file or a PIL image, or a list of these;
+            * for a table: a mapping from the name of each column to its n values.
 
     Raises:
-        InvalidDataError: A column of the table is not among the samples, or a value is no number.
+        InvalidDataError: A column is missing from the samples, or a value is not a number.
         MissingDependencyError: Images are given and Pillow is not installed.
-        UnknownNameError: A step is none of those above.
+        UnknownNameError: A step does not exist.
 
     Example:
         >>> columns = [{"name": "age", "kind": "numeric", "fill": 30.0, "mean": 40.0, "sd": 5.0}]
@@ -58,7 +66,7 @@ def apply(steps: Sequence[Step], samples: Any) -> NDArray[np.float32]:
 
 
 def _image(step: Step, samples: Any) -> NDArray[np.uint8]:
-    if hasattr(samples, "shape"):  # decoded already
+    if hasattr(samples, "shape"):  # already decoded
         return np.asarray(samples)
     if isinstance(samples, str | Path) or hasattr(samples, "convert"):
         samples = [samples]

@@ -1,4 +1,4 @@
-"""Splits of samples that nobody split before: by class, with a seed of their own."""
+"""Stratified splits of samples without given splits, with a fixed seed."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def stratified_split(
 
 
 def bins(targets: NDArray[np.float64], most: int = 10) -> NDArray[np.int64]:
-    """Return (n,) the decile of each target, so that a split of numbers is stratified too.
+    """Return (n,) quantile bin of each target, so that regression splits are stratified too.
 
-    There are at most `most` bins, of at least ten samples each where there are as many.
+    There are at most `most` bins, each with about ten samples or more.
     """
     count = max(1, min(most, len(targets) // 10))
     edges = np.quantile(targets, np.linspace(0, 1, count + 1)[1:-1])

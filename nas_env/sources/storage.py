@@ -1,4 +1,4 @@
-"""Where samples lie: in memory, or where they would not fit, in a file that is mapped."""
+"""Storage of samples: in memory, or in a memory-mapped file if they do not fit."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from nas_env.errors import InvalidDataError, InvalidSettingError
 from nas_env.files import unfinished
 
 FREE_SHARE = 0.5  # of the memory that is free when data are read; the rest is for training
-UNKNOWN_FREE_MB = 2000.0  # where the system does not tell how much is free
-CHUNK_BYTES = 64_000_000  # read at a time of what does not fit in memory
-COPIES = 3  # of float32 samples, while they are standardised
+UNKNOWN_FREE_MB = 2000.0  # if the system does not report the free memory
+CHUNK_BYTES = 64_000_000  # read at a time from samples that do not fit in memory
+COPIES = 3  # of float32 samples during standardisation
 
 
 class ArrayLike(Protocol):
-    """What an array in memory and one in a file have in common."""
+    """Common interface of an array in memory and an array in a file."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -40,11 +40,11 @@ class ArrayLike(Protocol):
 
 
 class MappedArray:
-    """An array in an `.npy` file, read through a memory map; it pickles as its path.
+    """An array in an `.npy` file, read through a memory map; pickled as its path.
 
     Args:
         path: The file.
-        owner: Kept alive as long as this is: the folder that the file lies in.
+        owner: Owner of the file's folder, kept alive as long as this array.
     """
 
     def __init__(self, path: Path, owner: object = None) -> None:
@@ -65,7 +65,7 @@ class MappedArray:
         return len(self._array)
 
     def __getitem__(self, part: Any) -> NDArray[Any]:
-        return np.array(self._array[part])  # a copy: nothing of the map is held on to
+        return np.array(self._array[part])  # a copy, without a reference to the map
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path}
@@ -75,12 +75,11 @@ class MappedArray:
 
 
 class Storage:
-    """Gives room for samples: memory up to a limit, and files in a folder beyond it.
+    """Allocates space for samples: memory up to a limit, and files in a folder beyond it.
 
     Args:
-        cache: Folder that is kept; None for one among the temporary files, which goes away with
-            the data.
-        max_memory_mb: Most memory for samples in 10^6 bytes; None: half of what is free now.
+        cache: Persistent folder; None: a temporary folder, which is removed with the data.
+        max_memory_mb: Memory limit for samples in 10^6 bytes; None: half of the free memory.
 
     Raises:
         InvalidSettingError: The limit is not positive.
@@ -89,8 +88,8 @@ class Storage:
     def __init__(self, cache: Path | None = None, max_memory_mb: float | None = None) -> None:
         if max_memory_mb is not None and not 0 < max_memory_mb < math.inf:
             raise InvalidSettingError(
-                f"Data setting max_memory_mb must be > 0 and finite, but is {max_memory_mb}. Use "
-                "None for half of the memory that is free."
+                f"Data setting max_memory_mb must be > 0 and finite, got {max_memory_mb}. Use None "
+                "for half of the free memory."
             )
         self.cache = cache
         self.max_memory_mb = max_memory_mb or FREE_SHARE * free_memory_mb()
@@ -98,7 +97,7 @@ class Storage:
 
     @property
     def folder(self) -> Path:
-        """Folder for files that are kept; made when it is first asked for."""
+        """Folder for persistent files; created on first access."""
         if self.cache is None:
             return self.temporary
         self.cache.mkdir(parents=True, exist_ok=True)
@@ -106,53 +105,53 @@ class Storage:
 
     @property
     def temporary(self) -> Path:
-        """Folder for files that go away with the data; made when it is first asked for."""
+        """Folder for files that are removed with the data; created on first access."""
         if self._temporary is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="nas-env-data-")
         return Path(self._temporary.name)
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Return whether samples of a shape (n, ...) can be made ready in memory, as float32."""
+        """Return whether samples of a shape (n, ...) can be standardised in memory as float32."""
         return float32_mb(shape) * COPIES <= self.max_memory_mb
 
     def check_disk(self, source: str, needed_bytes: int) -> None:
-        """Refuse what the disk has no room for.
+        """Check the free disk space.
 
         Raises:
-            InvalidDataError: There is not enough.
+            InvalidDataError: The disk has less than `needed_bytes` free.
         """
         free = shutil.disk_usage(self.folder).free
         if needed_bytes > free:
             raise InvalidDataError(
-                f"{source}: needs {needed_bytes / 1e6:,.0f} MB on the disk of {self.folder}, where "
-                f"{free / 1e6:,.0f} MB are free. Name another folder as cache, or use less data."
+                f"{source}: needs {needed_bytes / 1e6:,.0f} MB on the disk of {self.folder}, which "
+                f"has {free / 1e6:,.0f} MB free. Set cache to another folder, or use less data."
             )
 
     def require(self, source: str, shape: tuple[int, ...]) -> None:
-        """Refuse samples that can only be in memory and do not fit.
+        """Check that samples that must be in memory fit.
 
         Raises:
-            InvalidDataError: There is not enough.
+            InvalidDataError: They need more than `max_memory_mb`.
         """
         if not self.fits(shape):
             raise InvalidDataError(
                 f"{source}: {shape[0]:,} samples of {math.prod(shape[1:]):,} numbers need "
-                f"{float32_mb(shape) * COPIES:,.0f} MB of memory, and the limit is "
+                f"{float32_mb(shape) * COPIES:,.0f} MB of memory, but the limit is "
                 f"{self.max_memory_mb:,.0f} MB. Use fewer rows or columns, or raise max_memory_mb; "
-                "an .npz of arrays and images are read in parts."
+                "only .npz files and images are read in parts."
             )
 
     def allocate(
         self, source: str, shape: tuple[int, ...], dtype: DTypeLike, name: str | None = None
     ) -> Any:
-        """Return a writable array: in memory where it fits, else a map of a new file.
+        """Return a writable array: in memory if it fits, else a memory map of a new file.
 
         Args:
-            source: What the data are, for a message.
+            source: Description of the data, for messages.
             shape: (n, ...).
             dtype: Number type.
-            name: Name of the file, different for different samples; what is written there is read
-                back by `kept`. None: it is not kept.
+            name: Name of the file, unique to these samples; `kept` reads the file again. None: the
+                file is temporary.
         """
         if self.fits(shape):
             return np.zeros(shape, dtype)
@@ -162,17 +161,17 @@ class Storage:
         return np.lib.format.open_memmap(part, "w+", np.dtype(dtype), shape)
 
     def finish(self, array: Any, name: str | None = None) -> ArrayLike:
-        """Return what was written to an array from `allocate` as it is read from now on."""
+        """Finish writing an array from `allocate`, and return the array for reading."""
         if not isinstance(array, np.memmap):
             return array  # type: ignore[no-any-return]
         array.flush()
         part = Path(str(array.filename))
         path = part.with_suffix(".npy") if name is None else part.with_name(f"{name}.npy")
-        part.replace(path)  # as a whole or not at all
+        part.replace(path)  # atomic
         return MappedArray(path, self)
 
     def kept(self, name: str) -> MappedArray | None:
-        """Return the samples that an earlier run left in the folder of that name, if any."""
+        """Return the samples that an earlier run cached under this name, or None."""
         if self.cache is None or not (path := self.cache / f"{name}.npy").is_file():
             return None
         return MappedArray(path, self)
@@ -182,7 +181,7 @@ class Storage:
 
 
 def chunks(x: ArrayLike, rows: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
-    """Yield the samples of some rows, in order, as many at a time as fit in `CHUNK_BYTES`."""
+    """Yield the samples of the given rows in order, in chunks of about `CHUNK_BYTES`."""
     each = max(1, math.prod(x.shape[1:]) * 8)
     step = max(1, CHUNK_BYTES // each)
     for start in range(0, len(rows), step):
@@ -195,7 +194,7 @@ def float32_mb(shape: tuple[int, ...]) -> float:
 
 
 def free_memory_mb() -> float:
-    """Return the memory that can be had now, in 10^6 bytes."""
+    """Return the available memory in 10^6 bytes."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         values = dict(line.split(":", 1) for line in lines if ":" in line)

@@ -1,4 +1,4 @@
-"""A sensible search for data nobody has seen before: rules of thumb, each with its reason."""
+"""Suggested search settings for new data: rules of thumb, each with its reason."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import NamedTuple
 from nas_env.sources.summary import Summary
 
 UPDATES = 2_000  # of one training; fewer leave small networks untrained
-EPOCHS = (4, 50)  # least and most that are suggested
-PIXELS = 5_000_000  # of one training; `chain` networks then take about half a minute in the mean
+EPOCHS = (4, 50)  # minimum and maximum suggestion
+PIXELS = 5_000_000  # of one training; `chain` networks then take about half a minute on average
 BATCHES = (16, 256)
 SIDE = 64  # images of larger sides take minutes a network on two cores
 IMBALANCED = 3.0
@@ -25,15 +25,15 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What to search with. Every value is a default that an option overrides.
+    """Suggested search settings. Every value is a default that an option overrides.
 
     Attributes:
         space: Name of a search space.
-        metric: What is maximised, or, of an error, minimised.
+        metric: Metric that is maximised or, for an error, minimised.
         batch_size: Samples per update.
-        epochs: Epochs each network is trained.
-        max_params: Most parameters a network may have.
-        hints: What the user may want to change, one sentence each.
+        epochs: Training epochs of each network.
+        max_params: Maximum number of parameters of a network.
+        hints: Changes that the user may consider, one sentence each.
     """
 
     space: Choice
@@ -44,28 +44,28 @@ class Suggestion:
     hints: tuple[str, ...] = ()
 
     def text(self, given: dict[str, object]) -> str:
-        """Return what is shown before a search begins.
+        """Return the text that is shown before a search starts.
 
         Args:
-            given: What the user said instead, by name.
+            given: Values set by the user instead, by name.
         """
-        lines = ["chosen from the data (each is an option of its own):"]
+        lines = ["chosen from the data (each is an option):"]
         for name in ("space", "metric", "batch_size", "epochs", "max_params"):
             choice: Choice = getattr(self, name)
             option = f"--{name.replace('_', '-')}"
             if given.get(name) is not None:
-                lines.append(f"  {option} {given[name]}: as you say")
+                lines.append(f"  {option} {given[name]}: set by you")
             else:
                 lines.append(f"  {option} {choice.value}: {choice.reason}")
         return "\n".join([*lines, *(f"  hint: {hint}" for hint in self.hints)])
 
 
 def suggest(summary: Summary, metric: str | None = None) -> Suggestion:
-    """Return what to search with, from what is known of the data alone.
+    """Suggest search settings from the summary of the data.
 
     Args:
-        summary: What the data are.
-        metric: What the user wants; None: it is suggested too.
+        summary: Summary of the data.
+        metric: Metric set by the user; None: it is suggested too.
     """
     train = summary.sizes[0]
     batch = _batch(train)
@@ -85,13 +85,13 @@ def _batch(train: int) -> int:
 
 
 def _epochs(summary: Summary, updates: int) -> Choice:
-    """Return what suits so many updates an epoch; of images no more than there is time for."""
+    """Return the number of epochs for a number of updates per epoch; limited for images."""
     enough = min(max(math.ceil(UPDATES / updates), EPOCHS[0]), EPOCHS[1])
     pixels = summary.sizes[0] * math.prod(summary.shape[1:])
     epochs = min(enough, max(round(PIXELS / pixels), EPOCHS[0])) if summary.shape[1:] else enough
     reason = f"about {epochs * updates:,} updates of {updates:,} an epoch"
     if epochs < enough:
-        reason += "; more take long for so many pixels, nas-env retrain gives them to the best"
+        reason += "; more would be slow for images; nas-env retrain trains the best for longer"
     return Choice(epochs, reason)
 
 
@@ -113,7 +113,7 @@ def _metric(summary: Summary) -> Choice:
 def _max_params(summary: Summary) -> Choice:
     """Return ten parameters for each number in the training split, within bounds.
 
-    It is a generous limit, there to keep a search from networks that cannot be worth their time.
+    This generous limit keeps a search from training networks that are too large to be useful.
     """
     numbers = summary.sizes[0] * math.prod(summary.shape)
     first = math.prod(summary.shape) * 128 if len(summary.shape) == 1 else 0
@@ -131,6 +131,6 @@ def _hints(summary: Summary) -> list[str]:
     smallest = min(summary.sizes[1:])
     if smallest < 100:
         hints.append(
-            f"a split of {smallest} samples says little: one sample is {100 / smallest:.1f} points"
+            f"a split of {smallest} samples is small: one sample is {100 / smallest:.1f} points"
         )
     return hints

@@ -1,4 +1,4 @@
-"""What was found in data, to be shown before a search begins."""
+"""Summary of data, shown before a search starts."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ SHOWN_CLASSES = 10
 
 @dataclass(frozen=True)
 class Summary:
-    """What a data set is, as plain data.
+    """Summary of a data set, as plain data.
 
     Attributes:
-        source: What it was read from.
+        source: Description of the source, such as a path.
         kind: Name of the source.
         problem: "classification" or "regression".
-        shape: Of one sample, (channels, height, width) or (features,).
+        shape: Shape of one sample, (channels, height, width) or (features,).
         sizes: Samples in the training, validation and test split.
-        counts: Of each class by name, its samples in the three splits; empty for regression.
-        targets: Mean, standard deviation, least and greatest training target, of regression.
-        in_memory: Whether the samples lie in memory.
-        notes: What else was found, one sentence each.
+        counts: Samples of each class in the three splits, by class name; empty for regression.
+        targets: Mean, standard deviation, minimum and maximum of the training targets; None for
+            classification.
+        in_memory: Whether the samples are in memory.
+        notes: Further information, one sentence each.
     """
 
     source: str
@@ -43,16 +44,16 @@ class Summary:
 
     @property
     def imbalance(self) -> float:
-        """Training samples of the commonest class for one of the rarest; 1 for regression."""
+        """Ratio of training samples of the most frequent to the rarest class; 1 for regression."""
         counts = [count[0] for count in self.counts.values()]
         return max(counts) / min(counts) if counts else 1.0
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
+        """Return the summary as plain data."""
         return {**asdict(self), "imbalance": self.imbalance}
 
     def text(self) -> str:
-        """Return what is shown before a search begins; names cannot change the screen."""
+        """Return the text shown before a search starts; control characters are replaced."""
         train, validation, test = self.sizes
         lines = [
             f"data: {self.source} ({self.kind}, {self.problem})",
@@ -80,7 +81,7 @@ class Summary:
 
 
 def summarise(data: DataSet) -> Summary:
-    """Return what is in data."""
+    """Return the summary of a data set."""
     counts: dict[str, tuple[int, int, int]] = {}
     targets = None
     if data.problem == "classification":

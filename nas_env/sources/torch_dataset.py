@@ -1,4 +1,4 @@
-"""`torch-dataset`: a map-style data set of torch or torchvision, or one for each split."""
+"""`torch-dataset`: a map-style dataset of torch or torchvision, or one for each split."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ PREFIX = "torchvision:"
 
 @SOURCES.register("torch-dataset")
 class TorchDataset(Source):
-    """Whatever has `len` and answers `[i]` with (sample, target), or a mapping of such by split.
+    """An object with `len` whose items `[i]` are (sample, target), or a mapping of such by split.
 
-    A sample is a tensor, an array or a PIL image; all have one shape, unless PIL images are resized
-    by `image_size`. `torchvision:NAME` makes the training and test split of a data set of
-    torchvision, downloaded to the cache folder.
+    A sample is a tensor, an array or a PIL image. All samples must have one shape, except that PIL
+    images are resized if `image_size` is set. `torchvision:NAME` downloads the training and test
+    split of a torchvision dataset to the cache folder.
     """
 
     def recognises(self, data: Any) -> bool:
-        """Return whether data are map-style, a mapping of such, or a name of torchvision."""
+        """Return whether data are a map-style dataset, a mapping of such, or `torchvision:NAME`."""
         if isinstance(data, str):
             return data.startswith(PREFIX)
         if isinstance(data, Mapping):
@@ -48,7 +48,7 @@ class TorchDataset(Source):
         return _map_style(data)
 
     def read(self, data: Any, options: ReadOptions) -> Samples:
-        """Go through the data set once."""
+        """Read all samples once."""
         source = data if isinstance(data, str) else f"The given {type(data).__name__}"
         if options.target is not None:
             raise refuse(source, "target", options.target, "data sets of torch")
@@ -87,7 +87,7 @@ def _split(source: str, name: str) -> int:
         return NOT_SAID
     if name.lower() not in SPLIT_NAMES:
         raise InvalidDataError(
-            f"{source}: split {name!r} is unknown. Call it one of {', '.join(SPLIT_NAMES)}."
+            f"{source}: split {name!r} is unknown. Rename it to one of {', '.join(SPLIT_NAMES)}."
         )
     return SPLIT_NAMES[name.lower()]
 
@@ -103,15 +103,15 @@ def _torchvision(name: str, options: ReadOptions) -> dict[str, Any]:
         raise unknown_name("data set of torchvision", name, datasets.__all__)
     try:
         return _splits_of(factory, str(options.storage.folder))
-    except Exception as error:  # of the network, of the disk, of settings that nobody gave
+    except Exception as error:  # from the network, the disk or missing settings
         raise InvalidDataError(
             f"{PREFIX}{name}: cannot be loaded ({type(error).__name__}: {str(error).rstrip('.')}). "
-            "Check the name and the network, or make the data set in Python and give it."
+            "Check the name and the network, or create the data set in Python and pass it."
         ) from None
 
 
 def _splits_of(factory: Any, root: str) -> dict[str, Any]:
-    """Return a data set of torchvision by split, made in a folder."""
+    """Return the splits of a torchvision dataset, downloaded to a folder."""
     settings = inspect.signature(factory).parameters
     made: dict[int, dict[str, Any]]
     if "train" in settings:
@@ -148,13 +148,14 @@ def _collect(
                     steps = (image_step(len(sample), sample.shape[1:]),)
             if x.dtype == np.uint8 and sample.dtype != np.uint8:
                 raise InvalidDataError(
-                    f"{place} holds {sample.dtype}, the first one uint8, which would cut it to "
-                    "0 to 255 without fractions. Give all samples one number type."
+                    f"{place} holds {sample.dtype}, but the first sample holds uint8, which cannot "
+                    "hold other values than integers from 0 to 255. Give all samples one number "
+                    "type."
                 )
             if sample.shape != x.shape[1:]:
                 raise InvalidDataError(
-                    f"{place} has shape {sample.shape}, the first one {x.shape[1:]}. Make them "
-                    "equal, such as by image_size or a transform."
+                    f"{place} has shape {sample.shape}, but the first sample has {x.shape[1:]}. "
+                    "Make the shapes equal, for example with image_size or a transform."
                 )
             x[number] = sample
             if not np.isfinite(x[number]).all():
@@ -171,8 +172,8 @@ def _pair(place: str, dataset: Any, index: int) -> tuple[Any, Any]:
         target = target.item() if hasattr(target, "item") else target
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidDataError(
-            f"{place}: is no pair of a sample and one target ({error}). Return (x, y) from "
-            "__getitem__, y an integer, a text or a number."
+            f"{place}: is not a pair of a sample and one target ({error}). Return (x, y) from "
+            "__getitem__, where y is an integer, a text or a number."
         ) from None
     if not isinstance(target, str | int | float):
         raise InvalidDataError(
@@ -189,8 +190,8 @@ def _array(place: str, sample: Any, options: ReadOptions) -> NDArray[Any]:
     x = np.asarray(sample)
     if options.size is not None and x.shape[-2:] != options.size:
         raise InvalidDataError(
-            f"{place}: is an array of shape {x.shape}; image_size={options.size} resizes PIL "
-            "images only. Resize it by a transform."
+            f"{place}: is an array of shape {x.shape}; image_size={options.size} resizes only PIL "
+            "images. Resize it with a transform."
         )
     if x.ndim == 2:
         x = x[None]

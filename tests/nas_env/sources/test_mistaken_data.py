@@ -159,7 +159,9 @@ def test_a_hidden_label_of_a_table_is_not_the_last_class() -> None:
 
 def test_samples_are_not_cut_to_the_number_type_of_the_first() -> None:
     samples = [np.zeros(3, np.uint8), np.full(3, 0.7, np.float32)] * 10
-    with pytest.raises(InvalidDataError, match="sample 1 holds float32, the first one uint8"):
+    with pytest.raises(
+        InvalidDataError, match="sample 1 holds float32, but the first sample holds uint8"
+    ):
         read_data(Pairs(samples, [0, 1] * 10))
 
 
@@ -246,11 +248,11 @@ def test_numbers_of_rows_are_not_learned_from(name: str, tmp_path: Path) -> None
 
 def test_a_number_that_grows_by_one_is_told() -> None:
     data = read_data(table().assign(year=range(1920, 2000)))
-    assert "Column 'year' numbers the rows; remove it if it says no more." in data.notes
+    assert "Column 'year' numbers the rows; remove it if it is only an index." in data.notes
     assert "year" in [x["name"] for x in data.steps[0]["columns"]]
 
 
 def test_what_no_number_holds_is_told() -> None:
     notes = read_data(table().assign(a=[{1}, {2}] * 40, b=[1j, 2j] * 40)).notes
     assert "Column 'a' is left out: its values are lists." in notes
-    assert "Column 'b' is left out: complex numbers are not taken; give their parts." in notes
+    assert "Column 'b' is left out: complex numbers are not supported; give their parts." in notes

@@ -78,13 +78,13 @@ def test_unequal_classes_are_judged_by_balanced_accuracy() -> None:
 def test_large_images_and_small_splits_are_hinted_at() -> None:
     hints = " ".join(suggest(summary(60, (3, 128, 256))).hints)
     assert "--image-size 64 is 4 times cheaper" in hints
-    assert "a split of 20 samples says little: one sample is 5.0 points" in hints
+    assert "a split of 20 samples is small: one sample is 5.0 points" in hints
     assert suggest(summary()).hints == ()
 
 
 def test_what_the_user_said_is_shown_as_said() -> None:
     text = suggest(summary()).text({"epochs": 3})
-    assert "--epochs 3: as you say" in text
+    assert "--epochs 3: set by you" in text
     assert "--space chain: convolutional networks" in text
 
 

@@ -308,7 +308,7 @@ CASES: dict[str, Case] = {
     "different shapes": (
         lambda f: Pairs([np.ones(3), np.ones(4)] * 9, [0, 1] * 9),
         {},
-        r"sample 1 has shape \(4,\), the first one \(3,\)\. Make them equal",
+        r"sample 1 has shape \(4,\), but the first sample has \(3,\)\. Make the shapes equal",
     ),
     "NaN in a sample": (
         lambda f: Pairs([np.full(3, np.nan)] * 9, [0] * 9),
@@ -319,7 +319,7 @@ CASES: dict[str, Case] = {
     "unknown split of a data set": (
         lambda f: {"train": Pairs([1], [0]), "best": Pairs([1], [0])},
         {},
-        "split 'best' is unknown. Call it one of train",
+        "split 'best' is unknown. Rename it to one of train",
     ),
     # what is said about data
     "unknown problem": (npz(x=X, y=LABELS), {"problem": "ranking"}, "Unknown problem 'ranking'"),
@@ -396,7 +396,9 @@ def test_a_disk_that_is_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     import shutil
 
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 0))
-    with pytest.raises(InvalidDataError, match=r"needs 0 MB on the disk.*Name another folder"):
+    with pytest.raises(
+        InvalidDataError, match=r"needs 0 MB on the disk.*Set cache to another folder"
+    ):
         own_data(image_folder(tmp_path / "images"), max_memory_mb=0.001)
 
 

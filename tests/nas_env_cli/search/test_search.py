@@ -360,7 +360,7 @@ def test_own_data_are_shown_and_chosen_from_before_the_search(tmp_path):
     assert (
         shown < done.stdout.index("--metric mse: mean squared error") < done.stdout.index("# Sea")
     )
-    assert "--epochs 1: as you say" in done.stdout and "| network | test mse |" in done.stdout
+    assert "--epochs 1: set by you" in done.stdout and "| network | test mse |" in done.stdout
     data = json.loads((tmp_path / "run" / "data.json").read_text())
     assert data["chosen"]["space"] == "mlp" and data["chosen"]["batch_size"] == 8 * 2
     assert [x["name"] for x in data["preprocessing"][0]["columns"]] == ["area", "town"]
