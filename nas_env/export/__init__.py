@@ -1,4 +1,4 @@
-"""A found network to take away: its source, its weights, and formats that others read."""
+"""Export of a network: its source code, its weights, and formats for other programs."""
 
 from nas_env.export.folder import Exported, export
 from nas_env.export.source import Source, write_source

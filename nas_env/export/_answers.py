@@ -1,4 +1,4 @@
-"""From what a network puts out to an answer: probabilities and names of classes, or numbers."""
+"""Source that converts network outputs to class probabilities and names, or to numbers."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ REGRESSION = "regression"
 
 
 def target_of(task: Task) -> tuple[float, float]:
-    """Return mean and standard deviation by which a task standardised its targets."""
+    """Return the mean and standard deviation with which a task standardised its targets."""
     return getattr(task, "target_mean", 0.0), getattr(task, "target_sd", 1.0)
 
 
 def heading(spec: TaskSpec) -> str:
-    """Return the end of the sentence that `predict` begins in the head of the file."""
+    """Return the end of the sentence about `predict` in the module docstring of the file."""
     if spec.problem == REGRESSION:
-        return "returns the number that is predicted for samples as they come, in its own unit."
-    return "returns the probability of each class for samples as they come."
+        return "returns the predicted number for each raw sample, in the unit of the target."
+    return "returns the probability of each class for raw samples."
 
 
 def outputs(spec: TaskSpec) -> str:
-    """Return what the network itself puts out, in words."""
+    """Return a description of the network's outputs."""
     if spec.problem == REGRESSION:
         return "the standardised target (batch, 1)"
     return f"logits (batch, {spec.num_outputs})"
 
 
 def constants(spec: TaskSpec, classes: Sequence[str], target: tuple[float, float]) -> list[str]:
-    """Return lines with the names of the classes, or mean and standard deviation of the target."""
+    """Return the lines of the class names, or of the target's mean and standard deviation."""
     if spec.problem == REGRESSION:
         return [f"TARGET_MEAN, TARGET_SD = {target[0]!r}, {target[1]!r}"]
     if not classes:
@@ -40,9 +40,9 @@ def constants(spec: TaskSpec, classes: Sequence[str], target: tuple[float, float
 
 
 def functions(spec: TaskSpec, named: bool) -> list[list[str]]:
-    """Return the lines of `predict`, and of `classify` where classes have names."""
+    """Return the lines of `predict`, and of `classify` if the classes have names."""
     if spec.problem == REGRESSION:
-        return [_predict("number that is predicted, (batch,) float64", REGRESSED)]
+        return [_predict("predicted numbers, (batch,) float64", REGRESSED)]
     predict = _predict(f"probability of each class, (batch, {spec.num_outputs})", PROBABILITIES)
     return [predict, CLASSIFY.splitlines()] if named else [predict]
 
@@ -65,15 +65,15 @@ def _predict(what: str, expression: str) -> list[str]:
 
 
 def main(spec: TaskSpec, named: bool, example: Sequence[str]) -> list[str]:
-    """Return the lines that answer for samples where the file is run.
+    """Return the lines that predict for example samples when the file is run.
 
     Args:
         spec: Shapes of the task.
         named: Whether its classes have names.
-        example: An expression for the samples; nothing: random numbers.
+        example: An expression for the samples; empty: random numbers.
     """
     shape = ", ".join(map(str, spec.input_shape))
-    samples = [*example, f"torch.rand(2, {shape})  # put yours here, as they come"][0]
+    samples = [*example, f"torch.rand(2, {shape})  # put your raw samples here"][0]
     lines = ['if __name__ == "__main__":', "    network = load()", f"    samples = {samples}"]
     if spec.problem == REGRESSION:
         loop = ["for number in predict(network, samples):", '    print(f"{number:.6g}")']

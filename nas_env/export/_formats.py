@@ -1,4 +1,4 @@
-"""Formats of a network that other programs read; each is checked where it can be run."""
+"""Formats of a network for other programs; each file is checked after it is written."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from nas_env.errors import ExportMismatchError
 from nas_env.extras import EXTRAS
 
 ONNX_PACKAGES = EXTRAS["onnx"]
-TOLERANCE = 1e-5  # of outputs in onnxruntime, relative to the largest output where that is over 1
-CALIBRATION = 512  # training samples from which the ranges of activations are taken
+TOLERANCE = 1e-5  # of outputs in onnxruntime, relative to the largest output if that is above 1
+CALIBRATION = 512  # training samples that determine the ranges of activations
 BATCH = 64
-INPUT = "x"  # what `preprocess` returns
+INPUT = "x"  # name of the input, the result of `preprocess`
 
 
 @dataclass(frozen=True)
 class Quantised:
-    """A network in 8-bit integers beside itself in float32, both run by onnxruntime.
+    """Comparison of a network in float32 and in 8-bit integers, both run by onnxruntime.
 
     Attributes:
         quality: The task's metric on the validation split, (float32, int8).
-        size: Bytes of the files, (float32, int8).
-        calibration: Training samples from which the ranges of activations were taken.
+        size: Sizes of the files in bytes, (float32, int8).
+        calibration: Number of training samples that determined the ranges of activations.
     """
 
     quality: tuple[float, float]
@@ -42,7 +42,7 @@ class Quantised:
 
 
 def write_program(network: nn.Module, example: Tensor, path: Path) -> None:
-    """Write the network as `torch.export.save` writes it, for any batch size.
+    """Write the network with `torch.export.save`, for any batch size.
 
     Args:
         network: In evaluation mode.
@@ -50,7 +50,7 @@ def write_program(network: nn.Module, example: Tensor, path: Path) -> None:
         path: The file.
 
     Raises:
-        ExportMismatchError: What was written computes something else.
+        ExportMismatchError: The written program computes other outputs.
     """
     with _quietly():
         shapes = ({0: torch.export.Dim("batch")},)
@@ -70,13 +70,13 @@ def write_onnx(network: nn.Module, example: Tensor, path: Path, output: str = "l
         network: In evaluation mode.
         example: Two or more samples (batch, *shape).
         path: The file.
-        output: Name of what the network puts out.
+        output: Name of the network's output.
 
     Returns:
-        The largest difference of an output from the network's own.
+        The largest absolute difference from the network's outputs in torch.
 
     Raises:
-        ExportMismatchError: It is over `TOLERANCE`.
+        ExportMismatchError: The difference exceeds `TOLERANCE`.
     """
     with _quietly():
         torch.onnx.export(
@@ -101,7 +101,7 @@ def write_onnx(network: nn.Module, example: Tensor, path: Path, output: str = "l
 
 
 def _forget(program: torch.export.ExportedProgram, zeros: Tensor) -> None:
-    """Put zeros for the samples a program was made with, and remove paths of this machine."""
+    """Replace the example samples of a program by zeros, and remove paths of this machine."""
     program.example_inputs = ((zeros,), {})
     for module in program.graph_module.modules():
         for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
@@ -109,7 +109,7 @@ def _forget(program: torch.export.ExportedProgram, zeros: Tensor) -> None:
 
 
 def _forget_in_onnx(path: Path) -> None:
-    """Remove from an ONNX file the remarks on who made it, with paths of this machine."""
+    """Remove the exporter's metadata, which contain paths of this machine, from an ONNX file."""
     import onnx
 
     model = onnx.load(path)
@@ -127,19 +127,19 @@ def _clear(message: Any) -> None:
 
 
 def _check(path: Path, expected: NDArray[Any], found: NDArray[Any]) -> float:
-    """Return the largest difference, or refuse it."""
+    """Return the largest difference; raise if it exceeds the tolerance."""
     difference = float(np.abs(found - expected).max())
     most = TOLERANCE * max(1.0, float(np.abs(expected).max()))
     if not difference <= most:
         raise ExportMismatchError(
-            f"Outputs of {path.name} differ by {difference:.2g} from those of the network, but may "
-            f"by {most:.2g}. Report the network, with its best.json."
+            f"Outputs of {path.name} differ by {difference:.2g} from those of the network, more "
+            f"than the tolerance {most:.2g}. Report the network, with its best.json."
         )
     return difference
 
 
 def runner(path: Path) -> Any:
-    """Return a function that runs an ONNX file on the CPU: samples (batch, *shape) to outputs."""
+    """Return a function that runs an ONNX file on the CPU, from samples (batch, *shape)."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -152,16 +152,15 @@ def runner(path: Path) -> Any:
 def write_int8(
     float32: Path, path: Path, train: Tensor, measure: Callable[[nn.Module], float]
 ) -> Quantised:
-    """Write an ONNX network with 8-bit weights and activations, and measure both.
+    """Write an ONNX network with 8-bit weights and activations, and measure both networks.
 
-    Static quantisation after training: ranges of activations are taken from training samples,
-    weights have a scale for each output channel.
+    This is static post-training quantisation. Ranges of activations come from training samples.
+    Weights have one scale for each output channel.
 
     Args:
         float32: The network as ONNX.
         path: The file.
-        train: Training samples (n, *shape), as the network takes them; a tensor, or what is
-            indexed like one.
+        train: Preprocessed training samples (n, *shape); a tensor, or an object indexed like one.
         measure: Returns the quality of a network.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -187,7 +186,7 @@ def write_int8(
 
 
 class _Runner(nn.Module):
-    """An ONNX file in onnxruntime as a module: samples (batch, *shape) to outputs."""
+    """A module that runs an ONNX file in onnxruntime, from samples (batch, *shape)."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -199,7 +198,7 @@ class _Runner(nn.Module):
 
 
 def _reader(samples: Tensor) -> Any:
-    """Return what gives onnxruntime its calibration samples, batch by batch."""
+    """Return a reader that yields calibration samples to onnxruntime, batch by batch."""
     from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -218,7 +217,7 @@ def _reader(samples: Tensor) -> Any:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep the exporters' notes for their developers from the screen."""
+    """Suppress the log messages and warnings of the exporters."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

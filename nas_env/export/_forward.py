@@ -1,4 +1,4 @@
-"""The statements of a `forward`."""
+"""Writes the statements of a `forward` method."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONG = 72  # characters of an expression that stays on one line
 
 @dataclass(frozen=True)
 class _Expression:
-    """A text that stands for a value, and how strongly its last operator binds."""
+    """The source of an expression, and the precedence of its last operator."""
 
     text: str
     level: int = ATOM
@@ -23,16 +23,16 @@ class _Expression:
 
 
 class Forward:
-    """Writes what a block computes.
+    """Writes the computation of a block as statements.
 
-    A value that is read once goes into the expression that reads it, where the line stays short and
-    everything is still computed in its order; dropout then draws what it drew.
+    A value that is read once is inlined into the expression that reads it, if the line stays short
+    and the order of computation does not change. Dropout then draws the same random numbers.
 
     Args:
-        block: What is computed.
-        attributes: Name of the attribute of each step with a module, by its value; a module that is
-            a call needs none.
-        taken: Names that no variable may have.
+        block: The computation.
+        attributes: Name of the attribute of each step with a module, by the step's value. Modules
+            written as function calls need no name.
+        taken: Names that variables must not have.
     """
 
     def __init__(
@@ -48,15 +48,15 @@ class Forward:
 
     @property
     def inputs(self) -> list[str]:
-        """The names of the inputs that are read."""
+        """Names of the inputs that are read."""
         read = [name for name, is_read in self.block.inputs if is_read]
         return ["x"] if len(read) == 1 else [f"x{number}" for number in range(1, len(read) + 1)]
 
     def write(self, inputs: Sequence[str] | None = None) -> list[str]:
-        """Return the statements, the last one returns; without indentation.
+        """Return the statements without indentation; the last one is a return statement.
 
         Args:
-            inputs: Other names than `inputs` for what is read.
+            inputs: Names of the inputs that are read; None: those of the property `inputs`.
         """
         read = [name for name, is_read in self.block.inputs if is_read]
         for value, name in zip(read, inputs or self.inputs, strict=True):
@@ -67,7 +67,7 @@ class Forward:
         return self.lines
 
     def _step(self, step: Step) -> None:
-        """Write a step, or keep its expression for the step that reads it."""
+        """Write a step, or keep its expression to inline it into the step that reads it."""
         if step.part is not None and not step.reads:  # a weight
             self.expressions[step.value] = _Expression(f"self.{self.attributes[step.value]}")
             return
@@ -75,7 +75,7 @@ class Forward:
         found = self._expression(step)
         long = len(found.text) > LONG
         if taken and (long or taken != self.waiting[-len(taken) :]):
-            self._flush()  # else what waits between them would be computed after them
+            self._flush()  # else the values that wait between them would be computed after them
             taken, found = [], self._expression(step)
         self.waiting = self.waiting[: len(self.waiting) - len(taken)]
         self.expressions[step.value] = found
@@ -87,7 +87,7 @@ class Forward:
             self.waiting.append(step.value)
 
     def _flush(self) -> None:
-        """Give every value that waits to be read a name."""
+        """Assign every waiting value to a variable."""
         for value in self.waiting:
             self._name(value)
         self.waiting.clear()
@@ -115,7 +115,7 @@ class Forward:
 
 
 def _filled(step: Step, operands: Sequence[_Expression]) -> str:
-    """Return a step's expression over what it reads, in parentheses where they are needed."""
+    """Return a step's expression with its operands, with parentheses if needed."""
     texts = []
     for place, operand in enumerate(operands):
         leads = place == 0 and step.template.startswith("{0}")

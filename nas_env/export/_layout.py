@@ -1,4 +1,4 @@
-"""Calls and headings as text, laid out as `ruff format` lays them out."""
+"""Lays out calls and function headings in the style of `ruff format`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Call:
     """A call, such as nn.Conv2d(3, 16, kernel_size=3).
 
     Attributes:
-        maker: What is called.
-        arguments: Texts, or calls.
-        one_each: Whether each argument has a line of its own, also where all would fit one.
-        brackets: What stands around the arguments.
+        maker: Source of the callable.
+        arguments: Texts or calls.
+        one_each: Whether each argument gets a separate line, even if all would fit on one.
+        brackets: Brackets around the arguments.
     """
 
     maker: str
@@ -35,7 +35,7 @@ class Call:
 
     @property
     def tall(self) -> bool:
-        """Whether it cannot stand on one line."""
+        """Whether the call must be split over several lines."""
         return self.one_each or any(isinstance(x, Call) and x.tall for x in self.arguments)
 
 
@@ -45,13 +45,13 @@ def flat(item: str | Call) -> str:
 
 
 def lay_out(call: str | Call, before: str = "", after: str = "", indent: int = 0) -> list[str]:
-    """Return the lines of a call, none longer than 100 characters where it can be cut.
+    """Return the lines of a call, of at most 100 characters if it can be split.
 
     Args:
-        call: The call, or a text that is not cut.
-        before: What stands before it on its first line.
-        after: What stands after it on its last line.
-        indent: Spaces before each line.
+        call: The call, or a text that is not split.
+        before: Text before the call on its first line.
+        after: Text after the call on its last line.
+        indent: Number of spaces before each line.
     """
     margin = " " * indent
     line = f"{margin}{before}{flat(call)}{after}"
@@ -75,11 +75,11 @@ def _arguments(call: Call, indent: int) -> Iterator[str]:
 
 
 def statement(line: str, indent: int) -> list[str]:
-    """Return the lines of a statement that returns, or gives a name, an expression.
+    """Return the lines of a return statement or an assignment.
 
     Args:
-        line: The statement, on one line; of names, numbers, calls and sums.
-        indent: Spaces before each line.
+        line: The statement on one line; it contains names, numbers, calls and sums.
+        indent: Number of spaces before each line.
     """
     if line.startswith("return "):
         before, text = "return ", line.removeprefix("return ")
@@ -97,7 +97,7 @@ def statement(line: str, indent: int) -> list[str]:
 
 
 def _cut(node: ast.expr, text: str) -> str | Call:
-    """Return an expression, cut where it has brackets."""
+    """Return an expression, split at its brackets."""
     if isinstance(node, ast.Call):
         named = [f"{x.arg}={_source(x.value, text)}" for x in node.keywords]
         return Call(_source(node.func, text), (*(_cut(x, text) for x in node.args), *named))
@@ -107,7 +107,7 @@ def _cut(node: ast.expr, text: str) -> str | Call:
 
 
 def _terms(node: ast.BinOp, text: str) -> list[str]:
-    """Return the terms of a sum, each but the first with its sign before it."""
+    """Return the terms of a sum, each except the first with its sign before it."""
     left, right = node.left, _source(node.right, text)
     same = isinstance(left, ast.BinOp) and type(left.op) is type(node.op)
     first = _terms(left, text) if isinstance(left, ast.BinOp) and same else [_source(left, text)]
@@ -121,7 +121,7 @@ def _source(node: ast.expr, text: str) -> str:
 
 
 def numbers(name: str, values: Sequence[str], before: str, after: str) -> list[str]:
-    """Return the lines that give a name a list of numbers, or words; a long one fills its lines."""
+    """Return the lines that assign a list of numbers or words; a long list fills its lines."""
     line = f"{name} = {before}[{', '.join(values)}]{after}"
     if len(line) <= WIDTH:
         return [line]
@@ -137,7 +137,8 @@ def numbers(name: str, values: Sequence[str], before: str, after: str) -> list[s
 def literal(value: Any) -> str:
     r"""Return a value as source.
 
-    Text has the quotes that need fewer escapes; what cannot be printed, or breaks a line, has one.
+    Text gets the quotes that need fewer escapes. Text with unprintable characters or line breaks is
+    escaped.
 
     Example:
         >>> print(literal('a "b"'), literal("it's"), literal("two\nlines"), literal("Käse"))

@@ -1,4 +1,4 @@
-"""Functions and classes that are written once and used wherever a network repeats a form."""
+"""Writes one function or class for each structure that a network repeats."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas_env.export._unify import Common, flattened, unify
 
 SEQUENTIAL = "nn.Sequential"
 ACTIVATIONS = ("elu", "gelu", "relu", "silu", "tanh")
-LONG = 5  # a sequence of so many modules is a block's body
+LONG = 5  # a sequence of at least this many modules is named "body"
 WELL_KNOWN = {
     "relu_depthwise_conv_norm": "separable_conv",
     "relu_depthwise_conv_norm_relu_depthwise_conv_norm": "separable_conv_twice",
@@ -22,7 +22,7 @@ WELL_KNOWN = {
     "conv_norm_relu_depthwise_norm_relu_conv_norm": "inverted_bottleneck",
     "depthwise_norm_relu_conv_norm": "depthwise_separable",
 }
-LONGEST = 40  # characters of a function's name
+LONGEST = 40  # maximum length of a function's name
 
 
 class _Helper(NamedTuple):
@@ -34,13 +34,13 @@ class _Helper(NamedTuple):
 
 
 def form(part: Part) -> Any:
-    """Return what modules that one function or class can make have in common."""
+    """Return a key that is equal for modules that one function or class can make."""
     inner = tuple(form(x) for x in part.parts)
     return part.maker, len(part.settings), part.call, inner, part.block and form_of(part.block)
 
 
 def form_of(block: Block) -> Any:
-    """Return what blocks of one class have in common."""
+    """Return a key that is equal for blocks of one class."""
     values = [name for name, _ in block.inputs] + [step.value for step in block.steps]
     steps = [
         (step.part and form(step.part), step.template, tuple(map(values.index, step.reads)))
@@ -50,7 +50,7 @@ def form_of(block: Block) -> Any:
 
 
 def inside(block: Block) -> Iterator[Block]:
-    """Yield the blocks inside a block, and at last itself."""
+    """Yield the blocks inside a block, and finally the block itself."""
     for part in flattened(block.parts):
         if part.block is not None:
             yield from inside(part.block)
@@ -58,13 +58,13 @@ def inside(block: Block) -> Iterator[Block]:
 
 
 class Makers:
-    """Turns blocks into classes, and sequences that come again into functions.
+    """Turns blocks into classes, and repeated sequences into functions.
 
     Args:
-        blocks: The blocks of a network, in order; they are kept.
+        blocks: The blocks of a network, in order; they must stay alive.
 
     Attributes:
-        texts: Functions, then classes: the lines of each.
+        texts: The lines of each function, then of each class.
     """
 
     def __init__(self, blocks: Sequence[Block]) -> None:
@@ -81,11 +81,11 @@ class Makers:
             self._write_class(group)
 
     def made(self, block: Block) -> Part:
-        """Return how a block is made now that it has a class."""
+        """Return the part that makes a block from its class."""
         return self._made[id(block)]
 
     def replaced(self, part: Part) -> Part:
-        """Return a part as it is made now that functions and classes are written."""
+        """Return a part rewritten to use the written functions and classes."""
         if part.block is not None:
             return self.made(part.block)
         if part.maker != SEQUENTIAL:
@@ -104,7 +104,7 @@ class Makers:
         return found
 
     def _write_helpers(self, groups: Sequence[Sequence[Block]]) -> None:
-        """Write a function for each sequence that would stand in several places."""
+        """Write a function for each sequence that occurs in several places."""
         sites: Counter[Any] = Counter()
         runs: dict[Any, list[Part]] = {}
         for group in groups:
@@ -121,7 +121,7 @@ class Makers:
                 self.texts.append(_function(name, common))
 
     def _write_class(self, group: Sequence[Block]) -> None:
-        """Write the class of all blocks of one form."""
+        """Write the class of all blocks of one structure."""
         name, attributes = self._free(group[0].name), attributes_of(group[0])
         parts = [
             [self.replaced(x.part) for x in block.steps if x.part is not None and not x.part.call]
@@ -139,14 +139,14 @@ class Makers:
 
 
 def _runs(block: Block) -> Iterator[Part]:
-    """Yield the sequences of a block that hold torch's own modules only."""
+    """Yield the sequences of a block that contain only torch's own modules."""
     for part in block.parts:
         if part.maker == SEQUENTIAL and not any(x.block for x in part.parts):
             yield part
 
 
 def attributes_of(block: Block) -> dict[str, str]:
-    """Return the name of the attribute of each step that has a module, by its value."""
+    """Return the attribute name of each step with a module, by the step's value."""
     steps = [step for step in block.steps if step.part is not None and not step.part.call]
     if len(steps) == 1 and len(flattened(block.parts)) >= LONG:
         return {steps[0].value: "body"}
@@ -159,7 +159,7 @@ def attributes_of(block: Block) -> dict[str, str]:
 
 
 def _name(runs: Sequence[Part]) -> str:
-    """Return the name of the function that makes sequences of one form."""
+    """Return the name of the function that makes sequences of one structure."""
     words = []
     for parts in zip(*(run.parts for run in runs), strict=True):
         deep = all(_is_depthwise(part) for part in parts)
@@ -184,7 +184,7 @@ def _function(name: str, common: Common) -> list[str]:
 
 
 def _listed(makers: Sequence[str]) -> str:
-    """Return modules in order as a part of a sentence."""
+    """Return an enumeration of modules for a sentence."""
     kinds, half = [maker.removeprefix("nn.") for maker in makers], len(makers) // 2
     twice = kinds[:half] == kinds[half:]
     kinds = kinds[:half] if twice else kinds
@@ -193,12 +193,12 @@ def _listed(makers: Sequence[str]) -> str:
 
 
 def assignments(names: Sequence[str], parts: Sequence[Part], calls: Sequence[Call]) -> list[str]:
-    """Return the lines that give a module its attributes.
+    """Return the lines that assign the attributes of a module.
 
     Args:
-        names: Of the attributes.
-        parts: What they are.
-        calls: How the parts are made, of a sequence each of what it holds.
+        names: Names of the attributes.
+        parts: Values of the attributes.
+        calls: Calls that make the parts; for a sequence, one call for each module in it.
     """
     lines, rest = [], list(calls)
     for name, part in zip(names, parts, strict=True):
@@ -212,7 +212,7 @@ def assignments(names: Sequence[str], parts: Sequence[Part], calls: Sequence[Cal
 
 
 def _in_sequence(calls: Sequence[Call]) -> Call:
-    """Return modules one after the other; several that are equal are counted."""
+    """Return a call of nn.Sequential; more than two equal modules become a generator."""
     if len(calls) > 2 and len({call.flat for call in calls}) == 1:
         return Call(SEQUENTIAL, (f"*({calls[0].flat} for _ in range({len(calls)}))",))
     return Call(SEQUENTIAL, tuple(calls), one_each=True)

@@ -19,13 +19,13 @@ from nas_env.layers import layer_type
 from nas_env.network import place
 from nas_env.tasks.base import TaskSpec
 
-FEW = 4  # a layer of at most so many modules is written out in the network itself
+FEW = 4  # a layer of at most this many modules is inlined into the network class
 HEAD = "classifier"
 
 
 @dataclass(frozen=True)
 class _Unit:
-    """A layer of the architecture: what it computes, what it reads, and what it is called."""
+    """A layer of the architecture: its computation, the nodes it reads, and its name."""
 
     block: Block
     reads: tuple[int, ...]
@@ -37,7 +37,7 @@ class _Unit:
 
     @property
     def chain(self) -> tuple[Part, ...] | None:
-        """Its modules, where they only follow each other."""
+        """Its modules if they form a chain, else None."""
         step = self.steps[0] if len(self.steps) == 1 else None
         if step is None or step.part is None or len(step.reads) != 1:
             return None
@@ -45,7 +45,7 @@ class _Unit:
 
     @property
     def spelt_out(self) -> bool:
-        """Whether it has no class of its own."""
+        """Whether the layer is inlined, without a separate class."""
         if self.chain is None:
             return not self.block.parts
         blocks = [part.block is not None for part in self.chain]
@@ -57,12 +57,12 @@ class Written:
     """A network as source.
 
     Attributes:
-        makers: The lines of each function and class that it is made of.
-        init: The lines of `__init__` that make its layers.
+        makers: The lines of each function and class that the network uses.
+        init: The lines of `__init__` that make the layers.
         forward: The statements of `forward`.
-        entry: What `forward` calls its input.
-        names: For each name in its state dict the searched network's; without the last word, such
-            as "weight".
+        entry: Name of the input of `forward`.
+        names: Maps each name in its state dict to the searched network's name; without the last
+            word, such as "weight".
     """
 
     makers: list[list[str]]
@@ -73,9 +73,9 @@ class Written:
 
 
 def units_of(architecture: Architecture, spec: TaskSpec, network: nn.Module) -> list[_Unit]:
-    """Return the layers of an architecture, the classifier last, as they were built.
+    """Return the built layers of an architecture; the classifier is the last.
 
-    Layers that nothing reads are left out.
+    Layers whose output is not read are left out.
     """
     nodes = network.nodes if isinstance(network, GraphModule) else network
     prefix = "nodes." if isinstance(network, GraphModule) else ""
@@ -94,7 +94,7 @@ def _word(kind: str) -> str:
 
 
 def _without_unread(units: list[_Unit]) -> list[_Unit]:
-    """Return the units whose output is used; numbers of nodes are counted anew."""
+    """Return the units whose output is used, with the nodes renumbered."""
     used = {len(units)}
     for index in range(len(units), 0, -1):
         if index in used:
@@ -113,7 +113,7 @@ def write_network(units: Sequence[_Unit]) -> Written:
 
 
 def _classes(unit: _Unit) -> list[Block]:
-    """Return what has a class: the unit, or the blocks it is a chain of."""
+    """Return the blocks that need a class: the unit's block, or the blocks of its chain."""
     if not unit.spelt_out:
         return [unit.block]
     return [part.block for part in unit.chain or () if part.block is not None]
@@ -130,7 +130,7 @@ class _Writer:
         readers = [
             {n for n, x in enumerate(units) if node in x.reads} for node in range(len(units))
         ]
-        # a value that only the next layer reads is x
+        # a value that only the next layer reads is called x
         self.variables = ["x" if found <= {node} else "" for node, found in enumerate(readers)]
         self.entry = self.variables[0] = self.variables[0] or "inputs"
 
@@ -162,7 +162,7 @@ class _Writer:
             self.forward.append(f"{variable} = {text}")
 
     def _expression(self, unit: _Unit, reads: list[str], head: bool) -> tuple[str, str]:
-        """Return what computes a layer, and the name of its main attribute."""
+        """Return the expression of a layer, and the name of its main attribute."""
         if not unit.spelt_out:
             return self._call(unit.word, self.makers.made(unit.block), reads)
         if unit.chain is None:
@@ -178,11 +178,11 @@ class _Writer:
         return f"self.{name}({', '.join(reads)})", name
 
     def _chain(self, unit: _Unit, text: str, head: bool) -> tuple[str, str]:
-        """Return the calls of modules that follow each other; they have one number."""
+        """Return the nested calls of a chain of modules, and its name; all share one number."""
         chain = unit.chain or ()
         modules = [part for part in chain if not part.call]
         main = next((x for x in modules if x.word in ("conv", "linear")), (modules or chain)[0])
-        word = "batch_norm" if main.word == "norm" else main.word  # a convolution's has its number
+        word = "batch_norm" if main.word == "norm" else main.word  # "norm" follows a convolution
         self.counts[word] += 1
         number, name = self.counts[word], f"{word}{self.counts[word]}"
         for part in chain:

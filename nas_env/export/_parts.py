@@ -1,4 +1,4 @@
-"""A module as a person would make it: its class, its settings, and where it comes from."""
+"""A module as handwritten source: its class, its settings, and its name in the searched network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nas_env.errors import InvalidArchitectureError
 WORDS = {"AdaptiveAvgPool2d": "pool", "AvgPool2d": "pool", "MaxPool2d": "pool"}
 WORDS |= {"BatchNorm2d": "norm", "BatchNorm1d": "norm", "Conv2d": "conv", "ZeroPad2d": "pad"}
 TENSORS = ("nn.Parameter", "nn.Buffer")
-# What has no weights and is shorter as a call; {0} is its input.
+# Modules without weights that are shorter as a function call; {0} is the input.
 CALLS = {
     "nn.ReLU": "functional.relu({0})",
     "nn.ELU": "functional.elu({0})",
@@ -32,10 +32,10 @@ class Setting:
     """A setting of a module.
 
     Attributes:
-        name: As the class calls it.
-        value: What it is.
-        implicit: Whether it would be the same if it was left out.
-        positional: Whether it is given without its name.
+        name: Name of the argument of the class.
+        value: Value of the argument.
+        implicit: Whether the value is the default, so that it can be left out.
+        positional: Whether it is a positional argument.
     """
 
     name: str
@@ -46,14 +46,15 @@ class Setting:
 
 @dataclass(frozen=True)
 class Part:
-    """A module in the making.
+    """A call that makes a module.
 
     Attributes:
-        maker: What makes it: "nn.Conv2d", "nn.Sequential", or a name that is written above.
-        settings: What it is made with.
-        names: Pairs of a name below the part and the name the searched network has for it.
-        parts: What "nn.Sequential" holds.
-        block: What a module of several paths holds, before it has a class.
+        maker: Callable that makes it: "nn.Conv2d", "nn.Sequential", or a function or class that is
+            defined earlier in the file.
+        settings: Arguments of the call.
+        names: Pairs of a name below the part and its name in the searched network.
+        parts: Modules in "nn.Sequential".
+        block: Computation of a module with several paths, before it has a class.
     """
 
     maker: str
@@ -64,7 +65,7 @@ class Part:
 
     @property
     def word(self) -> str:
-        """The word its name begins with, such as "conv"."""
+        """First word of its attribute name, such as "conv"."""
         name = self.maker.rpartition(".")[2]
         if self.maker in TENSORS:
             return self.names[0][1].rpartition(".")[2]
@@ -75,13 +76,13 @@ class Part:
 
     @property
     def call(self) -> str | None:
-        """The call that does the same without a module, where there is one."""
+        """Equivalent function call, or None if there is none."""
         plain = all(setting.implicit for setting in self.settings)
         return CALLS.get(self.maker) if plain else None
 
 
 def snake(name: str) -> str:
-    """Return a class's name in small letters: "SqueezeExcite" is "squeeze_excite".
+    """Return the name of a class in snake case: "SqueezeExcite" becomes "squeeze_excite".
 
     Example:
         >>> snake("SqueezeExcite"), snake("MBConv"), snake("mb-conv")
@@ -96,25 +97,25 @@ def snake(name: str) -> str:
 
 
 def is_torch(module: nn.Module) -> bool:
-    """Return whether a module is one of torch's own that holds no others."""
+    """Return whether a module is one of torch's own and has no children."""
     return type(module).__module__.startswith("torch.nn.") and not any(module.children())
 
 
 def leaf(module: nn.Module, path: str) -> Part:
-    """Return one of torch's own modules, its settings read from its attributes.
+    """Return the part of one of torch's own modules; its settings are read from its attributes.
 
     Args:
         module: The module.
         path: Its name in the searched network.
 
     Raises:
-        InvalidArchitectureError: A setting leaves no attribute of its name.
+        InvalidArchitectureError: A setting has no attribute of the same name.
     """
     name = type(module).__name__
     if getattr(nn, name, None) is not type(module):
         raise InvalidArchitectureError(
-            f"Module {type(module).__qualname__} at {path!r} is not in torch.nn by its name. "
-            "Build the layer of modules that torch.nn names."
+            f"Module {type(module).__qualname__} at {path!r} is not available in torch.nn under "
+            "its name. Build the layer from modules of torch.nn."
         )
     return Part(f"nn.{name}", tuple(_settings(module)), (("", path),))
 
@@ -137,13 +138,13 @@ def _settings(module: nn.Module) -> Iterator[Setting]:
 
 
 def _value(module: nn.Module, name: str) -> Any:
-    """Return a setting as it is written: a pair of equal numbers is one number."""
+    """Return a setting as it is written; a pair of equal numbers becomes one number."""
     if not hasattr(module, name):
         if name == "kernel_size":
             return ...
         raise InvalidArchitectureError(
             f"Setting {name!r} of nn.{type(module).__name__} cannot be read from the module. "
-            "Build the layer of other modules of torch.nn."
+            "Build the layer from other modules of torch.nn."
         )
     value = getattr(module, name)
     if name == "bias":
@@ -157,7 +158,7 @@ def _single(value: Any) -> Any:
 
 
 def tensor(value: Tensor, path: str, trained: bool) -> Part:
-    """Return a parameter or a buffer that a module holds itself."""
+    """Return the part of a parameter or buffer that a module owns directly."""
     settings = [Setting("shape", tuple(value.shape), positional=True)]
     if value.dtype is not torch.float32:
         settings.append(Setting("dtype", value.dtype))
@@ -166,7 +167,7 @@ def tensor(value: Tensor, path: str, trained: bool) -> Part:
 
 
 def sequence(parts: Sequence[Part]) -> Part:
-    """Return several parts, one after the other, as one; a single one as it is."""
+    """Return parts in sequence as one part; a single part is returned unchanged."""
     if len(parts) == 1:
         return parts[0]
     return Part("nn.Sequential", names=tuple(_numbered(parts)), parts=tuple(parts))
@@ -178,5 +179,5 @@ def _numbered(parts: Sequence[Part]) -> Iterator[tuple[str, str]]:
 
 
 def joined(name: str, rest: str) -> str:
-    """Return two parts of a dotted name as one."""
+    """Join two parts of a dotted name; either may be empty."""
     return f"{name}.{rest}" if name and rest else name or rest

@@ -1,4 +1,4 @@
-"""What a module computes, step by step, read by torch.fx; so no kind of layer has a line here."""
+"""Traces the computation of a module with torch.fx; no code here depends on the kind of layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nas_env.export._layout import literal
 from nas_env.export._parts import Part, is_torch, joined, leaf, sequence, tensor
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-ATOM, TIMES, PLUS, ANY = 3, 2, 1, 0  # how strongly the last operator of an expression binds
+ATOM, TIMES, PLUS, ANY = 3, 2, 1, 0  # precedence of the last operator of an expression
 OPERATORS: dict[Any, tuple[str, int]] = {
     torch.add: ("+", PLUS),
     operator.add: ("+", PLUS),
@@ -37,12 +37,12 @@ class Step:
     """One step of a computation.
 
     Attributes:
-        value: Name of what comes out.
-        reads: Names of what goes in.
-        part: The module that is called, where one is.
-        template: Else the expression, with {0}, {1}, ... for what goes in.
-        word: What a variable that holds it may be called.
-        level: How strongly the last operator of the expression binds.
+        value: Name of the output.
+        reads: Names of the inputs.
+        part: The module that is called, or None.
+        template: Without a module, the expression, with {0}, {1}, ... for the inputs.
+        word: Suggested name for a variable that holds the output.
+        level: Precedence of the last operator of the expression.
     """
 
     value: str
@@ -55,13 +55,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Block:
-    """A computation of one or several inputs.
+    """A computation with one or several inputs.
 
     Attributes:
-        name: What its class may be called.
+        name: Suggested name for its class.
         inputs: Names of its inputs, and whether each is read.
-        steps: In order.
-        output: The value that is returned.
+        steps: Steps in order.
+        output: Name of the value that is returned.
     """
 
     name: str
@@ -88,7 +88,7 @@ class _Root(nn.Module):
 
 
 class _Tracer(fx.Tracer):
-    """Looks into modules that only arrange others or hold nothing; others stay as they are."""
+    """Traces into containers and into modules without weights or children; others are leaves."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         if module_qualified_name == "block":
@@ -97,23 +97,23 @@ class _Tracer(fx.Tracer):
 
 
 def holds(module: nn.Module) -> bool:
-    """Return whether there are modules or weights of torch's in a module."""
+    """Return whether a module contains weights or modules of torch."""
     tensors = [*module.parameters(), *module.buffers()]
     return bool(tensors) or any(is_torch(x) and x is not module for x in module.modules())
 
 
 def trace(module: nn.Module, inputs: int, path: str, name: str) -> Block:
-    """Return what a module computes; what nothing reads is left out.
+    """Return the computation of a module, without steps whose output is not read.
 
     Args:
-        module: The module; its weights are not looked at.
-        inputs: How many tensors it takes.
+        module: The module; the values of its weights are not used.
+        inputs: Number of input tensors.
         path: Its name in the searched network.
-        name: What its class may be called.
+        name: Suggested name for its class.
 
     Raises:
-        InvalidArchitectureError: What it computes depends on the values it computes with, or is
-            nothing that can be written.
+        InvalidArchitectureError: The computation depends on the values of tensors, or cannot be
+            written as source.
     """
     root = _Root(module, inputs)
     try:
@@ -121,7 +121,7 @@ def trace(module: nn.Module, inputs: int, path: str, name: str) -> Block:
     except (AttributeError, RuntimeError, TypeError, ValueError, fx.proxy.TraceError) as error:
         raise InvalidArchitectureError(
             f"Module {type(module).__name__} at {path!r} cannot be written as source ({error}). "
-            "Let its forward do the same whatever the values are, as torch.fx asks."
+            "Write a forward that torch.fx can trace: its steps must not depend on tensor values."
         ) from error
     _without_zeros(graph)
     _without_unread(graph)
@@ -129,7 +129,7 @@ def trace(module: nn.Module, inputs: int, path: str, name: str) -> Block:
 
 
 def _without_zeros(graph: fx.Graph) -> None:
-    """Leave zeros out of sums, and merges that have one input only."""
+    """Remove zeros from sums, and merges with a single input."""
     for node in list(graph.nodes):
         if node.target in (torch.add, operator.add) and len(node.args) == 2:
             first, second = node.args
@@ -154,7 +154,7 @@ def is_zero(node: Any) -> bool:
 
 
 class _Reader:
-    """Reads the steps of a traced module."""
+    """Converts the graph of a traced module to steps."""
 
     def __init__(self, root: _Root, path: str) -> None:
         self.root, self.path = root, path
@@ -196,7 +196,7 @@ class _Reader:
             if node.target not in self.root.state_dict():
                 raise InvalidArchitectureError(
                     f"Module {type(self.root.block).__name__} at {self.path!r} reads a tensor that "
-                    "is not in its state dict. Make it a parameter, or a buffer that is kept."
+                    "is not in its state dict. Make it a parameter or a persistent buffer."
                 )
             value = operator.attrgetter(str(node.target))(self.root)
             trained = isinstance(value, nn.Parameter)
@@ -205,14 +205,14 @@ class _Reader:
         return _call(node)
 
     def _check_call(self, node: fx.Node) -> None:
-        """Refuse calls of modules that cannot be written, or would be written wrongly."""
+        """Raise if the call of a module cannot be written correctly."""
         plain = all(isinstance(x, fx.Node) for x in node.args)
         weighs = bool(self.root.get_submodule(str(node.target)).state_dict())
         if node.kwargs or not plain or (weighs and node.target in self.called):
             raise InvalidArchitectureError(
-                f"Module {self._path(node.target)!r} cannot be written: it is called with "
-                "something else than tensors by position, or has weights and is called twice. Call "
-                "each module with weights once, with tensors."
+                f"Module {self._path(node.target)!r} cannot be written: an argument is not a "
+                "tensor by position, or it has weights and is called twice. Call each module with "
+                "weights once, with positional tensors."
             )
         self.called.add(str(node.target))
 
@@ -247,7 +247,7 @@ def _call(node: fx.Node) -> Step:
 
 
 def _template(node: fx.Node, words: list[str]) -> tuple[str, int]:
-    """Return the expression of a call, and how strongly its last operator binds."""
+    """Return the expression of a call, and the precedence of its last operator."""
     if node.op == "call_method":
         return f"{words[0]}.{node.target}({', '.join(words[1:])})", ATOM
     if node.target is operator.getitem:
@@ -262,7 +262,7 @@ def _template(node: fx.Node, words: list[str]) -> tuple[str, int]:
 
 
 def fused(block: Block) -> Block:
-    """Return a block with modules that only follow each other as one step."""
+    """Return a block in which each chain of modules is one step."""
     return replace(block, steps=tuple(_fused(block)))
 
 

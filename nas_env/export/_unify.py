@@ -1,4 +1,4 @@
-"""What several modules of one form have in common, and by which numbers they differ."""
+"""Finds the common source of several modules of one structure, and the parameters that differ."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 from nas_env.export._layout import Call, literal
 from nas_env.export._parts import Part, Setting
 
-WIDTHS = ("channels", "features", "groups")  # settings that count channels end so
+WIDTHS = ("channels", "features", "groups")  # endings of the settings that count channels
 
 
 @dataclass(frozen=True)
 class Common:
-    """Modules of one form.
+    """Common source of modules of one structure.
 
     Attributes:
-        parameters: Pairs of a name and the values it has in each of them.
-        calls: How each part is made, by its position.
+        parameters: Pairs of a name and its value in each module.
+        calls: The call that makes each part, by position.
     """
 
     parameters: tuple[tuple[str, tuple[Any, ...]], ...]
     calls: tuple[Call, ...]
 
     def settings(self, index: int) -> tuple[Setting, ...]:
-        """Return what the module of that number is made with; channels go without names."""
+        """Return the arguments of the module with this index; channels are positional."""
         count = next((i for i, x in enumerate(self.parameters) if not is_width(x[0])), None)
         return tuple(
             Setting(name, values[index], positional=count is None or place < count)
@@ -34,13 +34,13 @@ class Common:
 
     @property
     def heading(self) -> list[str]:
-        """The parameters with their types, as a function's heading has them."""
+        """Parameters with their types, as in a function definition."""
         return [f"{name}: {_type(values)}" for name, values in self.parameters]
 
 
 @dataclass(frozen=True)
 class _Column:
-    """One setting of one part: its values in all modules."""
+    """The values of one setting of one part in all modules."""
 
     setting: str
     values: tuple[Any, ...]
@@ -51,26 +51,26 @@ class _Column:
 
     @property
     def key(self) -> tuple[str, tuple[Any, ...]]:
-        """Columns with one key are one parameter."""
+        """Key of the parameter; columns with equal keys share one parameter."""
         name = "channels" if self.counts_channels else self.setting.rstrip("0123456789")
         return name, self.values
 
 
 def is_width(setting: str) -> bool:
-    """Return whether a setting counts channels, by its name."""
+    """Return whether a setting counts channels, judged by its name."""
     return setting.rstrip("0123456789").endswith(WIDTHS)
 
 
 def flattened(parts: Sequence[Part]) -> list[Part]:
-    """Return modules in order, and of a sequence what it holds."""
+    """Return modules in order, with each sequence replaced by its modules."""
     return [x for part in parts for x in (part.parts or (part,))]
 
 
 def unify(modules: Sequence[Sequence[Part]]) -> Common:
-    """Return what modules of one form have in common.
+    """Return the common source of modules of one structure.
 
     Args:
-        modules: The parts of each, as `flattened` returns them; of the same makers in all.
+        modules: The parts of each module, as `flattened` returns them, with equal makers.
     """
     positions = list(zip(*modules, strict=True))
     varying = [x for parts in positions for x in _columns(parts) if len(set(x.values)) > 1]
@@ -91,7 +91,7 @@ def _is_used(name: str, calls: Sequence[Call]) -> bool:
 
 
 def _names(columns: Sequence[_Column]) -> dict[tuple[str, tuple[Any, ...]], str]:
-    """Return a name for each set of values: channels first, the rest as they come."""
+    """Return a name for each set of values: channels first, the others in order."""
     widths = list(dict.fromkeys(x.key for x in columns if x.counts_channels))
     last = [x.key for x in columns if x.counts_channels][-1:]
     names = dict(zip(widths, _width_names(widths, columns, last), strict=True))
@@ -127,7 +127,7 @@ def _free(name: str, taken: Any) -> str:
 
 
 def _arguments(parts: Sequence[Part], names: dict[Any, str]) -> Iterator[str]:
-    """Yield what each part at one position is made with; a name where they differ."""
+    """Yield the arguments of the parts at one position; differing values become parameters."""
     columns = list(_columns(parts))
     for index, column in enumerate(columns):
         own = [part.settings[index] for part in parts]
@@ -141,7 +141,7 @@ def _arguments(parts: Sequence[Part], names: dict[Any, str]) -> Iterator[str]:
 
 
 def _halves(padding: _Column, kernel: _Column) -> bool:
-    """Return whether the padding keeps the size of a map, for kernels that differ."""
+    """Return whether kernel sizes differ and each padding is half its kernel size."""
     numbers = all(isinstance(x, int) for x in (*padding.values, *kernel.values))
     pairs = zip(padding.values, kernel.values, strict=True)
     return len(set(kernel.values)) > 1 and numbers and all(p == k // 2 for p, k in pairs)

@@ -26,20 +26,20 @@ from nas_env.extras import missing, sentence
 from nas_env.network import build
 from nas_env.tasks.base import Task
 
-EXAMPLES = 256  # samples that outputs are compared on
+EXAMPLES = 256  # samples for the comparison of outputs
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, and what was found while it was checked.
+    """The written files, and the results of the checks.
 
     Attributes:
-        files: What each file is, by its name.
-        left_out: Why a file is not there, by its name.
+        files: Description of each file, by name.
+        left_out: Reason why a file was not written, by name.
         params: Trainable parameters of the written network.
-        validation: Metrics and loss on the validation split; empty where there is none.
-        onnx_difference: Largest difference of an output in onnxruntime; None where it is not run.
-        quantised: Quality and size in 8-bit integers; None where they are not.
+        validation: Metrics and loss on the validation split; empty if the task has no `validate`.
+        onnx_difference: Largest difference of an output in onnxruntime; None if it was not run.
+        quantised: Quality and size in 8-bit integers; None if they were not written.
     """
 
     files: dict[str, str] = field(default_factory=dict)
@@ -53,27 +53,32 @@ class Exported:
 def export(
     architecture: Architecture, weights: Mapping[str, Tensor], task: Task, folder: Path
 ) -> Exported:
-    """Write a trained network to a folder; files of the same names are written over.
+    """Write a trained network to a folder; files of the same names are overwritten.
 
-    All is written and checked in a folder beside it first, so an earlier export stays whole where
-    something goes wrong.
+    All files are first written and checked in a temporary folder next to it. If an error occurs, an
+    earlier export stays unchanged.
 
-    Always written: `network.py` (source that needs torch only), `weights.pt`, `network.json`
-    (shapes, preprocessing, and classes or the target's moments, as plain data) and `network.pt2`
-    (torch.export). Where their packages are installed: `weights.safetensors`, `network.onnx` and
-    `network.int8.onnx`.
+    These files are always written:
+
+    * `network.py`: source that needs only torch;
+    * `weights.pt`: the state dict;
+    * `network.json`: shapes, preprocessing, and classes or the target's moments, as plain data;
+    * `network.pt2`: torch.export.
+
+    `weights.safetensors`, `network.onnx` and `network.int8.onnx` are written if their packages are
+    installed.
 
     Args:
         architecture: The network.
-        weights: Its state dict, as `nas_env.network.build` names it.
-        task: What it was trained on; its test split stays sealed.
-        folder: Where it is written; made if need be.
+        weights: Its state dict, with the names of `nas_env.network.build`.
+        task: The task it was trained on; the test split is not read.
+        folder: Folder to write to; created if it does not exist.
 
     Raises:
         InvalidArchitectureError: The network cannot be built or written.
-        ExportMismatchError: What was written computes something else than the network.
+        ExportMismatchError: The outputs of a written file differ from those of the network.
     """
-    folder = folder.resolve()  # a link's other end
+    folder = folder.resolve()  # follow links
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as part:
         writer = _Writer(architecture, weights, task, Path(part))
@@ -82,12 +87,12 @@ def export(
         for name in exported.files:
             shutil.move(Path(part) / name, folder / name)
         for name in exported.left_out:
-            (folder / name).unlink(missing_ok=True)  # one of an earlier network
+            (folder / name).unlink(missing_ok=True)  # from an earlier network
     return exported
 
 
 def _written(writer: _Writer) -> Exported:
-    """Return what was written and checked."""
+    """Write and check all files."""
     writer.source()
     network = writer.checked()
     params = sum(x.numel() for x in network.parameters())
@@ -112,7 +117,7 @@ class _Writer:
         self.left_out: dict[str, str] = {}
 
     def source(self) -> None:
-        """Write what needs torch only: source, weights, and the preprocessing as plain data."""
+        """Write the source, the weights, and the preprocessing as plain data."""
         spec, classes = self.task.spec, list(getattr(self.task, "classes", ()))
         steps, (mean, sd) = steps_of(self.task), target_of(self.task)
         source = write_source(self.architecture, spec, steps, classes, (mean, sd))
@@ -137,10 +142,10 @@ class _Writer:
             self.files["weights.safetensors"] = "the same"
 
     def checked(self) -> nn.Module:
-        """Return the network that was written, after a comparison with the searched one.
+        """Load the written network and compare it with the searched network.
 
         Raises:
-            ExportMismatchError: An output is not the same, bit for bit.
+            ExportMismatchError: The outputs are not equal bit for bit.
         """
         written = load(self.folder)
         searched: Any = build(self.architecture, self.task.spec)
@@ -152,13 +157,13 @@ class _Writer:
             same = torch.equal(written(x), searched.eval()(x))
         if not same:
             raise ExportMismatchError(
-                "The network that was written does not put out what the searched one does. Report "
+                "Outputs of the written network differ from those of the searched network. Report "
                 "the network, with its best.json."
             )
         return written
 
     def program(self, network: nn.Module) -> None:
-        """Write the network as a program of torch's own."""
+        """Write the network as a torch.export program."""
         formats.write_program(network, self._examples().contiguous(), self.folder / "network.pt2")
         self.files["network.pt2"] = "a program, for `torch.export.load`; any batch size"
 
@@ -173,14 +178,14 @@ class _Writer:
         return difference
 
     def int8(self) -> Quantised | None:
-        """Write the network in 8-bit integers, and return what that does to it."""
+        """Write the network in 8-bit integers, and return its quality and size."""
         if not self._has("network.int8.onnx", formats.ONNX_PACKAGES):
             return None
         task: Any = self.task
         if not (hasattr(task, "tensors") and hasattr(task, "validate")):
             self.left_out["network.int8.onnx"] = (
-                f"task {task.spec.name!r} gives no samples to take ranges from. Give it the "
-                "methods `tensors` and `validate`, as SupervisedTask has"
+                f"task {task.spec.name!r} gives no samples for calibration. Implement the methods "
+                "`tensors` and `validate`, as in SupervisedTask"
             )
             return None
         paths = self.folder / "network.onnx", self.folder / "network.int8.onnx"
@@ -191,7 +196,7 @@ class _Writer:
         return found
 
     def _has(self, name: str, packages: tuple[str, ...]) -> bool:
-        """Return whether packages are installed; else say what is left out for want of them."""
+        """Return whether packages are installed; if not, record the file as left out."""
         absent = missing(packages)
         if absent:
             extra = "onnx" if packages == formats.ONNX_PACKAGES else "agents"
@@ -208,9 +213,9 @@ class _Writer:
 
 
 def load_module(folder: Path) -> ModuleType:
-    """Return the module that an export's `network.py` is.
+    """Import the `network.py` of an export.
 
-    It runs the file, so give a folder that you trust.
+    This executes the file, so use only folders that you trust.
     """
     spec = importlib.util.spec_from_file_location("exported_network", folder / "network.py")
     if spec is None or spec.loader is None:
@@ -221,6 +226,6 @@ def load_module(folder: Path) -> ModuleType:
 
 
 def load(folder: Path) -> nn.Module:
-    """Return an exported network with its weights, as its own `load` returns it."""
+    """Return an exported network with its weights, from the `load` of its `network.py`."""
     network: nn.Module = load_module(folder).load()
     return network

@@ -1,7 +1,7 @@
-"""What is done to a sample before the network sees it, from steps of plain data to source.
+"""Writes the preprocessing of samples as source, from steps of plain data.
 
-A task says it as a list of steps, see `nas_env.sources.preprocessing`. A step's writer turns it
-into source; a new one is a function that registers itself with `@STEPS.register(name)`.
+A task describes its preprocessing as a list of steps; see `nas_env.sources.preprocessing`. A
+function for each step writes its source. A new one registers itself with `@STEPS.register(name)`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,11 @@ class StepSource:
     """The source of a step.
 
     Attributes:
-        constants: Lines that stand at the top of the file.
-        statements: Lines of `preprocess`, which turn `x`, a float32 tensor (batch, *shape), into
-            another `x`.
-        encode: Lines of a function `encode` that makes such tensors of what is none, such as rows
-            of a table; and of functions that it calls.
-        example: An expression for samples to begin with, where random numbers are none.
+        constants: Lines at the top of the file.
+        statements: Lines of `preprocess` that transform `x`, a float32 tensor (batch, *shape).
+        encode: Lines of a function `encode`, and of the functions it calls. It converts other
+            samples, such as rows of a table, to such tensors.
+        example: An expression for example samples, if random numbers are not suitable.
     """
 
     constants: tuple[str, ...] = ()
@@ -68,7 +67,7 @@ def scale(step: Mapping[str, Any]) -> StepSource:
 
 @STEPS.register("resize")
 def resize(step: Mapping[str, Any]) -> StepSource:
-    """Return the source that makes images as large as "size", (height, width), bilinear."""
+    """Return the source that resizes images to "size", (height, width), with bilinear filtering."""
     height, width = step["size"]
     call = f"functional.interpolate(x, size=({height}, {width}), mode="
     return StepSource(statements=(f'x = {call}"bilinear", antialias=True)',))
@@ -76,10 +75,10 @@ def resize(step: Mapping[str, Any]) -> StepSource:
 
 ENCODE_ROWS = '''
 def encode(rows: list[dict[str, Any]]) -> Tensor:
-    """Return rows as numbers (rows, features); a single row is a list of one.
+    """Return rows as numbers (rows, features); a single row may be given without a list.
 
-    A row has the value of each of COLUMNS by its name. Missing are None, NaN, pandas.NA, and text
-    that is one of MISSING and no category.
+    A row maps the name of each of COLUMNS to its value. Missing values are None, NaN, pandas.NA,
+    and text that is in MISSING and is not a category.
     """
     rows = [rows] if isinstance(rows, dict) else rows
     return torch.tensor([encode_row(COLUMNS, place, row) for place, row in enumerate(rows, 1)])
@@ -99,9 +98,10 @@ def columns(step: Mapping[str, Any]) -> StepSource:
     """Return the source of `encode`, which turns rows of a table into vectors.
 
     Args:
-        step: "columns": for each column in order its "name", "kind", and what stands in for a
-            missing value, "fill"; of a "numeric" one also "mean" and "sd", of a "categorical" one
-            "categories" and, whether all others are one more, "rare".
+        step: "columns": a mapping for each column, in order, with "name", "kind", and "fill" (the
+            replacement of missing values). A "numeric" column also has "mean" and "sd". A
+            "categorical" column has "categories" and "rare" (whether all other categories share one
+            more feature).
     """
     lines = [*numbers("MISSING", list(map(literal, encoding.MISSING)), "", ""), "COLUMNS = {"]
     for column in step["columns"]:
@@ -134,7 +134,7 @@ def encode(images: list[Any]) -> Tensor:
 
 
 def pixels(image: Any) -> Tensor:
-    """Return an image, turned as its camera says and resized, in 8 bits, 0 to 255."""
+    """Return an image, rotated by its EXIF orientation and resized, in 8 bits, 0 to 255."""
     from PIL import Image
 
     image = image if isinstance(image, Image.Image) else Image.open(image)
@@ -159,13 +159,13 @@ def image(step: Mapping[str, Any]) -> StepSource:
 
 
 def _functions(text: str, *shared: Callable[..., Any]) -> tuple[str, ...]:
-    """Return the lines of functions as text, and of those that are written as they stand."""
+    """Return the lines of a text of functions, followed by the source of shared functions."""
     parts = (text, *map(inspect.getsource, shared))
     return tuple("\n\n\n".join(part.strip() for part in parts).splitlines())
 
 
 def float_text(value: float) -> str:
-    """Return the shortest text that is the same float32.
+    """Return the shortest text that has the same float32 value.
 
     Example:
         >>> float_text(0.1), float_text(2.0)
@@ -175,15 +175,15 @@ def float_text(value: float) -> str:
 
 
 def steps_of(task: Task) -> list[dict[str, Any]]:
-    """Return what a task does to a sample, as plain data; an empty list where it says nothing."""
+    """Return the preprocessing steps of a task as plain data; empty if it defines none."""
     return [dict(step) for step in getattr(task, "preprocessing", ())]
 
 
 def write_steps(steps: Steps) -> StepSource:
-    """Return the source of steps, one after the other.
+    """Return the source of steps in order.
 
     Raises:
-        UnknownNameError: There is no such step.
+        UnknownNameError: A step does not exist.
         InvalidSettingError: A step lacks a setting.
     """
     parts: list[StepSource] = []

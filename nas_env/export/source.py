@@ -1,9 +1,9 @@
-"""A network as a file of plain PyTorch that needs nothing but torch.
+"""Writes a network as a plain PyTorch file that needs only torch.
 
-Every kind of layer is written from the module it builds: torch.fx reads what the module computes,
-and the settings of torch's own modules stand in their attributes. So a new kind of layer has no
-line here. What a network repeats is written once, as a function or a class with the numbers that
-differ as its parameters.
+Every kind of layer is written from the module it builds: torch.fx traces the computation of the
+module, and the settings of torch's own modules are read from their attributes. So a new kind of
+layer needs no code here. A structure that a network repeats is written once, as a function or a
+class whose parameters are the numbers that differ.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Source:
 
     Attributes:
         text: The file.
-        names: For each module of the written network the name that it has in the searched one.
+        names: Maps each module of the written network to its name in the searched network.
     """
 
     text: str
@@ -61,21 +61,21 @@ def write_source(
     classes: Sequence[str] = (),
     target: tuple[float, float] = (0.0, 1.0),
 ) -> Source:
-    """Return a network as source; the same for the same arguments.
+    """Return a network as source; deterministic for given arguments.
 
-    Its outputs are those of `nas_env.network.build`, bit for bit, for numbers that are finite. Left
-    out is what does not change them: layers that nothing reads, and zeros in a sum.
+    For finite numbers, its outputs equal those of `nas_env.network.build` bit for bit. Operations
+    that do not change the outputs are left out: layers whose output is not read, and zeros in sums.
 
     Args:
         architecture: The network.
         spec: Shapes of the task.
-        steps: What is done to a sample before, see `nas_env.export.preprocessing`.
-        classes: Names of the classes, in the order of the outputs; none: they are numbers.
-        target: Of regression: what its standardised targets had as mean and standard deviation.
+        steps: Preprocessing steps; see `nas_env.export.preprocessing`.
+        classes: Names of the classes, in the order of the outputs; empty: class numbers are used.
+        target: Mean and standard deviation of the targets before standardisation, for regression.
 
     Raises:
-        InvalidArchitectureError: It cannot be built, or a module cannot be written.
-        UnknownNameError: There is no such preprocessing step.
+        InvalidArchitectureError: The network cannot be built, or a module cannot be written.
+        UnknownNameError: A preprocessing step does not exist.
         InvalidSettingError: A preprocessing step lacks a setting.
     """
     with torch.device("meta"):
@@ -111,8 +111,8 @@ def _heading(spec: TaskSpec) -> list[str]:
     return [
         f'"""A network found by architecture search on {name}.',
         "",
-        f"It needs torch only and takes (batch, {shape}){axes.get(len(spec.input_shape), '')}.",
-        f"`load` returns it with its weights, which lie in {WEIGHTS} beside this file; `predict`",
+        f"It needs only torch and takes (batch, {shape}){axes.get(len(spec.input_shape), '')}.",
+        f"`load` returns it with its weights, from {WEIGHTS} in the same folder. `predict`",
         answers.heading(spec),
         '"""',
     ]
@@ -135,7 +135,7 @@ def _network(written: Written, spec: TaskSpec) -> list[str]:
         *written.init,
         "",
         f"    def forward(self, {written.entry}: Tensor) -> Tensor:",
-        f'        """Return {answers.outputs(spec)} of what `preprocess` returned."""',
+        f'        """Return {answers.outputs(spec)} of preprocessed samples."""',
         *(x for line in written.forward for x in statement(line, 8)),
     ]
 
@@ -147,7 +147,7 @@ def _preprocess(steps: StepSource, spec: TaskSpec) -> list[str]:
         body = ["return samples.float()"]
     return [
         "def preprocess(samples: Tensor) -> Tensor:",
-        f'    """Return samples as the network takes them: (batch, {shape}), float32."""',
+        f'    """Return raw samples as the input of the network: (batch, {shape}), float32."""',
         *(f"    {line}" for line in body),
     ]
 
@@ -161,7 +161,7 @@ def _load(spec: TaskSpec) -> list[str]:
     ]
     if len(spec.input_shape) == 3:
         lines += [
-            "    # as in training; another order in memory may change the last bits",
+            "    # as in training; another memory format may change the last bits",
             "    network.to(memory_format=torch.channels_last)",
         ]
     return [*lines, "    return network.eval()"]

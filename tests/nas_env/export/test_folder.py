@@ -232,7 +232,7 @@ def test_other_outputs_are_refused(
         return {**weights, "conv1.weight": weights["conv1.weight"] * (1 + 1e-6)}
 
     monkeypatch.setattr(Source, "weights", wrong)
-    with pytest.raises(ExportMismatchError, match="does not put out"):
+    with pytest.raises(ExportMismatchError, match="Outputs of the written network differ"):
         export(CHAIN, network.state_dict(), task, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
