@@ -1,34 +1,34 @@
-"""One exception class per mistake a caller can make; what a *network* does wrong is an Outcome."""
+"""Exceptions, one class per kind of user error; the failure of a *network* is an `Outcome`."""
 
 from __future__ import annotations
 
 
 class NASError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base class of all exceptions that this package defines."""
 
 
 class UnknownNameError(NASError, LookupError):
-    """A name is not in the registry that was asked."""
+    """A name is not registered."""
 
 
 class InvalidSettingError(NASError, ValueError):
-    """An argument has a value outside its declared range."""
+    """An argument has an invalid value."""
 
 
 class IllegalDecisionError(NASError, ValueError):
-    """A decision is not legal in the state it was taken in."""
+    """A decision is not legal in the current state."""
 
 
 class InvalidArchitectureError(NASError, ValueError):
-    """An architecture cannot be built: a layer does not accept what it is given."""
+    """An architecture cannot be built: a layer does not accept the shape of its input."""
 
 
 class IncompatibleError(NASError, ValueError):
-    """Two parts that were chosen together do not fit, such as an image space and a vector task."""
+    """Two components do not fit together, such as an image space and a vector task."""
 
 
 class InvalidDataError(NASError, ValueError):
-    """A data file is missing, unreadable or breaks a rule of its format."""
+    """A data file is missing, unreadable or violates its format."""
 
 
 class StoreError(NASError, RuntimeError):
@@ -36,12 +36,12 @@ class StoreError(NASError, RuntimeError):
 
 
 class WorkerError(NASError, RuntimeError):
-    """Worker processes cannot be started, or cannot load what they are to evaluate with."""
+    """Worker processes cannot be started, or cannot load the evaluator."""
 
 
 class MissingDependencyError(NASError, ImportError):
-    """An optional package is needed for what was asked."""
+    """An optional package is required but not installed."""
 
 
 class ExportMismatchError(NASError, RuntimeError):
-    """What was exported does not compute what the network computes."""
+    """The exported model and the network compute different outputs."""

@@ -1,4 +1,4 @@
-"""What may be spent on one evaluation, and what came out of it."""
+"""Budgets and results of evaluations."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from nas_env.errors import InvalidSettingError
 
 
 class Outcome(StrEnum):
-    """How an evaluation ended; everything but OK has the objective's failure score."""
+    """How an evaluation ended; all outcomes except OK get the objective's failure score."""
 
     OK = "ok"
     DIVERGED = "diverged"  # the loss became NaN, infinite or very large
     OUT_OF_MEMORY = "out_of_memory"
-    TOO_LARGE = "too_large"  # over a limit of memory, operations or latency; nothing was trained
+    TOO_LARGE = "too_large"  # exceeds a limit on memory, operations or latency; not trained
     TIMEOUT = "timeout"
     CRASHED = "crashed"
     PENDING = "pending"  # not evaluated yet, see `nas_env.evaluators.deferred`; never in a store
@@ -31,23 +31,23 @@ LIMITS = ("max_seconds", "max_memory_mb", "max_macs", "max_latency_ms")
 
 @dataclass(frozen=True)
 class Budget:
-    """How much may be spent on one evaluation, and the seed it is spent with.
+    """Limits on the cost of one evaluation, and the training seed.
 
     Attributes:
         epochs: Passes over the training data after which training stops.
-        horizon: Epochs the learning-rate schedule is laid out for; None means `epochs`.
-        training_seed: Seeds initial weights, order of samples, augmentation and dropout.
-        max_seconds: Wall-clock limit; over it the outcome is "timeout". None means no limit.
-        max_memory_mb: Limit on the predicted training memory in 10^6 bytes; over it the outcome
-            is "too_large" and nothing is built. None means no limit.
-        max_macs: Limit on the predicted multiply-accumulates for one sample; over it the outcome is
-            "too_large" and nothing is built. None means no limit.
-        max_latency_ms: Limit on the latency of one batch, measured before training; over it the
-            outcome is "too_large" and nothing is trained. None means no limit. Needs an evaluator
-            that measures, such as `Training(task, latency=True)`.
+        horizon: Length of the learning-rate schedule in epochs. None: `epochs`.
+        training_seed: Seed of initial weights, order of samples, augmentation and dropout.
+        max_seconds: Wall-clock limit. If exceeded, the outcome is "timeout". None: no limit.
+        max_memory_mb: Limit on the predicted training memory in 10^6 bytes. If exceeded, the
+            outcome is "too_large" and the network is not built. None: no limit.
+        max_macs: Limit on the predicted multiply-accumulates for one sample. If exceeded, the
+            outcome is "too_large" and the network is not built. None: no limit.
+        max_latency_ms: Limit on the latency of one batch, measured before training. If exceeded,
+            the outcome is "too_large" and the network is not trained. None: no limit. Requires an
+            evaluator that measures latency, such as `Training(task, latency=True)`.
 
     Raises:
-        InvalidSettingError: A value is not positive and finite, or the horizon is below the epochs.
+        InvalidSettingError: A value is not positive and finite, or horizon < epochs.
     """
 
     epochs: int = 8
@@ -76,7 +76,7 @@ class Budget:
                     f"Budget setting {name} must be > 0 and finite, but is {value}. "
                     "Use None for no limit."
                 )
-            object.__setattr__(self, name, float(value))  # 1 and 1.0 are one key in the store
+            object.__setattr__(self, name, float(value))  # 1 and 1.0 have the same key in the store
         if self.horizon is not None and self.horizon < self.epochs:
             raise InvalidSettingError(
                 f"Budget setting horizon must be >= epochs ({self.epochs}), but is {self.horizon}."
@@ -90,11 +90,11 @@ class Budget:
 
     @property
     def schedule_epochs(self) -> int:
-        """Epochs the learning-rate schedule is laid out for."""
+        """Length of the learning-rate schedule in epochs."""
         return self.horizon or self.epochs
 
     def at_fidelity(self, epochs: int | None) -> Budget:
-        """Return this budget with another number of epochs; None leaves it as it is."""
+        """Return this budget with another number of epochs; None returns it unchanged."""
         if epochs is None:
             return self
         try:
@@ -105,29 +105,29 @@ class Budget:
 
     @property
     def text(self) -> str:
-        """JSON text of all that is set except the training seed; part of a store's keys."""
+        """JSON text of all settings except the training seed; part of the keys of a store."""
         rest = {key: x for key, x in self.to_json().items() if x is not None}
         del rest["training_seed"]
         return canonical_json(rest)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data from which `Budget(**data)` makes an equal budget."""
+        """Return plain data from which `Budget(**data)` creates an equal budget."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out of evaluating one candidate under one budget.
+    """The result of evaluating one candidate under one budget.
 
     Attributes:
-        outcome: How it ended.
+        outcome: How the evaluation ended.
         metrics: Named numbers. A trained network has "accuracy" and "loss" (validation, fraction
             and nats), "train_loss", "params", "macs" and "activation_bytes" (per sample).
-        curve: One mapping of metrics per epoch; of a failure, those before it failed.
-        epochs: Epochs that were trained, from the first on, also where training was continued;
-            where it began anew at each stop, those of all stops.
-        seconds: Wall-clock seconds that it took when it was computed, from the first epoch on.
-        message: Why it failed; of a network that did not, what was out of the ordinary, or empty.
+        curve: One mapping of metrics per epoch; after a failure, only the completed epochs.
+        epochs: Number of trained epochs, including those before training was continued. If training
+            restarted at each stop, the sum over all stops.
+        seconds: Wall-clock seconds of the original computation, counted from the first epoch.
+        message: Reason of a failure; after a success, a note about anything unusual, or empty.
     """
 
     outcome: Outcome
@@ -139,11 +139,11 @@ class Evaluation:
 
     @property
     def ok(self) -> bool:
-        """Whether there is a result to score."""
+        """Whether the evaluation succeeded and can be scored."""
         return self.outcome is Outcome.OK
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data from which `from_json` makes an equal evaluation."""
+        """Return plain data from which `from_json` creates an equal evaluation."""
         return {
             "outcome": str(self.outcome),
             "metrics": dict(self.metrics),
@@ -155,7 +155,7 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Evaluation:
-        """Return the evaluation that `to_json` wrote."""
+        """Create an evaluation from the output of `to_json`."""
         return cls(
             Outcome(data["outcome"]),
             data["metrics"],
@@ -166,5 +166,5 @@ class Evaluation:
         )
 
     def summary(self) -> dict[str, str | float]:
-        """Return outcome, message and metrics as plain values; nothing that a repeat changes."""
+        """Return outcome, message and metrics: the values that are reproducible."""
         return {"outcome": str(self.outcome), "message": self.message, **self.metrics}

@@ -1,4 +1,4 @@
-"""Optional packages: which extra brings which, and the one message for a missing one."""
+"""Optional packages: the extra that installs each, and the message for a missing package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from nas_env.errors import MissingDependencyError
 
-# Extra to the packages it brings, by the names they are imported by; as in pyproject.toml.
+# Packages of each extra by import name, as in pyproject.toml.
 EXTRAS = {
     "agents": (
         "PIL",
@@ -28,7 +28,7 @@ EXTRAS = {
     "postgresql": ("psycopg",),
     "ray": ("ray",),
 }
-DISTRIBUTIONS = {  # where a package is not installed by the name it is imported by
+DISTRIBUTIONS = {  # if the distribution name differs from the import name
     "PIL": "pillow",
     "sb3_contrib": "sb3-contrib",
     "sklearn": "scikit-learn",
@@ -47,7 +47,7 @@ def command(*extras: str) -> str:
 
 
 def missing(packages: Sequence[str]) -> list[str]:
-    """Return which packages are not installed; nothing is imported."""
+    """Return the packages that are not installed, without importing any."""
     return [name for name in packages if not _installed(name)]
 
 
@@ -55,9 +55,9 @@ def sentence(purpose: str, packages: Sequence[str], *extras: str) -> str:
     """Return the message for packages that are not installed.
 
     Args:
-        purpose: What needs them, with its verb, such as "Parquet files need".
-        packages: Their names.
-        extras: Extras that bring them; none for packages that no extra brings.
+        purpose: Beginning of the message with a verb, such as "Parquet files need".
+        packages: Import names of the packages.
+        extras: Extras that install them; empty if there is no such extra.
 
     Example:
         >>> sentence("Parquet files need", ["pyarrow"], "data")
@@ -71,12 +71,12 @@ def sentence(purpose: str, packages: Sequence[str], *extras: str) -> str:
 
 
 def require(purpose: str, extra: str, *packages: str) -> None:
-    """Raise if packages of an extra are not installed; nothing is imported.
+    """Raise if packages of an extra are not installed, without importing any.
 
     Args:
-        purpose: What needs them, with its verb, such as "Parquet files need".
+        purpose: Beginning of the message with a verb, such as "Parquet files need".
         extra: A key of `EXTRAS`.
-        packages: Names that are imported; all of the extra if left out.
+        packages: Import names; all packages of the extra if omitted.
 
     Raises:
         MissingDependencyError: With the command that installs them.
@@ -89,5 +89,5 @@ def require(purpose: str, extra: str, *packages: str) -> None:
 def _installed(name: str) -> bool:
     try:
         return find_spec(name) is not None
-    except ValueError:  # a module without a spec, put into sys.modules by hand
+    except ValueError:  # a module without a spec, added to sys.modules manually
         return True

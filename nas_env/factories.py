@@ -1,4 +1,4 @@
-"""Factories: from the arguments of `NASEnv` to objects."""
+"""Factories that turn the arguments of `NASEnv` into objects."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def make_task(
     task: str | Task | None,
     data: Any,
 ) -> Task:
-    """Return the task that `NASEnv`'s arguments name."""
+    """Return the task that the arguments of `NASEnv` select."""
     if isinstance(task, Task):
         return task
     if task is None:
@@ -70,7 +70,7 @@ def make_space(
     max_params: int | None,
     recipe: Mapping[str, Any] | None = None,
 ) -> SearchSpace:
-    """Return the search space that `NASEnv`'s arguments name.
+    """Return the search space that the arguments of `NASEnv` select.
 
     Raises:
         IncompatibleError: The space does not fit the task.
@@ -86,8 +86,8 @@ def _fitting_space(
     if isinstance(space, SearchSpace):
         if max_params is not None and max_params != space.max_params:
             raise InvalidSettingError(
-                f"max_params={max_params} cannot be set on a finished space. "
-                "Give the space its own max_params."
+                f"max_params={max_params} cannot be set on a space that was passed as an "
+                "object. Pass max_params to the space itself."
             )
         made = space
     else:
@@ -107,18 +107,18 @@ def _fitting_space(
     wanted = (made.input_shape or spec.input_shape, made.num_outputs or spec.num_outputs)
     if wanted != (spec.input_shape, spec.num_outputs):
         raise IncompatibleError(
-            f"Space {made.name!r} was made for inputs {wanted[0]} and {wanted[1]} classes, but "
-            f"task {spec.name!r} has {spec.input_shape} and {spec.num_outputs}. "
-            "Make the space for the task."
+            f"Space {made.name!r} expects inputs of shape {wanted[0]} and {wanted[1]} classes, "
+            f"but task {spec.name!r} has {spec.input_shape} and {spec.num_outputs}. "
+            "Create the space for this task."
         )
     return made
 
 
 def make_objective(given: str | Objective | None, spec: TaskSpec | None = None) -> Objective:
-    """Return the objective that `NASEnv`'s argument names; None is the metric of the task.
+    """Return the objective that the argument selects; None selects the metric of the task.
 
     Raises:
-        IncompatibleError: It needs a metric that the task's evaluations do not have.
+        IncompatibleError: The objective needs a metric that evaluations of the task lack.
     """
     if spec is None:
         return OBJECTIVES.get(given or "accuracy")() if not isinstance(given, Objective) else given
@@ -138,7 +138,7 @@ def make_objective(given: str | Objective | None, spec: TaskSpec | None = None) 
 
 
 def make_budget(budget: Budget | Mapping[str, Any] | None) -> Budget:
-    """Return the budget that `NASEnv`'s argument describes."""
+    """Return the budget that the argument describes."""
     if isinstance(budget, Budget):
         return budget
     if not isinstance(budget, Mapping | None):
@@ -163,11 +163,11 @@ def make_evaluator(
     retry_failed: bool,
     workers: int | None,
 ) -> Evaluator:
-    """Return the evaluator that `NASEnv`'s arguments name, with workers and store in their places.
+    """Return the evaluator that the arguments select, wrapped with workers and a store.
 
     Raises:
-        IncompatibleError: The evaluator was made for another task, or the objective needs a latency
-            that the evaluator does not measure.
+        IncompatibleError: The evaluator was created for another task, or the objective needs a
+            latency that the evaluator does not measure.
         InvalidSettingError: The number of workers is not valid or has no effect, or the evaluator
             cannot measure latency.
     """
@@ -180,16 +180,16 @@ def make_evaluator(
 
 
 def _same_task(given: Evaluator, task: Task, latency: Any) -> Evaluator:
-    """Return an evaluator if it was made for the task."""
+    """Return the evaluator; raise if it was created for another task."""
     own = getattr(given.unwrapped, "task", task)
     if own.fingerprint != task.fingerprint:
         raise IncompatibleError(
-            f"The evaluator was made for task {own.spec.name!r}, but the environment has "
-            f"{task.spec.name!r}. Make both for one task."
+            f"The evaluator was created for task {own.spec.name!r}, but the environment has "
+            f"{task.spec.name!r}. Create both for the same task."
         )
     if Latency.of(latency) is not None:
         raise InvalidSettingError(
-            f"latency={latency!r} has no effect on an evaluator that was given as an object. Use "
+            f"latency={latency!r} has no effect on an evaluator that was passed as an object. Use "
             "Training(task, latency=True)."
         )
     return given
@@ -226,7 +226,7 @@ def check_budget(budget: Budget, evaluator: Evaluator) -> None:
     """Raise if a budget limits a latency that the evaluator does not measure.
 
     Raises:
-        IncompatibleError: The evaluator does not measure before it trains.
+        IncompatibleError: The evaluator does not measure latency before training.
     """
     if budget.max_latency_ms is not None and getattr(evaluator.unwrapped, "latency", None) is None:
         raise IncompatibleError(
@@ -237,18 +237,17 @@ def check_budget(budget: Budget, evaluator: Evaluator) -> None:
 
 
 def _with_workers(evaluator: Evaluator, workers: int | None) -> Evaluator:
-    """Return the evaluator with worker processes around the evaluator that it wraps innermost."""
+    """Return the evaluator with worker processes around its innermost evaluator."""
     if workers is None:
         return evaluator
     if not is_count(workers):
         raise InvalidSettingError(
-            f"Argument workers must be an integer >= 1, but is {workers!r}. Leave it out to train "
-            "in this process."
+            f"workers must be an integer >= 1, got {workers!r}. Omit it to train in this process."
         )
     if evaluator.free:
         raise InvalidSettingError(
-            f"workers={workers} would have no effect: {type(evaluator).__name__} answers faster "
-            "than a process can be reached. Leave it out."
+            f"workers={workers} would have no effect: {type(evaluator).__name__} is faster than "
+            "communication with a worker process. Leave it out."
         )
     outer = evaluator
     while isinstance(outer, EvaluatorWrapper) and isinstance(outer.evaluator, EvaluatorWrapper):
@@ -257,19 +256,19 @@ def _with_workers(evaluator: Evaluator, workers: int | None) -> Evaluator:
         return Parallel(evaluator, workers)
     if isinstance(outer, Ray):
         raise InvalidSettingError(
-            f"workers={workers} was given, but a Ray cluster has workers of its own. Leave it out."
+            f"workers={workers} was given, but a Ray cluster has its own workers. Leave it out."
         )
     if evaluator.slots > 1 or isinstance(outer, Parallel):
         raise InvalidSettingError(
-            f"workers={workers} was given, but the evaluator runs {evaluator.slots} at once "
-            "already. Leave one of them out."
+            f"workers={workers} was given, but the evaluator already runs {evaluator.slots} "
+            "evaluations at once. Leave one of them out."
         )
     outer.evaluator = Parallel(outer.evaluator, workers)
     return evaluator
 
 
 def _settled_precision(factory: Any, task: Task, store: Store, device: str) -> str:
-    """Return the precision that the store has for "auto"; decide it now if it has none."""
+    """Return the stored precision for "auto"; measure and store it if there is none."""
     name = f"precision/{task.fingerprint}/{device}"
     if store.setting(name) is None:
         made: Any = factory(task=task, device=device, precision="auto").unwrapped
@@ -283,8 +282,8 @@ def checked_start(start: str | Sequence[int] | None, mdp: MDP) -> str | Sequence
     if start is None or isinstance(mdp, Edit) or (isinstance(start, str) and start == "random"):
         return start
     raise InvalidSettingError(
-        f"Networks are built from nothing here, but start={start!r} was given. Leave it out, or "
-        "use mdp='edit'."
+        f"Episodes start with an empty network here, but start={start!r} was given. Leave it "
+        "out, or use mdp='edit'."
     )
 
 
@@ -301,8 +300,8 @@ def checked_action(action: Any, mdp: MDP) -> int:
         return operator.index(action)
     except TypeError:
         raise InvalidSettingError(
-            f"Action {action!r} must be an integer. Give one of 0 to {mdp.action_space.n - 1}, "
-            "not in an array."
+            f"Action {action!r} must be an integer. Use 0 to {mdp.action_space.n - 1}, "
+            "not an array."
         ) from None
 
 
@@ -323,7 +322,7 @@ def checked_options(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def draw_training_seed(rng: np.random.Generator) -> int:
-    """Return the training seed that an environment draws at a reset with a seed."""
+    """Draw the training seed of an environment at a seeded reset."""
     return int(rng.integers(2**31))
 
 
@@ -336,19 +335,19 @@ def make_mdp(
     settings: Mapping[str, Any],
     make: Callable[..., Any],
 ) -> MDP:
-    """Return the MDP that `NASEnv`'s arguments name.
+    """Return the MDP that the arguments select.
 
     Args:
         name: Name of the MDP.
         space: The search space.
-        observation: Name of the observation, None for the MDP's own default.
-        illegal: Mode for illegal actions, None for the MDP's own default.
-        objective: The objective, which gives the score of a failure.
-        settings: The MDP's own settings.
-        make: The environment, whose arguments an error message lists.
+        observation: Name of the observation. None: the default of the MDP.
+        illegal: Mode for illegal actions. None: the default of the MDP.
+        objective: The objective, which defines the score of a failure.
+        settings: Settings specific to the MDP.
+        make: The environment class, whose arguments an error message lists.
 
     Raises:
-        UnknownNameError: It has no such setting.
+        UnknownNameError: The MDP has no such setting.
     """
     known = mdp_settings(name)
     for setting in settings:
@@ -360,7 +359,7 @@ def make_mdp(
 
 
 def mdp_settings(name: str) -> list[str]:
-    """Return the names of an MDP's own settings, those that not every MDP has."""
+    """Return the names of the settings that are specific to an MDP."""
     shared = arguments_of(MDP)
     return [x for x in arguments_of(MDPS.get(name)) if x not in shared]
 

@@ -1,4 +1,4 @@
-"""Environments that train nothing: a table or a surrogate has the numbers of their networks."""
+"""Environments without training: a table or a surrogate provides the evaluations."""
 
 from __future__ import annotations
 
@@ -44,33 +44,35 @@ def make_table_env(
     env_id: str | None = None,
     **settings: Any,
 ) -> NASEnv:
-    """Return the environment of a table: its space, and an evaluator that looks networks up.
+    """Create the environment of a table: its search space, and an evaluator that looks up rows.
 
     Args:
         table: Name of the table.
-        reward: Column that is rewarded. None: the table's own for the fidelity.
-        report: Column that is reported, in `info` only. None: the table's own.
-        run: Which training is rewarded where networks were trained several times: a number from 1,
+        reward: Column used as reward. None: the table's default for the fidelity.
+        report: Column that is only reported in `info`. None: the table's default.
+        run: Training run used as reward if networks were trained several times: a number from 1,
             "mean", or "random" (drawn for each network at a seeded reset). The report is the mean
-            of the others. None: the table's own.
-        fidelity: Epochs after which networks are looked up. None: the table's own. A fidelity whose
-            reward is a column of the test split must be named here: it is an upper bound.
-        hardware: Device whose latency and energy are in `info` too, also as "latency_ms" and
-            "energy_mj" for objectives; or "all", by the devices' names alone.
-        evaluator: "tabular". Another evaluator makes an environment of the same space and with the
-            table's own epochs that does not use the table ("training" with `task` or `data`).
-        objective: None: the rewarded column.
+            of the other runs. None: the table's default.
+        fidelity: Epochs after which networks are looked up. None: the table's default. A fidelity
+            whose reward is a column of the test split must be selected here explicitly, because
+            such a reward is only an upper bound.
+        hardware: Device whose latency and energy are added to `info`, also as "latency_ms" and
+            "energy_mj" for objectives. "all" adds those of all devices under the device names
+            only.
+        evaluator: "tabular". Another evaluator ("training" with `task` or `data`) uses the same
+            space and the table's default epochs, but not the table.
+        objective: None: the reward column.
         edit_reward: The `reward` of `nas_env.mdp.Edit`, with mdp="edit".
-        budget: Budget in place of a fidelity.
+        budget: Budget instead of a fidelity.
         max_params: Limit on parameters, kept by the mask.
         env_id: Environment id, which fixes the table.
         settings: Arguments of the table (`dataset`, or `path` and `decisions`) and of `NASEnv`.
 
     Raises:
         UnknownNameError: No such argument, data set, column or device.
-        InvalidSettingError: No such fidelity or run, an argument without effect, or another table
-            than the one of the id.
-        IncompatibleError: The table lacks what the objective or the process needs.
+        InvalidSettingError: No such fidelity or run, an argument without effect, or a table
+            other than that of the environment id.
+        IncompatibleError: The table lacks a metric that the objective or the MDP needs.
         InvalidDataError: The table's file is missing or damaged.
     """
     source = Source("table", table, "tabular", make_table_env, env_id)
@@ -100,7 +102,7 @@ def make_table_env(
 def _table_for(
     evaluator: object, source: Source, chosen: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> Table:
-    """Return the table for its space and epochs; raise if an evaluator cannot use these."""
+    """Return the table whose space and epochs another evaluator uses; raise if it cannot."""
     if source.name not in SPACES:
         raise InvalidSettingError(
             f"The networks of table {source.name!r} cannot be built, so evaluator={evaluator!r} "
@@ -124,20 +126,21 @@ def make_surrogate_env(
     env_id: str | None = None,
     **settings: Any,
 ) -> NASEnv:
-    """Return the environment of a surrogate: its space, and an evaluator that predicts.
+    """Create the environment of a surrogate: its search space, and an evaluator that predicts.
 
-    The optimum is not known, so there is no regret: a surrogate answers for more networks than can
-    be listed. It is fitted to a sample of them, so its optimum is an extrapolation. The best
-    network of a search is predicted too well, because selecting by a model selects its errors too.
-    The held-out errors are in `info["evaluation"]`; see `nas_env.evaluators.surrogate`.
+    There is no regret, because the optimum is unknown: the space has too many networks to list.
+    The surrogate is fitted to a sample of them, so its optimum is an extrapolation. The prediction
+    for the best network of a search is too optimistic, because a search also selects the errors of
+    the model. The held-out errors are in `info["evaluation"]`; see
+    `nas_env.evaluators.surrogate`.
 
     Args:
         surrogate: Name of the surrogate.
-        hardware: Device whose numbers are also metrics without its name before them, such as
-            "latency_ms", for objectives.
-        evaluator: "surrogate". Another evaluator evaluates the same space by itself ("training"
-            with `task` or `data`).
-        objective: Objective whose metrics are predicted.
+        hardware: Device whose metrics are also available without the device name as a prefix, such
+            as "latency_ms", for objectives.
+        evaluator: "surrogate". Another evaluator ("training" with `task` or `data`) uses the same
+            space, but not the surrogate.
+        objective: Objective, computed from predicted metrics.
         budget: Budget with another training seed or other limits; the surrogate has one fidelity.
         max_params: Limit on parameters, kept by the mask.
         env_id: Environment id, which fixes the surrogate.
@@ -145,9 +148,9 @@ def make_surrogate_env(
 
     Raises:
         UnknownNameError: No such argument or device.
-        InvalidSettingError: No such fidelity, an argument without effect, or another surrogate than
-            the one of the id.
-        IncompatibleError: The surrogate lacks what the objective or the process needs.
+        InvalidSettingError: No such fidelity, an argument without effect, or a surrogate other than
+            that of the environment id.
+        IncompatibleError: The surrogate lacks a metric that the objective or the MDP needs.
         InvalidDataError: The surrogate's file is missing or damaged.
     """
     source = Source("surrogate", surrogate, "surrogate", make_surrogate_env, env_id)
@@ -175,24 +178,24 @@ def make_surrogate_env(
     )
 
 
-# The vector forms: `num_envs` lanes, see `nas_env.vector.NASVectorEnv`.
+# The vector versions with `num_envs` lanes, see `nas_env.vector.NASVectorEnv`.
 make_table_vector_env = vector_form(make_table_env)
 make_surrogate_vector_env = vector_form(make_surrogate_env)
 
 
 @dataclass(frozen=True)
 class Source:
-    """Checks the arguments of an environment that has the numbers of its networks.
+    """The table or surrogate of an environment; checks the environment's arguments.
 
     Attributes:
         kind: "table" or "surrogate", also the name of the argument.
         name: Name of the table or surrogate.
-        evaluator: Name of the evaluator that uses it.
-        make: The entry point, whose arguments are known.
-        env_id: The environment id, if there is one.
+        evaluator: Name of the evaluator that uses the table or surrogate.
+        make: The entry point of the environment.
+        env_id: The environment id, or None.
 
     Raises:
-        InvalidSettingError: The id is that of another table or surrogate.
+        InvalidSettingError: The environment id belongs to another table or surrogate.
     """
 
     kind: str
@@ -205,10 +208,10 @@ class Source:
         if self.env_id is None or (fixed := row_of(self.env_id).kwargs[self.kind]) == self.name:
             return
         others = [row.id for row in ENVIRONMENTS if row.kwargs.get(self.kind) == self.name]
-        remedy = f"Leave it out, or make {others[0]}." if others else "Leave it out."
+        remedy = f"Leave it out, or use {others[0]}." if others else "Leave it out."
         raise InvalidSettingError(
-            f"{self.env_id} must have the {self.kind} {fixed!r}, but {self.kind}={self.name!r} "
-            f"was given. {remedy}"
+            f"{self.env_id} uses {self.kind} {fixed!r}, but {self.kind}={self.name!r} was given. "
+            f"{remedy}"
         )
 
     @property
@@ -219,7 +222,7 @@ class Source:
     def check_evaluator(
         self, evaluator: object, chosen: Mapping[str, Any], settings: Mapping[str, Any]
     ) -> None:
-        """Raise if another evaluator is combined with arguments of the source, or with a space."""
+        """Raise if another evaluator is combined with arguments of the table or with a space."""
         if unused := " and ".join(name for name, value in chosen.items() if value is not None):
             raise InvalidSettingError(
                 f"Evaluator {evaluator!r} does not use the {self.kind}, so {unused} would have no "
@@ -227,14 +230,14 @@ class Source:
             )
         if (space := settings.get("space")) is not None:
             raise InvalidSettingError(
-                f"{self.title} has the space of its {self.kind}, but space={space!r} was given. "
-                "Leave it out, or make NAS-v0 with it."
+                f"{self.title} uses the space of its {self.kind}, but space={space!r} was given. "
+                "Leave it out, or use NAS-v0."
             )
 
     def check_data(
         self, evaluator: object, space: str, spec: TaskSpec, settings: Mapping[str, Any]
     ) -> None:
-        """Raise if an evaluator needs data that do not come with the package."""
+        """Raise if an evaluator needs data that are not part of the package."""
         used = EVALUATORS.get(evaluator) if isinstance(evaluator, str) else evaluator
         given = any(settings.get(x) is not None for x in ("task", "data"))
         if given or getattr(used, "free", False):
@@ -255,9 +258,9 @@ class Source:
         """Return the arguments that have an effect.
 
         Args:
-            settings: The arguments that the entry point does not name.
+            settings: The keyword arguments that the entry point does not declare.
             own: Further arguments of the table.
-            without_effect: Known arguments that are not worth naming in a message.
+            without_effect: Known arguments that messages do not suggest.
 
         Raises:
             UnknownNameError: No such argument; the message lists the known ones.
@@ -287,7 +290,7 @@ class Source:
 
 
 def _is_set(settings: Mapping[str, Any], name: str, default: object) -> bool:
-    """Return whether an argument was given and is not its default."""
+    """Return whether an argument was given and differs from its default."""
     given = settings.get(name)
     return not (given is None or given is default or (isinstance(given, str) and given == default))
 
@@ -297,14 +300,14 @@ def _with_edit_reward(settings: Mapping[str, Any], edit_reward: str | None) -> d
         return dict(settings)
     if settings.get("mdp") != "edit":
         raise InvalidSettingError(
-            f"edit_reward={edit_reward!r} is a setting of mdp='edit'. Give mdp='edit' too, or "
-            "leave it out."
+            f"edit_reward={edit_reward!r} is a setting of mdp='edit'. Add mdp='edit', or leave it "
+            "out."
         )
     return {**settings, "reward": edit_reward}
 
 
 def _without_effect(table: str) -> set[str]:
-    """Return the arguments that choose nothing in a table, as far as that is known beforehand."""
+    """Return the arguments that have no effect for a table."""
     if required_arguments(TABLES.get(table)):
         return {"run", "hardware"}  # a file
     found = TABLES.get(table)()
@@ -319,7 +322,7 @@ def _objective(
     """Return the objective.
 
     Raises:
-        IncompatibleError: It needs a metric that is not among the names.
+        IncompatibleError: The objective needs a metric that is not in `names`.
     """
     made = make_objective(given)
     lacking = [name for name in made.needs if name not in names]
@@ -327,23 +330,23 @@ def _objective(
         return made
     name = given if isinstance(given, str) else type(given).__name__
     raise IncompatibleError(
-        f"Objective {name!r} needs {' and '.join(lacking)}, which {title} does not give. "
+        f"Objective {name!r} needs {' and '.join(lacking)}, which {title} does not have. "
         f"{remedy(set(lacking))} Known: {', '.join(sorted(names))}."
     )
 
 
 def _table_objective(given: str | Objective | None, tabular: Tabular) -> Objective:
-    """Return the objective of a table's environment: by default the rewarded column."""
+    """Return the objective of a table's environment, by default the reward column."""
     if given is None or given == "reward":
         return _column_reward(tabular.table, tabular)
-    remedy = "Leave it out to score the rewarded column."
+    remedy = "Leave it out to use the reward column."
     return _objective(
         given, f"table {tabular.table.name!r}", tabular.metric_names, lambda _: remedy
     )
 
 
 def _column_reward(table: Table, tabular: Tabular) -> Reward:
-    """Return the objective of a table: its rewarded column, within the column's bounds."""
+    """Return the objective that scores the reward column, with the bounds of the column."""
     names = [tabular.reward] if tabular.reward else list(table.rewards.values())
     if table.accuracies and not any(name.startswith("-") for name in names):
         return Reward()
@@ -367,7 +370,7 @@ def _surrogate_objective(
 
 
 def _check_edit(title: str, names: Collection[str], settings: Mapping[str, Any]) -> None:
-    """Raise IncompatibleError if mdp="edit" needs a store, trained weights or an absent metric."""
+    """Raise IncompatibleError if mdp="edit" needs a store, trained weights or a missing metric."""
     observation, start = settings.get("observation"), settings.get("start")
     reasons = []
     if isinstance(start, str) and start == "best":
@@ -376,16 +379,16 @@ def _check_edit(title: str, names: Collection[str], settings: Mapping[str, Any])
         reasons.append("inherit=True needs trained weights, and nothing is trained")
     for name, metric in (("loss-bins", "loss"), ("accuracy-bins", "accuracy")):
         if observation == name and metric not in names:
-            reasons.append(f"observation={name!r} needs {metric}, which it does not give")
+            reasons.append(f"observation={name!r} needs {metric}, which is not available")
     if reasons:
         raise IncompatibleError(
-            f"{title} answers without training: {'; '.join(reasons)}. Leave it out, or use another "
+            f"{title} works without training: {'; '.join(reasons)}. Leave it out, or use another "
             "evaluator."
         )
 
 
 def _budget(usual: int, fidelity: int | None, budget: Budget | Mapping[str, Any] | None) -> Budget:
-    """Return the budget of a fidelity: a number of epochs of the usual schedule."""
+    """Return the budget of a fidelity: a number of epochs of the default schedule."""
     if budget is not None and fidelity is not None:
         raise InvalidSettingError(
             f"Both fidelity={fidelity} and a budget were given. Give one of them."

@@ -1,8 +1,7 @@
-"""Pareto sets: which points no other is better than, and the volume that they dominate.
+"""Pareto sets: non-dominated points and hypervolume.
 
-Less is better in every objective here; turn the sign of what is to be large. Exact for two and
-three objectives, which is what networks are compared by. More objectives, and a library of
-algorithms: pymoo.
+All objectives are minimised; negate those that should be maximised. The hypervolume is exact and
+supports at most three objectives. For more objectives, use pymoo.
 """
 
 from __future__ import annotations
@@ -16,19 +15,19 @@ from numpy.typing import ArrayLike, NDArray
 from nas_env.errors import InvalidSettingError
 
 Numbers = NDArray[np.float64]
-MOST_OBJECTIVES = 3  # of a hypervolume
+MOST_OBJECTIVES = 3  # supported by `hypervolume`
 
 
 def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
-    """Return (n,) which points no other dominates; equal points are all kept.
+    """Return an (n,) mask of the non-dominated points; of equal points, all are kept.
 
-    One dominates another where it is nowhere worse and somewhere better.
+    A point dominates another if it is no worse in all objectives and better in at least one.
 
     Args:
-        points: (n, objectives) finite numbers, less is better.
+        points: (n, objectives) finite numbers, lower is better.
 
     Raises:
-        InvalidSettingError: No matrix, no objective, or a number is not finite.
+        InvalidSettingError: Not a matrix, no objective, or a number is not finite.
 
     Example:
         >>> non_dominated([[1, 3], [2, 2], [2, 3], [3, 1]]).tolist()
@@ -41,17 +40,18 @@ def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
 
 
 def hypervolume(points: ArrayLike, reference: Sequence[float]) -> float:
-    """Return the volume between the points and a reference point; 0 where none is better than it.
+    """Return the hypervolume of points with respect to a reference point.
 
-    A point counts where it is better than the reference in every objective.
+    Only points that are better than the reference in every objective count; without any, the
+    hypervolume is 0.
 
     Args:
-        points: (n, objectives) finite numbers, less is better; at most three objectives.
-        reference: (objectives,) the worst that still counts, in the points' order.
+        points: (n, objectives) finite numbers, lower is better; at most three objectives.
+        reference: (objectives,) reference point, in the order of the points' objectives.
 
     Raises:
-        InvalidSettingError: The reference does not fit, there are more objectives, or a number is
-            not finite.
+        InvalidSettingError: The reference has another length, there are more than three objectives,
+            or a number is not finite.
 
     References: Fonseca, Paquete and Lopez-Ibanez, "An Improved Dimension-Sweep Algorithm for the
         Hypervolume Indicator", CEC 2006; Beume et al., "On the Complexity of Computing the
@@ -67,33 +67,33 @@ def hypervolume(points: ArrayLike, reference: Sequence[float]) -> float:
     if worst.shape != checked.shape[1:] or not np.isfinite(worst).all():
         raise InvalidSettingError(
             f"Reference {reference!r} must be one finite number for each of the "
-            f"{checked.shape[1]} objectives. Give them in the order of the points."
+            f"{checked.shape[1]} objectives. Use the order of the points."
         )
     if len(worst) > MOST_OBJECTIVES:
         raise InvalidSettingError(
-            f"A hypervolume is taken of at most {MOST_OBJECTIVES} objectives here, but the points "
-            f"have {len(worst)}. Leave some out, or use pymoo.indicators.hv.HV."
+            f"hypervolume supports at most {MOST_OBJECTIVES} objectives, but the points have "
+            f"{len(worst)}. Leave some out, or use pymoo.indicators.hv.HV."
         )
     better = checked[(checked < worst).all(axis=1)]
     gains = np.zeros((len(better), MOST_OBJECTIVES))
-    gains[:, : len(worst)] = better - worst  # the reference is the origin; all are negative
+    gains[:, : len(worst)] = better - worst  # with the reference as the origin, all are negative
     gains[:, len(worst) :] = -1.0
     return _swept(gains)
 
 
 def _swept_front(ordered: Numbers) -> NDArray[np.bool_]:
-    """Return (n,) the front of different points in lexical order, at most three objectives."""
+    """Return an (n,) mask of the front of distinct, sorted points with at most three objectives."""
     padded = np.zeros((len(ordered), MOST_OBJECTIVES))
     padded[:, : ordered.shape[1]] = ordered
     stairs, kept = Stairs(), np.zeros(len(ordered), dtype=np.bool_)
-    for row, (_, x, y) in enumerate(padded.tolist()):  # only what comes before can dominate it
+    for row, (_, x, y) in enumerate(padded.tolist()):  # only earlier points can dominate it
         kept[row] = not stairs.cover(x, y)
         stairs.add(x, y)
     return kept
 
 
 def _culled_front(ordered: Numbers) -> NDArray[np.bool_]:
-    """Return (n,) the front of different points in lexical order, each compared with the front."""
+    """Return an (n,) mask of the front of distinct, sorted points; compares each with the front."""
     kept = np.zeros(len(ordered), dtype=np.bool_)
     for row, point in enumerate(ordered):
         kept[row] = not (ordered[:row][kept[:row]] <= point).all(axis=1).any()
@@ -112,10 +112,10 @@ def _swept(points: Numbers) -> float:
 
 
 class Stairs:
-    """Points of a plane that no other of them covers, while points are added.
+    """The non-dominated points of a plane, updated as points are added.
 
     Attributes:
-        area: Area between them and the origin; means something where all are negative.
+        area: Area between the points and the origin; valid only if all coordinates are negative.
     """
 
     def __init__(self) -> None:
@@ -124,12 +124,12 @@ class Stairs:
         self._y: list[float] = []  # descending
 
     def cover(self, x: float, y: float) -> bool:
-        """Return whether one of the points is as small as (x, y) in both."""
+        """Return whether one of the points is no larger than (x, y) in both coordinates."""
         after = bisect_right(self._x, x)
         return after > 0 and self._y[after - 1] <= y
 
     def add(self, x: float, y: float) -> None:
-        """Add a point, and drop those that it covers; one that is covered changes nothing."""
+        """Add a point and remove those it covers; a covered point has no effect."""
         if self.cover(x, y):
             return
         first = last = bisect_left(self._x, x)
@@ -148,8 +148,8 @@ def _checked(points: ArrayLike) -> Numbers:
     found = np.asarray(points, dtype=np.float64)
     if found.ndim != 2 or not found.shape[1] or not np.isfinite(found).all():
         raise InvalidSettingError(
-            f"Points must be a matrix (points, objectives) of finite numbers, but are of shape "
-            f"{found.shape}{' with others' if found.ndim == 2 and found.shape[1] else ''}. Leave "
-            "out what has no value."
+            f"points must be a matrix (points, objectives) of finite numbers, got shape "
+            f"{found.shape}{' with NaN or inf' if found.ndim == 2 and found.shape[1] else ''}. "
+            "Leave out points without a value."
         )
     return found

@@ -10,7 +10,7 @@ from nas_env.plugins import load_plugins, plugin_environments
 from nas_env.registry import unknown_name
 
 GENERAL, TABLE, SURROGATE = "general", "table", "surrogate"
-ENTRY_POINTS = {  # of a single and of a vector environment, by family
+ENTRY_POINTS = {  # of the single and the vector environment, by family
     GENERAL: ("nas_env.env:NASEnv", "nas_env.vector:NASVectorEnv"),
     TABLE: ("nas_env.known_env:make_table_env", "nas_env.known_env:make_table_vector_env"),
     SURROGATE: (
@@ -25,8 +25,8 @@ class Row(NamedTuple):
 
     Attributes:
         id: The id.
-        family: "general": any space, task and evaluator. "table" and "surrogate": the space and the
-            numbers of its networks belong to the id, and nothing is trained.
+        family: "general": any space, task and evaluator. "table" and "surrogate": the id fixes the
+            space and the source of the evaluations, and nothing is trained.
         kwargs: Arguments that the id fixes.
     """
 
@@ -57,7 +57,7 @@ ENVIRONMENTS = (
 
 
 def environment_ids() -> list[str]:
-    """Return the environment ids of this package and of plug-ins, which are imported, sorted."""
+    """Import the plug-ins, and return all environment ids in sorted order."""
     load_plugins()
     return sorted({row.id for row in ENVIRONMENTS} | set(plugin_environments()))
 
@@ -75,11 +75,11 @@ def row_of(env_id: str) -> Row:
 
 
 def register_all() -> None:
-    """Enter every row into Gymnasium's registry; a second call changes nothing."""
+    """Register all ids with Gymnasium; a second call has no effect."""
     for row in ENVIRONMENTS:
         if row.id not in gymnasium.registry:
             single, vector = ENTRY_POINTS[row.family]
-            # A table or surrogate checks by its id that nobody has replaced it.
+            # The entry point uses the id to check that the table or surrogate is not replaced.
             known_by = {} if row.trains else {"env_id": row.id}
             gymnasium.register(
                 row.id, single, vector_entry_point=vector, kwargs={**row.kwargs, **known_by}

@@ -1,4 +1,4 @@
-"""Registries: a name, the object behind it, and a helpful message when the name is unknown."""
+"""Registries of named objects, with helpful messages for unknown names."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from nas_env.plugins import AGENTS_GROUP, GROUP, load_plugins, on_failure
 
 T = TypeVar("T")
 S = TypeVar("S")
-OWN = ("nas_env", "nas_env_agents", "nas_env_cli")  # packages that come with the registries
-_discoveries = 0  # that are under way; plug-ins are imported when none is
+OWN = ("nas_env", "nas_env_agents", "nas_env_cli")  # packages of this distribution
+_discoveries = 0  # in progress; plug-ins are imported only when there are none
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
-    """Return the error for a name that is not registered, with the nearest known one."""
+    """Return the error for a name that is not registered, with the closest match."""
     return UnknownNameError(f"Unknown {kind} {name!r}.{choices(name, known)}")
 
 
 def choices(name: object, known: Iterable[str]) -> str:
-    """Return the end of a message about a name: the nearest known one, and all."""
+    """Return the end of a message about a name: the closest match, and all known names."""
     names = sorted(known)
     near = difflib.get_close_matches(str(name), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -32,15 +32,16 @@ def choices(name: object, known: Iterable[str]) -> str:
 
 
 class Registry(Generic[T]):
-    """A table of names of one kind.
+    """A mapping of names to objects of one kind.
 
-    The modules of `package` and the plug-ins are imported at the first look-up.
+    The modules of `package` and the plug-ins are imported at the first lookup.
 
     Args:
-        kind: What is registered, as it reads in an error message, such as "search space".
-        package: Dotted name of the package whose modules register themselves here; those whose
-            name begins with an underscore are left alone.
-        exclude: Modules of the package that register nothing, and may need more than is installed.
+        kind: Kind of object for error messages, such as "search space".
+        package: Dotted name of the package whose modules register objects here. Modules whose
+            names begin with an underscore are not imported.
+        exclude: Modules of the package that are not imported, because they register nothing and may
+            need optional packages.
     """
 
     def __init__(
@@ -55,15 +56,15 @@ class Registry(Generic[T]):
         self._modules: dict[str, set[str]] = {}
 
     def register(self, name: str) -> Callable[[S], S]:
-        """Return a decorator that enters an object under `name`.
+        """Return a decorator that registers an object under `name`.
 
         Raises:
-            InvalidSettingError: The name is taken.
+            InvalidSettingError: The name is already registered.
         """
 
         def enter(entry: S) -> S:
             if foreign:
-                self._import_package()  # or a name could be taken from the package itself
+                self._import_package()  # so that no built-in name can be overridden
             if name in self._entries:
                 raise InvalidSettingError(
                     f"The {self.kind} name {name!r} is already registered. Choose another name."
@@ -79,12 +80,12 @@ class Registry(Generic[T]):
         return enter
 
     def remove(self, name: str) -> None:
-        """Forget a name; nothing happens if it is not registered."""
+        """Remove a name; does nothing if it is not registered."""
         self._entries.pop(name, None)
         self._modules.pop(name, None)
 
     def modules(self) -> set[str]:
-        """Return the names of the modules in which something was registered so far."""
+        """Return the names of the modules that have registered objects so far."""
         return {module for modules in self._modules.values() for module in modules}
 
     def get(self, name: str) -> T:
@@ -112,11 +113,11 @@ class Registry(Generic[T]):
         return name in self._entries
 
     def _discover(self) -> None:
-        """Import what registers itself: the modules of the package, then the plug-ins."""
+        """Import the modules of the package, then the plug-ins."""
         if self._complete:
             return
         self._import_package()
-        if _discoveries:  # a plug-in may need modules that are being imported just now
+        if _discoveries:  # a plug-in may need modules that are still being imported
             return
         self._complete = True
         load_plugins(GROUP)
