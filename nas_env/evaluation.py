@@ -65,7 +65,7 @@ class Budget:
                 object.__setattr__(self, name, value := int(value))
             if not (is_count(value) or (name == "horizon" and value is None)):
                 raise InvalidSettingError(
-                    f"Budget setting {name} must be an integer >= 1, but is {value!r}."
+                    f"Budget setting {name} must be an integer >= 1, got {value!r}."
                 )
         for name in LIMITS:
             value = getattr(self, name)
@@ -73,19 +73,19 @@ class Budget:
                 continue
             if not 0 < value < math.inf:
                 raise InvalidSettingError(
-                    f"Budget setting {name} must be > 0 and finite, but is {value}. "
+                    f"Budget setting {name} must be > 0 and finite, got {value}. "
                     "Use None for no limit."
                 )
             object.__setattr__(self, name, float(value))  # 1 and 1.0 have the same key in the store
         if self.horizon is not None and self.horizon < self.epochs:
             raise InvalidSettingError(
-                f"Budget setting horizon must be >= epochs ({self.epochs}), but is {self.horizon}."
+                f"Budget setting horizon must be >= epochs ({self.epochs}), got {self.horizon}."
             )
         if self.horizon == self.epochs:
             object.__setattr__(self, "horizon", None)  # the same budget, hence the same key
         if not 0 <= self.training_seed < 2**63:
             raise InvalidSettingError(
-                f"Budget setting training_seed must be in [0, 2**63), but is {self.training_seed}."
+                f"Budget setting training_seed must be in [0, 2**63), got {self.training_seed}."
             )
 
     @property

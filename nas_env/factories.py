@@ -242,7 +242,8 @@ def _with_workers(evaluator: Evaluator, workers: int | None) -> Evaluator:
         return evaluator
     if not is_count(workers):
         raise InvalidSettingError(
-            f"workers must be an integer >= 1, got {workers!r}. Omit it to train in this process."
+            f"workers must be an integer >= 1, got {workers!r}. Leave it out to train in "
+            "this process."
         )
     if evaluator.free:
         raise InvalidSettingError(

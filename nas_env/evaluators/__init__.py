@@ -1,8 +1,8 @@
-"""Evaluators: candidates in, evaluations out, in order and as many.
+"""Evaluators: turn candidates into evaluations, one per candidate and in order.
 
-One file per kind; a kind registers itself with `@EVALUATORS.register(name)`. Evaluators around
-evaluators (`Cached`, `Halving`, `MedianStopping` and others) are made from the one inside; a name
-stands for one around `Training`.
+Each file defines one kind and registers it with `@EVALUATORS.register(name)`. Wrappers (`Cached`,
+`Halving`, `MedianStopping` and others) take the wrapped evaluator as an argument. If a wrapper is
+selected by name, it wraps `Training`.
 """
 
 from nas_env.evaluators.base import EVALUATORS, Evaluator, EvaluatorWrapper, failed

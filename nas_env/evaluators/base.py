@@ -21,17 +21,17 @@ class Evaluator(ABC):
     """Turns candidates into evaluations.
 
     Attributes:
-        fingerprint: Text that changes with everything that changes the numbers: task and split,
-            training loop, precision, class of device.
-        free: Whether an evaluation is cheaper than a look-up in a store.
+        fingerprint: Text that identifies everything that affects the results: task and split,
+            training loop, precision, kind of device.
+        free: Whether an evaluation is cheaper than a store lookup.
         draws: Whether an evaluation depends on the training seed that the environment draws at a
             seeded reset.
-        by_walk: Whether each walk has its own evaluation, as in a table, even where two walks lead
-            to the same network.
+        by_walk: Whether each walk has its own evaluation, as in a table, even if two walks lead to
+            the same network.
         simulates: Whether evaluations have the metric "simulated_seconds".
-        measures_latency: Whether all successful evaluations have the metric "latency_ms", which an
-            objective of the latency needs.
-        needs_batches: Whether candidates of one call are compared with each other.
+        measures_latency: Whether all successful evaluations have the metric "latency_ms", which
+            latency objectives need.
+        needs_batches: Whether the candidates of one call are compared with each other.
         slots: Number of evaluations that run at once.
     """
 
@@ -50,7 +50,7 @@ class Evaluator(ABC):
 
     @property
     def unwrapped(self) -> Evaluator:
-        """The evaluator inside all wrappers: this one, unless it is a wrapper."""
+        """The innermost evaluator, or this one if it is no wrapper."""
         return self
 
     def identity(self, candidate: Candidate) -> Hashable:
@@ -61,22 +61,22 @@ class Evaluator(ABC):
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
         """Return one evaluation per candidate, in order.
 
-        The failure of a network is an outcome, never an exception.
+        A network that fails gets a failure outcome; it never raises an exception.
         """
 
-    def check(self, budget: Budget) -> None:  # noqa: B027 - most accept any
-        """Raise if no evaluation is possible under a budget; called at each reset.
+    def check(self, budget: Budget) -> None:  # noqa: B027 - most evaluators accept any budget
+        """Raise if the evaluator does not support a budget; called at each reset.
 
         Raises:
             InvalidSettingError: The evaluator does not support the budget.
         """
 
     def continues(self, candidate: Candidate) -> bool:
-        """Return whether a longer training of a candidate continues its earlier one."""
+        """Return whether a longer training of a candidate continues its earlier training."""
         return True
 
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
-        """Start an evaluation and return its future; in this class it is already done."""
+        """Start an evaluation and return its future. The default evaluates immediately."""
         future: Future[Evaluation] = Future()
         future.set_result(self.evaluate([candidate], budget)[0])
         return future
@@ -84,9 +84,9 @@ class Evaluator(ABC):
     def stream(
         self, candidates: Iterable[Candidate], budget: Budget
     ) -> Iterator[tuple[int, Evaluation]]:
-        """Yield (index, evaluation) as they complete, which need not be their order.
+        """Yield (index, evaluation) in order of completion.
 
-        A candidate is taken when one of the `slots` is free and all completed evaluations were
+        The next candidate is requested when a slot is free and all completed evaluations have been
         yielded, so a generator of candidates can use all results so far.
         """
         source = enumerate(candidates)
@@ -107,9 +107,9 @@ class Evaluator(ABC):
                 yield running.pop(future), future.result()
 
     def with_cache(self, cache: Cache, objective: Objective) -> Evaluator:
-        """Return this evaluator with a cache where it belongs: around it, unless it is free.
+        """Return this evaluator wrapped in a cache, or unchanged if it is free.
 
-        Evaluators that must not be cached themselves put the cache around the one they wrap.
+        Evaluators that must not be cached put the cache around the evaluator that they wrap.
         `nas_env.evaluators.with_store` calls this with a cache that keeps evaluations in a store.
 
         Args:
@@ -118,8 +118,8 @@ class Evaluator(ABC):
         """
         return self if self.free else cache(self)
 
-    def close(self) -> None:  # noqa: B027 - most hold nothing
-        """End processes and connections; the next evaluation starts them again."""
+    def close(self) -> None:  # noqa: B027 - most have no resources
+        """Release processes and connections; the next evaluation starts them again."""
 
     def __enter__(self) -> Self:
         return self
@@ -134,22 +134,22 @@ class Evaluator(ABC):
         budget: Budget,
         training_seeds: NDArray[np.int64],
     ) -> NDArray[np.float64] | None:
-        """Return the scores of many walks at once, or None where only `evaluate` supports them.
+        """Return the scores of many walks at once, or None if this is not supported.
 
-        They equal the objective's scores of the evaluations that `evaluate` returns.
+        The scores equal those of the evaluations that `evaluate` returns.
 
         Args:
             tokens: (walks, max_length) the decisions of complete legal walks plus one, 0 after
                 the last.
-            objective: What is scored.
-            budget: What one evaluation may cost; its training seed does not count here.
-            training_seeds: (walks,) the training seed of each.
+            objective: Objective that computes the scores.
+            budget: Budget of one evaluation; its training seed is ignored.
+            training_seeds: (walks,) the training seed of each walk.
         """
         return None
 
 
 class EvaluatorWrapper(Evaluator):
-    """An evaluator that wraps another one and passes on what it does not do itself.
+    """Base class of evaluators that wrap another one and delegate to it.
 
     Args:
         evaluator: The wrapped evaluator.
@@ -174,11 +174,11 @@ class EvaluatorWrapper(Evaluator):
         return self.evaluator.slots
 
     def check(self, budget: Budget) -> None:
-        """Refuse what the wrapped evaluator refuses."""
+        """Raise if the wrapped evaluator does not support a budget."""
         self.evaluator.check(budget)
 
     def continues(self, candidate: Candidate) -> bool:
-        """Return what the wrapped evaluator does."""
+        """Return whether the wrapped evaluator continues the training of a candidate."""
         return self.evaluator.continues(candidate)
 
     def close(self) -> None:
@@ -187,7 +187,7 @@ class EvaluatorWrapper(Evaluator):
 
 
 def failed(outcome: Outcome, message: str, seconds: float = 0.0) -> Evaluation:
-    """Return the evaluation of a candidate that failed."""
+    """Return the evaluation of a failed candidate."""
     return Evaluation(outcome, message=message, seconds=seconds)
 
 

@@ -1,4 +1,4 @@
-"""`Cached`: looks up the store first, so that no network is trained twice."""
+"""`Cached`: checks the store first, so that no network is trained twice."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from nas_env.store import EvaluationKey, Record, Store
 
 
 class Cached(EvaluatorWrapper):
-    """Looks up the store first, and writes every new evaluation into it at once.
+    """Checks the store first, and writes each new evaluation to it immediately.
 
-    The same candidate with the same fingerprint, budget and training seed is computed once: within
-    a batch, while an earlier submission is still running, and across runs that share a store.
-    Failures are kept too, although they may depend on the machine.
+    Each combination of candidate, fingerprint, budget and training seed is evaluated only once:
+    within a batch, while an earlier submission is still running, and across runs that share a
+    store. Failures are stored too, although they may depend on the machine.
 
     Args:
         evaluator: Evaluator used on a cache miss.
-        store: Where evaluations are kept.
-        objective: Fills the store's column `score`, for readers of the table.
+        store: The store of evaluations.
+        objective: Objective for the `score` column of the store.
         retry_failed: Whether a stored failure is evaluated again, once per instance. The new
             evaluation replaces it in the store.
 
     Attributes:
-        answered: Number of evaluations that came from the store.
+        answered: Number of evaluations returned from the store.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Cached(EvaluatorWrapper):
         retry_failed: bool = False,
     ) -> None:
         super().__init__(evaluator)
-        self.free = self.by_walk = False  # one entry for a network, whatever walk led to it
+        self.free = self.by_walk = False  # one entry per network, independent of the walk
         self.store = store
         self.objective = objective
         self.retry_failed = retry_failed
@@ -66,7 +66,7 @@ class Cached(EvaluatorWrapper):
         return [found for key in keys if (found := known[key]) is not None]
 
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
-        """Begin an evaluation and return its future, done at once where the store has it."""
+        """Start an evaluation and return its future, which is done at once on a cache hit."""
         key = EvaluationKey.of(candidate, self.fingerprint, budget)
         begun: Future[Evaluation] = Future()
         first, answer = self._submitted.setdefault(key, begun), Future[Evaluation]()
@@ -78,7 +78,7 @@ class Cached(EvaluatorWrapper):
     def _begin(
         self, key: EvaluationKey, candidate: Candidate, budget: Budget, begun: Future[Evaluation]
     ) -> None:
-        """Look into the store; what was submitted before is in it, or is not looked up here."""
+        """Complete a new submission from the store, or evaluate the candidate."""
         try:
             known = self._known(key)
             if known is None:
@@ -100,7 +100,7 @@ class Cached(EvaluatorWrapper):
         begun: Future[Evaluation],
         done: Future[Evaluation],
     ) -> None:
-        """Write what came out of a submitted candidate, then tell all who wait for it."""
+        """Store the evaluation of a submitted candidate, then complete its future."""
         try:
             evaluation = done.result()
             self._keep(key, candidate, evaluation)
@@ -112,11 +112,11 @@ class Cached(EvaluatorWrapper):
             begun.set_result(evaluation)
 
     def with_cache(self, cache: Cache, objective: Objective) -> Evaluator:
-        """Return this evaluator: it is a cache already."""
+        """Return this evaluator, which is already a cache."""
         return self
 
     def _known(self, key: EvaluationKey) -> Evaluation | None:
-        """Return what the store has, None where it must be evaluated."""
+        """Return the stored evaluation, or None if the candidate must be evaluated."""
         found = self.store.get(key)
         if found is None or found.ok or not self.retry_failed or key in self._retried:
             return found
@@ -137,12 +137,12 @@ class Cached(EvaluatorWrapper):
 def with_store(
     evaluator: Evaluator, store: Store, objective: Objective, retry_failed: bool = False
 ) -> Evaluator:
-    """Return an evaluator with a store in the place where it belongs.
+    """Return the evaluator with a store at the appropriate level of its wrappers.
 
     Args:
         evaluator: Any evaluator.
-        store: Where evaluations are kept.
-        objective: Fills the store's column `score`.
+        store: The store of evaluations.
+        objective: Objective for the `score` column of the store.
         retry_failed: Whether stored failures are evaluated again.
     """
     cache = partial(Cached, store=store, objective=objective, retry_failed=retry_failed)
@@ -150,7 +150,7 @@ def with_store(
 
 
 def _pass_on(answer: Future[Evaluation], begun: Future[Evaluation]) -> None:
-    """Give what came out to a future, unless nobody waits for it any more."""
+    """Copy the result of a future to another one, unless that was cancelled."""
     if not answer.set_running_or_notify_cancel():
         return
     if (error := begun.exception()) is not None:

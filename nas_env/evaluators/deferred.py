@@ -1,4 +1,4 @@
-"""`Deferred`: remembers what it is asked and has everything evaluated in one call, later."""
+"""`Deferred`: collects candidates and evaluates them later in one call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Listener = Callable[[Evaluation, float], None]
 
 @dataclass
 class Asked:
-    """A candidate that waits for its evaluation, and who else wants to be told of it."""
+    """A pending candidate, its budget, and a listener for its evaluation."""
 
     candidate: Candidate
     budget: Budget
@@ -25,16 +25,17 @@ class Asked:
 
 
 class Deferred(EvaluatorWrapper):
-    """Answers "pending" at once, and evaluates all that wait when it is told to settle.
+    """Returns pending evaluations, and evaluates all pending candidates in `settle`.
 
-    For controllers that learn from a whole rollout: its networks go to the evaluator inside in one
-    call, which fills all workers and gives evaluators that compare networks something to compare.
-    The score of a pending evaluation, and so the reward, is NaN until whoever defers has settled.
-    Only where no transition depends on the score: mdp="construct", rewards as they are.
-    `nas_env_agents.common.deferred` does it for Stable-Baselines3's on-policy algorithms.
+    For agents that learn from a whole rollout. All networks of the rollout are passed to the
+    wrapped evaluator in one call, which keeps all workers busy and forms the batches that
+    evaluators such as `Halving` need. The score of a pending evaluation, and so the reward, is NaN
+    until `settle` is called. This requires that no transition depends on the score:
+    mdp="construct" with unmodified rewards. `nas_env_agents.common.deferred` implements it for the
+    on-policy algorithms of Stable-Baselines3.
 
     Args:
-        evaluator: Who evaluates.
+        evaluator: The wrapped evaluator.
     """
 
     def __init__(self, evaluator: Evaluator) -> None:
@@ -43,7 +44,7 @@ class Deferred(EvaluatorWrapper):
 
     @property
     def waiting(self) -> int:
-        """How many evaluations wait."""
+        """Number of pending evaluations."""
         return len(self._asked)
 
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
@@ -52,22 +53,22 @@ class Deferred(EvaluatorWrapper):
         return [Evaluation(Outcome.PENDING) for _ in candidates]
 
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
-        """Begin an evaluation now: a future is another way to wait."""
+        """Start an evaluation immediately; futures are not deferred."""
         return self.evaluator.submit(candidate, budget)
 
     def then(self, listener: Listener) -> None:
-        """Have somebody told of the evaluation that was asked for last, when it is there.
+        """Set the listener of the latest pending evaluation, which `settle` calls.
 
         Args:
-            listener: Called with the evaluation and its share of the wall-clock seconds that
-                settling took, in the order in which candidates were asked for.
+            listener: Called with the evaluation and its share of the wall-clock seconds of
+                `settle`. Listeners are called in the order of the requests.
         """
         self._asked[-1].listener = listener
 
     def settle(self) -> list[Evaluation]:
-        """Evaluate everything that waits, one call per budget, and return it in the order asked.
+        """Evaluate all pending candidates, one call per budget; return them in order of request.
 
-        Where the evaluator inside raises, everything goes on waiting.
+        If the wrapped evaluator raises, all candidates remain pending.
         """
         asked, started = list(self._asked), perf_counter()
         groups: dict[Budget, list[int]] = {}
@@ -87,7 +88,7 @@ class Deferred(EvaluatorWrapper):
         return evaluations
 
     def drop(self) -> None:
-        """Forget everything that waits."""
+        """Discard all pending candidates."""
         self._asked.clear()
 
     def with_cache(self, cache: Cache, objective: Objective) -> Evaluator:

@@ -1,4 +1,4 @@
-"""`Halving`: of a batch, all are trained shortly and only the best of them further."""
+"""`Halving`: trains all candidates of a batch briefly and only the best of them longer."""
 
 from __future__ import annotations
 
@@ -17,31 +17,32 @@ from nas_env.tasks import Task
 
 
 class Halving(EarlyStopping):
-    """Successive halving over each batch: one in `eta` is promoted to the next rung.
+    """Successive halving over each batch: one in `eta` candidates is promoted to the next rung.
 
-    The highest rung is the budget's epochs. Below each rung of k epochs is that of k / eta (rounded
-    down), and `min_epochs` is the lowest; an evaluator that knows certain epochs only
-    (`fidelities`) is asked for the nearest of those below. All candidates are evaluated at the
-    lowest rung, in one call and on the schedule of the whole budget; the best n / eta (rounded
-    down, at least one) are at the next. They are ranked by the objective's score, the earlier of
-    equals first; a failure is never promoted. A candidate that is alone goes straight to the top.
-    The answer for each is its last evaluation, with the epochs that it was given.
+    The highest rung has the budget's epochs. Below each rung of k epochs is a rung of k / eta
+    epochs (rounded down); the lowest has `min_epochs`. If the evaluator supports only certain
+    epochs (`fidelities`), the nearest lower ones are used. All candidates are evaluated at the
+    lowest rung, in one call and on the schedule of the whole budget. The best n / eta (rounded
+    down, at least one) are promoted to the next rung. Candidates are ranked by the objective's
+    score; of equal scores, the earlier candidate comes first. Failures are never promoted. A single
+    candidate is evaluated at the highest rung only. The result of each candidate is its last
+    evaluation, with the epochs that it was trained for.
 
-    It needs batches, as a vector environment and deferred scoring make them: one candidate alone
-    is evaluated in full, and so is each of a stream. A score depends on the batch it was in. Over
-    `Training` with checkpoints, networks are continued; without, and where weights are inherited,
-    each rung begins anew. Epochs and seconds of an evaluation are those of all its rungs either
-    way.
+    Halving needs batches, such as those of a vector environment or of deferred scoring. Single
+    candidates and the candidates of a stream are evaluated in full. A score depends on the batch
+    that contained the candidate. `Training` with checkpoints continues networks from rung to rung.
+    Without checkpoints, and for networks with inherited weights, training restarts at each rung.
+    In both cases, the epochs and seconds of an evaluation include all its rungs.
 
     Reference: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
     Optimization", AISTATS 2016; Li, Jamieson, DeSalvo, Rostamizadeh and Talwalkar, "Hyperband: A
     Novel Bandit-Based Approach to Hyperparameter Optimization", JMLR 18(185), 2018, for `eta`.
 
     Args:
-        evaluator: Who is asked at each rung.
-        objective: What candidates are ranked by, or its name; None: that of the environment whose
-            store is put inside, accuracy until then.
-        eta: One in so many is promoted.
+        evaluator: Evaluator used at each rung.
+        objective: Objective that ranks candidates, or its name. None: the environment's own, or
+            accuracy outside an environment.
+        eta: One in `eta` candidates is promoted.
         min_epochs: Epochs of the lowest rung.
 
     Raises:
@@ -60,7 +61,7 @@ class Halving(EarlyStopping):
         super().__init__(evaluator, objective)
         for name, value, least in (("eta", eta, 2), ("min_epochs", min_epochs, 1)):
             if value < least:
-                raise InvalidSettingError(f"Setting {name} must be >= {least}, but is {value}.")
+                raise InvalidSettingError(f"Setting {name} must be >= {least}, got {value}.")
         self.eta, self.min_epochs = eta, min_epochs
 
     def rungs(self, budget: Budget) -> tuple[int, ...]:
@@ -70,12 +71,12 @@ class Halving(EarlyStopping):
         return rungs_of([x for x in possible if self.min_epochs <= x < epochs] + [epochs], self.eta)
 
     def check(self, budget: Budget) -> None:
-        """Refuse a budget of which the evaluator inside refuses a rung."""
+        """Raise if the wrapped evaluator does not support a rung of a budget."""
         for epochs in self.rungs(budget):
             self.evaluator.check(budget.at_fidelity(epochs))
 
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
-        """Return the last evaluation of each candidate, in order; equal ones are one."""
+        """Return the last evaluation of each candidate, in order; duplicates are evaluated once."""
         keys = [self.identity(candidate) for candidate in candidates]
         alive: dict[Any, Candidate] = {}
         for key, candidate in zip(keys, candidates, strict=True):
@@ -96,13 +97,15 @@ class Halving(EarlyStopping):
         return [found[key] for key in keys]
 
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
-        """Begin the evaluation of one candidate in full and return its future."""
+        """Start the full evaluation of one candidate and return its future."""
         return self.evaluator.submit(candidate, budget)
 
     def _promoted(self, latest: dict[Any, Evaluation]) -> set[Any]:
-        """Return the keys that go on to the next rung."""
+        """Return the keys of the candidates promoted to the next rung."""
         scores = {key: self.objective.score(x) for key, x in latest.items() if x.ok}
-        ranked = sorted(scores, key=lambda key: -scores[key])  # stable: the earlier of equals
+        ranked = sorted(
+            scores, key=lambda key: -scores[key]
+        )  # stable: the earlier of equal scores first
         return set(ranked[: max(1, len(latest) // self.eta)])
 
 
@@ -113,10 +116,10 @@ def halving(
     precision: str = "float32",
     latency: Latency | Mapping[str, Any] | bool | None = None,
 ) -> Halving:
-    """Return successive halving over a training that continues networks, in a temporary folder.
+    """Create successive halving over `Training` with checkpoints in a temporary folder.
 
     Args:
-        task: What networks are trained for.
+        task: The task that networks are trained for.
         device: See `nas_env.evaluators.training.Training`.
         precision: See there.
         latency: See there.
@@ -125,9 +128,10 @@ def halving(
 
 
 def rungs_of(fidelities: Sequence[int], eta: int) -> tuple[int, ...]:
-    """Return the rungs among ascending fidelities: the highest, and others far enough below.
+    """Select the rungs from ascending fidelities, starting with the highest.
 
-    Below each is the highest that is at most one `eta`-th of it, or else the lowest of all.
+    The rung below each is the highest fidelity that is at most 1 / eta of it, or the lowest
+    fidelity if there is none.
 
     Example:
         >>> rungs_of([1, 2, 3, 4, 5, 6], eta=3)

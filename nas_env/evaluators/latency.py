@@ -1,4 +1,4 @@
-"""How long a network takes for one batch, measured on this machine."""
+"""Measures the latency of a network for one batch on this machine."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-TOO_SLOW = "Measured"  # how the message of a network over the limit begins
+TOO_SLOW = "Measured"  # beginning of the message of `too_slow`
 
 
 def too_slow(latency_ms: float, limit_ms: float) -> str:
-    """Return the message of a network that is over the limit, which is not trained."""
+    """Return the message of a network that exceeds the latency limit and is not trained."""
     return f"{TOO_SLOW} {latency_ms:.3g} ms, limit {limit_ms:g} ms."
 
 
 def was_too_slow(evaluation: Evaluation) -> bool:
-    """Return whether a network failed because it was over the limit of latency.
+    """Return whether a network failed because it exceeded the latency limit.
 
     Example:
         >>> was_too_slow(Evaluation(Outcome.TOO_LARGE, message=too_slow(2, 1)))
@@ -43,16 +43,16 @@ def was_too_slow(evaluation: Evaluation) -> bool:
 
 @dataclass(frozen=True)
 class Latency:
-    """How latency is measured: the median of some forward passes after others, on one thread.
+    """Settings of the latency measurement: the median of forward passes on one thread.
 
-    The network is in evaluation mode and has no gradients. The number is noisy, another one on
-    another machine, and larger where others use the machine at the same time; so nothing measures
-    it unless asked to.
+    The network is in evaluation mode, without gradients. The result is noisy, depends on the
+    machine, and increases if other processes use the machine. Therefore latency is not measured by
+    default.
 
     Args:
         batch_size: Samples of a forward pass.
-        repeats: Forward passes that are measured.
-        warm_up: Forward passes before them.
+        repeats: Number of measured forward passes.
+        warm_up: Number of forward passes before the measurement.
 
     Raises:
         InvalidSettingError: A number is out of its range.
@@ -69,19 +69,20 @@ class Latency:
                 object.__setattr__(self, name, value := int(value))
             if not (is_count(value) or (least == 0 and value == 0 and type(value) is int)):
                 raise InvalidSettingError(
-                    f"Latency setting {name} must be an integer >= {least}, but is {value!r}."
+                    f"Latency setting {name} must be an integer >= {least}, got {value!r}."
                 )
 
     @classmethod
     def of(cls, given: Latency | Mapping[str, Any] | bool | None) -> Latency | None:
-        """Return the settings that an argument stands for; None measures nothing.
+        """Return the settings that an argument selects, or None for no measurement.
 
         Args:
-            given: True (as above), a mapping of settings, settings, or False or None.
+            given: True for the defaults, a mapping of settings, a `Latency`, or False or None for
+                no measurement.
 
         Raises:
             UnknownNameError: No such setting.
-            InvalidSettingError: None of these, or a number is out of its range.
+            InvalidSettingError: The argument has another type, or a number is out of its range.
         """
         if given is None or isinstance(given, Latency):
             return given
@@ -89,7 +90,7 @@ class Latency:
             return cls() if given else None
         if not isinstance(given, Mapping):
             raise InvalidSettingError(
-                f"Argument latency must be True, False or a dict, but is {given!r}. Give "
+                f"Argument latency must be True, False or a dict, got {given!r}. Give "
                 "latency=True, or {'batch_size': 8}."
             )
         known = cls.__dataclass_fields__
@@ -99,17 +100,17 @@ class Latency:
         return cls(**given)
 
     def fingerprint(self, device: str) -> str:
-        """Return a text that changes with the settings and with the processor of a device."""
+        """Return a text that identifies the settings and the processor of a device."""
         settings = ",".join(f"{key}={value}" for key, value in asdict(self).items())
         return f"latency({settings}) on {processor(device)}"
 
     def measure(
         self, network: nn.Module, input_shape: Shape, device: str, precision: str = "float32"
     ) -> float:
-        """Return the milliseconds of a forward pass.
+        """Measure the latency of a forward pass in milliseconds.
 
         Args:
-            network: A network on the device; left in the mode it was in.
+            network: A network on the device; its mode is restored afterwards.
             input_shape: Shape of a sample.
             device: "cpu", "cuda" or "cuda:1".
             precision: "float32" or "bfloat16".
@@ -117,7 +118,7 @@ class Latency:
         import torch
 
         kind, training = device.partition(":")[0], network.training
-        draws = torch.Generator().manual_seed(0)  # the global one stays as it is
+        draws = torch.Generator().manual_seed(0)  # leaves the global generator unchanged
         batch = torch.rand(self.batch_size, *input_shape, generator=draws).to(device)
         low, threads = precision == "bfloat16", torch.get_num_threads()
         network.eval()
@@ -133,7 +134,7 @@ class Latency:
 
 
 def processor(device: str) -> str:
-    """Return the name of a device's processor, as the system tells it."""
+    """Return the name of a device's processor, as reported by the system."""
     if device.startswith("cuda"):
         import torch
 
@@ -147,7 +148,7 @@ def processor(device: str) -> str:
 
 
 def _seconds(network: nn.Module, batch: torch.Tensor) -> float:
-    """Return the seconds of one forward pass; on a GPU also of what it left to be done."""
+    """Return the seconds of one forward pass, synchronised on a GPU."""
     _finish(batch)
     started = time.perf_counter()
     network(batch)

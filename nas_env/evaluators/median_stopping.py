@@ -1,4 +1,4 @@
-"""`MedianStopping`: a training that goes worse than most did is stopped."""
+"""`MedianStopping`: stops trainings that perform worse than the median."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from nas_env.evaluators.latency import Latency
 from nas_env.objectives import Objective
 from nas_env.tasks import Task
 
-SHARES = (4, 2)  # looks at a quarter and at half of the epochs unless told otherwise
+SHARES = (4, 2)  # by default, stops at a quarter and at half of the epochs
 
 
 @dataclass
 class Course:
-    """How far one candidate has come.
+    """The progress of one candidate.
 
     Attributes:
         candidate: The candidate.
-        key: What makes it the same as another.
-        stops: Epochs at which it is still to be evaluated, ascending.
-        scores: The score after each epoch that was reported.
-        last: Its last evaluation.
+        key: Key that is equal for equal candidates.
+        stops: Epochs of the remaining evaluations, ascending.
+        scores: Score after each reported epoch.
+        last: The last evaluation.
     """
 
     candidate: Candidate
@@ -41,12 +41,12 @@ class Course:
     last: Evaluation | None = None
 
     def cost(self, evaluation: Evaluation, continued: bool) -> None:
-        """Take an evaluation for the last one; one that began anew cost those before as well."""
+        """Set the last evaluation; if training restarted, add the cost of the earlier ones."""
         before = None if continued else self.last
         self.last = evaluation if before is None else with_cost_of(before, evaluation)
 
     def report(self, evaluation: Evaluation, epochs: int, objective: Objective) -> None:
-        """Take the evaluation at an epoch; each point of a whole curve is a report."""
+        """Record the score at an epoch, or at each epoch if the curve is complete."""
         if evaluation.ok and len(evaluation.curve) == evaluation.epochs > 0:
             for epoch, point in enumerate(evaluation.curve, 1):
                 then = replace(evaluation, metrics={**evaluation.metrics, **point})
@@ -62,29 +62,31 @@ class Course:
 class MedianStopping(EarlyStopping):
     """Stops a candidate whose best score so far is below the median of the others' averages.
 
-    At each of some epochs, a candidate stops where its best score so far is strictly below the
-    median, over all candidates that were completed before, of the mean of their scores up to that
-    epoch. Its answer is then its evaluation at that epoch, on the schedule of the whole budget.
-    Scores are the objective's, of every epoch of the curve, or of the epochs that were asked for
-    where there is none (tables).
+    At each stop, the best score of the candidate so far is compared with the scores of all
+    candidates completed earlier. Each completed candidate contributes the mean of its scores up to
+    that epoch. The candidate stops if its best score is strictly below the median of these means.
+    Its result is then the evaluation at that epoch, on the schedule of the whole budget. Scores
+    are those of the objective at every epoch of the curve, or at the evaluated epochs if there is
+    no curve (tables).
 
-    Candidates of one batch are evaluated together from stop to stop and compared with those
-    completed before the batch; single ones and streams one by one, several at once where the
-    evaluator inside has slots. What is asked again has the answer it had. Completed candidates are
-    remembered by this object alone: the same evaluations in the same order, say from a store, make
-    the same decisions. Over `Training` with checkpoints, networks are continued; without, and where
-    weights are inherited, training begins anew at each stop. Epochs and seconds of an evaluation
-    are those of all its stops either way.
+    Candidates of one batch are evaluated together from stop to stop, and compared with those
+    completed before the batch. Single candidates and streams are evaluated individually, several
+    at once if the wrapped evaluator has several slots. A repeated candidate gets the same result.
+    Completed candidates are kept in this object only. The same evaluations in the same order, for
+    example from a store, lead to the same decisions. `Training` with checkpoints continues
+    networks from stop to stop. Without checkpoints, and for networks with inherited weights,
+    training restarts at each stop. In both cases, the epochs and seconds of an evaluation include
+    all its stops.
 
     Reference: Golovin, Solnik, Moitra, Kochanski, Karro and Sculley, "Google Vizier: A Service for
     Black-Box Optimization", KDD 2017, the median stopping rule.
 
     Args:
-        evaluator: Who is asked at each stop.
-        objective: What is scored, or its name; None: that of the environment whose store is put
-            inside, accuracy until then.
-        epochs: Epochs at which a candidate may stop; None: a quarter and half of the budget's.
-        min_completed: Nobody stops before so many are completed under a budget.
+        evaluator: Evaluator used at each stop.
+        objective: Objective that scores candidates, or its name. None: the environment's own, or
+            accuracy outside an environment.
+        epochs: Epochs at which a candidate may stop. None: a quarter and half of the budget's.
+        min_completed: Minimum number of completed candidates under a budget before any is stopped.
 
     Raises:
         InvalidSettingError: A setting is out of its range.
@@ -101,11 +103,13 @@ class MedianStopping(EarlyStopping):
         for name, values in (("min_completed", [min_completed]), ("epochs", epochs or ())):
             if not all(value >= 1 for value in values):
                 given = min_completed if name == "min_completed" else list(values)
-                raise InvalidSettingError(f"Setting {name} must be >= 1, but is {given}.")
+                raise InvalidSettingError(f"Setting {name} must be >= 1, got {given}.")
         self.epochs = None if epochs is None else tuple(sorted(set(epochs)))
         self.min_completed = min_completed
-        self._averages: dict[tuple[str, int], list[float]] = {}  # of the completed, at each stop
-        self._ended: dict[tuple[Any, Budget], int] = {}  # the epochs that each was given
+        self._averages: dict[
+            tuple[str, int], list[float]
+        ] = {}  # of completed candidates, at each stop
+        self._ended: dict[tuple[Any, Budget], int] = {}  # epochs of each ended candidate
         self._lock = threading.Lock()
 
     def stops(self, budget: Budget) -> list[int]:
@@ -118,12 +122,12 @@ class MedianStopping(EarlyStopping):
         return sorted(near | {most})
 
     def check(self, budget: Budget) -> None:
-        """Refuse a budget of which the evaluator inside refuses a stop."""
+        """Raise if the wrapped evaluator does not support a stop of a budget."""
         for epochs in self.stops(budget):
             self.evaluator.check(budget.at_fidelity(epochs))
 
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
-        """Return the last evaluation of each candidate, in order; equal ones are one."""
+        """Return the last evaluation of each candidate, in order; duplicates are evaluated once."""
         courses: dict[Any, Course] = {}
         for candidate in candidates:
             courses.setdefault(self.identity(candidate), self._course(candidate, budget))
@@ -138,7 +142,7 @@ class MedianStopping(EarlyStopping):
         return [evaluation for evaluation in found if evaluation is not None]
 
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
-        """Begin an evaluation and return its future; it goes from stop to stop by itself."""
+        """Start an evaluation and return its future; each stop starts the next one."""
         answer: Future[Evaluation] = Future()
         self._go_on(self._course(candidate, budget), budget, answer)
         return answer
@@ -150,7 +154,7 @@ class MedianStopping(EarlyStopping):
     def _arrive(
         self, course: Course, budget: Budget, answer: Future[Evaluation], done: Future[Evaluation]
     ) -> None:
-        """Take what came out of a stop, and go on to the next or answer."""
+        """Process the evaluation of a stop; continue to the next stop or set the result."""
         if answer.cancelled():
             return
         try:
@@ -165,7 +169,7 @@ class MedianStopping(EarlyStopping):
                 answer.set_result(course.last)
 
     def _take(self, course: Course, evaluation: Evaluation, budget: Budget) -> None:
-        """Enter an evaluation, and clear the stops that are left where it is the last."""
+        """Record an evaluation, and clear the remaining stops if it is the last."""
         epochs = course.stops.pop(0)
         course.cost(evaluation, self.evaluator.continues(course.candidate))
         course.report(evaluation, epochs, self.objective)
@@ -179,7 +183,7 @@ class MedianStopping(EarlyStopping):
                 self._end(course, epochs, budget)
 
     def _end(self, course: Course, epochs: int, budget: Budget) -> None:
-        """Remember where a candidate ended; one that was completed counts for those after it."""
+        """Record the last epoch of a candidate, and its averages if it was completed."""
         if (course.key, budget) in self._ended:
             return
         self._ended[course.key, budget] = epochs
@@ -189,7 +193,7 @@ class MedianStopping(EarlyStopping):
                 averages.append(fmean(course.until(stop)))
 
     def _lags(self, course: Course, epochs: int, budget: Budget) -> bool:
-        """Return whether a candidate stops at an epoch."""
+        """Return whether a candidate must stop at an epoch."""
         others = self._averages.get((budget.text, epochs), [])
         return len(others) >= self.min_completed and max(course.until(epochs)) < median(others)
 
@@ -212,10 +216,10 @@ def median_stopping(
     precision: str = "float32",
     latency: Latency | Mapping[str, Any] | bool | None = None,
 ) -> MedianStopping:
-    """Return median stopping over a training that continues networks, in a temporary folder.
+    """Create median stopping over `Training` with checkpoints in a temporary folder.
 
     Args:
-        task: What networks are trained for.
+        task: The task that networks are trained for.
         device: See `nas_env.evaluators.training.Training`.
         precision: See there.
         latency: See there.

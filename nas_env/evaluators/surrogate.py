@@ -1,4 +1,4 @@
-"""`surrogate`: answers from a model that was fitted to measured networks, in microseconds."""
+"""`surrogate`: predicts evaluations in microseconds with a model fitted to measured networks."""
 
 from __future__ import annotations
 
@@ -18,22 +18,26 @@ from nas_env.registry import unknown_name
 from nas_env.surrogates import SurrogateTask
 from nas_env.tasks import Task
 
-EPOCHS = 1  # the one fidelity: the schedule of the sample, whatever its length
+EPOCHS = 1  # the only fidelity: the schedule of the sample, independent of its length
 CACHE_SIZE = 100_000
 PER_IMAGE = "ms_per_image"  # of the chosen device, the inverse of its throughput
 
 
 @EVALUATORS.register("surrogate")
 class SurrogateEvaluator(Evaluator):
-    """Predicts what a finished walk would have been measured to be; trains nothing.
+    """Predicts the metrics of a complete walk without training.
 
-    An evaluation has every number of the surrogate, "params", "macs", "activation_bytes" and
-    "density" of the network itself, exact, and how well each number is predicted of held-out
-    networks: "surrogate_r2_NAME" and "surrogate_tau_NAME". With a device its numbers are there
-    without its name before them too ("latency_ms" where it was measured, "throughput_img_s"), and
-    "ms_per_image", 1000 / throughput: time of the device, not the time that an image takes.
+    An evaluation contains:
 
-    What a search finds best is predicted too well: see `Surrogate.excess`.
+    * every metric that the surrogate predicts;
+    * the exact "params", "macs", "activation_bytes" and "density" of the network;
+    * the prediction quality of each metric on held-out networks: "surrogate_r2_NAME" and
+      "surrogate_tau_NAME";
+    * if a device is selected, its metrics without the device name as a prefix ("latency_ms" if it
+      was measured, "throughput_img_s"), and "ms_per_image", 1000 / throughput: the time that the
+      device needs per image, not the latency of an image.
+
+    Predictions for the best network of a search are too optimistic: see `Surrogate.excess`.
 
     Args:
         task: The task of a surrogate.
@@ -42,7 +46,7 @@ class SurrogateEvaluator(Evaluator):
         hardware: The device, or None.
 
     Raises:
-        IncompatibleError: The task is not of a surrogate.
+        IncompatibleError: The task is not a `SurrogateTask`.
         UnknownNameError: No such device.
     """
 
@@ -58,8 +62,8 @@ class SurrogateEvaluator(Evaluator):
     ) -> None:
         if not isinstance(task, SurrogateTask):
             raise IncompatibleError(
-                f"Evaluator 'surrogate' answers from a fitted model, but task {task.spec.name!r} "
-                "has none. Make an environment of a surrogate, such as NASMobile-v0."
+                f"Evaluator 'surrogate' needs a fitted model, but task {task.spec.name!r} has none. "
+                "Use an environment of a surrogate, such as NASMobile-v0."
             )
         self.task, self.surrogate = task, task.surrogate
         known = self.surrogate.hardware
@@ -84,15 +88,15 @@ class SurrogateEvaluator(Evaluator):
         return frozenset({*self.surrogate.weights, *own, *costs, *self.held_out_errors})
 
     def check(self, budget: Budget) -> None:
-        """Refuse epochs: there is one fidelity.
+        """Raise if the budget's epochs are not the only fidelity.
 
         Raises:
-            InvalidSettingError: Another number of epochs than 1.
+            InvalidSettingError: The number of epochs is not 1.
         """
         if budget.epochs != EPOCHS:
             raise InvalidSettingError(
-                f"Surrogate {self.surrogate.name!r} has no fidelity of {budget.epochs} epochs; all "
-                f"its networks were trained by one schedule, which is fidelity {EPOCHS}. Leave "
+                f"Surrogate {self.surrogate.name!r} has no fidelity of {budget.epochs} epochs. All "
+                f"its networks were trained on one schedule, which is fidelity {EPOCHS}. Leave "
                 "out fidelity and the budget's epochs."
             )
 
@@ -100,7 +104,7 @@ class SurrogateEvaluator(Evaluator):
         """Return one evaluation per candidate, in order.
 
         Raises:
-            InvalidSettingError: Another number of epochs than 1.
+            InvalidSettingError: The number of epochs is not 1.
         """
         self.check(budget)
         return [self._answer(candidate) for candidate in candidates]
@@ -112,12 +116,12 @@ class SurrogateEvaluator(Evaluator):
         budget: Budget,
         training_seeds: NDArray[np.int64],
     ) -> NDArray[np.float64] | None:
-        """Return (n,) scores of complete walks at once, or None unless they are accuracies.
+        """Return the (n,) scores of complete walks, or None if the objective is not the accuracy.
 
         Args:
             tokens: (n, positions) decisions plus one.
-            objective: Only the accuracy has an array path.
-            budget: Gives the fidelity.
+            objective: Only `Accuracy` is vectorised.
+            budget: Budget with the fidelity.
             training_seeds: Not used.
         """
         if type(objective) is not Accuracy:

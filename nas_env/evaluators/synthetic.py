@@ -1,4 +1,4 @@
-"""`synthetic`: a made-up score for every network, free and exact, to test and to time agents."""
+"""`synthetic`: a free, deterministic, artificial score to test and benchmark agents."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ CACHE_SIZE = 100_000
 
 @EVALUATORS.register("synthetic")
 class Synthetic(Evaluator):
-    """Scores the layers and their neighbours by hash; trains nothing. No model of real accuracies.
+    """Scores layers and pairs of adjacent layers by hash; does not model real accuracies.
 
     "accuracy" is the mean of fixed pseudo-random values in [0, 1], one for each layer and one for
-    each pair of neighbours, times 1 - 0.1 * |layers - 4| / max(layers, 4). "loss" is its negative
-    logarithm. The same network has the same value on every machine; nothing is noisy.
+    each pair of adjacent layers, times 1 - 0.1 * |layers - 4| / max(layers, 4). "loss" is its negative
+    logarithm. The same network has the same value on every machine, without noise.
 
     Args:
-        task: Gives the shapes from which costs are predicted; its data are not used.
+        task: Task with the shapes used to predict costs; its data are not used.
         device: Not used.
         precision: Not used.
-        seed: Another seed is another landscape.
+        seed: Seed of the score function; each seed gives a different one.
     """
 
     free = True
@@ -73,7 +73,7 @@ def _evaluation(architecture: Architecture, spec: TaskSpec, seed: int) -> Evalua
 
 
 def _made_up(name: str, accuracy: float, spec: TaskSpec) -> float:
-    """Return another metric: an error falls from the baseline's to zero as accuracy rises."""
+    """Return another metric; an error falls from the baseline error to 0 as accuracy rises."""
     return spec.baseline_error * (1 - accuracy) if name in ("mse", "mae") else accuracy
 
 
@@ -88,5 +88,5 @@ def _accuracy(layers: tuple[Layer, ...], seed: int) -> float:
 
 @lru_cache(maxsize=100_000)
 def _value(seed: int, *layers: Layer) -> float:
-    """Return a number in [0, 1] that depends on nothing but its arguments."""
+    """Return a number in [0, 1] that depends only on the arguments."""
     return int(digest([seed, *(layer.to_json() for layer in layers)])[:13], 16) / 16**13

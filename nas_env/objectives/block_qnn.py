@@ -36,7 +36,7 @@ class BlockQNN(Objective):
         for name, value in (("mu", mu), ("rho", rho)):
             if not 0 <= value < math.inf:
                 raise InvalidSettingError(
-                    f"Objective setting {name} must be >= 0 and finite, but is {value}."
+                    f"Objective setting {name} must be >= 0 and finite, got {value}."
                 )
         self.mu, self.rho = mu, rho
 

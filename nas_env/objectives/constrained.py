@@ -39,7 +39,7 @@ class Constrained(Objective):
         self.limits = dict(LIMITS if limits is None else limits)
         if not self.limits or not all(limit > 0 for limit in self.limits.values()):
             raise InvalidSettingError(
-                f"Objective setting limits must hold numbers > 0, but is {self.limits}."
+                f"Objective setting limits must hold numbers > 0, got {self.limits}."
             )
         inner = OBJECTIVES.get(objective)() if isinstance(objective, str) else objective
         self.objective = inner

@@ -29,7 +29,7 @@ class AccuracyUnderCost(Objective):
     def __init__(self, target_params: int = 10_000, exponent: float = 0.07) -> None:
         for name, value in (("target_params", target_params), ("exponent", exponent)):
             if not value > 0:
-                raise InvalidSettingError(f"Objective setting {name} must be > 0, but is {value}.")
+                raise InvalidSettingError(f"Objective setting {name} must be > 0, got {value}.")
         self.target_params = target_params
         self.exponent = exponent
 

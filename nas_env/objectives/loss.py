@@ -22,7 +22,7 @@ class NegativeLoss(Objective):
 
     def __init__(self, worst: float = 10.0) -> None:
         if not worst > 0:
-            raise InvalidSettingError(f"Objective setting worst must be > 0, but is {worst}.")
+            raise InvalidSettingError(f"Objective setting worst must be > 0, got {worst}.")
         self.bounds = (-worst, 0.0)
         self.failure = -worst
 

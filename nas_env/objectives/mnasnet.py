@@ -37,12 +37,12 @@ class MnasNet(Objective):
     def __init__(self, target: float, metric: str, below: float, above: float) -> None:
         if not 0 < target < math.inf:
             raise InvalidSettingError(
-                f"Objective setting target must be > 0 and finite, but is {target}."
+                f"Objective setting target must be > 0 and finite, got {target}."
             )
         for name, value in (("below", below), ("above", above)):
             if not -math.inf < value <= 0:
                 raise InvalidSettingError(
-                    f"Objective setting {name} must be <= 0 and finite, but is {value}."
+                    f"Objective setting {name} must be <= 0 and finite, got {value}."
                 )
         self.target, self.metric, self.below, self.above = target, metric, below, above
 

@@ -22,7 +22,7 @@ class Reward(Objective):
     def __init__(self, least: float = 0.0, greatest: float = 1.0) -> None:
         if not least < greatest:
             raise InvalidSettingError(
-                f"Objective bounds must be least < greatest, but are {least} and {greatest}."
+                f"Objective bounds must be least < greatest, got {least} and {greatest}."
             )
         self.bounds = (least, greatest)
         self.failure = least

@@ -40,11 +40,11 @@ class WeightedSum(Objective):
         self.weights = dict(WEIGHTS if weights is None else weights)
         if not self.weights or not all(math.isfinite(x) for x in self.weights.values()):
             raise InvalidSettingError(
-                f"Objective setting weights must hold finite numbers, but is {self.weights}."
+                f"Objective setting weights must hold finite numbers, got {self.weights}."
             )
         if not -math.inf < least < greatest < math.inf:
             raise InvalidSettingError(
-                f"Objective bounds must be least < greatest, but are {least} and {greatest}."
+                f"Objective bounds must be least < greatest, got {least} and {greatest}."
             )
         self.bounds, self.failure, self.needs = (least, greatest), least, tuple(self.weights)
 

@@ -182,7 +182,7 @@ def _names(given: Sequence[str] | str) -> tuple[str, ...]:
 def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names or len(set(names)) < len(names):
         raise InvalidSettingError(
-            f"Metrics to maximise or minimise must be different ones, but are {list(names)}. Give "
+            f"Metrics to maximise or minimise must be different ones, got {list(names)}. Give "
             "at least one, such as maximise='accuracy', minimise='params'."
         )
     return names

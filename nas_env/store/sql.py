@@ -59,7 +59,7 @@ class SQLStore(Store):
     def __init__(self, url: str | Path, patience: float = PATIENCE) -> None:
         if isinstance(patience, bool) or not patience >= 0:
             raise InvalidSettingError(
-                f"Argument patience must be seconds >= 0, but is {patience!r}. 0 does not wait."
+                f"Argument patience must be seconds >= 0, got {patience!r}. 0 does not wait."
             )
         self.database = Database(url, patience)
         self.url = self.database.url

@@ -218,13 +218,13 @@ def _cores() -> int:
 def _check(evaluator: Evaluator, workers: int, *megabytes: float | None) -> None:
     if not is_count(workers):
         raise InvalidSettingError(
-            f"Argument workers must be an integer >= 1, but is {workers!r}. "
+            f"Argument workers must be an integer >= 1, got {workers!r}. "
             "Use None for as many as there are cores."
         )
     for value in megabytes:
         if value is not None and not value > 0:
             raise InvalidSettingError(
-                f"A limit of memory must be > 0 MB, but is {value}. Use None for the usual one."
+                f"A limit of memory must be > 0 MB, got {value}. Use None for the usual one."
             )
 
 

@@ -72,8 +72,8 @@ def test_a_vector_asks_the_pool_for_a_whole_step_at_once() -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("NAS-v0", {"workers": 0}, "workers must be an integer >= 1, but is 0. Leave it out"),
-        ("NAS-v0", {"workers": 1.5}, "workers must be an integer >= 1, but is 1.5"),
+        ("NAS-v0", {"workers": 0}, "workers must be an integer >= 1, got 0. Leave it out"),
+        ("NAS-v0", {"workers": 1.5}, "workers must be an integer >= 1, got 1.5"),
         ("NAS-v0", {"workers": 2, "evaluator": "synthetic"}, "workers=2 would have no effect"),
         ("NASBench201-v0", {"workers": 2}, "workers would have no effect"),
     ],
@@ -94,5 +94,5 @@ def test_workers_go_inside_of_what_is_around() -> None:
     given = Cached(training, MemoryStore())
     env = gym.make("NAS-v0", evaluator=given, workers=2, **settings)
     assert parallel_of(env).evaluator is training
-    with pytest.raises(InvalidSettingError, match="runs 2 at once already"):
+    with pytest.raises(InvalidSettingError, match="already runs 2 evaluations at once"):
         gym.make("NAS-v0", evaluator=given, workers=2, **settings)

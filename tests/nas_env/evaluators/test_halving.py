@@ -153,9 +153,9 @@ def test_the_store_is_put_inside_and_keeps_every_rung(tmp_path: Path) -> None:
 
 
 def test_wrong_settings_are_refused() -> None:
-    with pytest.raises(InvalidSettingError, match="eta must be >= 2, but is 1"):
+    with pytest.raises(InvalidSettingError, match="eta must be >= 2, got 1"):
         Halving(Written({}), eta=1)
-    with pytest.raises(InvalidSettingError, match="min_epochs must be >= 1, but is 0"):
+    with pytest.raises(InvalidSettingError, match="min_epochs must be >= 1, got 0"):
         Halving(Written({}), min_epochs=0)
     with pytest.raises(UnknownNameError, match="Did you mean 'accuracy'"):
         Halving(Written({}), "acuracy")

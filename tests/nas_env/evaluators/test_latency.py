@@ -100,7 +100,7 @@ def test_what_an_argument_stands_for() -> None:
     assert Latency.of({"batch_size": 8}) == Latency(batch_size=8)
     with pytest.raises(UnknownNameError, match=r"latency setting 'repeat'. Did you mean 'repeats'"):
         Latency.of({"repeat": 3})
-    with pytest.raises(InvalidSettingError, match="must be True, False or a dict, but is 50"):
+    with pytest.raises(InvalidSettingError, match="must be True, False or a dict, got 50"):
         Latency.of(50)  # type: ignore[arg-type]
     for settings in ({"repeats": 0}, {"batch_size": 1.5}, {"warm_up": -1}, {"warm_up": False}):
         name = next(iter(settings))
@@ -164,7 +164,7 @@ def test_evaluators_that_train_measure(name: str, make_task: Callable[[str], Tas
 def test_latency_is_asked_of_who_can_measure_it(make_task: Callable[[str], Task]) -> None:
     with pytest.raises(InvalidSettingError, match="'synthetic' cannot measure latency"):
         gym.make("NAS-v0", evaluator="synthetic", latency=True)
-    with pytest.raises(InvalidSettingError, match=r"given as an object. Use .*latency=True\)"):
+    with pytest.raises(InvalidSettingError, match=r"passed as an object. Use .*latency=True\)"):
         gym.make("NAS-v0", task="wine", evaluator=Training(make_task("wine")), latency=True)
     with pytest.raises(InvalidSettingError, match="so latency would have no effect"):
         gym.make("NASBench201-v0", latency=True)

@@ -257,9 +257,9 @@ def test_a_pickle_remembers() -> None:
 
 
 def test_wrong_settings_are_refused() -> None:
-    with pytest.raises(InvalidSettingError, match="min_completed must be >= 1, but is 0"):
+    with pytest.raises(InvalidSettingError, match="min_completed must be >= 1, got 0"):
         MedianStopping(Written({}), min_completed=0)
-    with pytest.raises(InvalidSettingError, match=r"epochs must be >= 1, but is \[2, 0\]"):
+    with pytest.raises(InvalidSettingError, match=r"epochs must be >= 1, got \[2, 0\]"):
         MedianStopping(Written({}), epochs=[2, 0])
 
 

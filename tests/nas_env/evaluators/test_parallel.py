@@ -371,7 +371,7 @@ def test_wrong_settings_are_refused(make_task: Callable[[str], Task]) -> None:
         with pytest.raises(InvalidSettingError, match="workers must be an integer >= 1"):
             Parallel(inside, workers=workers)  # type: ignore[arg-type]
     for setting in ("memory_mb", "worker_memory_mb"):
-        with pytest.raises(InvalidSettingError, match="must be > 0 MB, but is -1"):
+        with pytest.raises(InvalidSettingError, match="must be > 0 MB, got -1"):
             Parallel(inside, workers=1, **{setting: -1})  # type: ignore[arg-type]
     with pytest.raises(InvalidSettingError, match="has workers already"):
         Parallel(Cached(Parallel(inside, workers=1), MemoryStore()), workers=1)

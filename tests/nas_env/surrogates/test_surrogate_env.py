@@ -86,7 +86,7 @@ def test_latency_of_a_device_without_names_those_with(
 ) -> None:
     with pytest.raises(IncompatibleError, match="hardware='zcu102' or 'vck190'") as caught:
         make_env(ID, hardware=hardware, objective=latency())
-    assert f"hardware={hardware!r} does not give" in str(caught.value)
+    assert f"hardware={hardware!r} does not have" in str(caught.value)
 
 
 def test_an_unknown_device_names_all(make_env: MakeEnv) -> None:

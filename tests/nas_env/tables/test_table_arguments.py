@@ -30,8 +30,8 @@ def test_an_unknown_name_is_refused_with_its_choices(make_env: MakeEnv) -> None:
                 make_env("NASBench201-v0", **{name: unnamed})
     for settings, message in (
         ({"fidelity": 100}, "no fidelity of 100 epochs. Known: 12"),
-        ({"fidelity": 0}, "fidelity: .*epochs must be an integer >= 1, but is 0"),
-        ({"fidelity": "12"}, "fidelity: .*epochs must be an integer >= 1, but is '12'"),
+        ({"fidelity": 0}, "fidelity: .*epochs must be an integer >= 1, got 0"),
+        ({"fidelity": "12"}, "fidelity: .*epochs must be an integer >= 1, got '12'"),
         ({"run": 1}, "Run 1 chooses among several trainings .* one number each"),
         ({"run": "random"}, "'random' chooses among several trainings"),
         ({"budget": 7}, "budget must be a Budget or a dict, got 7"),
@@ -102,7 +102,7 @@ def test_metrics_are_no_rewards_and_what_a_table_lacks_is_not_offered(make_env: 
 
 
 def test_networks_of_a_table_are_trained_only_on_what_is_named(make_env: MakeEnv) -> None:
-    with pytest.raises(InvalidSettingError, match=r"NASBench201-v0 has the space of its table"):
+    with pytest.raises(InvalidSettingError, match=r"NASBench201-v0 uses the space of its table"):
         make_env("NASBench201-v0", evaluator="training", task="digits", space="chain")
     for name in ("NASBench201-v0", "NASBenchMacro-v0"):
         with pytest.raises(InvalidSettingError, match=r"those of 'cifar10'.*Give task=NAME or"):

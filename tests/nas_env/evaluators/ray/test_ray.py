@@ -235,7 +235,7 @@ def test_workers_around_workers_are_refused(tmp_path: Path) -> None:
             Ray(evaluator)
     with pytest.raises(InvalidSettingError, match="Ray and has workers already"):
         Parallel(Halving(Ray(Noted(tmp_path))))
-    with pytest.raises(InvalidSettingError, match="workers of its own"):
+    with pytest.raises(InvalidSettingError, match="its own workers"):
         gym.make("NAS-v0", evaluator="ray", device="cpu", workers=2)
 
 
