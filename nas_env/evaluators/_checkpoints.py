@@ -1,4 +1,4 @@
-"""Checkpoints: trainings that stopped before the end of their schedule, to be continued."""
+"""Checkpoints of trainings that stopped before the end of their schedule."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nas_env.tasks.base import ResumeRefused
 MAGIC = b"nas-env checkpoint 1\n"
 DIGEST_BYTES = 16
 MOST_FILES = 1000
-ABANDONED_SECONDS = 3600  # a file that was begun so long ago is never finished
+ABANDONED_SECONDS = 3600  # older unfinished files are considered abandoned
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 State = Mapping[str, Any]
@@ -30,12 +30,12 @@ State = Mapping[str, Any]
 
 @dataclass
 class TrainingProgress:
-    """How far a training has come, from its first epoch on.
+    """The progress of a training since its first epoch.
 
     Attributes:
         curve: Metrics of each epoch so far.
-        earlier_seconds: Seconds of the parts before this one.
-        started: When this part began.
+        earlier_seconds: Seconds of the earlier parts.
+        started: Start time of this part.
     """
 
     curve: list[Metrics] = field(default_factory=list)
@@ -48,37 +48,38 @@ class TrainingProgress:
         return self.earlier_seconds + time.perf_counter() - self.started
 
     def go_on_from(self, state: State) -> None:
-        """Count from a checkpoint on."""
+        """Continue from the progress in a checkpoint."""
         self.curve = [dict(point) for point in state["curve"]]
         self.earlier_seconds = float(state["seconds"])
 
 
 def name_of(candidate: Candidate, fingerprint: str, budget: Budget) -> str:
-    """Return the name of a training: equal where more epochs only go on with it."""
+    """Return the name of a training; equal if additional epochs continue the same training."""
     schedule, seed = budget.schedule_epochs, budget.training_seed
     return digest([candidate.trained_key, fingerprint, schedule, seed])
 
 
 class Checkpoints:
-    """A folder of checkpoints; several processes, also on several machines, may share it.
+    """A folder of checkpoints, which several processes and machines can share.
 
-    A file is named after its training and the epochs it had (`NAME-EPOCHS.pt`), so it is found
-    without an index, and is written under another name first. It holds about three times the
-    network's parameters in four bytes each (weights and the optimizer's two moments) and some 20 to
-    40 kB more, and goes when its training has reached the end of its schedule, or has stopped again
-    later. Those of trainings that never go on stay; beyond `most_files` (1,000: 0.8 GB for networks
-    of 60,000 parameters) the oldest go, which costs no more than training anew.
+    A file is named after its training and its number of epochs (`NAME-EPOCHS.pt`), so no index is
+    needed. It is written atomically, under a temporary name first. A file holds three numbers of
+    four bytes per parameter (the weight and the two moments of the optimizer) and about 20 to 40 kB
+    more. It is removed when its training reaches the end of its schedule, or stops again later.
+    Checkpoints of trainings that are never continued remain. If there are more than `most_files`
+    (1,000: 0.8 GB for networks of 60,000 parameters), the oldest are removed; if needed again, such
+    a training restarts.
 
-    What is read is checked against a hash in front of it, and only tensors, numbers, text and their
-    collections are taken (`torch.load(weights_only=True)`); nothing in a file is ever run. A file
-    that is damaged is left aside with a warning.
+    Each file begins with a hash that is verified when it is read. Only tensors, numbers, text and
+    their collections are loaded (`torch.load(weights_only=True)`); no code in a file is executed.
+    Damaged files are ignored with a warning.
 
     Args:
-        folder: Where they are; made where it is absent.
-        most_files: The most files that stay.
+        folder: The folder; created if it does not exist.
+        most_files: Maximum number of files.
 
     Raises:
-        InvalidSettingError: The folder cannot be made.
+        InvalidSettingError: The folder cannot be created.
     """
 
     def __init__(self, folder: Path | str, most_files: int = MOST_FILES) -> None:
@@ -88,18 +89,18 @@ class Checkpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidSettingError(
-                f"Checkpoint folder {self.folder} cannot be made ({error.strerror}). "
-                "Name a folder that may be written."
+                f"Checkpoint folder {self.folder} cannot be created ({error.strerror}). "
+                "Choose a writable folder."
             ) from None
 
     def begin(self, name: str, epochs: int, start: Callable[[State | None], T]) -> T:
-        """Start a training where the furthest usable checkpoint left it, or at the beginning.
+        """Continue a training from its latest usable checkpoint, or start it.
 
         Args:
-            name: The training.
-            epochs: Checkpoints of more epochs do not serve.
-            start: Called with a checkpoint, or with None to begin; raises `ResumeRefused` where
-                the checkpoint does not fit.
+            name: Name of the training.
+            epochs: Maximum number of epochs of a usable checkpoint.
+            start: Called with a checkpoint to continue, or with None to start. Raises
+                `ResumeRefused` if the checkpoint does not fit.
         """
         for path in self._paths(name, epochs):
             try:
@@ -107,11 +108,11 @@ class Checkpoints:
             except FileNotFoundError:
                 continue
             except ResumeRefused as error:
-                logger.warning("Checkpoint %s is refused: %s", path, error)
+                logger.warning("Checkpoint %s is ignored: %s", path, error)
         return start(None)
 
     def keep(self, name: str, progress: TrainingProgress, state: State) -> None:
-        """Write a checkpoint and drop those of fewer epochs; a full disk is only logged."""
+        """Write a checkpoint and remove those of fewer epochs; write errors are only logged."""
         epochs = len(progress.curve)
         content = {**state, "name": name, "curve": progress.curve, "seconds": progress.seconds}
         try:
@@ -120,7 +121,7 @@ class Checkpoints:
             self._prune()
         except OSError as error:
             logger.warning(
-                "No checkpoint was left in %s (%s); the training cannot be continued.",
+                "No checkpoint was written to %s (%s); the training cannot be continued.",
                 self.folder,
                 error.strerror,
             )
@@ -133,7 +134,7 @@ class Checkpoints:
         return self.folder / f"{name}-{epochs}.pt"
 
     def _paths(self, name: str, epochs: int) -> Iterator[Path]:
-        """Yield the files of a training, the furthest first."""
+        """Yield the files of a training, most epochs first."""
         paths = (self._path(name, number) for number in range(epochs, 0, -1))
         return (path for path in paths if path.exists())
 
@@ -145,13 +146,13 @@ class Checkpoints:
                 logger.warning("Checkpoint %s cannot be removed (%s).", path, error.strerror)
 
     def _prune(self) -> None:
-        """Remove what never was finished, and the oldest files beyond the limit."""
+        """Remove abandoned unfinished files, and the oldest files beyond the limit."""
         ages: list[tuple[float, Path]] = []
         for entry in os.scandir(self.folder):
             try:
                 ages.append((entry.stat().st_mtime, Path(entry.path)))
             except FileNotFoundError:
-                continue  # another process was faster
+                continue  # removed by another process
         abandoned = time.time() - ABANDONED_SECONDS
         self._remove(path for age, path in ages if path.suffix == UNFINISHED and age < abandoned)
         files = sorted(pair for pair in ages if pair[1].suffix == ".pt")
@@ -159,7 +160,7 @@ class Checkpoints:
 
 
 def write(path: Path, content: State) -> None:
-    """Write a checkpoint: a hash, then what torch saves; it is there whole or not at all."""
+    """Write a checkpoint atomically: a hash, then the output of `torch.save`."""
     import torch
 
     buffer = io.BytesIO()
@@ -173,8 +174,9 @@ def read(path: Path, name: str) -> State:
     """Return the checkpoint of a training.
 
     Raises:
-        FileNotFoundError: It is gone.
-        ResumeRefused: It is damaged, of another training, or holds more than plain values.
+        FileNotFoundError: The file does not exist.
+        ResumeRefused: The checkpoint is damaged, belongs to another training, or contains more
+            than plain values.
     """
     import torch
 
@@ -186,18 +188,18 @@ def read(path: Path, name: str) -> State:
         raise ResumeRefused(f"it cannot be read ({error.strerror}).") from error
     begin = len(MAGIC) + DIGEST_BYTES
     if data[:begin] != MAGIC + _hash(data[begin:]):
-        raise ResumeRefused("it is damaged, or was not written by this release.")
+        raise ResumeRefused("it is damaged, or was written by another release.")
     try:
         content = torch.load(io.BytesIO(data[begin:]), map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a forged file makes of the reader
+    except Exception as error:  # a forged file can cause any error
         reason = (str(error).splitlines() or [""])[0]
-        raise ResumeRefused(f"it holds more than plain values ({reason}).") from error
+        raise ResumeRefused(f"it contains more than plain values ({reason}).") from error
     if not isinstance(content, dict) or content.get("name") != name:
-        raise ResumeRefused("it is of another training.")
+        raise ResumeRefused("it belongs to another training.")
     curve, seconds = content.get("curve"), content.get("seconds")
     whole = isinstance(curve, list) and path == path.with_name(f"{name}-{len(curve)}.pt")
     if not (whole and isinstance(seconds, float)):
-        raise ResumeRefused("it does not hold the epochs that its name says.")
+        raise ResumeRefused("its number of epochs differs from its name.")
     return content
 
 

@@ -1,4 +1,4 @@
-"""Trained weights that pass from a network to its edited child."""
+"""Inheritance of trained weights by the edited child of a network."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from nas_env.evaluation import Budget
 from nas_env.graph_module import GraphModule
 
 KEPT = 32
-Weights = list[dict[str, Tensor]]  # of each layer, the classifier last
+Weights = list[dict[str, Tensor]]  # one entry per layer, the classifier last
 
 
 class Kept:
-    """The weights of the latest networks; only of the very latest until somebody inherits."""
+    """The weights of the latest networks; of one network only until weights are requested."""
 
     def __init__(self) -> None:
         self.most = 1
@@ -29,7 +29,7 @@ class Kept:
             self._weights.popitem(last=False)
 
     def get(self, candidate: Candidate, budget: Budget) -> Weights | None:
-        """Return the weights of a network, or None where they are gone."""
+        """Return the weights of a network, or None if they are not kept."""
         self.most = KEPT
         return self._weights.get((candidate.trained_key, budget))
 
@@ -43,18 +43,18 @@ def weights_of(network: nn.Module) -> Weights:
 
 
 def layer_modules(network: nn.Module) -> list[nn.Module]:
-    """Return the module of each layer of a network that `nas_env.network.build` made."""
+    """Return the module of each layer of a network built by `nas_env.network.build`."""
     return list(network.nodes if isinstance(network, GraphModule) else network.children())
 
 
 def inherit(network: nn.Module, child: Architecture, parent: Architecture, old: Weights) -> int:
-    """Copy the parent's weights into the child's network, where name and shape agree.
+    """Copy the parent's weights into the child's network if name and shape agree.
 
-    Layers correspond from the front as long as they are equal, from the back as long as they are
-    equal, and in order between, where their kinds are equal.
+    Layers are matched from the front and from the back as long as they are equal. The layers in
+    between are matched in order if their kinds are equal.
 
     Returns:
-        How many tensors were copied.
+        Number of copied tensors.
     """
     modules, copied = layer_modules(network), 0
     for new_index, old_index in corresponding(child.layers, parent.layers):
@@ -67,7 +67,7 @@ def inherit(network: nn.Module, child: Architecture, parent: Architecture, old: 
 
 
 def corresponding(child: tuple[Layer, ...], parent: tuple[Layer, ...]) -> Iterator[tuple[int, int]]:
-    """Yield the numbers of corresponding layers (child's, parent's); the classifiers at the end."""
+    """Yield the indices of matching layers (child, parent), the classifiers last."""
     shortest = min(len(child), len(parent))
     front = 0
     while front < shortest and child[front] == parent[front]:

@@ -1,4 +1,4 @@
-"""Which precision trains a task faster on this machine, measured once."""
+"""Measures which precision trains a task faster on this machine."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from nas_env.network import build
 from nas_env.tasks import Metrics, Task
 
 REPEATS = 3
-LONG_EPOCH = 1.0  # seconds; after such an epoch neither warming up nor repeating changes much
-MARGIN = 1.1  # bfloat16 must win clearly, or the numbers are not worth the change
+LONG_EPOCH = 1.0  # seconds; for longer epochs, warm-up and repeats have little effect
+MARGIN = 1.1  # required speed-up of bfloat16, which changes the results
 PROBES = {
     "image": Architecture(
         (
@@ -27,7 +27,7 @@ PROBES = {
 
 
 def faster_precision(task: Task, device: str) -> str:
-    """Return "bfloat16" or "float32": the least time of an epoch of a middling network."""
+    """Return "bfloat16" or "float32", by the fastest epoch of a network of medium size."""
     seconds = {"float32": float("inf"), "bfloat16": float("inf")}
     for _ in range(REPEATS):
         for precision, least in seconds.items():
@@ -38,7 +38,7 @@ def faster_precision(task: Task, device: str) -> str:
 
 
 def _epoch_seconds(task: Task, device: str, precision: str) -> float:
-    """Return the seconds of the second epoch, or of the first where that was long."""
+    """Return the seconds of the second epoch, or of the first epoch if it was long."""
     network = build(PROBES[task.spec.modality], task.spec)
     epochs = task.fit(network, Recipe(), Budget(epochs=2), device=device, precision=precision)
     seconds = _seconds(epochs)

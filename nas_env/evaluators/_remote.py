@@ -1,4 +1,4 @@
-"""The common part of evaluators that evaluate in other processes, here or in a cluster."""
+"""Base class of evaluators that use other processes, on this machine or in a cluster."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NO_COST = NetworkCost(0, 0, 0)
 
 
 class RemoteEvaluator(EvaluatorWrapper):
-    """Predicts the cost of candidates, to order and place them; a batch is streamed.
+    """Streams batches, and predicts the cost of candidates for scheduling.
 
     Args:
         evaluator: Evaluator that runs in the workers.

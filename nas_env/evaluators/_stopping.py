@@ -1,4 +1,4 @@
-"""The common part of evaluators that stop networks early."""
+"""Base class of evaluators that stop trainings early."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from nas_env.objectives import OBJECTIVES, Objective
 from nas_env.tasks import Task
 
 PREFIX = "nas-env-checkpoints-"
-NEW_SECONDS = 60.0  # a folder so young may not be held yet
+NEW_SECONDS = 60.0  # a folder newer than this may not be locked yet
 
 
 class EarlyStopping(EvaluatorWrapper):
-    """Evaluates at several fidelities with the wrapped evaluator; its own answers are not cached.
+    """Evaluates at several fidelities with the wrapped evaluator; its own results are not cached.
 
     Args:
         evaluator: The wrapped evaluator.
@@ -37,7 +37,7 @@ class EarlyStopping(EvaluatorWrapper):
 
     @property
     def objective(self) -> Objective:
-        """What is scored."""
+        """The objective that compares candidates."""
         return self._given or OBJECTIVES.get("accuracy")()
 
     def with_cache(self, cache: Cache, objective: Objective) -> Evaluator:
@@ -53,9 +53,10 @@ def continued_training(
     precision: str,
     latency: Latency | Mapping[str, Any] | bool | None = None,
 ) -> Training:
-    """Return a training whose checkpoints are in a folder that goes with it.
+    """Create a `Training` whose checkpoints are in a temporary folder.
 
-    The folders of processes that were killed go with the next one.
+    The folder is removed with the evaluator. Folders of killed processes are removed by the next
+    call.
     """
     for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         if not _held(left):
@@ -68,7 +69,7 @@ def continued_training(
 
 
 def _hold(folder: Path) -> int | None:
-    """Lock a folder as long as this process lives; None where the system has no such locks."""
+    """Lock a folder until this process ends; return None if the system has no such locks."""
     if sys.platform == "win32":
         return None
     import fcntl
@@ -79,7 +80,7 @@ def _hold(folder: Path) -> int | None:
 
 
 def _held(folder: Path) -> bool:
-    """Return whether a process that lives holds a folder, or may do so."""
+    """Return whether a running process has locked a folder, or may do so soon."""
     try:
         if time.time() - folder.stat().st_mtime < NEW_SECONDS:
             return True

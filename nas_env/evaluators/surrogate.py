@@ -1,4 +1,4 @@
-"""`surrogate`: predicts evaluations in microseconds with a model fitted to measured networks."""
+"""`surrogate`: predicts evaluations with a fitted model, in microseconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tabular`: answers from a benchmark table, in microseconds."""
+"""`tabular`: looks up evaluations in a benchmark table, in microseconds."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from nas_env.tables.base import Numbers
 from nas_env.tasks import Task
 
 MEAN, RANDOM = "mean", "random"
-HASH_SEED = 2017  # of the weights that turn a walk into one number
+HASH_SEED = 2017  # of the weights that hash a walk
 CACHE_SIZE = 200_000
 
 
 class View(NamedTuple):
-    """A table as one search sees it: one number a row, and the best of those that are allowed.
+    """A table under one budget: one reward and report per row, and their optima.
 
     Attributes:
-        reward: (rows,) what is rewarded.
-        report: (rows,) what is reported.
-        best_reward: The optimum of the reward.
-        best_report: The optimum of the report.
-        run: (rows,) the run that is rewarded, -1 for the mean.
+        reward: (rows,) rewards.
+        report: (rows,) reports.
+        best_reward: Highest reward among the allowed networks.
+        best_report: Highest report among the allowed networks.
+        run: (rows,) run used as reward, -1 for the mean.
     """
 
     reward: Numbers
@@ -45,30 +45,30 @@ class View(NamedTuple):
 
 @EVALUATORS.register("tabular")
 class Tabular(Evaluator):
-    """Looks a finished walk up in a table; trains nothing.
+    """Looks up complete walks in a table, without training.
 
-    The budget's epochs are the fidelity; its training seed draws the run where `run` is "random".
-    "reward" and "report" of an evaluation are numbers of two columns, "regret_reward" and
-    "regret_report" how far each is below the best of its own column (of the networks that
-    `max_params` allows).
+    The budget's epochs are the fidelity. Its training seed draws the run if `run` is "random". The
+    metrics "reward" and "report" of an evaluation are values of two columns. "regret_reward" and
+    "regret_report" are their distances from the best value of the same column, among the networks
+    that `max_params` allows.
 
     Args:
         task: The task of a table.
         device: Not used.
         precision: Not used.
-        reward: Column that is rewarded; None: the table's own for the fidelity.
-        report: Column that is reported; None: the table's own.
-        run: Where networks were trained several times: a run from 1, "mean", or "random" (drawn for
+        reward: Column used as reward. None: the table's default for the fidelity.
+        report: Column used as report. None: the table's default.
+        run: If networks were trained several times: a run from 1, "mean", or "random" (drawn for
             each network and training seed). The report is the mean of the other runs, so that it
-            does not contain what was selected on. None: the table's own.
-        hardware: A device of the table whose latency and energy are metrics too, by the device's
-            name and as "latency_ms" and "energy_mj", which objectives ask for; or "all", by the
-            devices' names alone.
-        max_params: Networks above it do not count for the optimum.
-        fidelity: Epochs that may be asked for although what is rewarded there is of a test split.
+            does not include the run used for selection. None: the table's default.
+        hardware: Device of the table whose latency and energy are added as metrics, both prefixed
+            with the device name and as "latency_ms" and "energy_mj" for objectives. "all" adds
+            those of all devices, with prefixes only.
+        max_params: Limit on parameters; larger networks are excluded from the optimum.
+        fidelity: Epochs that are allowed although their reward is a column of a test split.
 
     Raises:
-        IncompatibleError: The task is not of a table.
+        IncompatibleError: The task is not a `TableTask`.
         UnknownNameError: No such column or device.
         InvalidSettingError: No such run.
     """
@@ -90,8 +90,8 @@ class Tabular(Evaluator):
     ) -> None:
         if not isinstance(task, TableTask):
             raise IncompatibleError(
-                f"Evaluator 'tabular' answers from a table, but task {task.spec.name!r} has none. "
-                "Make an environment of a table, such as NASBench201-v0."
+                f"Evaluator 'tabular' needs a table, but task {task.spec.name!r} has none. "
+                "Use an environment of a table, such as NASBench201-v0."
             )
         self.task, self.table = task, task.table
         self.reward, self.report = reward, self.table.report if report is None else report
@@ -114,7 +114,7 @@ class Tabular(Evaluator):
 
     @cached_property
     def metric_names(self) -> frozenset[str]:
-        """Names of the metrics that every network has at every fidelity."""
+        """Names of the metrics that all networks have at all fidelities."""
         table, rows = self.table, ("reward", "report", "regret_reward", "regret_report")
         more = {**table.metrics, **self.hardware}
         names = {*rows, *(name for name, values in more.items() if not np.isnan(values).any())}
@@ -127,10 +127,10 @@ class Tabular(Evaluator):
         return self.table.accuracies and not (self.reward or "").startswith("-")
 
     def check(self, budget: Budget) -> None:
-        """Refuse epochs that are not among `fidelities`.
+        """Raise if the budget's epochs are not in `fidelities`.
 
         Raises:
-            InvalidSettingError: The table has no such fidelity, or only of a test split.
+            InvalidSettingError: The table has no such fidelity, or only for a test split.
         """
         epochs, column = budget.epochs, self.table.rewards.get(budget.epochs, "")
         if epochs in self.fidelities:
@@ -138,8 +138,8 @@ class Tabular(Evaluator):
         name, known = self.table.name, ", ".join(map(str, self.fidelities))
         if self.reward is None and column in self.table.test_columns:
             raise InvalidSettingError(
-                f"Fidelity {epochs} of table {name!r} rewards {column!r}, which is of the test "
-                f"split. Known: {known}. Make the environment with fidelity={epochs} to search "
+                f"Fidelity {epochs} of table {name!r} uses {column!r} of the test split as "
+                f"reward. Known: {known}. Create the environment with fidelity={epochs} to search "
                 "the test split, an upper bound."
             )
         which = f" with reward {self.reward!r}" if self.reward else ""
@@ -148,7 +148,7 @@ class Tabular(Evaluator):
         )
 
     def view(self, budget: Budget) -> View:
-        """Return the table as it is seen under a budget.
+        """Return the rewards and reports of the table under a budget.
 
         Raises:
             InvalidSettingError: The table has no such fidelity.
@@ -173,12 +173,12 @@ class Tabular(Evaluator):
         budget: Budget,
         training_seeds: NDArray[np.int64],
     ) -> Numbers | None:
-        """Return (n,) scores of complete walks at once, or None for an objective of more metrics.
+        """Return the (n,) scores of complete walks, or None if the objective is not `Reward`.
 
         Args:
             tokens: (n, max_length) decisions plus one, 0 after the last.
-            objective: Only the table's reward has an array path.
-            budget: Gives the fidelity.
+            objective: Only `Reward` is vectorised.
+            budget: Budget with the fidelity.
             training_seeds: (n,) seeds that draw the runs.
         """
         if not isinstance(objective, Reward):
@@ -201,7 +201,7 @@ class Tabular(Evaluator):
     def _drawn(
         self, rows: NDArray[np.int64], seeds: NDArray[np.int64], runs: int
     ) -> NDArray[np.int64]:
-        """Return (n,) the run that is drawn for the network of each row."""
+        """Draw the run of the network of each row, (n,)."""
         networks = self.table.networks
         return drawn_runs(rows if networks is None else networks[rows], seeds, runs)
 
@@ -283,7 +283,7 @@ class Tabular(Evaluator):
 def drawn_runs(
     networks: NDArray[np.int64], seeds: NDArray[np.int64], runs: int
 ) -> NDArray[np.int64]:
-    """Return (n,) a run from 0 for each network and seed, evenly spread and always the same."""
+    """Draw a run from 0 for each network and seed, (n,): uniform and deterministic."""
     mixed = networks.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + seeds.astype(np.uint64)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # SplitMix64
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
@@ -292,7 +292,7 @@ def drawn_runs(
 
 
 def _of_run(values: Numbers, run: NDArray[np.int64]) -> Numbers:
-    """Return (rows,) the numbers of each row's run; the mean where it is -1."""
+    """Return the (rows,) values of each row's run, or the mean if the run is -1."""
     if values.ndim == 1:
         return values
     chosen = values[np.arange(len(values)), np.maximum(run, 0)]
@@ -300,7 +300,7 @@ def _of_run(values: Numbers, run: NDArray[np.int64]) -> Numbers:
 
 
 def _of_other_runs(values: Numbers, run: NDArray[np.int64]) -> Numbers:
-    """Return (rows,) the mean of all runs but each row's own; of all where that is -1."""
+    """Return the (rows,) means of all runs except each row's own; of all runs if it is -1."""
     if values.ndim == 1:
         return values
     if values.shape[1] == 1:
@@ -315,8 +315,8 @@ def _checked_run(run: int | str | np.integer[Any], runs: int) -> int | str:
         run = int(run)
     if runs == 1:
         raise InvalidSettingError(
-            f"Run {run!r} chooses among several trainings of a network, but the columns hold one "
-            "number each. Leave it out."
+            f"Run {run!r} selects one of several trainings of a network, but the columns have only "
+            "one value per network. Leave it out."
         )
     if any(
         type(run) is type(known) and run == known for known in (*range(1, runs + 1), MEAN, RANDOM)
@@ -329,10 +329,10 @@ def _checked_run(run: int | str | np.integer[Any], runs: int) -> int | str:
 
 
 def _fidelities(table: Table, reward: str | None, fidelity: int | None) -> tuple[int, ...]:
-    """Return the epochs that may be asked for, ascending; one where the reward's column is fixed.
+    """Return the supported epochs in ascending order; a single one if the reward column is fixed.
 
-    A fidelity that rewards a column of a test split is left out, unless it is the table's own or
-    named.
+    A fidelity whose reward is a column of a test split is excluded, unless it is the table's
+    default or the selected one.
     """
     if reward is not None:
         return (table.epochs_of(reward),)

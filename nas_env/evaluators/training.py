@@ -1,4 +1,4 @@
-"""`training`: builds the network and trains it, here and now."""
+"""`training`: builds and trains each network in this process."""
 
 from __future__ import annotations
 
@@ -33,36 +33,37 @@ logger = logging.getLogger(__name__)
 
 @EVALUATORS.register("training")
 class Training(Evaluator):
-    """Trains each network by its recipe and reports on the validation split.
+    """Trains each network with its recipe and evaluates it on the validation split.
 
-    Deterministic on one machine: the same candidate and budget give the same numbers, and torch's
-    global generator is left as it was found. A network for which memory does not suffice is trained
-    once more at half its batch size; the message then says so.
+    Training is deterministic on one machine: the same candidate and budget give the same results.
+    The state of torch's global generator is restored. If a network runs out of memory, it is
+    trained once more at half the batch size, which the message of the evaluation reports.
 
     Args:
         task: Data, loss and metric.
-        device: "auto" (the first GPU where there is one), "cpu", "cuda" or "cuda:1".
-        precision: "float32", "bfloat16", or "auto": the faster of the two on this machine for this
-            task, measured now (see `nas_env.evaluators._precision`).
-        threads: Torch threads while training on the CPU; small networks train fastest on one.
-        checkpoints: Folder in which a training that stops before the end of its schedule leaves its
-            state, see `nas_env.evaluators._checkpoints` for its size. The same candidate with more
-            epochs of the same schedule and with the same training seed goes on from there, bit for
-            bit as if it had never stopped, and `max_seconds` holds for all parts together. A
-            candidate with a parent always begins anew: its first weights are those that the parent
-            had after as many epochs. None: no checkpoints.
-        latency: Whether every network that was trained is also measured on this machine, as the
-            metric "latency_ms": True, or settings of `Latency`. It is no part of the budget, for
-            it changes nothing about what is spent on training, but of the fingerprint, with its
-            settings and the name of the processor: what was stored without it, or on another
-            processor, is evaluated anew. Unlike everything else it differs between repeats; a store
-            keeps the first. It is measured before training, so that the budget's `max_latency_ms`
-            saves it, and its seconds are not among those of an evaluation.
+        device: "auto" (the first GPU if there is one), "cpu", "cuda" or "cuda:1".
+        precision: "float32", "bfloat16", or "auto": the faster of the two for this task on this
+            machine, measured on creation (see `nas_env.evaluators._precision`).
+        threads: Number of torch threads on the CPU; small networks train fastest on one.
+        checkpoints: Folder for the state of trainings that stop before the end of their schedule;
+            see `nas_env.evaluators._checkpoints` for its size. The same candidate with more epochs
+            of the same schedule and the same training seed continues from the checkpoint, with
+            bitwise the same result as without interruption. `max_seconds` limits all parts
+            together. A candidate with a parent always restarts, because its initial weights are
+            those of the parent after the same number of epochs. None: no checkpoints.
+        latency: Whether to measure the latency of every trained network on this machine as the
+            metric "latency_ms": True, or settings of `Latency`. It is not part of the budget,
+            because it does not affect training. The fingerprint includes its settings and the name
+            of the processor, so evaluations stored without it or on another processor are not
+            reused. Unlike all other metrics, it differs between repeats; a store keeps the first
+            value. It is measured before training, so that networks over the budget's
+            `max_latency_ms` are not trained. The seconds of an evaluation do not include the
+            measurement.
 
     Raises:
-        UnknownNameError: No such precision, or no such setting of latency.
-        InvalidSettingError: The device cannot be used, the folder cannot be made, or a setting of
-            latency is out of its range.
+        UnknownNameError: No such precision, or no such latency setting.
+        InvalidSettingError: The device cannot be used, the folder cannot be created, or a latency
+            setting is out of its range.
     """
 
     def __init__(
@@ -94,20 +95,20 @@ class Training(Evaluator):
             self.fingerprint += f"/{self.latency.fingerprint(self.device)}"
 
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
-        """Return one evaluation per candidate, in order; they are trained one after the other.
+        """Train the candidates sequentially, and return one evaluation per candidate, in order.
 
         Raises:
             IncompatibleError: The budget limits a latency that is not measured.
         """
         if budget.max_latency_ms is not None and self.latency is None:
             raise IncompatibleError(
-                f"The budget has max_latency_ms={budget.max_latency_ms}, but no latency is "
-                "measured. Give latency=True with it, or Training(task, latency=True)."
+                f"The budget has max_latency_ms={budget.max_latency_ms}, but latency is "
+                "not measured. Give latency=True with it, or Training(task, latency=True)."
             )
         return [self._with_retry(candidate, budget) for candidate in candidates]
 
     def continues(self, candidate: Candidate) -> bool:
-        """Return whether a checkpoint is left for more epochs of a candidate."""
+        """Return whether more epochs of a candidate continue from a checkpoint."""
         return self.checkpoints is not None and candidate.parent is None
 
     def train(
@@ -116,13 +117,13 @@ class Training(Evaluator):
         """Build and train one network; return it with the metrics of every epoch.
 
         Args:
-            candidate: What is trained.
-            budget: How much may be spent.
-            progress: Keeps the epochs and seconds so far, also where training fails.
+            candidate: The candidate to train.
+            budget: The budget of the training.
+            progress: Records the epochs and seconds so far, also if training fails.
 
         Raises:
             InvalidArchitectureError: The network cannot be built.
-            TrainingTimeout: The time limit of the budget is over.
+            TrainingTimeout: The training exceeds the time limit of the budget.
             TrainingDiverged: The loss became NaN, infinite or very large.
         """
         import torch
@@ -132,10 +133,13 @@ class Training(Evaluator):
         progress = progress or TrainingProgress()
         kept: Kept = self.__dict__.setdefault("_kept", Kept())
         old = self._parents_weights(candidate.parent, budget, kept)
-        grad = torch.inference_mode(False), torch.enable_grad()  # the caller may act without
+        grad = (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+        )  # the caller may have disabled gradients
         repeatable = torch.backends.cudnn.flags(
             enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-        )  # on a GPU; float32 is float32 there too
+        )  # on a GPU; also disables TF32 for float32
         seed = seeded(budget.training_seed, self.device)
         with grad[0], grad[1], repeatable, self._threads(), seed:
             network, epochs = self._begin(candidate, budget, progress, old)
@@ -148,17 +152,17 @@ class Training(Evaluator):
     def _parents_weights(
         self, parent: Candidate | None, budget: Budget, kept: Kept
     ) -> Weights | None:
-        """Return the parent's trained weights; train it anew where they are gone."""
+        """Return the parent's trained weights; retrain the parent if they are not kept."""
         if parent is None:
             return None
         if kept.get(parent, budget) is None:
             self._with_retry(parent, budget)  # keeps its weights, unless it fails
-        return kept.get(parent, budget)  # the child of a failure starts anew
+        return kept.get(parent, budget)  # None after a failure: the child has initial weights
 
     def _begin(
         self, candidate: Candidate, budget: Budget, progress: TrainingProgress, old: Weights | None
     ) -> tuple[nn.Module, Iterator[Metrics]]:
-        """Return the network and the epochs that are left; a checkpoint is taken where one is."""
+        """Return the network and the remaining epochs, from a checkpoint if there is one."""
         start = partial(self._start, candidate, budget, progress, old)
         if self.checkpoints is None or not self.continues(candidate):
             return start(None)
@@ -177,7 +181,7 @@ class Training(Evaluator):
 
         from nas_env.evaluators._inheritance import inherit
 
-        torch.manual_seed(budget.training_seed)  # a refused checkpoint may have been half loaded
+        torch.manual_seed(budget.training_seed)  # a rejected checkpoint may have been partly loaded
         network = build(candidate.architecture, self.task.spec)
         if candidate.parent is not None and old is not None:
             inherit(network, candidate.architecture, candidate.parent.architecture, old)
@@ -195,7 +199,7 @@ class Training(Evaluator):
         progress: TrainingProgress,
         epochs: Iterator[Metrics],
     ) -> None:
-        """Leave a checkpoint where the schedule goes on, none where it is over."""
+        """Write a checkpoint if the schedule is not complete, otherwise remove it."""
         if self.checkpoints is None or not self.continues(candidate):
             return
         name = name_of(candidate, self.fingerprint, budget)
@@ -205,7 +209,7 @@ class Training(Evaluator):
             self.checkpoints.keep(name, progress, epochs.state())
 
     def _with_retry(self, candidate: Candidate, budget: Budget) -> Evaluation:
-        """Evaluate; where memory ran out, once more at half the batch in the time that is left."""
+        """Evaluate; if out of memory, retry at half the batch size in the remaining time."""
         found, batch = self._evaluate(candidate, budget), candidate.recipe.batch_size
         left = None if budget.max_seconds is None else budget.max_seconds - found.seconds
         late = left is not None and left <= 0
@@ -232,10 +236,10 @@ class Training(Evaluator):
         return Evaluation(Outcome.OK, metrics, tuple(curve), len(curve), progress.seconds)
 
     def costs(self, candidate: Candidate, budget: Budget) -> tuple[dict[str, float], str]:
-        """Return what a network costs, and which limit of a budget it is over, or nothing.
+        """Return the costs of a network, and a message if it exceeds a limit of the budget.
 
-        Costs are those of `NetworkCost`, and "latency_ms" where it is asked for and no other limit
-        is in the way.
+        The costs are those of `NetworkCost`, and "latency_ms" if it is measured and no other limit
+        is exceeded. The message is empty if no limit is exceeded.
         """
         cost = predict(candidate.architecture, self.task.spec)
         found: dict[str, float] = dict(cost.to_json())
@@ -248,7 +252,7 @@ class Training(Evaluator):
         return {**found, "latency_ms": latency}, excess
 
     def _measured(self, candidate: Candidate, how: Latency) -> float:
-        """Return the latency of a network in milliseconds; the first measurement is kept."""
+        """Return the latency of a network in milliseconds; only the first call measures it."""
         known: dict[str, float] = self.__dict__.setdefault("_latencies", {})
         if (key := candidate.architecture.key) not in known:
             with seeded(0, self.device):
@@ -258,7 +262,7 @@ class Training(Evaluator):
         return known[key]
 
     def _outcome(self, error: Exception) -> tuple[Outcome, str]:
-        """Return the name and message of what a network did."""
+        """Return the outcome and message for an exception."""
         if isinstance(error, TrainingTimeout):
             return Outcome.TIMEOUT, str(error)
         if isinstance(error, TrainingDiverged):
@@ -292,7 +296,7 @@ class Training(Evaluator):
 
 
 def over_limit(cost: NetworkCost, batch_size: int, budget: Budget) -> str:
-    """Return which limit of the budget a network is over before it is built, or nothing."""
+    """Return a message if the predicted cost exceeds a limit of the budget, else an empty one."""
     megabytes = cost.training_bytes(batch_size) / 1e6
     if budget.max_memory_mb is not None and megabytes > budget.max_memory_mb:
         return f"Predicted {megabytes:.1f} MB, limit {budget.max_memory_mb} MB."
@@ -302,10 +306,10 @@ def over_limit(cost: NetworkCost, batch_size: int, budget: Budget) -> str:
 
 
 def resolve_device(device: str) -> str:
-    """Return the device that a name stands for.
+    """Return the device name; "auto" selects a GPU if there is one.
 
     Raises:
-        InvalidSettingError: There is no such device here.
+        InvalidSettingError: There is no such device.
     """
     import torch
 
@@ -314,19 +318,19 @@ def resolve_device(device: str) -> str:
     try:
         asked = torch.device(device)
         if asked.type == "cuda" and (asked.index or 0) < torch.cuda.device_count():
-            return device  # touching it would take its memory, also where only workers train
+            return device  # initialising it here would use GPU memory even if only workers train
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InvalidSettingError(
             f"Device {device!r} cannot be used ({str(error).splitlines()[0]}). "
-            "Use 'auto', 'cpu', or 'cuda' where a GPU is installed."
+            "Use 'auto', 'cpu', or 'cuda' if a GPU is installed."
         ) from None
     return device
 
 
 @contextmanager
 def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
-    """Seed torch inside the block, and put its generators back afterwards."""
+    """Seed torch inside the block, and restore its generators afterwards."""
     import torch
 
     devices = [torch.device(device)] if device.startswith("cuda") else []
@@ -336,7 +340,7 @@ def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Return whether an exception says that memory ran out, on a GPU or on the CPU."""
+    """Return whether an exception is an out-of-memory error, on a GPU or on the CPU."""
     import torch
 
     text = str(error).lower()

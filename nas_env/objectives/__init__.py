@@ -1,6 +1,6 @@
-"""Objectives: from an evaluation to a score, higher is better, within finite bounds.
+"""Objectives map an evaluation to a score; higher is better, and the bounds are finite.
 
-One file per objective; it registers itself with `@OBJECTIVES.register(name)`.
+Each file defines one objective and registers it with `@OBJECTIVES.register(name)`.
 """
 
 from nas_env.objectives.accuracy import Accuracy

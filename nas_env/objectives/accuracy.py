@@ -1,4 +1,4 @@
-"""`accuracy`: the share of validation samples that are named rightly."""
+"""`accuracy`: the fraction of validation samples that are classified correctly."""
 
 from __future__ import annotations
 

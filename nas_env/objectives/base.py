@@ -12,12 +12,12 @@ from nas_env.registry import Registry
 
 
 class Objective(ABC):
-    """Turns what came out of an evaluation into one number.
+    """Maps an evaluation to a score.
 
     Attributes:
-        bounds: Least and greatest score, both finite.
-        failure: Score of every outcome but "ok" and "pending"; within the bounds.
-        needs: Metrics without which there is no value; tables that lack one are refused.
+        bounds: Lowest and highest score, both finite.
+        failure: Score of every outcome except "ok" and "pending"; within the bounds.
+        needs: Required metrics; tables that lack one raise an error.
     """
 
     bounds: tuple[float, float]
@@ -29,12 +29,12 @@ class Objective(ABC):
         """Return the value of a successful evaluation, which `score` clips to the bounds."""
 
     def score(self, evaluation: Evaluation) -> float:
-        """Return the value within the bounds, or `failure` where the evaluation failed.
+        """Return the value clipped to the bounds, or `failure` if the evaluation failed.
 
-        Of a pending evaluation it is NaN, which is loudly wrong where nobody settles.
+        The score of a pending evaluation is NaN, which makes a missing `settle` obvious.
 
         Raises:
-            IncompatibleError: A metric that is needed was not measured.
+            IncompatibleError: The evaluation lacks a required metric.
         """
         if evaluation.outcome is Outcome.PENDING:
             return math.nan
@@ -50,7 +50,7 @@ class Objective(ABC):
         return min(max(self.value(evaluation), self.bounds[0]), self.bounds[1])
 
     def describe(self) -> str:
-        """Return a text that is equal for objectives with equal scores."""
+        """Return a text that is equal for objectives that give equal scores."""
         settings = ", ".join(f"{key}={value}" for key, value in sorted(vars(self).items()))
         return f"{type(self).__name__}({settings})"
 

@@ -1,4 +1,4 @@
-"""`block-qnn`: accuracy less the logarithms of operations and density."""
+"""`block-qnn`: accuracy minus weighted logarithms of operations and density."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from nas_env.objectives.base import OBJECTIVES, Objective
 class BlockQNN(Objective):
     """ACC - mu log10(MACs) - rho log10(density), in [-1, 1].
 
-    Density is the number of edges over that of layers: 1 for a chain, more where layers read
-    several others.
+    Density is the number of edges divided by the number of layers: 1 for a chain, higher if layers
+    have several inputs.
 
     Args:
-        mu: Accuracy that ten times the operations must bring.
-        rho: Accuracy that ten times the density must bring.
+        mu: Penalty in accuracy for ten times the operations.
+        rho: Penalty in accuracy for ten times the density.
 
     Raises:
         InvalidSettingError: A weight is negative or not finite.
 
     Reference: Zhong et al., "Practical Block-wise Neural Network Architecture Generation", CVPR
-    2018. The base of the logarithms and the weights are chosen here: those of the paper could not
-    be checked, and implementations by others differ (0.5 and 0.5; 1 and 8).
+    2018. The base of the logarithms and the weights are choices of this package: those of the paper
+    could not be verified, and other implementations differ (0.5 and 0.5; 1 and 8).
     """
 
     bounds = (-1.0, 1.0)
@@ -41,7 +41,7 @@ class BlockQNN(Objective):
         self.mu, self.rho = mu, rho
 
     def value(self, evaluation: Evaluation) -> float:
-        """Return accuracy less both terms; a network without operations or edges pays nothing."""
+        """Return accuracy minus both penalties, which are 0 without operations or edges."""
         metrics = evaluation.metrics
         price = self.mu * _log(metrics["macs"]) + self.rho * _log(metrics["density"])
         return float(metrics["accuracy"] - price)

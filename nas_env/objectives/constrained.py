@@ -13,19 +13,18 @@ LIMITS = {"params": 10_000.0}
 
 @OBJECTIVES.register("constrained")
 class Constrained(Objective):
-    """The score of another objective; a network over a limit is worse than any under it.
+    """The score of another objective; networks that violate a limit score below all others.
 
-    Of two networks over a limit the one that is less over it is better: the score is the least of
-    the objective less v / (1 + v), where v is by how many times of the limit the worst metric is
-    over. The range grows by 1 below. `max_params` of an environment is sharper: such networks are
-    never offered.
+    Among networks that violate a limit, a smaller violation is better. The score is the lower bound
+    of the objective minus v / (1 + v), where v is the largest relative excess over a limit. The
+    lower bound decreases by 1. `max_params` of an environment is stricter: it masks such networks.
 
     Args:
-        limits: Greatest value of each metric, such as params, macs, latency_ms, activation_bytes.
+        limits: Maximum of each metric, such as params, macs, latency_ms, activation_bytes.
         objective: An objective, or its name.
 
     Raises:
-        InvalidSettingError: There is no limit, or one is not positive.
+        InvalidSettingError: There are no limits, or one is not positive.
 
     Reference: Deb, "An efficient constraint handling method for genetic algorithms", 2000: the
         three rules of feasibility.
@@ -48,7 +47,7 @@ class Constrained(Objective):
         self.needs = tuple(dict.fromkeys((*inner.needs, *self.limits)))
 
     def value(self, evaluation: Evaluation) -> float:
-        """Return the score under the limits, or how far the network is over one."""
+        """Return the objective's score, or a lower one if the network violates a limit."""
         metrics = evaluation.metrics
         over = max(float(metrics[name]) / limit - 1.0 for name, limit in self.limits.items())
         if over <= 0:
@@ -56,5 +55,5 @@ class Constrained(Objective):
         return self.objective.bounds[0] - over / (1.0 + over)
 
     def describe(self) -> str:
-        """Return a text that is equal for objectives with equal scores."""
+        """Return a text that is equal for objectives that give equal scores."""
         return f"Constrained({sorted(self.limits.items())}, {self.objective.describe()})"

@@ -1,4 +1,4 @@
-"""`accuracy-under-cost`: accuracy, worth less above a number of parameters."""
+"""`accuracy-under-cost`: accuracy with a penalty above a number of parameters."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from nas_env.objectives.base import OBJECTIVES, Objective
 class AccuracyUnderCost(Objective):
     """Accuracy times min(1, T / params)^0.07, in [0, 1].
 
-    The soft constraint of MnasNet (Tan et al., CVPR 2019: w = -0.07, there for latency): ten times
-    the target costs a factor of 0.85, staying below it gains nothing.
+    The soft constraint of MnasNet (Tan et al., CVPR 2019: w = -0.07, for latency in
+    the paper): ten times the target gives a factor of 0.85, below the target the factor is 1.
 
     Args:
-        target_params: T, trainable parameters.
-        exponent: How much a larger network is worth less.
+        target_params: Target T, a number of trainable parameters.
+        exponent: Exponent of the penalty.
 
     Raises:
         InvalidSettingError: A setting is not positive.

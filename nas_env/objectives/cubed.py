@@ -1,4 +1,4 @@
-"""`cubed-accuracy`: the accuracy to the third power."""
+"""`cubed-accuracy`: the cube of the accuracy."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from nas_env.objectives.base import OBJECTIVES, Objective
 
 @OBJECTIVES.register("cubed-accuracy")
 class CubedAccuracy(Objective):
-    """Validation accuracy to the third power, in [0, 1].
+    """Cube of the validation accuracy, in [0, 1].
 
-    It spreads good networks: from 0.90 to 0.95 it rises by 0.13. The order of networks stays.
+    It increases the differences between good networks: from accuracy 0.90 to 0.95 it rises by
+    0.13. It does not change the ranking of networks.
 
     Reference: Zoph and Le, "Neural Architecture Search with Reinforcement Learning", ICLR 2017,
-    section 4.1. There it is the highest accuracy of the last five epochs; here that of the last.
+    section 4.1. The paper uses the highest accuracy of the last five epochs; this objective uses
+    that of the last epoch.
     """
 
     bounds = (0.0, 1.0)
@@ -21,5 +23,5 @@ class CubedAccuracy(Objective):
     needs = ("accuracy",)
 
     def value(self, evaluation: Evaluation) -> float:
-        """Return the accuracy to the third power."""
+        """Return the cube of the accuracy."""
         return float(evaluation.metrics["accuracy"] ** 3)

@@ -1,4 +1,4 @@
-"""`negative-loss`: the mean loss with its sign turned."""
+"""`negative-loss`: the negative mean validation loss."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from nas_env.objectives.base import OBJECTIVES, Objective
 
 @OBJECTIVES.register("negative-loss")
 class NegativeLoss(Objective):
-    """The mean validation loss with its sign turned, R = -(1/N) sum L_i.
+    """The negative mean validation loss, R = -(1/N) sum L_i.
 
     Args:
-        worst: Loss in nats at which the score is cut off; also the loss of a failure.
+        worst: Maximum loss in nats, at which the score is clipped; also the loss of a failure.
 
     Raises:
         InvalidSettingError: `worst` is not positive.
@@ -27,5 +27,5 @@ class NegativeLoss(Objective):
         self.failure = -worst
 
     def value(self, evaluation: Evaluation) -> float:
-        """Return minus the loss."""
+        """Return the negative loss."""
         return -float(evaluation.metrics["loss"])

@@ -1,4 +1,4 @@
-"""`metric`: the metric of the task, whatever it is and whichever way is better."""
+"""`metric`: the metric of the task, transformed so that higher is better."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from nas_env.tasks.base import TaskSpec
 
 @OBJECTIVES.register("metric")
 class TaskMetric(Objective):
-    """The metric itself, in [0, 1]; of an error, 1 - error / baseline error, in [-1, 1].
+    """The metric in [0, 1], or 1 - error / baseline error in [-1, 1] if the metric is an error.
 
-    Higher is better for both: 1 is an error of zero, 0 the error of the best constant prediction.
+    Higher is better for both. For an error, 1 means zero error, and 0 means the error of the best
+    constant prediction.
     For the mean squared error this is R^2, with the training split's mean and variance.
 
     Args:
         metric: Name of the metric.
-        baseline_error: Error of the best constant prediction, for a metric that is an error; None
-            where higher is better.
+        baseline_error: Error of the best constant prediction, for a metric that is an error. None
+            if higher is better.
 
     Raises:
         InvalidSettingError: The baseline error is not positive.
@@ -46,5 +47,5 @@ class TaskMetric(Objective):
         return value if self.baseline_error is None else 1.0 - value / self.baseline_error
 
     def describe(self) -> str:
-        """Return a text that is equal for objectives with equal scores."""
+        """Return a text that is equal for objectives that give equal scores."""
         return f"TaskMetric(baseline_error={self.baseline_error}, metric={self.metric})"

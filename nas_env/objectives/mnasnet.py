@@ -1,4 +1,4 @@
-"""`mnasnet-soft` and `mnasnet-hard`: accuracy times a power of the cost over its target."""
+"""`mnasnet-soft` and `mnasnet-hard`: accuracy times a power of cost / target."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from nas_env.errors import InvalidSettingError
 from nas_env.evaluation import Evaluation
 from nas_env.objectives.base import OBJECTIVES, Objective
 
-MOST = 2.0  # what a network of a twenty-thousandth of the target has at the soft exponent
-LEAST = 1e-12  # a cost of nothing counts as this share of the target
+MOST = 2.0  # reached at 1 / 20,000 of the target with the soft exponent
+LEAST = 1e-12  # lower limit of cost / target, for a cost of 0
 
 
 class MnasNet(Objective):
     """ACC (cost / T)^w, with one exponent up to the target T and one above it, in [0, 2].
 
-    Soft (-0.07, -0.07): twice the cost is worth a factor of 0.95, on both sides of the target, so
-    a smaller network is worth more. Hard (0, -1): below the target only accuracy counts.
+    Soft (-0.07, -0.07): twice the cost gives a factor of 0.95, on both sides of the target, so
+    smaller networks score higher. Hard (0, -1): below the target only accuracy counts.
 
     Args:
-        target: T, in the unit of the metric.
-        metric: The cost: "latency_ms", "params", "macs" or another metric of an evaluation.
+        target: Target T, in the unit of the metric.
+        metric: Cost metric: "latency_ms", "params", "macs" or another metric of an evaluation.
         below: Exponent up to the target.
         above: Exponent above it.
 
@@ -61,12 +61,12 @@ class MnasNet(Objective):
 def _soft(
     target: float = 10_000, metric: str = "params", below: float = -0.07, above: float = -0.07
 ) -> MnasNet:
-    """Return accuracy times a factor that falls slowly above a target cost, in [0, 2]."""
+    """Return accuracy times a factor that falls slowly with the cost, in [0, 2]."""
     return MnasNet(target, metric, below, above)
 
 
 def _hard(target: float = 10_000, metric: str = "params") -> MnasNet:
-    """Return accuracy, above a target cost times target / cost, in [0, 2]."""
+    """Return accuracy, times target / cost above the target cost, in [0, 2]."""
     return MnasNet(target, metric, 0.0, -1.0)
 
 

@@ -1,4 +1,4 @@
-"""`reward`: the column of a table that its evaluator rewards."""
+"""`reward`: the reward column of a table."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from nas_env.objectives.base import OBJECTIVES, Objective
 
 @OBJECTIVES.register("reward")
 class Reward(Objective):
-    """The metric "reward", which the evaluator `tabular` gives; elsewhere the accuracy.
+    """The metric "reward" of the evaluator `tabular`; the accuracy for other evaluators.
 
     Args:
         least: Lower bound, also the score of a failure.
         greatest: Upper bound.
 
     Raises:
-        InvalidSettingError: The bounds are not in order.
+        InvalidSettingError: The lower bound is not below the upper bound.
     """
 
     def __init__(self, least: float = 0.0, greatest: float = 1.0) -> None:

@@ -1,4 +1,4 @@
-"""`weighted-sum`: a sum of metrics, each with its weight."""
+"""`weighted-sum`: a weighted sum of metrics."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ WEIGHTS = {"accuracy": 1.0, "params": -1e-6}
 
 @OBJECTIVES.register("weighted-sum")
 class WeightedSum(Objective):
-    """The sum of weight times metric, cut off at the bounds.
+    """The sum of weight times metric, clipped to the bounds.
 
     Args:
-        weights: Weight of each metric, negative where less is better; accuracy less one point for
-            10,000 parameters unless told otherwise.
+        weights: Weight of each metric, negative if lower is better. None: accuracy minus 0.01 per
+            10,000 parameters.
         least: Lower bound, also the score of a failure.
         greatest: Upper bound.
 
     Raises:
-        InvalidSettingError: There is no weight, one is not finite, or the bounds are not in order.
+        InvalidSettingError: There are no weights, one is not finite, or the bounds are not in
+            order.
 
     Example:
         >>> from nas_env.objectives import OBJECTIVES
@@ -49,6 +50,6 @@ class WeightedSum(Objective):
         self.bounds, self.failure, self.needs = (least, greatest), least, tuple(self.weights)
 
     def value(self, evaluation: Evaluation) -> float:
-        """Return the sum."""
+        """Return the weighted sum."""
         metrics = evaluation.metrics
         return float(sum(weight * metrics[name] for name, weight in self.weights.items()))

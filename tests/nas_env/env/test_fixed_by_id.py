@@ -29,7 +29,7 @@ OTHERS = [
 def test_another_table_or_surrogate_is_refused(row: Row, other: str, make: str) -> None:
     settings: dict[str, Any] = {**NEEDED.get(row.id, {}), row.family: other}
     own = row.kwargs[row.family]
-    message = f"{row.id} must have the {row.family} {own!r}, but {row.family}={other!r} was given"
+    message = f"{row.id} uses {row.family} {own!r}, but {row.family}={other!r} was given"
     with pytest.raises(InvalidSettingError, match=message) as error:
         if make == "make":
             gym.make(row.id, **settings)
@@ -38,7 +38,7 @@ def test_another_table_or_surrogate_is_refused(row: Row, other: str, make: str) 
         else:
             gym.make_vec(row.id, num_envs=2, vectorization_mode="sync", **settings)
     ids = [x.id for x in ENVIRONMENTS if x.kwargs.get(row.family) == other]
-    remedy = f"Leave it out, or make {ids[0]}." if ids else "Leave it out."
+    remedy = f"Leave it out, or use {ids[0]}." if ids else "Leave it out."
     assert str(error.value).endswith(remedy)
 
 
