@@ -62,8 +62,8 @@ class SurrogateEvaluator(Evaluator):
     ) -> None:
         if not isinstance(task, SurrogateTask):
             raise IncompatibleError(
-                f"Evaluator 'surrogate' needs a fitted model, but task {task.spec.name!r} has none. "
-                "Use an environment of a surrogate, such as NASMobile-v0."
+                f"Evaluator 'surrogate' needs a fitted model, but task {task.spec.name!r} has none."
+                " Use an environment of a surrogate, such as NASMobile-v0."
             )
         self.task, self.surrogate = task, task.surrogate
         known = self.surrogate.hardware

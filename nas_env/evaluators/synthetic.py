@@ -23,7 +23,8 @@ class Synthetic(Evaluator):
 
     "accuracy" is the mean of fixed pseudo-random values in [0, 1], one for each layer and one for
     each pair of adjacent layers, times 1 - 0.1 * |layers - 4| / max(layers, 4). "loss" is the
-    negative logarithm of the accuracy. The same network has the same value on every machine, without noise.
+    negative logarithm of the accuracy. The same network has the same value on every machine,
+    without noise.
 
     Args:
         task: Task with the shapes used to predict costs; its data are not used.

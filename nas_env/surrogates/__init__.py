@@ -1,6 +1,6 @@
-"""Surrogates: models fitted to measured networks of a space, which answer for all its networks.
+"""Surrogates: models fitted to measured networks, which predict all networks of a space.
 
-One file per surrogate; it registers itself with `@SURROGATES.register(name)`.
+Each file defines one surrogate and registers it with `@SURROGATES.register(name)`.
 """
 
 from nas_env.surrogates.base import SURROGATES, Errors, Quadratic, Surrogate, SurrogateTask

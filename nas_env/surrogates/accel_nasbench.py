@@ -1,9 +1,9 @@
-"""`accel-nasbench`: accuracy on ImageNet and speed on six accelerators, of the space `mobile`.
+"""`accel-nasbench`: ImageNet accuracy and speed on six accelerators for the space `mobile`.
 
-A quadratic ridge regression of this project on the networks that Accel-NASBench published, not the
-authors' own surrogates. It is fitted on sampled networks: what it says of any other one, its
-optimum above all, is an extrapolation, and what a search finds best is predicted too well, for the
-search selects the errors in its favour.
+A quadratic ridge regression by this project on the networks published with Accel-NASBench, not one
+of the authors' surrogates. It is fitted to sampled networks, so predictions for all other networks,
+especially for its optimum, are extrapolations. Predictions for the best network of a search are too
+optimistic, because the search also selects the errors of the model.
 
 Reference: Ahmad et al., "Accel-NASBench: Sustainable Benchmarking for Accelerator-Aware NAS", 2024.
 Source and licence: `nas_env/data/README.md`.
@@ -40,7 +40,7 @@ TOP = ("best", "excess", "top_tau")  # of the accuracy, see `Surrogate`
 
 
 def model() -> Quadratic:
-    """Return the features of the walks of the space `mobile`."""
+    """Return the feature model for walks of the space `mobile`."""
     return Quadratic(legal_by_position(SPACES.get(SPACE)(SPEC.input_shape, SPEC.num_outputs)))
 
 
@@ -48,10 +48,16 @@ def model() -> Quadratic:
 def accel_nasbench() -> Surrogate:
     """Return the surrogate.
 
-    Numbers: "accuracy" and "accuracy_top5", validation accuracies on ImageNet after the authors'
-    shortened schedule, one seed; "simulated_seconds", the time of that training; latency (ms) on
-    the FPGA boards ZCU102 and VCK190, and throughput (images a second) on those, on GPUs A100 and
-    RTX 3090, and on TPU v2 and v3. How the file was made: `scripts/data/accel_nasbench.py`.
+    Metrics:
+
+    * "accuracy" and "accuracy_top5": validation accuracies on ImageNet after the authors' shortened
+      schedule, one seed;
+    * "simulated_seconds": the time of that training;
+    * latency (ms) on the FPGA boards ZCU102 and VCK190;
+    * throughput (images per second) on these boards, on the GPUs A100 and RTX 3090, and on TPU v2
+      and v3.
+
+    `scripts/data/accel_nasbench.py` creates the file.
 
     Raises:
         InvalidDataError: The file is missing or damaged.

@@ -1,4 +1,4 @@
-"""What a surrogate is: numbers of all networks of a space, predicted from those of a sample."""
+"""Surrogates: predict metrics of all networks of a space from a sample of measured networks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Numbers = NDArray[np.float64]
 
 
 class Errors(NamedTuple):
-    """How well a number is predicted of networks that the model was not fitted to.
+    """The prediction quality of a metric on held-out networks.
 
     Attributes:
-        r2: Share of the variance that is explained, in the number's own unit; at most 1.
+        r2: Fraction of the variance explained, in the unit of the metric; at most 1.
         tau: Kendall's rank correlation (tau-b), in [-1, 1].
         relative: Median of |predicted - measured| / measured.
     """
@@ -34,12 +34,13 @@ class Errors(NamedTuple):
 class Quadratic:
     """The features of a quadratic model: effects of each decision, and of each pair of decisions.
 
-    A position with n legal decisions has n - 1 columns, orthogonal contrasts of mean 0 and mean
-    square 1 over its decisions; two positions have the products of their columns. All columns of a
-    walk drawn uniformly have variance 1, so a ridge penalty shrinks every effect alike.
+    A position with n legal decisions has n - 1 columns: orthogonal contrasts with mean 0 and mean
+    square 1 over its decisions. Each pair of positions has the products of their columns. For
+    uniformly drawn walks, all columns have variance 1, so a ridge penalty shrinks all effects
+    equally.
 
     Args:
-        legal: Legal decisions of each position, whatever was decided before.
+        legal: Legal decisions of each position, independent of earlier decisions.
 
     Example:
         >>> Quadratic([(0, 1), (2, 3)]).features(np.array([[0, 3]])).tolist()
@@ -61,13 +62,13 @@ class Quadratic:
 
     @property
     def num_features(self) -> int:
-        """Number of features, the constant among them."""
+        """Number of features, including the constant."""
         return 1 + len(self.column) + len(self.first)
 
     def features(self, walks: NDArray[Any]) -> Numbers:
         """Return (n, num_features) features of complete walks (n, positions)."""
         single = self.values[walks[:, self.position], self.column]
-        found = np.ones((len(walks), self.num_features))  # rows are contiguous, see `predict`
+        found = np.ones((len(walks), self.num_features))  # contiguous rows, see `predict`
         found[:, 1 : 1 + len(self.column)] = single
         found[:, 1 + len(self.column) :] = single[:, self.first] * single[:, self.second]
         return found
@@ -90,7 +91,7 @@ def contrasts(count: int) -> Numbers:
 
 
 def legal_by_position(space: SearchSpace) -> list[tuple[int, ...]]:
-    """Return the legal decisions at each position of a space where they depend on it alone."""
+    """Return the legal decisions at each position of a space in which they depend on it only."""
     state, found = space.start(), []
     while (choice := space.choice(state)) is not None:
         found.append(choice.legal)
@@ -99,34 +100,33 @@ def legal_by_position(space: SearchSpace) -> list[tuple[int, ...]]:
 
 
 def to_fitted(numbers: Numbers, is_accuracy: bool) -> Numbers:
-    """Return the logarithm of positive numbers; of accuracies, that of the error."""
+    """Return the logarithm of positive numbers, or of 1 - accuracy for accuracies."""
     return np.log(1 - numbers if is_accuracy else numbers)
 
 
 def from_fitted(fitted: Numbers, is_accuracy: bool) -> Numbers:
-    """Return the numbers that `to_fitted` made these of; accuracies within [0, 1]."""
+    """Invert `to_fitted`; accuracies are clipped at 0."""
     return np.maximum(1 - np.exp(fitted), 0.0) if is_accuracy else np.exp(fitted)
 
 
 @dataclass(frozen=True, eq=False)
 class Surrogate:
-    """A space of which every network's numbers are predicted.
+    """A model that predicts the metrics of every network of a space.
 
     Attributes:
         name: The registered name.
         space: Name of the search space.
         spec: The task that the networks of the sample were trained for.
-        model: Makes the features of walks.
-        weights: Name of a number to its (num_features,) weights, fitted to what `to_fitted` makes.
-        errors: Name of a number to how well it is predicted of networks held out.
-        accuracies: Names of the numbers that are accuracies (fractions).
-        hardware: Device to what was measured on it: metrics that are numbers' names without the
-            device's before them.
-        networks: Distinct networks of the sample.
-        best: The best accuracy of the sample, as it was measured.
-        excess: By how much the accuracy is predicted too high, in the mean of the hundredth of the
-            held-out networks that is predicted best: what selecting by the model costs.
-        top_tau: Kendall's tau of the accuracy within the best tenth of the sample, held out.
+        model: Computes the features of walks.
+        weights: Maps each metric to its (num_features,) weights, fitted to `to_fitted` values.
+        errors: Maps each metric to its prediction quality on held-out networks.
+        accuracies: Names of the metrics that are accuracies (fractions).
+        hardware: Maps each device to its measured metrics, named without the device prefix.
+        networks: Number of distinct networks in the sample.
+        best: The best measured accuracy of the sample.
+        excess: Mean overestimate of the accuracy for the 1 % of the held-out networks with the best
+            predictions: the bias caused by selection with the model.
+        top_tau: Kendall's tau of the accuracy on held-out data, within the best 10 % of the sample.
     """
 
     name: str
@@ -143,18 +143,18 @@ class Surrogate:
     top_tau: float
 
     def make_space(self, max_params: int | None) -> SearchSpace:
-        """Return the space, made for the task of the sample."""
+        """Create the space for the task of the sample."""
         return SPACES.get(self.space)(self.spec.input_shape, self.spec.num_outputs, max_params)
 
     def predict(self, walks: NDArray[Any], *names: str) -> dict[str, Numbers]:
-        """Return (n,) predicted numbers by name, all unless some are named.
+        """Return (n,) predictions by metric name, of all metrics by default.
 
-        A walk's numbers do not depend on which others are asked for with it, to the last bit: each
-        row is summed by itself, which a matrix product does not promise.
+        The predictions for a walk are bitwise independent of the other walks, because each row is
+        summed separately; a matrix product does not guarantee this.
 
         Args:
             walks: (n, positions) decisions of complete legal walks.
-            names: Which numbers.
+            names: Names of the metrics.
         """
         features = self.model.features(walks)
         return {
@@ -164,7 +164,7 @@ class Surrogate:
 
 
 class SurrogateTask(TaskWithoutData):
-    """The task that a surrogate's sample was trained for; the data do not come along."""
+    """The task that a surrogate's sample was trained for, without its data."""
 
     def __init__(self, surrogate: Surrogate) -> None:
         super().__init__(surrogate.spec, "surrogate", surrogate.name)

@@ -1,6 +1,6 @@
-"""Benchmark tables: what published networks, trained once and for all, were found to score.
+"""Benchmark tables: published evaluations of all networks of a search space.
 
-One file per benchmark; it registers itself with `@TABLES.register(name)`.
+Each file defines one benchmark and registers it with `@TABLES.register(name)`.
 """
 
 from nas_env.tables.base import TABLES, Table, TableTask

@@ -1,4 +1,4 @@
-"""What a benchmark table is: one row per walk of a search space, and named columns of numbers."""
+"""Benchmark tables: one row per walk of a search space, and named numeric columns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nas_env.spaces import SPACES, SearchSpace
 from nas_env.tasks.base import TaskSpec, TaskWithoutData
 
 Numbers = NDArray[np.float64]
-DAMAGES = (  # what reading a damaged or another file raises
+DAMAGES = (  # raised when a damaged or unsuitable file is read
     AttributeError,
     EOFError,
     KeyError,
@@ -35,27 +35,27 @@ DAMAGES = (  # what reading a damaged or another file raises
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A search space of which every network is known.
+    """A search space with an evaluation of every network.
 
     Attributes:
-        name: The registered name, with the data set where there are several.
+        name: The registered name, with the data set if there are several.
         walks: (rows, max_length) int16 decisions of each row, -1 after the last.
-        columns: What may be rewarded or reported, by name: (rows,), or (rows, runs) where each
+        columns: Possible reward and report columns by name: (rows,), or (rows, runs) if each
             network was trained several times. Accuracies are fractions.
-        rewards: Fidelity (epochs) to the column that is rewarded there unless told otherwise; the
-            first is the table's own fidelity.
-        report: The column that is reported unless told otherwise.
-        run: Which run is rewarded unless told otherwise; see `nas_env.evaluators.tabular`.
+        rewards: Maps each fidelity (epochs) to its default reward column. The first is the default
+            fidelity.
+        report: The default report column.
+        run: The default run used as reward; see `nas_env.evaluators.tabular`.
         make_space: Called with a parameter limit or None; returns the search space.
-        spec: The task the networks were trained for.
-        metrics: More numbers of each row: "params", "macs", and whatever else is known.
-        losses: Fidelity to the validation loss in nats, (rows,) or (rows, runs), where known.
-        seconds: Fidelity to the simulated seconds of one evaluation, (rows,), where known.
-        networks: (rows,) number of each row's network, equal where two walks lead to one; None:
-            every row has a network of its own.
-        hardware: Device to its metrics by name; NaN where not measured.
+        spec: The task that the networks were trained for.
+        metrics: Further metrics of each row, such as "params" and "macs".
+        losses: Maps fidelities to validation losses in nats, (rows,) or (rows, runs), if known.
+        seconds: Maps fidelities to simulated seconds of one evaluation, (rows,), if known.
+        networks: (rows,) index of each row's network, equal if two walks lead to the same one.
+            None: every row is a different network.
+        hardware: Maps devices to metrics by name; NaN if not measured.
         accuracies: Whether the columns are accuracies.
-        test_columns: Columns of a test split: an upper bound as a reward.
+        test_columns: Columns of a test split; as rewards they are upper bounds.
     """
 
     name: str
@@ -81,26 +81,26 @@ class Table:
 
     @property
     def fidelity(self) -> int:
-        """Epochs after which networks are looked up unless told otherwise."""
+        """The default fidelity."""
         return next(iter(self.rewards))
 
     def epochs_of(self, column: str) -> int:
-        """Return the fidelity of a column, the table's own where it is no fidelity's reward."""
+        """Return the fidelity whose reward is a column, or the default fidelity if there is none."""
         bare = column.removeprefix("-")
         of_it = [k for k, name in self.rewards.items() if name.removeprefix("-") == bare]
         return of_it[0] if of_it else self.fidelity
 
     def column(self, name: str) -> Numbers:
-        """Return a column; a minus sign before its name turns the sign of its numbers.
+        """Return a column; a minus sign before its name negates the values.
 
         Raises:
-            UnknownNameError: No such column; the message lists them.
+            UnknownNameError: No such column; the message lists the known ones.
         """
         bare = name.removeprefix("-") if isinstance(name, str) else name
         if isinstance(bare, str) and bare in self.metrics and bare not in self.columns:
             raise UnknownNameError(
-                f"{bare!r} is a metric of table {self.name!r} and no column that is rewarded or "
-                "reported. Limit parameters by max_params, or give an objective such as "
+                f"{bare!r} is a metric of table {self.name!r}, not a column for rewards or reports. "
+                "Limit parameters with max_params, or use an objective such as "
                 f"'accuracy-under-cost'. Columns: {', '.join(sorted(self.columns))}."
             )
         if not isinstance(bare, str) or bare not in self.columns:
@@ -109,7 +109,7 @@ class Table:
 
 
 class TableTask(TaskWithoutData):
-    """The task that a table's networks were trained for; their data do not come along."""
+    """The task that a table's networks were trained for, without its data."""
 
     def __init__(self, table: Table) -> None:
         super().__init__(table.spec, "table", table.name)
@@ -117,15 +117,15 @@ class TableTask(TaskWithoutData):
 
 
 class Embedded(Mapping[str, NDArray[Any]]):
-    """The arrays of an `.npz` file of `nas_env/data`, read one by one when they are asked for.
+    """The arrays of an `.npz` file in `nas_env/data`, each read on first access.
 
     Args:
         name: Name of the file.
-        remedy: The command that makes the file again.
-        prefix: Only arrays whose names begin so; names are given without it.
+        remedy: The command that recreates the file.
+        prefix: Only arrays with this prefix are included; the keys omit it.
 
     Raises:
-        InvalidDataError: The file is missing or damaged, or lacks an array that is asked for.
+        InvalidDataError: The file is missing or damaged, or lacks a requested array.
     """
 
     def __init__(self, name: str, remedy: str, prefix: str = "") -> None:
@@ -152,7 +152,7 @@ class Embedded(Mapping[str, NDArray[Any]]):
         return len(self._names)
 
     def check(self, rows: int, *names: str) -> None:
-        """Refuse arrays that have not one entry for each row.
+        """Raise if arrays do not have one entry per row.
 
         Raises:
             InvalidDataError: An array has another number of rows, or is missing.
@@ -172,13 +172,13 @@ class Embedded(Mapping[str, NDArray[Any]]):
 
     def _damaged(self, reason: str) -> InvalidDataError:
         return InvalidDataError(
-            f"{self.path}: the table is missing or damaged ({reason}). Install the package "
-            f"again, or make the file anew: {self.remedy}."
+            f"{self.path}: the table is missing or damaged ({reason}). Reinstall the "
+            f"package, or recreate the file: {self.remedy}."
         )
 
 
 def space_of(spec: TaskSpec, name: str, max_params: int | None) -> SearchSpace:
-    """Return the registered space of a name, made for a task."""
+    """Create the registered space of a name for a task."""
     return SPACES.get(name)(spec.input_shape, spec.num_outputs, max_params)
 
 
@@ -199,7 +199,7 @@ TABLES: Registry[Callable[..., Table]] = Registry("table", package="nas_env.tabl
 
 
 def required_arguments(factory: Callable[..., Table]) -> list[str]:
-    """Return the names of the arguments without which a table cannot be made."""
+    """Return the names of the required arguments of a table."""
     arguments = inspect.signature(factory).parameters.items()
     return [name for name, argument in arguments if argument.default is argument.empty]
 
@@ -207,12 +207,12 @@ def required_arguments(factory: Callable[..., Table]) -> list[str]:
 def make_table(
     name: str, reward: str | None, report: str | None, needs: Mapping[str, Any]
 ) -> Table:
-    """Return a registered table.
+    """Create a registered table.
 
     Args:
         name: The registered name.
-        reward: Column that is rewarded, for a table that reads only the columns it is asked for.
-        report: Column that is reported, for the same.
+        reward: Reward column, for tables that read only selected columns.
+        report: Report column, for the same tables.
         needs: Other arguments of the table, by name.
 
     Raises:

@@ -1,6 +1,6 @@
 """`chain-bench`: every network of the space `chain-bench`, trained three times by this project.
 
-How it was made and what is in it: `docs/chain-bench.md`.
+For its creation and contents, see `docs/chain-bench.md`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ def chain_bench() -> Table:
     """Return the table.
 
     Columns, each of three runs (training seeds 0, 1, 2): "val_1", "val_2", ... validation accuracy
-    after so many epochs of one schedule, and "test" after the last. The first run is the reward, so
-    that an episode gives what `NAS-v0` with this space and `budget={"epochs": 6}` gives; the mean
-    test accuracy of the others is the report.
+    after 1, 2, ... epochs of one schedule, and "test" after the last epoch. The first run is the
+    reward, so an episode has the same result as in `NAS-v0` with this space and
+    `budget={"epochs": 6}`. The mean test accuracy of the other runs is the report.
     """
     data = Embedded("chain_bench.npz", "python -m scripts.data chain_bench")
     spec = TASKS.get(SPACES.get("chain-bench").default_task)().spec
@@ -31,7 +31,7 @@ def chain_bench() -> Table:
     validation, test = (float(size) for size in data["sizes"])
     hits, loss = data["hits"], data["loss"].astype(np.float64)  # (rows, runs, epochs)
     epochs = hits.shape[2]
-    order = (epochs, *range(1, epochs))  # the last is the table's own fidelity
+    order = (epochs, *range(1, epochs))  # the first entry is the default fidelity
     columns = {f"val_{k}": hits[:, :, k - 1] / validation for k in range(1, epochs + 1)}
     seconds = data["seconds"].mean(axis=1, dtype=np.float64)
 

@@ -1,4 +1,4 @@
-"""`file`: a table of your own, a Parquet or CSV file with one row for each architecture."""
+"""`file`: a user-defined table, a Parquet or CSV file with one row per architecture."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ def table_of_file(
     reward: str | None = None,
     report: str | None = None,
 ) -> Table:
-    """Return the table of a file.
+    """Load the table of a file.
 
-    Every column of numbers that is no decision may be rewarded or reported; "-name" turns the sign
-    of a column of which less is better. Equal values mean the same decision in every column. A
-    blank ends a shorter walk; where one walk is the beginning of another, the shorter one ends with
-    the decision "stop".
+    Every numeric column that is no decision can be the reward or the report. "-name" negates a
+    column for which lower is better. Equal values mean the same decision in all columns. A blank
+    ends a shorter walk. If a walk is a prefix of another one, the decision "stop" is appended to
+    it.
 
     Args:
-        path: A `.parquet` or `.csv` file, one row an architecture.
+        path: A `.parquet` or `.csv` file, one row per architecture.
         decisions: The columns of the decisions, in order.
-        reward: The column that is rewarded; needed.
-        report: The column that is reported; the rewarded one where None.
+        reward: The reward column; required.
+        report: The report column. None: the reward column.
 
     Raises:
-        InvalidSettingError: No decisions or no reward are named, or a decision is the reward.
-        InvalidDataError: The file is missing, unreadable, or breaks one of these rules.
+        InvalidSettingError: Decisions or reward are missing, or a decision is the reward.
+        InvalidDataError: The file is missing, unreadable, or violates one of these rules.
         UnknownNameError: No such column.
         MissingDependencyError: pyarrow is not installed.
     """
@@ -81,19 +81,19 @@ def table_of_file(
 
 
 def _are_names(given: object) -> bool:
-    """Return whether something is a list of names, at least one."""
+    """Return whether an argument is a non-empty list of names."""
     if isinstance(given, str) or not isinstance(given, Sequence) or not given:
         return False
     return all(isinstance(name, str) for name in given)
 
 
 def _check_names(decisions: Sequence[str], used: Sequence[str]) -> None:
-    """Refuse a column that is named as two things."""
+    """Raise if a column has two roles."""
     for name, count in Counter(decisions).items():
         if name in used or count > 1:
             raise InvalidSettingError(
-                f"Column {name!r} is a decision and cannot be a second one, the reward or the "
-                "report. Name another column."
+                f"Column {name!r} is a decision and cannot also be another decision, the reward or the "
+                "report. Choose another column."
             )
 
 
@@ -113,23 +113,23 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     except (ArrowException, OSError) as error:
         reason = (str(error).splitlines() or ["unreadable"])[0]
         raise InvalidDataError(
-            f"{path}: not a readable .parquet or .csv file ({reason}). Write it anew."
+            f"{path}: not a readable .parquet or .csv file ({reason}). Recreate it."
         ) from None
     if not table.num_rows:
-        raise InvalidDataError(f"{path}: the table has no rows. One row an architecture is needed.")
+        raise InvalidDataError(f"{path}: the table has no rows. Add one row per architecture.")
     if csv_like and table.column_names[1:] == [] and ";" in table.column_names[0]:
         raise InvalidDataError(
-            f"{path}: its columns are separated by semicolons. Write it with commas."
+            f"{path}: its columns are separated by semicolons. Separate them by commas."
         )
     if twice := [x for x, count in Counter(table.column_names).items() if count > 1]:
-        raise InvalidDataError(f"{path}: column {twice[0]!r} stands there twice. Rename one.")
+        raise InvalidDataError(f"{path}: column {twice[0]!r} appears twice. Rename one.")
     return {name: table[name].to_numpy() for name in table.column_names}
 
 
 def _walks(
     path: Path, data: dict[str, NDArray[Any]], decisions: Sequence[str]
 ) -> tuple[NDArray[np.int16], list[str]]:
-    """Return decisions by number (rows, columns), -1 where blank, and what the numbers mean."""
+    """Return decision numbers (rows, columns), -1 if blank, and the label of each number."""
     texts = np.stack([_texts(data[name]) for name in decisions], axis=1)
     labels = sorted(set(np.unique(texts).tolist()) - {""}, key=_order)
     if not labels:
@@ -137,7 +137,7 @@ def _walks(
     if len(labels) > MOST_LABELS:
         raise InvalidDataError(
             f"{path}: the columns {list(decisions)} hold {len(labels):,} different decisions, but "
-            f"at most {MOST_LABELS:,} are known. Name columns of few values."
+            f"at most {MOST_LABELS:,} are supported. Choose columns with fewer values."
         )
     number = {"": -1} | {label: index for index, label in enumerate(labels)}
     known, inverse = np.unique(texts, return_inverse=True)
@@ -151,38 +151,38 @@ def _walks(
         )
     if blank[:, 0].any():
         row = _row(path, blank[:, 0].argmax())
-        raise InvalidDataError(f"{path}: {row} has no decision at all. Fill it or leave it out.")
+        raise InvalidDataError(f"{path}: {row} has no decisions. Fill it or remove it.")
     _, first, counts = np.unique(walks, axis=0, return_index=True, return_counts=True)
     if counts.max() > 1:
         raise InvalidDataError(
             f"{path}: {_row(path, first[counts.argmax()])} has the same decisions as another row; "
-            f"they stand there {counts.max()} times. Average repeated rows first, or name more "
-            "decision columns."
+            f"they appear {counts.max()} times. Average repeated rows first, or add decision "
+            "columns."
         )
     return walks, labels
 
 
 def _row(path: Path, row: np.integer[Any]) -> str:
-    """Return how a row, counted from 0, is found: in a CSV file by its line, too."""
+    """Describe a row, counted from 0, for messages; for a CSV file also by its line."""
     return f"row {row} (line {row + 2})" if path.suffix.lower() == ".csv" else f"row {row}"
 
 
 def _texts(column: NDArray[Any]) -> NDArray[np.str_]:
-    """Return the values as text with all digits, blanks and missing numbers as ""."""
+    """Return the values as text with all digits, and blanks and missing numbers as ""."""
     if column.dtype.kind == "f":
         return np.array([_digits(x) for x in column])
     return np.array(["" if x is None or not str(x).strip() else str(x) for x in column])
 
 
 def _digits(number: np.floating[Any]) -> str:
-    """Return the shortest text that means this number, without a point where it is whole."""
+    """Return the shortest exact text of a number, without a decimal point if it is an integer."""
     if np.isnan(number):
         return ""
     return str(int(number)) if number.is_integer() else str(number)
 
 
 def _order(label: str) -> tuple[int, float, str]:
-    """Numbers by size, then words by alphabet."""
+    """Return the sort key of a label: numbers by value, then words alphabetically."""
     try:
         return 0, float(label), label
     except ValueError:
@@ -192,7 +192,7 @@ def _order(label: str) -> tuple[int, float, str]:
 def _with_stop(
     path: Path, walks: NDArray[np.int16], labels: list[str]
 ) -> tuple[NDArray[np.int16], list[str]]:
-    """Return the walks, the shorter ones ended by "stop" where one is the beginning of another."""
+    """Append "stop" to shorter walks if a walk is a prefix of another one."""
     lengths = (walks >= 0).sum(axis=1)
     known = {tuple(row[:length]) for row, length in zip(walks.tolist(), lengths, strict=True)}
     begun = {walk[:end] for walk in known for end in range(1, len(walk))}
@@ -200,8 +200,9 @@ def _with_stop(
         return walks, labels
     if STOP in labels:
         raise InvalidDataError(
-            f"{path}: walks that are the beginning of others end with a decision {STOP!r} of their "
-            "own, but the file has one of that name. Rename the file's."
+            f"{path}: walks that are a prefix of other walks end with an added decision {STOP!r}, but "
+            "the file already has a decision of that name. Rename it."
+            ""
         )
     short = np.flatnonzero(lengths < walks.shape[1])
     walks[short, lengths[short]] = len(labels)
@@ -211,7 +212,7 @@ def _with_stop(
 def _numbers(
     path: Path, data: dict[str, NDArray[Any]], decisions: Sequence[str], used: Sequence[str]
 ) -> dict[str, Numbers]:
-    """Return the columns of numbers without a gap; those that are used must be among them."""
+    """Return the complete numeric columns; raise if a used column is not among them."""
     numbers = {
         name: column.astype(np.float64)
         for name, column in data.items()
@@ -227,6 +228,6 @@ def _numbers(
         if name not in whole:
             row = _row(path, np.argmin(np.isfinite(numbers[name])))
             raise InvalidDataError(
-                f"{path}: column {name!r} has no number in {row}. Fill it or leave the row out."
+                f"{path}: column {name!r} has no number in {row}. Fill it or remove the row."
             )
     return whole

@@ -23,8 +23,8 @@ SPECS = {
 NETWORKS = 5**6
 COLUMNS = ("val_12", "test_12", "test_200")
 DEVICES = ("edgegpu", "raspi4", "edgetpu", "pixel3", "eyeriss", "fpga")
-# Training images seen in an epoch of the 12-epoch schedule, and validation images, by data set. An
-# image of CIFAR-10's 50,000 takes the measured share of an epoch, an image measured takes 0.353.
+# Training images per epoch of the 12-epoch schedule, and validation images, by data set. A training
+# image takes 1/50,000 of the measured epoch on CIFAR-10, a validation image 0.353 times as long.
 IMAGES = {"cifar10": (25_000, 25_000), "cifar100": (50_000, 5_000)}
 IMAGES["imagenet16-120"] = (151_700, 3_000)
 FULL_IMAGES = {**{name: images[0] for name, images in IMAGES.items()}, "cifar10": 50_000}
@@ -34,14 +34,14 @@ MEASURING = 0.353
 
 @TABLES.register("nasbench201")
 def nasbench201(dataset: str | None = None) -> Table:
-    """Return the table of one data set.
+    """Load the table of one data set.
 
     Columns: "val_12" and "test_12" after the 12-epoch schedule, "test_200" after 200 epochs, each
-    the mean of the authors' seeds. The table knows no 200-epoch validation accuracy: rewarding
-    "test_200" searches the test split, and gives an upper bound of what a search can reach.
+    the mean of the authors' seeds. The table has no 200-epoch validation accuracy. The reward
+    "test_200" searches the test split, and gives an upper bound on the result of a search.
 
     Args:
-        dataset: "cifar10" (None), "cifar100" or "imagenet16-120".
+        dataset: "cifar10", "cifar100" or "imagenet16-120". None: "cifar10".
 
     Raises:
         UnknownNameError: No such data set.
@@ -73,8 +73,8 @@ def nasbench201(dataset: str | None = None) -> Table:
 def _seconds(name: str, epoch: Numbers) -> dict[int, Numbers]:
     """Return the simulated seconds of a 12-epoch and of a 200-epoch evaluation, (rows,) each.
 
-    `epoch` is the time of 50,000 CIFAR-10 images, a linear fit to measured ones. An evaluation is
-    training and, after 12 epochs, one pass over the validation images.
+    `epoch` is the time for 50,000 CIFAR-10 images, from a linear fit to measurements. An evaluation
+    consists of training and, for 12 epochs, one pass over the validation images.
     """
     train, validation = IMAGES[name]
     short = (12 * train + MEASURING * validation) / EPOCH_IMAGES
@@ -82,7 +82,7 @@ def _seconds(name: str, epoch: Numbers) -> dict[int, Numbers]:
 
 
 class Hardware(Mapping[str, Mapping[str, Numbers]]):
-    """Latency and energy of HW-NAS-Bench on each device, read when a device is asked for."""
+    """Latency and energy of HW-NAS-Bench by device, read on access."""
 
     def __init__(self, dataset: str) -> None:
         self.dataset = dataset

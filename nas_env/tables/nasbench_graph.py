@@ -24,19 +24,19 @@ DATASETS = (
     "proteins",
     "pubmed",
 )
-LINKS = 4  # values of the first four decisions: the node that is read, 0 is the raw input
+LINKS = 4  # values of the first four decisions: the input node, 0 is the raw input
 NAMES = (*(f"input of node {i}" for i in range(1, 5)), *(f"node {i}" for i in range(1, 5)))
 
 
 @TABLES.register("nasbench-graph")
 def nasbench_graph(dataset: str | None = None) -> Table:
-    """Return the table of one data set: 26,206 rows, for "proteins" 2,021.
+    """Load the table of one data set: 26,206 rows, or 2,021 for "proteins".
 
-    Eight decisions: which node each of four nodes reads, then the operation of each. Columns:
+    Eight decisions: the input of each of four nodes, then the operation of each node. Columns:
     "valid" and "test", accuracies (area under the ROC curve for "proteins").
 
     Args:
-        dataset: One of `DATASETS`; None is "cora".
+        dataset: One of `DATASETS`. None: "cora".
 
     Raises:
         UnknownNameError: No such data set.

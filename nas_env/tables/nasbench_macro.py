@@ -15,20 +15,20 @@ from nas_env.tasks.base import TaskSpec
 
 SPEC = TaskSpec("cifar10", 1, "image", (3, 32, 32), 10)
 NETWORKS = 3**8
-EPOCHS = 50  # of each training; the paper's supernet and retraining schedules are others
+EPOCHS = 50  # of each training; the paper's supernet and retraining schedules differ
 
 
 @TABLES.register("nasbench-macro")
 def nasbench_macro() -> Table:
     """Return the table.
 
-    Column: "test", the test accuracy of three runs; the authors publish no validation accuracy. One
-    run is the reward, the mean of the others the report, unless told otherwise.
+    Column: "test", the test accuracy of three runs; the authors publish no validation accuracy. By
+    default, the first run is the reward and the mean of the others is the report.
     """
     data = Embedded("nasbench_macro.npz", "python -m scripts.data nasbench_tables --source FOLDER")
     data.check(NETWORKS, "walks", "accuracy", "params", "flops")
 
-    # Walks to one network have one entry in the source: three equal runs, and its parameters.
+    # Walks to the same network share an entry in the source: equal runs and parameters.
     entries = np.column_stack([data["accuracy"], data["params"]])
     networks = np.unique(entries, axis=0, return_inverse=True)[1].reshape(-1)
     return Table(
