@@ -1,4 +1,4 @@
-"""Every evaluation ever made and every search: in memory, in a SQLite file or in PostgreSQL."""
+"""Stores of evaluations and searches: in memory, in a SQLite file or in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 
 
 def open_store(store: Store | str | Path | None) -> Store:
-    """Return a store: itself, a SQL store for a path or URL, or one in memory for None."""
+    """Open a store: a SQL store for a path or URL, or a store in memory for None."""
     if isinstance(store, Store):
         return store
     if store is None:
@@ -42,7 +42,7 @@ def open_store(store: Store | str | Path | None) -> Store:
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs SQLAlchemy when it is first asked for: it takes long to load."""
+    """Import names that need SQLAlchemy on first access, because its import is slow."""
     if name == "SQLStore":
         from nas_env.store.sql import SQLStore
 

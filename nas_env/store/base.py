@@ -1,4 +1,4 @@
-"""What a store is, and the records that go in and come out."""
+"""The interface of a store, and its records."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from nas_env.store.pareto import Kind, ParetoSet, only_kind, pareto_set
 
 
 def now() -> str:
-    """Return the time in UTC to the second, as the store writes it."""
+    """Return the current UTC time, to the second, in the format of the store."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class EvaluationKey(NamedTuple):
-    """What makes two evaluations the same: a repeat would give the same numbers."""
+    """The key of an evaluation; equal keys give equal results."""
 
     candidate_key: str
     fingerprint: str
@@ -32,18 +32,18 @@ class EvaluationKey(NamedTuple):
 
     @classmethod
     def of(cls, candidate: Candidate, fingerprint: str, budget: Budget) -> EvaluationKey:
-        """Return the key of a candidate under an evaluator's fingerprint and a budget."""
+        """Return the key of a candidate for an evaluator's fingerprint and a budget."""
         return cls(candidate.trained_key, fingerprint, budget.text, budget.training_seed)
 
     @property
     def kind(self) -> tuple[str, str, int]:
-        """Fingerprint, budget and training seed: what evaluations share that compare."""
+        """Fingerprint, budget and training seed, which comparable evaluations share."""
         return self.fingerprint, self.budget, self.training_seed
 
 
 @dataclass(frozen=True)
 class Record:
-    """One evaluation as it is written, with what a reader of the table wants to see beside it."""
+    """An evaluation to be stored, with its score and further information."""
 
     key: EvaluationKey
     candidate: Candidate
@@ -55,17 +55,18 @@ class Record:
 
 @dataclass(frozen=True)
 class SearchInfo:
-    """What is known of a search when it begins; mappings hold what JSON can hold.
+    """The description of a search at its start; mappings contain JSON values.
 
     Attributes:
         agent: Name of the agent.
-        settings: Its hyper-parameters.
+        settings: Hyperparameters of the agent.
         environment: Id and options of the environment, and the limits.
         seed: Seed of agent and environment.
-        versions: Version of each package that matters.
-        git_commit: Commit of the code, empty where it is not known.
-        started: When it began, UTC.
-        token: Names this search; beginning it twice, as after a lost connection, gives one search.
+        versions: Versions of the relevant packages.
+        git_commit: Commit of the code, or empty if unknown.
+        started: Start time, UTC.
+        token: Unique id of the search. Starting it twice, for example after a lost connection,
+            creates only one search.
     """
 
     agent: str
@@ -80,13 +81,13 @@ class SearchInfo:
 
 @dataclass(frozen=True)
 class Search:
-    """A search as the store has it.
+    """A stored search.
 
     Attributes:
-        id: Its number in this store.
-        info: What was known when it began.
-        ended: When it ended, UTC; None while it runs or goes on, and where its process was killed.
-        reason: Why it ended, None as long as `ended` is.
+        id: Number of the search in this store.
+        info: The description of the search at its start.
+        ended: End time, UTC. None while the search runs, and if its process was killed.
+        reason: Reason of the end. None if `ended` is None.
     """
 
     id: int
@@ -100,15 +101,15 @@ class Entry:
     """One evaluation in the order of a search.
 
     Attributes:
-        number: Its place, from 1. The first entry of a number stays.
-        episode: Number of the episode it belongs to, from 1.
+        number: Position in the search, from 1. The first entry with a number is kept.
+        episode: Number of the episode, from 1.
         new: Whether the network was new to this search.
-        key: What the evaluation is kept under, also where free answers are kept nowhere else.
+        key: Key of the evaluation, also if the evaluator is free and its results are not stored.
         candidate: The network, with the walk that led to it this time.
-        evaluation: What came out of it, as this search saw it.
-        score: Its score.
+        evaluation: The evaluation that this search received.
+        score: Score of the evaluation.
         seconds: Charged seconds of the search so far.
-        created: When it was entered, UTC.
+        created: Creation time of the entry, UTC.
     """
 
     number: int
@@ -123,7 +124,7 @@ class Entry:
 
 
 class Store(ABC):
-    """Evaluations by key, the searches that asked for them, and a few settings decided once."""
+    """Evaluations by key, the searches that requested them, and settings that never change."""
 
     @abstractmethod
     def get(self, key: EvaluationKey) -> Evaluation | None:
@@ -131,20 +132,20 @@ class Store(ABC):
 
     @abstractmethod
     def put(self, record: Record, replace: bool = False) -> None:
-        """Write a record for good.
+        """Write a record permanently.
 
         Args:
-            record: What is written.
-            replace: Whether it takes the place of one with the same key; else the first one stays.
+            record: The record.
+            replace: Whether to replace a record with the same key; otherwise the first is kept.
         """
 
     @abstractmethod
     def records(self, fingerprint: str, budget: Budget) -> Iterator[tuple[Candidate, Evaluation]]:
-        """Yield all that was evaluated under a fingerprint and a budget, oldest first."""
+        """Yield all evaluations with a fingerprint and a budget, oldest first."""
 
     @abstractmethod
     def kinds(self) -> list[Kind]:
-        """Return under which fingerprints and budgets there are evaluations, oldest first."""
+        """Return the fingerprints and budgets of all evaluations, oldest first."""
 
     def pareto(
         self,
@@ -155,22 +156,23 @@ class Store(ABC):
         budget: Budget | None = None,
         search: int | None = None,
     ) -> ParetoSet:
-        """Return the evaluated networks that no other is better than.
+        """Return the Pareto set of the evaluated networks.
 
-        Failures, and evaluations that lack one of the metrics, are left out and counted.
+        Failures, and evaluations that lack one of the metrics, are excluded and counted.
 
         Args:
-            maximise: Metrics of which more is better, or one.
-            minimise: Metrics of which less is better, or one.
-            fingerprint: Of the evaluator; needed where the store holds several.
-            budget: With its training seed; needed where the store holds several.
-            search: Number of a search: the networks that were new to it, as it saw them; also of
-                free answers, which are kept nowhere else. None: all evaluations, of any search.
+            maximise: One or more metrics for which higher is better.
+            minimise: One or more metrics for which lower is better.
+            fingerprint: Fingerprint of the evaluator; required if the store contains several.
+            budget: Budget with its training seed; required if the store contains several.
+            search: Number of a search. Only networks that were new to this search are compared,
+                including results of free evaluators, which are not stored otherwise. None: all
+                stored evaluations.
 
         Raises:
-            InvalidSettingError: Evaluations of several kinds would be compared, none is of the kind
-                that was named, or no metric or one twice was named.
-            UnknownNameError: No evaluation has such a metric; the message lists those there are.
+            InvalidSettingError: The evaluations are of several kinds, none is of the selected kind,
+                no metric is given, or one is given twice.
+            UnknownNameError: No evaluation has such a metric; the message lists the known ones.
         """
         if search is None:
             kind = only_kind(self.kinds(), fingerprint, budget)
@@ -183,7 +185,7 @@ class Store(ABC):
         return pareto_set(*found, maximise, minimise)
 
     def _of_kind(self, kind: Kind) -> tuple[list[Evaluation], Callable[[int], Candidate]]:
-        """Return evaluations, and what returns the network of a place among them."""
+        """Return evaluations, and a function that returns the candidate at an index."""
         pairs = list(self.records(kind.fingerprint, kind.budget))
         return [evaluation for _, evaluation in pairs], lambda place: pairs[place][0]
 
@@ -192,7 +194,7 @@ class Store(ABC):
         """Return the number of evaluations."""
 
     def __bool__(self) -> bool:
-        """Return True: an empty store is a store."""
+        """Return True, also for an empty store."""
         return True
 
     @abstractmethod
@@ -201,18 +203,18 @@ class Store(ABC):
 
     @abstractmethod
     def set(self, name: str, value: str) -> None:
-        """Write a setting; where it is there already, the first value stays."""
+        """Write a setting; an existing value is kept."""
 
     @abstractmethod
     def begin_search(self, info: SearchInfo) -> int:
-        """Write that a search begins, and return its number in this store.
+        """Record the start of a search, and return its number in this store.
 
-        One of the same token goes on: it keeps its number and has not ended any more.
+        A search with the same token is continued: it keeps its number and is no longer ended.
         """
 
     @abstractmethod
     def enter(self, search: int, *entries: Entry) -> None:
-        """Write entries of a search, all in one commit; of each number, the first one stays.
+        """Write entries of a search in one commit; existing entries with the same number are kept.
 
         Raises:
             StoreError: There is no such search.
@@ -220,7 +222,7 @@ class Store(ABC):
 
     @abstractmethod
     def end_search(self, search: int, reason: str) -> None:
-        """Write that a search ended, and why; one that was continued may end again.
+        """Record the end of a search and its reason; a continued search can end again.
 
         Raises:
             StoreError: There is no such search.
@@ -228,21 +230,21 @@ class Store(ABC):
 
     @abstractmethod
     def searches(self) -> list[Search]:
-        """Return all searches, oldest first; one that is not `ended` runs or was interrupted."""
+        """Return all searches, oldest first; without `ended`, a search runs or was interrupted."""
 
     @abstractmethod
     def entries(self, search: int) -> list[Entry]:
-        """Return the entries of a search in order; none where there is no such search."""
+        """Return the entries of a search in order; empty if there is no such search."""
 
 
 def kinds_of(keys: Iterable[EvaluationKey]) -> list[Kind]:
-    """Return the kinds of evaluations under some keys, in their order."""
+    """Return the kinds of the evaluations with these keys, in order."""
     counts = Counter(key.kind for key in keys)
     return [kind_from(*kind, count) for kind, count in counts.items()]
 
 
 def kind_from(fingerprint: str, budget: str, training_seed: int, evaluations: int) -> Kind:
-    """Return the kind of the texts that a key holds."""
+    """Return the kind for the fields of a key."""
     settings = {**json.loads(budget), "training_seed": training_seed}
     return Kind(fingerprint, Budget(**settings), evaluations)
 
@@ -252,5 +254,7 @@ def _nothing(place: int) -> Candidate:
 
 
 def no_search(search: int) -> StoreError:
-    """Return the error for a number that `begin_search` never gave."""
-    return StoreError(f"Search {search} is not in the store. Give a number that begin_search gave.")
+    """Return the error for an unknown search number."""
+    return StoreError(
+        f"Search {search} is not in the store. Use a number that begin_search returned."
+    )

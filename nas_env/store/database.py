@@ -1,4 +1,4 @@
-"""A database that may be locked, away or deleted: opening it, and doing work in it all the same."""
+"""Database access with retries: the database may be locked, unreachable or deleted."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from nas_env.store.sqlite_file import SQLiteFile
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-BUSY_SECONDS = 5.0  # SQLite waits so long for a lock at a time, and does not hear Ctrl-C
-PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts, the last one again and again
+BUSY_SECONDS = 5.0  # longest single wait of SQLite for a lock, during which Ctrl-C has no effect
+PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts; the last one repeats
 TCP = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}  # s, s, ms
 
 
 class Database:
-    """An engine with patience: work is done once, however often the database is locked or away.
+    """An engine with retries: work takes effect once, even if the database is locked or away.
 
     Args:
         url: Path of a SQLite file, or an SQLAlchemy URL of SQLite or PostgreSQL.
-        patience: Seconds that work waits for a database that is locked or away. While it is
-            opened, only a lock is waited for.
+        patience: Seconds to wait for a database that is locked or unreachable. Opening waits only
+            for locks.
 
     Raises:
-        StoreError: It cannot be opened, or has another schema version than this release.
+        StoreError: The database cannot be opened, or has another schema version.
         MissingDependencyError: The driver of PostgreSQL is not installed.
     """
 
@@ -68,24 +68,24 @@ class Database:
         return self._engine.dialect.name
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Return what `work` reads; it is called again where the connection was lost."""
+        """Return the result of `work`, which is called again if the connection was lost."""
         return self._patiently("read", work, self._reader.connect)
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """Return what `work` returns, all of it committed.
+        """Commit the changes of `work` and return its result.
 
         Args:
-            work: Called again where the connection was lost, perhaps in the very moment of the
-                commit: what it changes the second time must be nothing.
+            work: Called again if the connection was lost, possibly during the commit. It must be
+                idempotent.
         """
         return self._patiently("written", work, self._writer.begin)
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         self._engine.dispose()
 
     def _settle(self) -> None:
-        """Make the tables unless they exist, and refuse those of another schema version."""
+        """Create the tables if they do not exist; raise if they have another schema version."""
         name = str(self)
         if not self._patiently("opened", lambda c: has_tables(c, name), self._reader.connect):
             self._patiently("opened", lambda c: make_tables(c, name), self._writer.begin)
@@ -93,7 +93,7 @@ class Database:
             return
         if not self.file.read_only:
             self._patiently("opened", _write_ahead, self._reader.connect)
-        self._engine.dispose()  # connections from here on belong to the file that is there now
+        self._engine.dispose()  # later connections belong to the file that exists now
         self.file.remember()
 
     def _patiently(self, verb: str, work: Callable[[Connection], T], connect: Any) -> T:
@@ -138,7 +138,7 @@ class Database:
 
 
 def shown(url: str) -> str:
-    """Return a URL for a message, its password hidden."""
+    """Return a URL for messages, with the password hidden."""
     if "://" not in url:
         return url
     try:
@@ -155,7 +155,7 @@ def _parsed(url: str | Path) -> URL:
     if parsed.drivername in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise ArgumentError(f"{parsed.get_backend_name()!r} is no database that is tested")
+        raise ArgumentError(f"{parsed.get_backend_name()!r} is not a supported database")
     return parsed
 
 
@@ -164,7 +164,7 @@ def _is_sqlite(url: URL) -> bool:
 
 
 def _postgresql(url: URL) -> Engine:
-    """Return the engine; a server that vanishes is noticed within half a minute."""
+    """Return the engine; a lost server is detected within 30 seconds."""
     settings = {name: value for name, value in TCP.items() if name not in url.query}
     try:
         return create_engine(url, pool_pre_ping=True, connect_args=settings)
@@ -176,12 +176,12 @@ def _postgresql(url: URL) -> Engine:
 
 
 def _take_the_lock(connection: Connection) -> None:
-    """Begin what will write with the lock, so that it never meets one halfway."""
+    """Acquire the lock at the start of a write, so that no lock conflict occurs later."""
     if connection.get_execution_options().get("writes"):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _write_ahead(connection: Connection) -> None:
-    """Let readers and a writer work at once; the file remembers it."""
+    """Enable write-ahead logging, a property of the file, for concurrent readers and writers."""
     if connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() != "wal":
         connection.exec_driver_sql("PRAGMA journal_mode=WAL")

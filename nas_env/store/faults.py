@@ -1,4 +1,4 @@
-"""What can be wrong with a database, whether it passes by itself, and what helps."""
+"""Faults of a database: classification, whether waiting helps, and remedies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POSTGRESQL_STATES = {
 
 
 class Fault(Enum):
-    """What is wrong with a database, in a word for the log."""
+    """Kinds of database faults; the value is used in log messages."""
 
     LOCKED = "locked"
     AWAY = "away"
@@ -33,29 +33,29 @@ class Fault(Enum):
 
     @property
     def passes(self) -> bool:
-        """Whether waiting helps."""
+        """Whether waiting may resolve the fault."""
         return self in (Fault.LOCKED, Fault.AWAY)
 
 
 REMEDIES = {
-    Fault.LOCKED: "Another process has kept it locked{waited}: end it, or open the "
+    Fault.LOCKED: "Another process has locked it{waited}: end that process, or open the "
     "store with more patience. Everything committed before is kept.",
-    Fault.AWAY: "It did not answer{waited}: see that the database runs, or correct the "
+    Fault.AWAY: "It did not answer{waited}: check that the database is running, or correct the "
     "URL. Everything committed before is kept.",
-    Fault.READ_ONLY: "It was opened for reading only: open it without mode=ro, as a user who may "
-    "write, or use another store.",
-    Fault.FULL: "Make room on its disk; everything committed before is kept.",
+    Fault.READ_ONLY: "It was opened read-only: open it without mode=ro, as a user with write "
+    "permission, or use another store.",
+    Fault.FULL: "Free some disk space; everything committed before is kept.",
 }
 OTHERWISE = {
     "opened": "Give the path of a SQLite file in an existing folder (with mode=ro, of a file that "
     "exists), or an SQLAlchemy URL of SQLite or PostgreSQL.",
-    "read": "Check that the file is there, whole and permitted.",
+    "read": "Check that the file exists, is intact and has read permission.",
     "written": "Check disk space and permissions; everything committed before is kept.",
 }
 
 
 def fault_of(error: Exception) -> Fault:
-    """Return what an error of SQLAlchemy says about the database."""
+    """Return the fault that an SQLAlchemy error indicates."""
     if not isinstance(error, DBAPIError):
         return Fault.OTHER
     original: Any = error.orig
@@ -72,17 +72,17 @@ def fault_of(error: Exception) -> Fault:
 
 
 def reason_of(error: Exception) -> str:
-    """Return what the database said, in one line, without the statement and its values."""
+    """Return the first line of the database's message, without the statement and its values."""
     return (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
 
 
 def remedy_for(fault: Fault, verb: str, waited: float) -> str:
-    """Return the sentences that say what helps.
+    """Return the remedy for an error message.
 
     Args:
-        fault: What is wrong.
-        verb: What could not be done: "opened", "read" or "written".
-        waited: Seconds that were waited for it to pass.
+        fault: The fault.
+        verb: The failed operation: "opened", "read" or "written".
+        waited: Seconds waited before giving up.
     """
     for_long = f" for {waited:.0f} s" if waited >= 1 else ""
     return REMEDIES.get(fault, OTHERWISE[verb]).format(waited=for_long)

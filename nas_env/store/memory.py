@@ -22,7 +22,7 @@ from nas_env.store.pareto import Kind
 
 
 class MemoryStore(Store):
-    """A store that lives and dies with the process; writes no file."""
+    """A store in the memory of this process; writes no file."""
 
     def __init__(self) -> None:
         self._records: dict[EvaluationKey, Record] = {}
@@ -36,19 +36,19 @@ class MemoryStore(Store):
         return None if record is None else record.evaluation
 
     def put(self, record: Record, replace: bool = False) -> None:
-        """Keep a record; where the key is there already, the first one stays or is replaced."""
+        """Store a record; if the key exists, the first record is kept or replaced."""
         if replace:
             self._records[record.key] = record
         self._records.setdefault(record.key, record)
 
     def records(self, fingerprint: str, budget: Budget) -> Iterator[tuple[Candidate, Evaluation]]:
-        """Yield all that was evaluated under a fingerprint and a budget, oldest first."""
+        """Yield all evaluations with a fingerprint and a budget, oldest first."""
         for record in list(self._records.values()):
             if EvaluationKey.of(record.candidate, fingerprint, budget) == record.key:
                 yield record.candidate, record.evaluation
 
     def kinds(self) -> list[Kind]:
-        """Return under which fingerprints and budgets there are evaluations, oldest first."""
+        """Return the fingerprints and budgets of all evaluations, oldest first."""
         return kinds_of(list(self._records))
 
     def __len__(self) -> int:
@@ -59,11 +59,11 @@ class MemoryStore(Store):
         return self._settings.get(name)
 
     def set(self, name: str, value: str) -> None:
-        """Keep a setting; where it is there already, the first value stays."""
+        """Store a setting; an existing value is kept."""
         self._settings.setdefault(name, value)
 
     def begin_search(self, info: SearchInfo) -> int:
-        """Keep that a search begins or goes on, and return its number in this store."""
+        """Record the start or continuation of a search, and return its number in this store."""
         for place, search in enumerate(self._searches):
             if search.info.token == info.token:
                 self._searches[place] = changed(search, ended=None, reason=None)
@@ -73,14 +73,14 @@ class MemoryStore(Store):
         return len(self._searches)
 
     def enter(self, search: int, *entries: Entry) -> None:
-        """Keep entries of a search; of each number, the first one stays."""
+        """Store entries of a search; existing entries with the same number are kept."""
         if not 1 <= search <= len(self._searches):
             raise no_search(search)
         for entry in entries:
             self._entries[search - 1].setdefault(entry.number, entry)
 
     def end_search(self, search: int, reason: str) -> None:
-        """Keep that a search ended, and why."""
+        """Record the end of a search and its reason."""
         if not 1 <= search <= len(self._searches):
             raise no_search(search)
         ended = changed(self._searches[search - 1], ended=now(), reason=reason)

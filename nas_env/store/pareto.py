@@ -1,4 +1,4 @@
-"""The evaluated networks that no other is better than, by several metrics at once."""
+"""Pareto sets of evaluated networks."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from nas_env.registry import unknown_name
 
 @dataclass(frozen=True)
 class Kind:
-    """What evaluations share that compare with each other.
+    """A group of comparable evaluations.
 
     Attributes:
-        fingerprint: Of the evaluator.
-        budget: With its training seed.
-        evaluations: How many there are, failures included.
+        fingerprint: Fingerprint of the evaluator.
+        budget: Budget with its training seed.
+        evaluations: Number of evaluations, including failures.
     """
 
     fingerprint: str
@@ -32,7 +32,7 @@ class Kind:
 
     @property
     def of_keys(self) -> tuple[str, str, int]:
-        """What the keys of its evaluations share."""
+        """The fields that the keys of its evaluations share."""
         return self.fingerprint, self.budget.text, self.budget.training_seed
 
 
@@ -42,8 +42,8 @@ class Member:
 
     Attributes:
         candidate: The network.
-        evaluation: What came out of it.
-        values: Its metrics that are compared, by name.
+        evaluation: Its evaluation.
+        values: The compared metrics by name.
     """
 
     candidate: Candidate
@@ -53,16 +53,16 @@ class Member:
 
 @dataclass(frozen=True)
 class ParetoSet:
-    """The networks that no other dominates: none is nowhere worse and somewhere better.
+    """The non-dominated networks: no other is at least as good in all metrics and better in one.
 
     Attributes:
-        maximise: Metrics of which more is better.
-        minimise: Metrics of which less is better.
-        members: Best first by the first metric, then by the others; networks with equal metrics
-            are all there.
-        compared: Networks that were compared.
-        failed: Evaluations that were left out because they failed.
-        lacking: Evaluations that were left out because a metric is missing or not finite.
+        maximise: Metrics for which higher is better.
+        minimise: Metrics for which lower is better.
+        members: The networks, sorted by the first metric, then by the others, best first. All
+            networks with equal metrics are included.
+        compared: Number of compared networks.
+        failed: Number of excluded failures.
+        lacking: Number of evaluations excluded because a metric is missing or not finite.
     """
 
     maximise: tuple[str, ...]
@@ -82,22 +82,22 @@ class ParetoSet:
 
     @property
     def points(self) -> NDArray[np.float64]:
-        """(members, metrics) their metrics, those to maximise first."""
+        """(members, metrics) the metrics of the members, those to maximise first."""
         rows = [[member.values[name] for name in self.names] for member in self.members]
         return np.array(rows, np.float64).reshape(len(rows), len(self.names))
 
     def hypervolume(self, reference: Mapping[str, float]) -> float:
-        """Return the volume between the set and a reference, in the product of the metrics' units.
+        """Return the hypervolume with respect to a reference, in the product of the metrics' units.
 
         Args:
-            reference: Of every metric the worst value that still counts.
+            reference: Reference value of each metric; worse values do not count.
 
         Raises:
-            InvalidSettingError: A metric has none, or there are more than three metrics.
+            InvalidSettingError: The reference lacks a metric, or there are more than three metrics.
         """
         if set(reference) != set(self.names):
             raise InvalidSettingError(
-                f"The reference {dict(reference)} must hold a value for each of "
+                f"reference {dict(reference)} must have a value for each of "
                 f"{', '.join(self.names)} and no other."
             )
         signs = self.signs
@@ -106,7 +106,7 @@ class ParetoSet:
 
     @property
     def signs(self) -> list[float]:
-        """What turns the metrics into numbers of which less is better."""
+        """Factors that convert the metrics to numbers for which lower is better."""
         return [-1.0] * len(self.maximise) + [1.0] * len(self.minimise)
 
 
@@ -119,14 +119,14 @@ def pareto_set(
     """Return the Pareto set of evaluated networks.
 
     Args:
-        evaluations: What came out of each.
-        candidate_of: Called with a place among them; returns the network.
-        maximise: Metrics of which more is better, or one.
-        minimise: Metrics of which less is better, or one.
+        evaluations: The evaluations.
+        candidate_of: Called with an index of an evaluation; returns the candidate.
+        maximise: One or more metrics for which higher is better.
+        minimise: One or more metrics for which lower is better.
 
     Raises:
-        InvalidSettingError: There is no metric, or one stands twice.
-        UnknownNameError: No evaluation has such a metric; the message lists those there are.
+        InvalidSettingError: No metric is given, or one is given twice.
+        UnknownNameError: No evaluation has such a metric; the message lists the known ones.
     """
     empty = ParetoSet(_names(maximise), _names(minimise))
     names = _checked(empty.names)
@@ -150,10 +150,10 @@ def pareto_set(
 
 
 def only_kind(kinds: Sequence[Kind], fingerprint: str | None, budget: Budget | None) -> Kind | None:
-    """Return the kind that is asked for; None where there are no evaluations at all.
+    """Return the only matching kind, or None if there are no evaluations.
 
     Raises:
-        InvalidSettingError: Several fit, or none of those there are; the message lists them.
+        InvalidSettingError: Several kinds match, or none; the message lists them.
     """
     fitting = [
         kind
@@ -170,8 +170,8 @@ def only_kind(kinds: Sequence[Kind], fingerprint: str | None, budget: Budget | N
         for kind in fitting or kinds
     )
     raise InvalidSettingError(
-        f"{which} of the evaluations fit fingerprint={fingerprint!r} and budget={budget}, but only "
-        f"those of one kind compare. Give one of: {listed}."
+        f"{which} of the evaluations match fingerprint={fingerprint!r} and budget={budget}, but "
+        f"only evaluations of one kind are comparable. Give one of: {listed}."
     )
 
 
@@ -182,14 +182,14 @@ def _names(given: Sequence[str] | str) -> tuple[str, ...]:
 def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names or len(set(names)) < len(names):
         raise InvalidSettingError(
-            f"Metrics to maximise or minimise must be different ones, got {list(names)}. Give "
+            f"Metrics to maximise or minimise must be distinct, got {list(names)}. Give "
             "at least one, such as maximise='accuracy', minimise='params'."
         )
     return names
 
 
 def _check_known(names: Sequence[str], metrics: Sequence[Mapping[str, float]]) -> None:
-    """Refuse a metric that no evaluation has, unless there are none."""
+    """Raise if no evaluation has a metric, unless there are no evaluations."""
     known = {name for each in metrics for name in each}
     for name in names:
         if metrics and name not in known:

@@ -1,4 +1,4 @@
-"""Records as rows of the tables, and back."""
+"""Conversion between records and table rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nas_env.evaluation import Evaluation
 from nas_env.store.base import Entry, EvaluationKey, Record, Search, SearchInfo
 from nas_env.store.schema import METRICS
 
-MOST = 2**63 - 1  # a BIGINT holds no more
+MOST = 2**63 - 1  # maximum of a BIGINT
 WHOLE = ("params", "macs", "activation_bytes")
 JSON_COLUMNS = ("settings", "environment", "versions")
 
@@ -34,7 +34,7 @@ def evaluation_row(record: Record) -> dict[str, Any]:
 
 
 def search_row(info: SearchInfo) -> dict[str, Any]:
-    """Return the row of `searches` for a search that begins."""
+    """Return the row of `searches` for a new search."""
     return {
         "token": info.token,
         "agent": info.agent,
@@ -59,9 +59,9 @@ def trial_row(search: int, entry: Entry, stored: Any) -> dict[str, Any]:
 
     Args:
         search: Number of the search.
-        entry: What it did.
-        stored: Candidate and evaluation under the entry's key as texts, or None; what equals
-            them is not kept twice.
+        entry: The entry.
+        stored: Stored candidate and evaluation with the entry's key as texts, or None. Equal values
+            are not stored again.
     """
     texts = {
         "candidate": _candidate_text(entry.candidate),
@@ -82,7 +82,7 @@ def trial_row(search: int, entry: Entry, stored: Any) -> dict[str, Any]:
 
 
 def entry_from(row: Any) -> Entry:
-    """Return the entry of a row of `trials`, its candidate and evaluation filled in."""
+    """Return the entry of a row of `trials` that includes candidate and evaluation."""
     return Entry(
         row["number"],
         row["episode"],
@@ -101,13 +101,13 @@ def _candidate_text(candidate: Candidate) -> str:
 
 
 def _number(name: str, evaluation: Evaluation) -> float | None:
-    """Return a metric for its column, None where it is absent or more than the column holds."""
+    """Return a metric for its column, or None if it is missing or too large for the column."""
     value = evaluation.metrics.get(name)
     if value is None or name not in WHOLE:
         return value
-    return int(value) if abs(value) <= MOST else None  # NaN is not below either
+    return int(value) if abs(value) <= MOST else None  # None for NaN too
 
 
 def _text(text: str) -> str:
-    """Return a text without what a database refuses: NUL and lone surrogates."""
+    """Replace the characters that a database does not accept: NUL and lone surrogates."""
     return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")

@@ -28,7 +28,7 @@ from nas_env.errors import StoreError
 SCHEMA_VERSION = 4  # raised when tables or the text of their keys change
 METRICS = ("accuracy", "loss", "params", "macs", "activation_bytes")  # each has a column
 KEY = ("candidate_key", "fingerprint", "budget", "training_seed")
-MAKING_TABLES = 0x6E617365  # number of the lock in PostgreSQL: "nase"
+MAKING_TABLES = 0x6E617365  # number of the advisory lock in PostgreSQL: "nase"
 
 METADATA = MetaData()
 
@@ -93,7 +93,7 @@ TRIALS = Table(
     Column("episode", Integer, nullable=False),
     Column("new", Boolean, nullable=False),
     *_key_columns(),
-    Column("candidate", Text),  # null where it equals that of the evaluation under the same key
+    Column("candidate", Text),  # null if equal to that of the evaluation with the same key
     Column("evaluation", Text),  # likewise
     Column("score", Float, nullable=False),
     Column("seconds", Float, nullable=False),
@@ -109,7 +109,7 @@ def has_tables(connection: Connection, store: str) -> bool:
         store: Name of the store in messages.
 
     Raises:
-        StoreError: The tables have another schema version, or are not those of a store.
+        StoreError: The tables have another schema version, or do not belong to a store.
     """
     names = inspect(connection).get_table_names()
     found = None
@@ -127,14 +127,14 @@ def has_tables(connection: Connection, store: str) -> bool:
 
 
 def make_tables(connection: Connection, store: str) -> None:
-    """Make the tables where there are none, in the transaction at hand.
+    """Create the tables if they do not exist, in the current transaction.
 
     Args:
-        connection: A connection with a transaction. Other processes may do the same.
+        connection: A connection with a transaction. Other processes may call this at the same time.
         store: Name of the store in messages.
 
     Raises:
-        StoreError: The tables have another schema version, or are not those of a store.
+        StoreError: The tables have another schema version, or do not belong to a store.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SELECT pg_advisory_xact_lock({MAKING_TABLES})"))

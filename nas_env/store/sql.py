@@ -43,15 +43,15 @@ GET = select(EVALUATIONS.c.evaluation).where(
 
 
 class SQLStore(Store):
-    """A store in a database; what is written is committed before a method returns.
+    """A store in a database; writes are committed before a method returns.
 
     Args:
-        url: Path of a SQLite file (made where it is absent), or an SQLAlchemy URL of SQLite or
+        url: Path of a SQLite file (created if it does not exist), or an SQLAlchemy URL of SQLite or
             PostgreSQL.
-        patience: Seconds that reading and writing wait for a database that is locked or away.
+        patience: Seconds to wait for a database that is locked or unreachable.
 
     Raises:
-        StoreError: The database cannot be opened, or was written by a release that is too new.
+        StoreError: The database cannot be opened, or has another schema version.
         MissingDependencyError: The driver of PostgreSQL is not installed.
         InvalidSettingError: The patience is negative.
     """
@@ -59,7 +59,7 @@ class SQLStore(Store):
     def __init__(self, url: str | Path, patience: float = PATIENCE) -> None:
         if isinstance(patience, bool) or not patience >= 0:
             raise InvalidSettingError(
-                f"Argument patience must be seconds >= 0, got {patience!r}. 0 does not wait."
+                f"patience must be a number of seconds >= 0, got {patience!r}. Use 0 not to wait."
             )
         self.database = Database(url, patience)
         self.url = self.database.url
@@ -71,7 +71,7 @@ class SQLStore(Store):
         return None if found is None else _evaluation(found)
 
     def put(self, record: Record, replace: bool = False) -> None:
-        """Commit a record; where the key is there already, the first one stays or is replaced."""
+        """Commit a record; if the key exists, the first record is kept or replaced."""
         row = evaluation_row(record)
 
         def work(connection: Connection) -> None:
@@ -82,13 +82,13 @@ class SQLStore(Store):
         self.database.write(work)
 
     def records(self, fingerprint: str, budget: Budget) -> Iterator[tuple[Candidate, Evaluation]]:
-        """Yield all that was evaluated under a fingerprint and a budget, oldest first."""
+        """Yield all evaluations with a fingerprint and a budget, oldest first."""
         for candidate, evaluation in self._texts(fingerprint, budget):
             yield _candidate(candidate), _evaluation(evaluation)
 
     def _of_kind(self, kind: Kind) -> tuple[list[Evaluation], Callable[[int], Candidate]]:
-        """Return evaluations, and what returns the network of a place among them."""
-        texts = self._texts(kind.fingerprint, kind.budget)  # most networks are never asked for
+        """Return evaluations, and a function that returns the candidate at an index."""
+        texts = self._texts(kind.fingerprint, kind.budget)  # most candidates are never requested
         return [_evaluation(x[1]) for x in texts], lambda place: _candidate(texts[place][0])
 
     def _texts(self, fingerprint: str, budget: Budget) -> Sequence[Any]:
@@ -103,7 +103,7 @@ class SQLStore(Store):
         return self.database.read(lambda connection: connection.execute(ordered).all())
 
     def kinds(self) -> list[Kind]:
-        """Return under which fingerprints and budgets there are evaluations, oldest first."""
+        """Return the fingerprints and budgets of all evaluations, oldest first."""
         same = [EVALUATIONS.c[name] for name in KEY if name != "candidate_key"]
         query = select(*same, func.count()).group_by(*same).order_by(func.min(EVALUATIONS.c.id))
         found = self.database.read(lambda connection: connection.execute(query).all())
@@ -125,12 +125,12 @@ class SQLStore(Store):
         return self.database.read(lambda connection: connection.execute(query).scalar())
 
     def set(self, name: str, value: str) -> None:
-        """Commit a setting; where it is there already, the first value stays."""
+        """Commit a setting; an existing value is kept."""
         row = {"name": name, "value": value}
         self.database.write(lambda c: self._insert(c, SETTINGS, ("name",), row))
 
     def begin_search(self, info: SearchInfo) -> int:
-        """Commit that a search begins or goes on, and return its number in this store."""
+        """Commit the start or continuation of a search, and return its number in this store."""
         same = SEARCHES.c.token == info.token
         query = select(SEARCHES.c.id).where(same)
         goes_on = update(SEARCHES).where(same).values(ended=None, reason=None)
@@ -143,7 +143,7 @@ class SQLStore(Store):
         return self.database.write(work)
 
     def enter(self, search: int, *entries: Entry) -> None:
-        """Write entries of a search, all in one commit; of each number, the first one stays."""
+        """Write entries of a search in one commit; existing entries with the same number are kept."""
 
         def work(connection: Connection) -> None:
             for entry in entries:
@@ -159,7 +159,7 @@ class SQLStore(Store):
             raise
 
     def end_search(self, search: int, reason: str) -> None:
-        """Commit that a search ended, and why."""
+        """Commit the end of a search and its reason."""
         query = update(SEARCHES).where(SEARCHES.c.id == search).values(ended=now(), reason=reason)
         if not self.database.write(lambda connection: connection.execute(query).rowcount):
             raise no_search(search)
@@ -188,7 +188,7 @@ class SQLStore(Store):
         return [entry_from(row) for row in found]
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         self.database.close()
 
     def _has(self, search: int) -> bool:
@@ -203,7 +203,7 @@ class SQLStore(Store):
         row: dict[str, Any],
         replace: bool = False,
     ) -> None:
-        """Insert a row; one that is there stays, or keeps its id and takes the new values."""
+        """Insert a row; an existing row is kept, or updated with the same id if `replace` is set."""
         module: Any = postgresql if self.database.dialect == "postgresql" else sqlite
         insert = module.insert(table).inline()
         if replace:
@@ -233,14 +233,14 @@ def _under(table: Table, key: EvaluationKey) -> ColumnElement[bool]:
 
 
 def _stored(connection: Connection, key: EvaluationKey, replacing: bool = False) -> Any:
-    """Return candidate and evaluation under a key as texts, kept from change until the commit."""
+    """Return candidate and evaluation with a key as texts, locked until the commit."""
     query = select(EVALUATIONS.c.candidate, EVALUATIONS.c.evaluation)
     query = query.where(_under(EVALUATIONS, key)).with_for_update(read=not replacing)
     return connection.execute(query).one_or_none()
 
 
 def _keep_for_trials(connection: Connection, key: EvaluationKey) -> None:
-    """Give the trials that refer to an evaluation their own copy before it is replaced."""
+    """Copy an evaluation into the trials that refer to it before it is replaced."""
     stored = _stored(connection, key, replacing=True)
     if stored is None:
         return

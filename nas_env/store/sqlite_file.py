@@ -1,4 +1,4 @@
-"""The file of a SQLite store: connecting to it, and noticing that it was deleted or replaced."""
+"""The file of a SQLite store: connections, and detection of a deleted or replaced file."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from nas_env.files import replacing
 
 
 class SQLiteFile:
-    """A file, and what it was when the store was opened.
+    """A file and its identity when the store was opened.
 
-    SQLite goes on writing into a file that has no name any more, and makes a new one where none
-    is: both would lose evaluations without a word, so the file is looked at after all work.
+    SQLite continues to write to a deleted file, and creates a missing one. Both would silently lose
+    evaluations, so the file is checked after each operation.
 
     Args:
         path: The file.
-        query: Parameters of SQLite's own URLs, such as {"mode": "ro"}.
+        query: Parameters of SQLite URIs, such as {"mode": "ro"}.
     """
 
     def __init__(self, path: Path, query: dict[str, str]) -> None:
         self.path = path
         self.query = query
         self._identity: tuple[int, int] | None = None
-        self._saved = False  # whether what a lost file held is beside it
+        self._saved = False  # whether the contents of a lost file were rescued
 
     @classmethod
     def of(cls, url: URL) -> SQLiteFile:
         """Return the file of an SQLAlchemy URL.
 
         Raises:
-            StoreError: The URL is that of a database in memory, which each thread has for itself.
+            StoreError: The URL is that of an in-memory database, which threads cannot share.
         """
         name, query = url.database or "", {key: str(value) for key, value in url.query.items()}
         if name.startswith("file:"):
             name = unquote(name.removeprefix("file:"))
         if name in ("", ":memory:") or query.get("mode") == "memory":
             raise StoreError(
-                f"The store {url} has no file. Give the path of one, or None for a store in memory."
+                f"The store {url} has no file. Give a path, or None for a store in memory."
             )
         query.pop("uri", None)
         return cls(Path(name).absolute(), query)
 
     @property
     def url(self) -> URL:
-        """The SQLAlchemy URL, good in every working directory."""
+        """The SQLAlchemy URL with an absolute path."""
         if not self.query:
             return URL.create("sqlite", database=str(self.path))
         query = {**self.query, "uri": "true"}
@@ -58,14 +58,14 @@ class SQLiteFile:
 
     @property
     def read_only(self) -> bool:
-        """Whether nothing may be written."""
+        """Whether the file is opened read-only."""
         return self.query.get("mode") == "ro" or "immutable" in self.query
 
     def connect(self, timeout: float) -> sqlite3.Connection:
-        """Return a new connection; a file is made only as long as none was opened before.
+        """Return a new connection; only the first one may create the file.
 
         Args:
-            timeout: Seconds that a statement waits for a lock at a time.
+            timeout: Seconds that a statement waits for a lock.
         """
         mode = {"mode": "rw" if self._identity else "rwc", **self.query}
         uri = f"{self.path.as_uri()}?{'&'.join(f'{key}={value}' for key, value in mode.items())}"
@@ -79,14 +79,14 @@ class SQLiteFile:
         return connection
 
     def remember(self) -> None:
-        """Take the file that is there for the store's own from now on."""
+        """Record the identity of the current file."""
         self._identity = self._found()
 
     def check_there(self, engine: Engine) -> None:
-        """Refuse to go on where the file was deleted or replaced, and save what it held.
+        """Raise if the file was deleted or replaced, and rescue its contents.
 
         Raises:
-            StoreError: It is another file, or none.
+            StoreError: The file was deleted or replaced.
         """
         found = self._found()
         if self._identity in (None, found):
@@ -97,7 +97,7 @@ class SQLiteFile:
         )
 
     def _rescued(self, engine: Engine) -> str:
-        """Write all that the lost file held into a new one beside it, and return what to do."""
+        """Copy the contents of the lost file into a new file beside it, and return the remedy."""
         copy = self.path.with_name(f"{self.path.name}.rescued-{os.getpid()}")
         try:
             with replacing(copy) as part, engine.connect() as connection:
@@ -105,8 +105,8 @@ class SQLiteFile:
             self._saved = True
         except (SQLAlchemyError, OSError):
             if not self._saved:
-                return "What it held could not be saved. Restore it from a copy, or begin anew."
-        return f"All it held is in {copy}: move that to its place, and go on."
+                return "Its contents could not be saved. Restore it from a backup, or start a new store."
+        return f"Its contents are in {copy}. Move that file to the original path, and continue."
 
     def _found(self) -> tuple[int, int] | None:
         try:

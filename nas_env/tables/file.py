@@ -202,7 +202,6 @@ def _with_stop(
         raise InvalidDataError(
             f"{path}: walks that are a prefix of other walks end with an added decision {STOP!r}, but "
             "the file already has a decision of that name. Rename it."
-            ""
         )
     short = np.flatnonzero(lengths < walks.shape[1])
     walks[short, lengths[short]] = len(labels)
