@@ -143,7 +143,7 @@ class SQLStore(Store):
         return self.database.write(work)
 
     def enter(self, search: int, *entries: Entry) -> None:
-        """Write entries of a search in one commit; existing entries with the same number are kept."""
+        """Commit entries of a search together; existing entries with the same number are kept."""
 
         def work(connection: Connection) -> None:
             for entry in entries:
@@ -203,7 +203,7 @@ class SQLStore(Store):
         row: dict[str, Any],
         replace: bool = False,
     ) -> None:
-        """Insert a row; an existing row is kept, or updated with the same id if `replace` is set."""
+        """Insert a row; an existing row is kept, or with `replace` updated under the same id."""
         module: Any = postgresql if self.database.dialect == "postgresql" else sqlite
         insert = module.insert(table).inline()
         if replace:

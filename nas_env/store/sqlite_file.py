@@ -105,7 +105,7 @@ class SQLiteFile:
             self._saved = True
         except (SQLAlchemyError, OSError):
             if not self._saved:
-                return "Its contents could not be saved. Restore it from a backup, or start a new store."
+                return "Its contents are lost. Restore it from a backup, or start a new store."
         return f"Its contents are in {copy}. Move that file to the original path, and continue."
 
     def _found(self) -> tuple[int, int] | None:

@@ -85,7 +85,7 @@ class Table:
         return next(iter(self.rewards))
 
     def epochs_of(self, column: str) -> int:
-        """Return the fidelity whose reward is a column, or the default fidelity if there is none."""
+        """Return the fidelity whose reward is a column, or the default if there is none."""
         bare = column.removeprefix("-")
         of_it = [k for k, name in self.rewards.items() if name.removeprefix("-") == bare]
         return of_it[0] if of_it else self.fidelity
@@ -99,7 +99,7 @@ class Table:
         bare = name.removeprefix("-") if isinstance(name, str) else name
         if isinstance(bare, str) and bare in self.metrics and bare not in self.columns:
             raise UnknownNameError(
-                f"{bare!r} is a metric of table {self.name!r}, not a column for rewards or reports. "
+                f"{bare!r} is a metric of table {self.name!r}, not a reward or report column. "
                 "Limit parameters with max_params, or use an objective such as "
                 f"'accuracy-under-cost'. Columns: {', '.join(sorted(self.columns))}."
             )

@@ -92,8 +92,8 @@ def _check_names(decisions: Sequence[str], used: Sequence[str]) -> None:
     for name, count in Counter(decisions).items():
         if name in used or count > 1:
             raise InvalidSettingError(
-                f"Column {name!r} is a decision and cannot also be another decision, the reward or the "
-                "report. Choose another column."
+                f"Column {name!r} is a decision and cannot also be another decision, the reward or "
+                "the report. Choose another column."
             )
 
 
