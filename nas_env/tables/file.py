@@ -200,8 +200,8 @@ def _with_stop(
         return walks, labels
     if STOP in labels:
         raise InvalidDataError(
-            f"{path}: walks that are a prefix of other walks end with an added decision {STOP!r}, but "
-            "the file already has a decision of that name. Rename it."
+            f"{path}: walks that are a prefix of other walks end with an added decision {STOP!r}, "
+            "but the file already has a decision of that name. Rename it."
         )
     short = np.flatnonzero(lengths < walks.shape[1])
     walks[short, lengths[short]] = len(labels)

@@ -241,7 +241,7 @@ def test_settings_of_the_process_are_checked(make_env: MakeEnv, edit: Callable[.
         make_env(max_edits=3)
     with pytest.raises(InvalidSettingError, match="max_edits must be >= 1"):
         edit(max_edits=0)
-    with pytest.raises(InvalidSettingError, match="built from nothing"):
+    with pytest.raises(InvalidSettingError, match="start with an empty network"):
         make_env(start=(0, 15))
     with pytest.raises(UnknownNameError, match=r"observation 'loss-bins'. Known: features"):
         make_env(observation="loss-bins")

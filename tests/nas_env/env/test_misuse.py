@@ -128,7 +128,7 @@ def test_an_impossible_parameter_limit_is_refused(make_env: MakeEnv, limit: int)
 def test_a_limit_on_a_finished_space_is_refused(
     make_env: MakeEnv, make_space: Callable[..., SearchSpace]
 ) -> None:
-    with pytest.raises(InvalidSettingError, match="Give the space its own max_params"):
+    with pytest.raises(InvalidSettingError, match="Pass max_params to the space itself"):
         make_env(space=make_space("chain"), max_params=500)
 
 

@@ -353,7 +353,7 @@ def test_a_damaged_one_is_refused_and_training_begins_anew(
     assert trained == [0, 1, 0, 1, 2, 3]
     assert numbers(found) == numbers(one(make(), PLAIN, until(4)))
     (record,) = caplog.records
-    assert str(path) in record.getMessage() and "is refused" in record.getMessage()
+    assert str(path) in record.getMessage() and "is ignored" in record.getMessage()
     assert files(tmp_path) == []
 
 
@@ -407,7 +407,7 @@ def test_code_in_a_file_is_never_run(
     found = one(evaluator, PLAIN, until(4))
     assert found.ok and trained == [0, 1, 2, 3]
     assert not trace.exists()
-    assert str(path) in caplog.text and "is refused" in caplog.text
+    assert str(path) in caplog.text and "is ignored" in caplog.text
     if save is pickled:
         pickle.loads(payload)
         assert trace.exists(), "the file would not have done anything anyway"
@@ -449,7 +449,7 @@ def test_a_full_disk_costs_the_checkpoint_alone(
 
 def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InvalidSettingError, match=r"Checkpoint folder .*file cannot be made"):
+    with pytest.raises(InvalidSettingError, match=r"Checkpoint folder .*file cannot be created"):
         make(tmp_path / "file")
 
 

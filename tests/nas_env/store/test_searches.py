@@ -111,7 +111,7 @@ def test_nothing_is_stored_twice(url: str) -> None:
 def test_an_unknown_search_is_refused(store: Store) -> None:
     known = store.begin_search(INFO)
     for act in (lambda: store.enter(known + 1, entry()), lambda: store.end_search(7, "score")):
-        with pytest.raises(StoreError, match=r"Search \d is not in the store\. Give a number"):
+        with pytest.raises(StoreError, match=r"Search \d is not in the store\. Use a number"):
             act()
     assert store.entries(known) == []
 

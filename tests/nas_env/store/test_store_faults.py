@@ -55,7 +55,7 @@ def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
 def test_a_database_in_memory_is_no_store(url: str) -> None:
-    with pytest.raises(StoreError, match=r"has no file\. Give the path of one, or None"):
+    with pytest.raises(StoreError, match=r"has no file\. Give a path, or None"):
         SQLStore(url)
 
 
@@ -94,7 +94,9 @@ def test_a_full_disk_is_said_and_what_was_committed_is_kept(path: Path) -> None:
 
     most = 20
     event.listen(store.database._engine, "checkout", limit)
-    with pytest.raises(StoreError, match=r"written \(database or disk is full\)\. Make room on"):
+    with pytest.raises(
+        StoreError, match=r"written \(database or disk is full\)\. Free some disk space"
+    ):
         for number in range(10_000):
             store.put(record(f"{number}" * 50))
     assert pages[0] < 10_000, "the limit was not taken"
@@ -152,7 +154,9 @@ def test_a_lock_that_stays_is_said_with_the_remedy(
     monkeypatch.setattr("nas_env.store.database.BUSY_SECONDS", 0.05)
     store = SQLStore(path, patience=0.5)
     holder = held(path)
-    with pytest.raises(StoreError, match=r"database is locked.*end it, or open .* more patience"):
+    with pytest.raises(
+        StoreError, match=r"database is locked.*end that process, or open .* more patience"
+    ):
         store.put(record())
     assert [x.levelname for x in caplog.records] == ["WARNING"]
     assert "is locked (database is locked); trying again for up to 0 s" in caplog.text
@@ -186,7 +190,9 @@ def test_a_file_that_is_gone_is_noticed_and_saved(path: Path, what: str) -> None
     store = SQLStore(path)
     store.put(record())
     REMOVALS[what](path)
-    with pytest.raises(StoreError, match=rf"was {what} while it was open.*All it held is in") as e:
+    with pytest.raises(
+        StoreError, match=rf"was {what} while it was open.*Its contents are in"
+    ) as e:
         store.put(record("last"))
     (saved,) = path.parent.glob("*.rescued-*")
     assert str(saved) in str(e.value)
@@ -196,7 +202,7 @@ def test_a_file_that_is_gone_is_noticed_and_saved(path: Path, what: str) -> None
     assert [row["fingerprint"] for row in rescued.rows()] == ["f", "last"]
     rescued.close()
     store.close()  # its connections were the last that knew the file
-    with pytest.raises(StoreError, match=rf"was {what}.*All it held is in {saved}"):
+    with pytest.raises(StoreError, match=rf"was {what}.*Its contents are in {saved}"):
         store.put(record("later"))
     assert [row["fingerprint"] for row in SQLStore(saved).rows()] == ["f", "last"]
     assert path.exists() == (what != "deleted")
@@ -209,7 +215,7 @@ def test_a_file_that_nobody_can_save_is_said_to_be_lost(path: Path) -> None:
     store.put(record())
     store.close()
     REMOVALS["deleted"](path)
-    with pytest.raises(StoreError, match=r"was deleted.*could not be saved"):
+    with pytest.raises(StoreError, match=r"was deleted.*Its contents are lost"):
         store.put(record("later"))
     assert not list(path.parent.iterdir())
 
@@ -256,6 +262,6 @@ def test_waiting_ends_when_patience_does(path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("patience", [-1.0, float("nan"), True])
 def test_a_patience_that_is_no_time_is_refused(path: Path, patience: float) -> None:
-    with pytest.raises(InvalidSettingError, match="patience must be seconds >= 0"):
+    with pytest.raises(InvalidSettingError, match="patience must be a number of seconds >= 0"):
         SQLStore(path, patience=patience)
     assert not path.exists()

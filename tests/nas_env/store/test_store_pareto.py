@@ -98,7 +98,9 @@ def test_only_one_kind_is_compared(filled: Store) -> None:
     assert kinds == [("f", BUDGET, 7), ("f", longer, 1), ("g", BUDGET, 1)]
     with pytest.raises(InvalidSettingError, match=r"^3 kinds of the evaluations .*fingerprint='g'"):
         filled.pareto()
-    with pytest.raises(InvalidSettingError, match=r"^2 kinds .*only those of one kind compare"):
+    with pytest.raises(
+        InvalidSettingError, match=r"^2 kinds .*only evaluations of one kind are comparable"
+    ):
         filled.pareto(fingerprint="f")
     assert filled.pareto(fingerprint="g").points.tolist() == [[0.98, 50.0]]
     assert filled.pareto(budget=longer).points.tolist() == [[0.99, 100.0]]
@@ -111,7 +113,7 @@ def test_what_means_nothing_is_refused(filled: Store) -> None:
     with pytest.raises(UnknownNameError, match=r"'acuracy'. Did you mean 'accuracy'"):
         filled.pareto("acuracy")
     for maximise, minimise in (((), ()), ("params", "params")):
-        with pytest.raises(InvalidSettingError, match="must be different ones"):
+        with pytest.raises(InvalidSettingError, match="must be distinct"):
             filled.pareto(maximise, minimise)
     for reference in ({"accuracy": 0.5}, {**REFERENCE, "loss": 1.0}):
         with pytest.raises(InvalidSettingError, match="each of accuracy, params and no other"):

@@ -105,7 +105,7 @@ def test_an_unknown_device_names_all(make_env: MakeEnv) -> None:
         ({"space": "chain", "workers": 2}, InvalidSettingError, "space and workers would"),
         ({"evaluator": "training"}, InvalidSettingError, "Give task=NAME or data=PATH"),
         ({"evaluator": "synthetic", "hardware": "a100"}, InvalidSettingError, "does not use"),
-        ({"evaluator": "synthetic", "space": "chain"}, InvalidSettingError, "make NAS-v0"),
+        ({"evaluator": "synthetic", "space": "chain"}, InvalidSettingError, "use NAS-v0"),
         ({"mdp": "edit", "start": "best"}, IncompatibleError, "nothing is stored"),
         ({"mdp": "edit", "observation": "loss-bins"}, IncompatibleError, "needs loss"),
         ({"max_params": 1000}, NASError, "1000"),
@@ -134,7 +134,7 @@ def test_nothing_is_trained_or_tested_on_imagenet() -> None:
 
 
 def test_another_task_has_no_surrogate(make_task: Callable[[str], Any]) -> None:
-    with pytest.raises(IncompatibleError, match=r"task 'wine' has none. Make .* NASMobile-v0"):
+    with pytest.raises(IncompatibleError, match=r"task 'wine' has none. Use .* NASMobile-v0"):
         SurrogateEvaluator(make_task("wine"))
 
 

@@ -290,7 +290,9 @@ def test_the_test_split_is_rewarded_only_where_it_was_named(
     assert all(table.rewards[x] not in table.test_columns for x in own if x != table.fidelity)
     assert {x for x in table.columns if "test" in x} == table.test_columns
     for env in (make_env("NASBench201-v0"), gym.make_vec("NASBench201-v0", num_envs=2)):
-        with pytest.raises(InvalidSettingError, match=r"of the test split. Known: 12\. Make .*200"):
+        with pytest.raises(
+            InvalidSettingError, match=r"of the test split as .*Known: 12\. Create .*200"
+        ):
             env.reset(options={"fidelity": 200})
     with pytest.raises(InvalidSettingError, match="of the test split"):
         make_env("NASBench201-v0", budget={"epochs": 200})
@@ -329,7 +331,7 @@ def test_one_device_is_what_objectives_call_latency(make_env: MakeEnv) -> None:
     assert found["energy_mj"] == found["edgegpu_energy_mj"]
     assert reward == pytest.approx(found["accuracy"] * 2.0 / found["latency_ms"])
     for hardware in (None, "all", "edgetpu"):  # the last was measured for some cells only
-        with pytest.raises(IncompatibleError, match=r"needs latency_ms, which table .* not give"):
+        with pytest.raises(IncompatibleError, match=r"needs latency_ms, which table .* not have"):
             make_env("NASBench201-v0", hardware=hardware, objective=objective)
 
 

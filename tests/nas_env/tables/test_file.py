@@ -98,9 +98,14 @@ def test_a_blank_ends_a_shorter_walk(tmp_path: Path) -> None:
         ({}, {"reward": None}, InvalidSettingError, "needs decisions and a reward"),
         ({}, {"decisions": "op"}, InvalidSettingError, r'JSON in quotes: .*\["op1","op2"\]'),
         ({}, {"decisions": None}, InvalidSettingError, "needs decisions"),
-        ({}, {"decisions": ["op", "op"]}, InvalidSettingError, "'op' is a decision and cannot be"),
-        ({}, {"reward": "-width"}, InvalidSettingError, "'width' is a decision and cannot be"),
-        ({}, {"report": "width"}, InvalidSettingError, "'width' is a decision and cannot be"),
+        (
+            {},
+            {"decisions": ["op", "op"]},
+            InvalidSettingError,
+            "'op' is a decision and cannot also be",
+        ),
+        ({}, {"reward": "-width"}, InvalidSettingError, "'width' is a decision and cannot also be"),
+        ({}, {"report": "width"}, InvalidSettingError, "'width' is a decision and cannot also be"),
         ({"op": ["a", "a", "b", "stop"], "width": [8, None, 8, 8]}, {}, InvalidDataError, "Rename"),
         ({}, {"decisions": ["op", "widht"]}, UnknownNameError, "'widht'. Did you mean 'width'"),
         ({}, {"reward": "vald"}, UnknownNameError, "'vald'. Did you mean 'valid'"),
@@ -122,7 +127,7 @@ def test_a_blank_ends_a_shorter_walk(tmp_path: Path) -> None:
             {"op": [None, "a", "b", "b"], "width": [None, 8, 8, 16]},
             {},
             InvalidDataError,
-            "row 0 has no decision at all",
+            "row 0 has no decisions",
         ),
         (
             {},
@@ -150,7 +155,7 @@ def test_what_cannot_work_is_refused(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("op;width;valid\na;8;0.5\n", "separated by semicolons. Write it with commas"),
+        ("op;width;valid\na;8;0.5\n", "separated by semicolons. Separate them by commas"),
         ("op,width,valid\na,8,1\nb,8,2\na,8,3\n", r"row 0 \(line 2\) has the same decisions"),
         ("op,width,valid\na,8,1\nb,8,\n", r"'valid' has no number in row 1 \(line 3\)"),
         ("op,width,valid\na,8,1\n,8,2\n", r"row 1 \(line 3\) has a blank in 'op'"),
@@ -215,7 +220,7 @@ def test_a_column_name_may_stand_there_once(tmp_path: Path, suffix: str) -> None
     columns = [pa.array(["a", "b"]), pa.array([1.0, 2.0]), pa.array([3.0, 4.0])]
     table = pa.Table.from_arrays(columns, names=["op", "valid", "valid"])
     (csv.write_csv if suffix == ".csv" else parquet.write_table)(table, path)
-    with pytest.raises(InvalidDataError, match="'valid' stands there twice"):
+    with pytest.raises(InvalidDataError, match="'valid' appears twice"):
         make(path, decisions=["op"])
 
 

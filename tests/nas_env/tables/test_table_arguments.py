@@ -32,8 +32,8 @@ def test_an_unknown_name_is_refused_with_its_choices(make_env: MakeEnv) -> None:
         ({"fidelity": 100}, "no fidelity of 100 epochs. Known: 12"),
         ({"fidelity": 0}, "fidelity: .*epochs must be an integer >= 1, got 0"),
         ({"fidelity": "12"}, "fidelity: .*epochs must be an integer >= 1, got '12'"),
-        ({"run": 1}, "Run 1 chooses among several trainings .* one number each"),
-        ({"run": "random"}, "'random' chooses among several trainings"),
+        ({"run": 1}, "Run 1 selects one of several trainings .* one value per network"),
+        ({"run": "random"}, "'random' selects one of several trainings"),
         ({"budget": 7}, "budget must be a Budget or a dict, got 7"),
         ({"max_params": "90000"}, "max_params must be an integer, got '90000'"),
         ({"max_params": 9e4}, "max_params must be an integer, got 90000"),
@@ -134,7 +134,7 @@ LAYERED = ("NASChain-v0", "NASBench201-v0", "NASBenchMacro-v0")
         ),
         ("NASBenchGraph-v0", {"device": "cpu"}, InvalidSettingError, "Leave out device.$"),
         ("NASChain-v0", {"precision": "auto"}, InvalidSettingError, "evaluator='training'"),
-        ("NASChain-v0", {"edit_reward": "best"}, InvalidSettingError, "Give mdp='edit' too"),
+        ("NASChain-v0", {"edit_reward": "best"}, InvalidSettingError, "Add mdp='edit'"),
         ("NASBench201-v0", {"objective": "negative-loss"}, IncompatibleError, "needs loss, which"),
         ("NASTable-v0", {"objective": "accuracy"}, IncompatibleError, "needs accuracy, which"),
         (
@@ -164,7 +164,7 @@ LAYERED = ("NASChain-v0", "NASBench201-v0", "NASBenchMacro-v0")
                 ({"reward": "val_12", "run": 1}, "so reward and run would have no effect"),
                 ({"report": "test_12"}, "so report would have no effect"),
                 ({"hardware": "all"}, "so hardware would have no effect"),
-                ({"edit_reward": "best"}, "Give mdp='edit' too"),
+                ({"edit_reward": "best"}, "Add mdp='edit'"),
             )
         ),
     ],
