@@ -159,9 +159,7 @@ def test_a_hidden_label_of_a_table_is_not_the_last_class() -> None:
 
 def test_samples_are_not_cut_to_the_number_type_of_the_first() -> None:
     samples = [np.zeros(3, np.uint8), np.full(3, 0.7, np.float32)] * 10
-    with pytest.raises(
-        InvalidDataError, match="sample 1 holds float32, but the first sample"
-    ):
+    with pytest.raises(InvalidDataError, match="sample 1 holds float32, but the first sample"):
         read_data(Pairs(samples, [0, 1] * 10))
 
 

@@ -396,9 +396,7 @@ def test_a_disk_that_is_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     import shutil
 
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 0))
-    with pytest.raises(
-        InvalidDataError, match=r"needs 0 MB on the disk.*Set cache to another"
-    ):
+    with pytest.raises(InvalidDataError, match=r"needs 0 MB on the disk.*Set cache to another"):
         own_data(image_folder(tmp_path / "images"), max_memory_mb=0.001)
 
 
