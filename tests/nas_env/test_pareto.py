@@ -94,5 +94,5 @@ def test_what_is_no_set_of_points_is_refused() -> None:
     for reference in ((1,), (1, 2, 3), (1, np.nan)):
         with pytest.raises(InvalidSettingError, match="one finite number for each of the 2"):
             hypervolume([[0.0, 0.0]], reference)
-    with pytest.raises(InvalidSettingError, match=r"at most 3 objectives .* have 4.*pymoo"):
+    with pytest.raises(InvalidSettingError, match=r"at most 3 objectives, .* have 4.*pymoo"):
         hypervolume(np.zeros((1, 4)), (1, 1, 1, 1))
