@@ -70,7 +70,7 @@ def test_images_below_the_folders_of_classes_are_told(tmp_path: Path) -> None:
         image_folder(tmp_path / name)
     (note,) = (x for x in read_data(tmp_path).notes if "within" in x)
     assert note.startswith("60 images are in folders within class folders, such as first/…/")
-    assert note.endswith("the outer folder, first, is taken for the class.")
+    assert note.endswith("the outer folder, first, is used as the class.")
     assert not any("within" in x for x in read_data(tmp_path / "first").notes)
 
 
