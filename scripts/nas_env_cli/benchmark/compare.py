@@ -11,7 +11,7 @@ import numpy as np
 from nas_env_cli.benchmark.runs import Numbers, Runs
 from nas_env_cli.benchmark.statistics import REPEATS, Interval, improvement
 
-RIVALS = {
+BASELINES = {
     "random": "random search",
     "local-search": "local search",
     "regularized-evolution": "regularised evolution",
@@ -20,14 +20,14 @@ ENOUGH = 10  # runs, for a verdict
 BEATS, LOSES, LEVEL = "beats", "loses to", "is not told apart from"
 
 
-class Rival(NamedTuple):
+class Baseline(NamedTuple):
     """An agent that all others are compared with: its label, and its name in words."""
 
     label: str
     words: str
 
 
-def rivals(runs: Runs, agents: dict[str, Any]) -> list[Rival]:
+def baselines(runs: Runs, agents: dict[str, Any]) -> list[Baseline]:
     """Return random search, local search and regularised evolution, where they were run.
 
     Args:
@@ -35,9 +35,9 @@ def rivals(runs: Runs, agents: dict[str, Any]) -> list[Rival]:
         agents: Settings by label; of several labels with one agent the first counts.
     """
     found = []
-    for name, words in RIVALS.items():
+    for name, words in BASELINES.items():
         labels = [x for x in runs.agents if agents[x]["name"] == name]
-        found += [Rival(labels[0], words)] if labels else []
+        found += [Baseline(labels[0], words)] if labels else []
     return found
 
 
@@ -69,40 +69,42 @@ class Comparison:
         counts = self.runs.to_optimum(agent, env)
         return np.array([-float(cap if count is None else count) for count in counts])
 
-    def _improvement(self, agent: str, rival: str, env: str, name: str = "score") -> Interval:
-        """Return how probable it is that a run of the agent ends better than one of the rival."""
-        ours, theirs = self.final(agent, env, name), self.final(rival, env, name)
+    def _improvement(self, agent: str, baseline: str, env: str, name: str = "score") -> Interval:
+        """Return the probability that a run of the agent ends better than one of the baseline."""
+        ours, theirs = self.final(agent, env, name), self.final(baseline, env, name)
         return improvement(ours, theirs, self.repeats)
 
-    def verdict(self, agent: str, rival: str, env: str, name: str = "score") -> str:
+    def verdict(self, agent: str, baseline: str, env: str, name: str = "score") -> str:
         """Return `BEATS` where the interval lies above 0.5, `LOSES` where below, else `LEVEL`.
 
         With fewer than `ENOUGH` runs of either nothing is told apart: the bootstrap of a few runs
         gives intervals that are too narrow.
         """
-        if min(len(self.runs.of(x, env)) for x in (agent, rival)) < ENOUGH:
+        if min(len(self.runs.of(x, env)) for x in (agent, baseline)) < ENOUGH:
             return LEVEL
-        found = self.improvement(agent, rival, env, name)
+        found = self.improvement(agent, baseline, env, name)
         return BEATS if found.low > 0.5 else LOSES if found.high < 0.5 else LEVEL
 
-    def sentence(self, agent: str, others: Sequence[Rival], name: str = "score") -> str:
-        """Return one sentence: how the agent stands to each rival on each environment."""
-        parts = [self._clause(agent, rival, name) for rival in others if rival.label != agent]
+    def sentence(self, agent: str, others: Sequence[Baseline], name: str = "score") -> str:
+        """Return one sentence: how the agent stands to each baseline on each environment."""
+        parts = [
+            self._clause(agent, baseline, name) for baseline in others if baseline.label != agent
+        ]
         said = "; ".join(part for part in parts if part) or "has nobody to be compared with"
         return f"`{agent}` {said}."
 
-    def _clause(self, agent: str, rival: Rival, name: str) -> str:
+    def _clause(self, agent: str, baseline: Baseline, name: str) -> str:
         envs = [
             env
             for env in self.runs.envs
             if self.runs.of(agent, env)
-            and self.runs.of(rival.label, env)
+            and self.runs.of(baseline.label, env)
             and (name != "queries" or self.runs.known(env, "regret_reward"))
         ]
-        verdicts = {env: self.verdict(agent, rival.label, env, name) for env in envs}
+        verdicts = {env: self.verdict(agent, baseline.label, env, name) for env in envs}
         said = []
         for word in (BEATS, LOSES, LEVEL):
             where = [env for env in envs if verdicts[env] == word]
             on = "everywhere" if len(where) == len(envs) > 1 else f"on {', '.join(where)}"
-            said += [f"{word} {rival.words} {on}"] if where else []
+            said += [f"{word} {baseline.words} {on}"] if where else []
         return ", ".join(said)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from nas_env.errors import InvalidDataError
-from nas_env_cli.benchmark.compare import ENOUGH, RIVALS, Comparison, Rival, rivals
+from nas_env_cli.benchmark.compare import BASELINES, ENOUGH, Baseline, Comparison, baselines
 from nas_env_cli.benchmark.figures import draw_curves, draw_profiles, save_svg
 from nas_env_cli.benchmark.runs import Runs
 from nas_env_cli.benchmark.statistics import REPEATS, Interval, ToOptimum, iqm
@@ -100,9 +100,11 @@ class Leaderboard:
         self.compare = Comparison(runs, repeats)
         self.middle = cache(self._middle)
         self.scales = {env: 100 if runs.fractions(env) else 1 for env in runs.envs}
-        self.rivals: list[Rival] = rivals(runs, settings["agents"])
-        words = RIVALS["random"]
-        self.random = next((rival.label for rival in self.rivals if rival.words == words), "")
+        self.baselines: list[Baseline] = baselines(runs, settings["agents"])
+        words = BASELINES["random"]
+        self.random = next(
+            (baseline.label for baseline in self.baselines if baseline.words == words), ""
+        )
 
     def markdown(self, pictures: dict[str, str]) -> str:
         """Return the page; `pictures` are paths of the figures by environment, and "profiles"."""
@@ -173,7 +175,7 @@ class Leaderboard:
 
     def _sentences(self) -> list[str]:
         """Return who beats whom by the final reward, and by queries to the optimum."""
-        if not self.rivals:
+        if not self.baselines:
             return []
         text = (
             "A word stands where the 95 % interval of the probability that a run of the agent ends "
@@ -194,7 +196,7 @@ class Leaderboard:
 
     def _list(self, name: str) -> str:
         agents = self.runs.agents
-        return "\n".join(f"- {self.compare.sentence(x, self.rivals, name)}" for x in agents)
+        return "\n".join(f"- {self.compare.sentence(x, self.baselines, name)}" for x in agents)
 
     def _final(self, env: str) -> str:
         """Return the table of final numbers of an environment, the best first."""

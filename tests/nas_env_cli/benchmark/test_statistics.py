@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas_env_cli.benchmark.compare import BEATS, LEVEL, LOSES, Comparison, rivals
+from nas_env_cli.benchmark.compare import BEATS, LEVEL, LOSES, Comparison, baselines
 from nas_env_cli.benchmark.page import write_page
 from nas_env_cli.benchmark.runs import Runs
 from nas_env_cli.benchmark.statistics import ToOptimum, improvement, iqm, middles, profile
@@ -118,7 +118,7 @@ def test_verdicts():
 
 def test_a_sentence_names_the_rival():
     compare = against([0.5 + x / 100 for x in range(12)], [0.1] * 12)
-    found = rivals(compare.runs, settings(1, mine="q-learning", rs="random")["agents"])
+    found = baselines(compare.runs, settings(1, mine="q-learning", rs="random")["agents"])
     assert compare.sentence("mine", found) == "`mine` beats random search on e."
     assert compare.sentence("rs", found) == "`rs` has nobody to be compared with."
     assert compare.sentence("mine", found, "queries") == (
