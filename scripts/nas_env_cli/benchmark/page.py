@@ -178,10 +178,11 @@ class Leaderboard:
         if not self.baselines:
             return []
         text = (
-            "A word stands where the 95 % interval of the probability that a run of the agent ends "
-            "better than one of the other (ties count one half) lies on one side of 0.5. Nothing "
-            f"is told apart with fewer than {ENOUGH} runs. Nothing is corrected for the number of "
-            "comparisons: of pairs without any difference about one in twenty would be told apart."
+            "Two agents differ if the 95 % interval of the probability that a run of the one ends "
+            "better than a run of the other (ties count one half) excludes 0.5. Agents with fewer "
+            f"than {ENOUGH} runs are not compared. There is no correction for the number of "
+            "comparisons: about one in twenty pairs without a true difference is expected to "
+            "differ."
         )
         parts = [f"## Who beats whom\n\n{text}", "By the reward of the best network at the limit:"]
         parts.append(self._list("score"))
