@@ -70,7 +70,7 @@ def test_a_space_made_for_other_shapes_is_refused(
     make_env: MakeEnv, make_space: Callable[..., SearchSpace]
 ) -> None:
     for space in (make_space("chain", (3, 8, 8)), make_space("chain", (1, 8, 8), 7)):
-        with pytest.raises(IncompatibleError, match="made for"):
+        with pytest.raises(IncompatibleError, match="expects inputs of shape"):
             make_env(space=space, task="digits")
 
 
@@ -172,7 +172,7 @@ def test_a_finished_state_that_is_set_needs_a_reset(make_env: MakeEnv) -> None:
 def test_an_action_that_is_no_integer_is_refused(make_env: MakeEnv, action: Any) -> None:
     env = make_env()
     env.reset(seed=0)
-    with pytest.raises(InvalidSettingError, match=r"must be an integer. Give one of 0 to 14"):
+    with pytest.raises(InvalidSettingError, match=r"must be an integer. Use 0 to 14"):
         env.step(action)
     for integer in (np.int64(3), np.array(3)):
         assert env.step(integer)[4]["decision"] == 3

@@ -37,8 +37,6 @@ from tests.support.paths import NAS_ENV
 from tests.support.programs import run_program
 
 TINY = (
-    "--task",
-    "digits",
     "--agent",
     "q-learning",
     "--evaluations",
@@ -66,14 +64,14 @@ def script(name: str, *arguments: object, code: int = 0) -> subprocess.Completed
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run whose network was exported at its end."""
     path = tmp_path_factory.mktemp("runs") / "run"
-    script("search", *TINY, "--epochs", 1, "--output", path, "--export")
+    script("search", "--task", "digits", *TINY, "--epochs", 1, "--output", path, "--export")
     return path
 
 
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "untrained"
-    script("search", *TINY, "--evaluator", "synthetic", "--output", path)
+    script("search", "--task", "digits", *TINY, "--evaluator", "synthetic", "--output", path)
     return path
 
 
