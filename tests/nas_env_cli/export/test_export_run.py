@@ -177,7 +177,7 @@ def test_a_run_without_weights_says_how_to_get_them(without_onnx: None, untraine
     assert "the test split was not opened for them" in card
     assert "the test split\n  was not read, and" in card
     assert "test accuracy" not in card
-    assert "`network.onnx` was left out: onnx is not installed" in card
+    assert "`network.onnx` was left out: It needs onnx, which is not" in " ".join(card.split())
 
 
 def test_the_card_says_which_limits_there_were(without_onnx: None, run: Path) -> None:

@@ -265,7 +265,7 @@ def test_own_data_and_limits(tmp_path):
         (("--max-params", "3"), "The smallest has"),
         (("--resume",), "no search to continue"),
         (("--agent", "q-learning", "--preset", "metaqn"), "Did you mean 'metaqnn'"),
-        (("--preset", "metaqnn"), "'maskable-ppo' has no presets"),
+        (("--preset", "metaqnn"), "'imagination' has no presets"),
         (("--store", "/no/such/folder/all.sqlite"), "file in an existing folder"),
     ],
 )
