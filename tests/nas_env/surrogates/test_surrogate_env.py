@@ -129,7 +129,7 @@ def test_nothing_is_trained_or_tested_on_imagenet() -> None:
     task: Any = SurrogateTask(SURROGATES.get("accel-nasbench")())
     assert (task.spec.input_shape, task.spec.num_outputs) == ((3, 224, 224), 1000)
     for use in (lambda: task.fit(None, Recipe(), Budget()), lambda: task.test(None)):
-        with pytest.raises(IncompatibleError, match=r"'imagenet' has a surrogate but no data.* task=NAME"):
+        with pytest.raises(IncompatibleError, match=r"'imagenet' has .* no data.* task=NAME"):
             use()
 
 

@@ -126,7 +126,7 @@ WRONG: dict[str, tuple[Mapping[str, Any], str]] = {
     "infinite in float32": ({"x": TOO_LARGE, "y": LABELS}, "x sample 7 holds NaN or infinity"),
     "single class": ({"x": images(), "y": LABELS * 0}, "all training labels are 0.*two classes"),
     "rare class": ({"x": images(), "y": RARE}, "class 2 has 2 samples.*at least 5.*Add samples"),
-    "other length": ({"x": images(), "y": LABELS[:29]}, "30 samples, but y has 29.*one label for each"),
+    "other length": ({"x": images(), "y": LABELS[:29]}, "30 samples, but y has 29.*one label"),
     "nothing": ({"x": images()[:0], "y": LABELS[:0]}, "x is empty.*needs samples"),
     "empty test": (three(x_test=images()[:0], y_test=LABELS[:0]), "x_test is empty"),
     "empty validation": (three(x_val=images()[:0], y_val=LABELS[:0]), "x_val is empty"),
