@@ -17,6 +17,7 @@ import tyro
 
 from scripts.studies.cases.passengers_table import Rows, lines, numbers
 from scripts.studies.cases.timed_commands import ROOT, Steps
+from scripts.studies.common.pages import save_page
 
 TEMPLATE = Path(__file__).with_name("template.md")
 DATA, RUNS = "data", "runs"
@@ -91,8 +92,7 @@ def run(options: Options) -> int:
         table.write_text(json.dumps(found, indent=1), encoding="utf-8")
     splits = json.loads(table.read_text("utf-8")) if table.is_file() else []
     done = {name: x.done() for name, x in steps.items()}
-    options.page.write_text(page(done, splits), encoding="utf-8")
-    print(f"Written: {options.page}")
+    save_page(options.page, page(done, splits))
     return 0
 
 

@@ -28,6 +28,7 @@ from scripts.studies.chain_bench.landscape import (
     rank_correlation,
     regret_of_one_seed,
 )
+from scripts.studies.common.pages import save_page
 
 ROOT = Path(__file__).resolve().parents[3]
 SHARES = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
@@ -53,8 +54,7 @@ def run(settings: Options) -> int:
     pictures.mkdir(parents=True, exist_ok=True)
     draw_scores(table, pictures / "scores.png")
     draw_landscape(table, far, pictures / "landscape.png")
-    settings.page.write_text(page(table, found, far, pictures.name), encoding="utf-8")
-    print(f"Written: {settings.page}")
+    save_page(settings.page, page(table, found, far, pictures.name))
     return 0
 
 

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from nas_env.errors import InvalidSettingError
 from nas_env_cli.search.provenance import versions
@@ -63,6 +63,11 @@ class Experiment:
                     f"{file} was begun with the settings {was}, not {now}. Give the same settings, "
                     "or another --page."
                 )
+
+    @classmethod
+    def beside(cls, page: Path, settings: Mapping[str, Any]) -> Self:
+        """Return the experiment of a page: `results.jsonl` in the folder of the page's name."""
+        return cls(page.with_suffix("") / "results.jsonl", settings)
 
     def results(self) -> list[Finished]:
         """Return the jobs that have finished, in the order in which they did."""

@@ -24,6 +24,7 @@ from nas_env_cli.search.session import run_search
 from nas_env_cli.spread import mean_sd
 from scripts.studies.common.experiment import Experiment, Job, require_at_least
 from scripts.studies.common.made_by import commands, versions_text
+from scripts.studies.common.pages import save_page
 
 ROOT = Path(__file__).resolve().parents[3]
 BASELINE = "random search"
@@ -106,14 +107,13 @@ def run(settings: Options) -> int:
     experiment = experiment_of(settings)
     settings.store.parent.mkdir(parents=True, exist_ok=True)
     experiment.play(jobs(settings), partial(search, settings), settings.processes)
-    settings.page.write_text(page(experiment), encoding="utf-8")
-    print(f"Written: {settings.page}")
+    save_page(settings.page, page(experiment))
     return 0
 
 
 def experiment_of(settings: Options) -> Experiment:
     """Return the results beside the page."""
-    return Experiment(settings.page.with_suffix("") / "results.jsonl", settings.shared())
+    return Experiment.beside(settings.page, settings.shared())
 
 
 def jobs(settings: Options) -> list[Job]:

@@ -24,6 +24,7 @@ from scripts.studies.common.best_trial import best_trial
 from scripts.studies.common.experiment import Experiment, Job, require_at_least
 from scripts.studies.common.group_differences import difference, least_chance, with_sd
 from scripts.studies.common.made_by import commands_and_versions
+from scripts.studies.common.pages import save_page
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = Path(__file__).with_name("template.md")
@@ -87,14 +88,13 @@ def run(settings: Options) -> int:
     experiment = experiment_of(settings)
     settings.store.parent.mkdir(parents=True, exist_ok=True)
     experiment.play(jobs(settings), partial(search, settings), settings.processes)
-    settings.page.write_text(page(experiment), encoding="utf-8")
-    print(f"Written: {settings.page}")
+    save_page(settings.page, page(experiment))
     return 0
 
 
 def experiment_of(settings: Options) -> Experiment:
     """Return the results beside the page."""
-    return Experiment(settings.page.with_suffix("") / "results.jsonl", settings.shared())
+    return Experiment.beside(settings.page, settings.shared())
 
 
 def jobs(settings: Options) -> list[Job]:

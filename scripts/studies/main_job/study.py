@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import tyro
 
 from nas_env_cli.spread import mean_sd
+from scripts.studies.common.pages import save_page
 from scripts.studies.main_job.comparisons import Difference, plus_minus
 from scripts.studies.main_job.side_by_side import section
 
@@ -44,8 +45,7 @@ def run(options: Options) -> int:
     runs = [json.loads((path / "summary.json").read_text("utf-8")) for path in options.runs]
     runs.sort(key=lambda run: run["settings"]["seed"])
     options.page.parent.mkdir(parents=True, exist_ok=True)
-    options.page.write_text(page(runs, options.table, options.page), encoding="utf-8")
-    print(f"Written: {options.page}")
+    save_page(options.page, page(runs, options.table, options.page))
     return 0
 
 

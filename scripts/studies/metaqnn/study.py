@@ -93,7 +93,7 @@ def run(options: Options) -> int:
     check(options)
     if options.estimate:
         return print_estimate(options)
-    experiment = Experiment(options.page.with_suffix("") / "results.jsonl", options.shared())
+    experiment = Experiment.beside(options.page, options.shared())
     if missing := experiment.missing(jobs(options)):
         digits(options)  # raises here if the data are not there, before processes start
         options.store.parent.mkdir(parents=True, exist_ok=True)

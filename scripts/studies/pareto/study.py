@@ -43,8 +43,7 @@ def run(options: Options) -> int:
     for agent in options.agents:
         if agent not in AGENTS:
             raise unknown_name("agent", agent, AGENTS)
-    file = options.page.with_suffix("") / "results.jsonl"
-    experiment = Experiment(file, {"networks": options.networks})
+    experiment = Experiment.beside(options.page, {"networks": options.networks})
     plan, once = (
         Plan(options.agents, options.choosing, options.seeds),
         partial(play, options.networks),

@@ -14,6 +14,7 @@ from pathlib import Path
 import matplotlib
 
 from nas_env.tables import TABLES, Table
+from scripts.studies.common.pages import save_page
 from scripts.studies.scaling.charts import draw_efficiency, draw_quality
 from scripts.studies.scaling.cluster import shipping_seconds
 from scripts.studies.scaling.simulation import (
@@ -220,8 +221,7 @@ def run(settings: Options) -> int:
     draw_efficiency(shares, settings.workers, folder / "efficiency.svg")
     draw_quality(runs, table.columns["test_200"], folder / "quality.svg")
     page = Page(settings, found, table, shares, runs, folder.name)
-    settings.page.write_text(page.text(), encoding="utf-8")
-    print(f"Written: {settings.page}")
+    save_page(settings.page, page.text())
     return 0
 
 

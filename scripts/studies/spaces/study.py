@@ -16,6 +16,7 @@ from nas_env.objectives import OBJECTIVES
 from nas_env.spaces import SPACES, SearchSpace
 from nas_env.spaces.joint import TRAINING
 from nas_env.tasks import TaskSpec
+from scripts.studies.common.pages import save_page
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = Path(__file__).with_name("template.md")
@@ -52,8 +53,7 @@ def run(settings: Options) -> int:
         ),
     }
     text = string.Template(TEMPLATE.read_text("utf-8")).substitute(parts)
-    settings.page.write_text(text, encoding="utf-8")
-    print(f"Written: {settings.page}")
+    save_page(settings.page, text)
     return 0
 
 

@@ -31,6 +31,7 @@ from nas_env.wrappers import Limits, TrackSearch
 from nas_env_agents import make_agent, observation_of
 from scripts.studies.common.experiment import Experiment, Job, require_at_least
 from scripts.studies.common.made_by import commands
+from scripts.studies.common.pages import save_page
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = 1000  # random networks that say what is usual in a landscape
@@ -262,11 +263,9 @@ def run(settings: Options) -> int:
     for name in settings.agents:
         if name not in GRID:
             raise unknown_name("agent with a grid of settings", name, GRID)
-    file = settings.page.with_suffix("") / "results.jsonl"
-    experiment = Experiment(file, {"evaluations": settings.evaluations})
+    experiment = Experiment.beside(settings.page, {"evaluations": settings.evaluations})
     experiment.play(jobs(settings), partial(search, settings.evaluations), settings.processes)
-    settings.page.write_text(page(experiment, settings), encoding="utf-8")
-    print(f"Written: {settings.page}")
+    save_page(settings.page, page(experiment, settings))
     return 0
 
 

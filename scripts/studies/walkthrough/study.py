@@ -22,6 +22,7 @@ from nas_env_cli.search.provenance import versions
 from nas_env_cli.search.q_table import draw_q, picture_of
 from nas_env_cli.spread import mean_sd
 from scripts.studies.common.experiment import Experiment, typed_command
+from scripts.studies.common.pages import save_page
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = Path(__file__).with_name("template.md")
@@ -139,8 +140,7 @@ def run(settings: Options) -> int:
     save_drawing(draw_q(picture_of(stories[0].agent), title), pictures / "trained")
     values = numbers(settings, free, stories)
     page = string.Template(TEMPLATE.read_text("utf-8")).substitute(values)
-    settings.page.write_text(page, encoding="utf-8")
-    print(f"Written: {settings.page}")
+    save_page(settings.page, page)
     return 0
 
 
