@@ -121,7 +121,7 @@ def test_a_database_that_is_away_is_not_taken_for_an_empty_one(
     }
     for verb, acts in asks.items():
         for act in acts:
-            with pytest.raises(StoreError, match=rf"could not be {verb} \(.*did not answer: see"):
+            with pytest.raises(StoreError, match=rf"could not be {verb} \(.*did not answer: check"):
                 act()
     began = time.monotonic()
     with pytest.raises(StoreError, match=r"could not be opened \(.*or correct the URL"):

@@ -222,7 +222,7 @@ def test_the_policy_forbids_the_network(open_page: OpenPage, html: str) -> None:
 def test_pictures_for_the_docs_are_made(tmp_path: Path) -> None:
     command = "nas-env search --agent random --evaluator synthetic --evaluations 5"
     run, made, one = (str(tmp_path / x) for x in ("run", "made", "one"))
-    script = ["scripts.studies.report", run]
+    script = ["scripts.studies", "report", run]
     for words in (
         [*command.split(), "--output", run],
         [*script, "--output", made, "--spaces", "mlp"],
