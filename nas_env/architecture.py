@@ -179,13 +179,13 @@ class Recipe:
     augmentation: str = "none"
 
     def __post_init__(self) -> None:
-        for kind, value, known in (
+        for kind, value, choices in (
             ("optimizer", self.optimizer, OPTIMIZERS),
             ("schedule", self.schedule, SCHEDULES),
             ("augmentation", self.augmentation, AUGMENTATIONS),
         ):
-            if value not in known:
-                raise unknown_name(kind, value, known)
+            if value not in choices:
+                raise unknown_name(kind, value, choices)
         for name, holds, rule in (
             ("learning_rate", 0 < self.learning_rate < math.inf, "> 0 and finite"),
             ("weight_decay", 0 <= self.weight_decay < math.inf, ">= 0 and finite"),

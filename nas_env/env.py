@@ -131,8 +131,8 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
         self.objective = make_objective(objective, self.task.spec)
         self.budget = self.episode_budget = make_budget(budget)
         self.store = open_store(store)
-        given = (evaluator, self.task, self.store, self.objective, device, precision)
-        self.evaluator = make_evaluator(*given, latency, retry_failed, workers)
+        evaluator_arguments = (evaluator, self.task, self.store, self.objective, device, precision)
+        self.evaluator = make_evaluator(*evaluator_arguments, latency, retry_failed, workers)
         check_budget(self.budget, self.evaluator)
         process = (mdp, self.space, observation, illegal, self.objective, mdp_settings)
         self.mdp = make_mdp(*process, make=NASEnv)
@@ -269,10 +269,10 @@ class NASEnv(gymnasium.Env[Any, np.int64]):
 
     def _best_of_store(self, budget: Budget) -> Walk | None:
         """Return the walk with the best score in the store that is legal here, or None."""
-        found = (
+        scored = (
             (self.objective.score(evaluation), candidate.walk)
             for candidate, evaluation in self.store.records(self.evaluator.fingerprint, budget)
             if evaluation.ok and candidate.parent is None and candidate.walk
             if self.space.check(candidate.walk) is None
         )
-        return max(found, key=lambda pair: pair[0], default=(0.0, None))[1]
+        return max(scored, key=lambda pair: pair[0], default=(0.0, None))[1]

@@ -75,8 +75,8 @@ def make_space(
     Raises:
         IncompatibleError: The space does not fit the task.
     """
-    made = _fitting_space(space, task, max_params)
-    return made.trained_with(**recipe) if recipe else made
+    fitting = _fitting_space(space, task, max_params)
+    return fitting.trained_with(**recipe) if recipe else fitting
 
 
 def _fitting_space(
@@ -89,52 +89,52 @@ def _fitting_space(
                 f"max_params={max_params} cannot be set on a space that was passed as an "
                 "object. Pass max_params to the space itself."
             )
-        made = space
+        chosen = space
     else:
         name = space or DEFAULT_SPACES[spec.modality]
         factory = SPACES.get(name)
         modality = factory().modality
         if modality == spec.modality:
             return factory(spec.input_shape, spec.num_outputs, max_params)
-        made = factory()
-    if made.modality != spec.modality:
+        chosen = factory()
+    if chosen.modality != spec.modality:
         fitting = [name for name in SPACES if SPACES.get(name)().modality == spec.modality]
         raise IncompatibleError(
-            f"Space {made.name!r} builds networks for {made.modality} tasks, but task "
+            f"Space {chosen.name!r} builds networks for {chosen.modality} tasks, but task "
             f"{spec.name!r} is of modality {spec.modality!r}. Spaces that fit: "
             f"{', '.join(fitting)}."
         )
-    wanted = (made.input_shape or spec.input_shape, made.num_outputs or spec.num_outputs)
+    wanted = (chosen.input_shape or spec.input_shape, chosen.num_outputs or spec.num_outputs)
     if wanted != (spec.input_shape, spec.num_outputs):
         raise IncompatibleError(
-            f"Space {made.name!r} expects inputs of shape {wanted[0]} and {wanted[1]} classes, "
+            f"Space {chosen.name!r} expects inputs of shape {wanted[0]} and {wanted[1]} classes, "
             f"but task {spec.name!r} has {spec.input_shape} and {spec.num_outputs}. "
             "Create the space for this task."
         )
-    return made
+    return chosen
 
 
-def make_objective(given: str | Objective | None, spec: TaskSpec | None = None) -> Objective:
+def make_objective(value: str | Objective | None, spec: TaskSpec | None = None) -> Objective:
     """Return the objective that the argument selects; None selects the metric of the task.
 
     Raises:
         IncompatibleError: The objective needs a metric that evaluations of the task lack.
     """
     if spec is None:
-        return OBJECTIVES.get(given or "accuracy")() if not isinstance(given, Objective) else given
+        return OBJECTIVES.get(value or "accuracy")() if not isinstance(value, Objective) else value
     own = spec.metric if spec.metric == "accuracy" else "metric"
-    name = own if given is None else given
+    name = own if value is None else value
     if name == "metric":
         return TaskMetric.of(spec)
-    made = OBJECTIVES.get(name)() if isinstance(name, str) else name
-    lacking = [x for x in made.needs if x in TASK_METRICS and x not in spec.reports]
+    objective = OBJECTIVES.get(name)() if isinstance(name, str) else name
+    lacking = [x for x in objective.needs if x in TASK_METRICS and x not in spec.reports]
     if lacking:
         raise IncompatibleError(
-            f"Objective {name if isinstance(name, str) else type(made).__name__!r} needs the "
+            f"Objective {name if isinstance(name, str) else type(objective).__name__!r} needs the "
             f"metric {lacking[0]!r}, but evaluations of task {spec.name!r} ({spec.problem}) have "
             f"{', '.join(spec.reports)}. Use objective='metric', the metric of the task."
         )
-    return made
+    return objective
 
 
 def make_budget(budget: Budget | Mapping[str, Any] | None) -> Budget:
@@ -145,15 +145,15 @@ def make_budget(budget: Budget | Mapping[str, Any] | None) -> Budget:
         raise InvalidSettingError(
             f"budget must be a Budget or a dict, got {budget!r}. Give one such as {{'epochs': 8}}."
         )
-    known = list(Budget.__dataclass_fields__)
+    setting_names = list(Budget.__dataclass_fields__)
     for name in budget or {}:
-        if name not in known:
-            raise registry.unknown_name("budget setting", name, known)
+        if name not in setting_names:
+            raise registry.unknown_name("budget setting", name, setting_names)
     return Budget(**dict(budget or {}))
 
 
 def make_evaluator(
-    given: str | Evaluator,
+    evaluator: str | Evaluator,
     task: Task,
     store: Store,
     objective: Objective,
@@ -171,17 +171,17 @@ def make_evaluator(
         InvalidSettingError: The number of workers is not valid or has no effect, or the evaluator
             cannot measure latency.
     """
-    if isinstance(given, Evaluator):
-        made = _same_task(given, task, latency)
+    if isinstance(evaluator, Evaluator):
+        chosen = _same_task(evaluator, task, latency)
     else:
-        made = _by_name(given, task, store, device, precision, latency)
-    _check_latency(objective, made)
-    return with_store(_with_workers(made, workers), store, objective, retry_failed)
+        chosen = _by_name(evaluator, task, store, device, precision, latency)
+    _check_latency(objective, chosen)
+    return with_store(_with_workers(chosen, workers), store, objective, retry_failed)
 
 
-def _same_task(given: Evaluator, task: Task, latency: Any) -> Evaluator:
+def _same_task(evaluator: Evaluator, task: Task, latency: Any) -> Evaluator:
     """Return the evaluator; raise if it was created for another task."""
-    own = getattr(given.unwrapped, "task", task)
+    own = getattr(evaluator.unwrapped, "task", task)
     if own.fingerprint != task.fingerprint:
         raise IncompatibleError(
             f"The evaluator was created for task {own.spec.name!r}, but the environment has "
@@ -192,24 +192,24 @@ def _same_task(given: Evaluator, task: Task, latency: Any) -> Evaluator:
             f"latency={latency!r} has no effect on an evaluator that was passed as an object. Use "
             "Training(task, latency=True)."
         )
-    return given
+    return evaluator
 
 
 def _by_name(
-    given: str, task: Task, store: Store, device: str, precision: str, latency: Any
+    name: str, task: Task, store: Store, device: str, precision: str, latency: Any
 ) -> Evaluator:
     """Return a registered evaluator for the task."""
-    factory, measured = EVALUATORS.get(given), Latency.of(latency)
+    factory, measured = EVALUATORS.get(name), Latency.of(latency)
     settings = {} if measured is None else {"latency": measured}
     if measured is not None and "latency" not in inspect.signature(factory).parameters:
         raise InvalidSettingError(
-            f"Evaluator {given!r} cannot measure latency, but latency={latency!r} was given. Use "
+            f"Evaluator {name!r} cannot measure latency, but latency={latency!r} was given. Use "
             "evaluator='training', or leave it out."
         )
     if precision == "auto" and not getattr(factory, "free", False):
         precision = _settled_precision(factory, task, store, device)
-    made: Evaluator = factory(task=task, device=device, precision=precision, **settings)
-    return made
+    evaluator: Evaluator = factory(task=task, device=device, precision=precision, **settings)
+    return evaluator
 
 
 def _check_latency(objective: Objective, evaluator: Evaluator) -> None:
@@ -272,8 +272,8 @@ def _settled_precision(factory: Any, task: Task, store: Store, device: str) -> s
     """Return the stored precision for "auto"; measure and store it if there is none."""
     name = f"precision/{task.fingerprint}/{device}"
     if store.setting(name) is None:
-        made: Any = factory(task=task, device=device, precision="auto").unwrapped
-        store.set(name, made.precision)
+        evaluator: Any = factory(task=task, device=device, precision="auto").unwrapped
+        store.set(name, evaluator.precision)
     verdict = store.setting(name)
     return verdict or "float32"
 
@@ -288,10 +288,10 @@ def checked_start(start: str | Sequence[int] | None, mdp: MDP) -> str | Sequence
     )
 
 
-def checked_render_mode(mode: str | None, known: Sequence[str]) -> str | None:
+def checked_render_mode(mode: str | None, supported: Sequence[str]) -> str | None:
     """Return a render mode; raise if it is unknown."""
-    if mode is not None and mode not in known:
-        raise registry.unknown_name("render mode", mode, known)
+    if mode is not None and mode not in supported:
+        raise registry.unknown_name("render mode", mode, supported)
     return mode
 
 
@@ -350,11 +350,13 @@ def make_mdp(
     Raises:
         UnknownNameError: The MDP has no such setting.
     """
-    known = mdp_settings(name)
+    setting_names = mdp_settings(name)
     for setting in settings:
-        if setting not in known:
+        if setting not in setting_names:
             raise registry.unknown_name(
-                f"argument of NASEnv with mdp={name!r}", setting, [*known, *arguments_of(make)]
+                f"argument of NASEnv with mdp={name!r}",
+                setting,
+                [*setting_names, *arguments_of(make)],
             )
     return MDPS.get(name)(space, observation, illegal, objective.failure, **settings)
 

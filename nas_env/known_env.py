@@ -79,20 +79,20 @@ def make_table_env(
     settings = _with_edit_reward(settings, edit_reward)
     if evaluator != source.evaluator:
         chosen = {"reward": reward, "report": report, "run": run, "hardware": hardware}
-        found = _table_for(evaluator, source, chosen, settings)
+        loaded = _table_for(evaluator, source, chosen, settings)
         settings |= {"objective": objective or "accuracy", "max_params": max_params}
-        limits = _budget(found.fidelity, fidelity, budget)
+        limits = _budget(loaded.fidelity, fidelity, budget)
         return NASEnv(space=table, evaluator=evaluator, budget=limits, **settings)
     own = arguments_of(TABLES.get(table))
     settings = source.checked(settings, own, _without_effect(table))
     needs = {name: settings.pop(name) for name in own if name in settings}
-    found = make_table(table, reward, report, needs)
-    space = found.make_space(max_params)  # raises if the space cannot keep the limit
-    task = TableTask(found)
+    loaded = make_table(table, reward, report, needs)
+    space = loaded.make_space(max_params)  # raises if the space cannot keep the limit
+    task = TableTask(loaded)
     tabular = Tabular(task, "auto", "float32", reward, report, run, hardware, max_params, fidelity)
     limits = _budget(tabular.default_fidelity, fidelity, budget)
     tabular.check(limits)
-    _check_edit(f"Table {found.name!r}", tabular.metric_names, settings)
+    _check_edit(f"Table {loaded.name!r}", tabular.metric_names, settings)
     scored = _table_objective(objective, tabular)
     return NASEnv(
         space=space, task=task, evaluator=tabular, objective=scored, budget=limits, **settings
@@ -111,9 +111,9 @@ def _table_for(
     factory = TABLES.get(source.name)
     own = {name: settings.get(name) for name in arguments_of(factory)}
     source.check_evaluator(evaluator, {**chosen, **own}, settings)
-    found = factory()
-    source.check_data(evaluator, source.name, found.spec, settings)
-    return found
+    table = factory()
+    source.check_data(evaluator, source.name, table.spec, settings)
+    return table
 
 
 def make_surrogate_env(
@@ -154,25 +154,25 @@ def make_surrogate_env(
         InvalidDataError: The surrogate's file is missing or damaged.
     """
     source = Source("surrogate", surrogate, "surrogate", make_surrogate_env, env_id)
-    found = SURROGATES.get(surrogate)()
-    task = SurrogateTask(found)
+    loaded = SURROGATES.get(surrogate)()
+    task = SurrogateTask(loaded)
     if evaluator != source.evaluator:
         source.check_evaluator(evaluator, {"hardware": hardware}, settings)
-        source.check_data(evaluator, found.space, found.spec, settings)
+        source.check_data(evaluator, loaded.space, loaded.spec, settings)
         if settings.get("task") is None and settings.get("data") is None:
             settings["task"] = task
         settings |= {"objective": objective, "budget": budget, "max_params": max_params}
-        return NASEnv(space=found.space, evaluator=evaluator, **settings)
+        return NASEnv(space=loaded.space, evaluator=evaluator, **settings)
     settings = source.checked(settings)
     predicting = SurrogateEvaluator(task, hardware=hardware)
     limits = _budget(EPOCHS, None, budget)
     predicting.check(limits)
-    _check_edit(f"Surrogate {found.name!r}", predicting.metric_names, settings)
+    _check_edit(f"Surrogate {loaded.name!r}", predicting.metric_names, settings)
     return NASEnv(
-        space=found.make_space(max_params),
+        space=loaded.make_space(max_params),
         task=task,
         evaluator=predicting,
-        objective=_surrogate_objective(objective, found, predicting),
+        objective=_surrogate_objective(objective, loaded, predicting),
         budget=limits,
         **settings,
     )
@@ -239,8 +239,8 @@ class Source:
     ) -> None:
         """Raise if an evaluator needs data that are not part of the package."""
         used = EVALUATORS.get(evaluator) if isinstance(evaluator, str) else evaluator
-        given = any(settings.get(x) is not None for x in ("task", "data"))
-        if given or getattr(used, "free", False):
+        has_data = any(settings.get(x) is not None for x in ("task", "data"))
+        if has_data or getattr(used, "free", False):
             return
         if TASKS.get(SPACES.get(space).default_task)().spec != spec:
             raise InvalidSettingError(
@@ -273,13 +273,15 @@ class Source:
             for name, argument in inspect.signature(NASEnv).parameters.items()
             if name not in known and argument.kind is not argument.VAR_KEYWORD
         }
-        given = " and ".join(x for x, value in untrained.items() if _is_set(settings, x, value))
-        if given:
+        ineffective = " and ".join(
+            x for x, value in untrained.items() if _is_set(settings, x, value)
+        )
+        if ineffective:
             rows_only = self.kind == "table" and self.name not in SPACES  # no networks to build
             other = "" if rows_only else ", or use evaluator='training'"
             raise InvalidSettingError(
-                f"{self.title} trains nothing, so {given} would have no effect. "
-                f"Leave out {given}{other}."
+                f"{self.title} trains nothing, so {ineffective} would have no effect. "
+                f"Leave out {ineffective}{other}."
             )
         rest = {name: value for name, value in settings.items() if name not in untrained}
         for name in rest:
@@ -291,8 +293,8 @@ class Source:
 
 def _is_set(settings: Mapping[str, Any], name: str, default: object) -> bool:
     """Return whether an argument was given and differs from its default."""
-    given = settings.get(name)
-    return not (given is None or given is default or (isinstance(given, str) and given == default))
+    value = settings.get(name)
+    return not (value is None or value is default or (isinstance(value, str) and value == default))
 
 
 def _with_edit_reward(settings: Mapping[str, Any], edit_reward: str | None) -> dict[str, Any]:
@@ -310,38 +312,38 @@ def _without_effect(table: str) -> set[str]:
     """Return the arguments that have no effect for a table."""
     if required_arguments(TABLES.get(table)):
         return {"run", "hardware"}  # a file
-    found = TABLES.get(table)()
-    several = any(column.ndim == 2 for column in found.columns.values())
-    effects = {"run": several, "hardware": bool(found.hardware)}
+    loaded = TABLES.get(table)()
+    several = any(column.ndim == 2 for column in loaded.columns.values())
+    effects = {"run": several, "hardware": bool(loaded.hardware)}
     return {name for name, effect in effects.items() if not effect}
 
 
 def _objective(
-    given: str | Objective, title: str, names: Collection[str], remedy: Callable[[set[str]], str]
+    value: str | Objective, title: str, names: Collection[str], remedy: Callable[[set[str]], str]
 ) -> Objective:
     """Return the objective.
 
     Raises:
         IncompatibleError: The objective needs a metric that is not in `names`.
     """
-    made = make_objective(given)
-    lacking = [name for name in made.needs if name not in names]
+    objective = make_objective(value)
+    lacking = [name for name in objective.needs if name not in names]
     if not lacking:
-        return made
-    name = given if isinstance(given, str) else type(given).__name__
+        return objective
+    name = value if isinstance(value, str) else type(value).__name__
     raise IncompatibleError(
         f"Objective {name!r} needs {' and '.join(lacking)}, which {title} does not have. "
         f"{remedy(set(lacking))} Known: {', '.join(sorted(names))}."
     )
 
 
-def _table_objective(given: str | Objective | None, tabular: Tabular) -> Objective:
+def _table_objective(value: str | Objective | None, tabular: Tabular) -> Objective:
     """Return the objective of a table's environment, by default the reward column."""
-    if given is None or given == "reward":
+    if value is None or value == "reward":
         return _column_reward(tabular.table, tabular)
     remedy = "Leave it out to use the reward column."
     return _objective(
-        given, f"table {tabular.table.name!r}", tabular.metric_names, lambda _: remedy
+        value, f"table {tabular.table.name!r}", tabular.metric_names, lambda _: remedy
     )
 
 
@@ -356,7 +358,7 @@ def _column_reward(table: Table, tabular: Tabular) -> Reward:
 
 
 def _surrogate_objective(
-    given: str | Objective, surrogate: Surrogate, predicting: SurrogateEvaluator
+    value: str | Objective, surrogate: Surrogate, predicting: SurrogateEvaluator
 ) -> Objective:
     def remedy(lacking: set[str]) -> str:
         devices = surrogate.hardware.items()
@@ -365,7 +367,7 @@ def _surrogate_objective(
 
     title = f"surrogate {surrogate.name!r} with hardware={predicting.hardware!r}"
     return _objective(
-        given, title, predicting.metric_names - predicting.held_out_errors.keys(), remedy
+        value, title, predicting.metric_names - predicting.held_out_errors.keys(), remedy
     )
 
 

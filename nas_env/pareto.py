@@ -35,8 +35,8 @@ def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
     """
     checked = _checked(points)
     unique, place = np.unique(checked, axis=0, return_inverse=True)  # in lexical order
-    kept = _swept_front(unique) if unique.shape[1] <= MOST_OBJECTIVES else _culled_front(unique)
-    return kept[place.ravel()]
+    front = _swept_front(unique) if unique.shape[1] <= MOST_OBJECTIVES else _culled_front(unique)
+    return front[place.ravel()]
 
 
 def hypervolume(points: ArrayLike, reference: Sequence[float]) -> float:
@@ -85,19 +85,19 @@ def _swept_front(ordered: Numbers) -> NDArray[np.bool_]:
     """Return an (n,) mask of the front of distinct, sorted points with at most three objectives."""
     padded = np.zeros((len(ordered), MOST_OBJECTIVES))
     padded[:, : ordered.shape[1]] = ordered
-    stairs, kept = Stairs(), np.zeros(len(ordered), dtype=np.bool_)
+    stairs, front = Stairs(), np.zeros(len(ordered), dtype=np.bool_)
     for row, (_, x, y) in enumerate(padded.tolist()):  # only earlier points can dominate it
-        kept[row] = not stairs.cover(x, y)
+        front[row] = not stairs.cover(x, y)
         stairs.add(x, y)
-    return kept
+    return front
 
 
 def _culled_front(ordered: Numbers) -> NDArray[np.bool_]:
     """Return an (n,) mask of the front of distinct, sorted points; compares each with the front."""
-    kept = np.zeros(len(ordered), dtype=np.bool_)
+    front = np.zeros(len(ordered), dtype=np.bool_)
     for row, point in enumerate(ordered):
-        kept[row] = not (ordered[:row][kept[:row]] <= point).all(axis=1).any()
-    return kept
+        front[row] = not (ordered[:row][front[:row]] <= point).all(axis=1).any()
+    return front
 
 
 def _swept(points: Numbers) -> float:
@@ -145,11 +145,11 @@ class Stairs:
 
 
 def _checked(points: ArrayLike) -> Numbers:
-    found = np.asarray(points, dtype=np.float64)
-    if found.ndim != 2 or not found.shape[1] or not np.isfinite(found).all():
+    matrix = np.asarray(points, dtype=np.float64)
+    if matrix.ndim != 2 or not matrix.shape[1] or not np.isfinite(matrix).all():
         raise InvalidSettingError(
             f"points must be a matrix (points, objectives) of finite numbers, got shape "
-            f"{found.shape}{' with NaN or inf' if found.ndim == 2 and found.shape[1] else ''}. "
+            f"{matrix.shape}{' with NaN or inf' if matrix.ndim == 2 and matrix.shape[1] else ''}. "
             "Leave out points without a value."
         )
-    return found
+    return matrix

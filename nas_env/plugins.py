@@ -54,17 +54,17 @@ def on_failure(undo: Callable[[], None]) -> None:
 def _load(point: EntryPoint) -> None:
     global _undo
     before, _undo = _undo, []
-    known = set(gymnasium.registry)
+    registered = set(gymnasium.registry)
     try:
         point.load()
     except (Exception, SystemExit) as error:
         for undo in reversed(_undo):
             undo()
-        for name in set(gymnasium.registry) - known:
+        for name in set(gymnasium.registry) - registered:
             del gymnasium.registry[name]
         _warn(point, error)
     else:
-        new = set(gymnasium.registry) - known
+        new = set(gymnasium.registry) - registered
         _environments.update(dict.fromkeys(new, point.name))
     finally:
         _undo = before

@@ -48,11 +48,11 @@ class LaneGenerators(Sequence[np.random.Generator]):
         return len(self.seeds)
 
     def __getitem__(self, lane: Any) -> Any:
-        made = self._made[lane]
-        if made is None:
-            made, self.seeds[lane] = seeding.np_random(self.seeds[lane])
-            self._made[lane] = made
-        return made
+        generator = self._made[lane]
+        if generator is None:
+            generator, self.seeds[lane] = seeding.np_random(self.seeds[lane])
+            self._made[lane] = generator
+        return generator
 
 
 class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
@@ -266,9 +266,9 @@ class NASVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         return self._budgets
 
 
-def checked_count(given: int | np.integer[Any]) -> int:
+def checked_count(value: int | np.integer[Any]) -> int:
     """Return the number of lanes; raise if it is not an integer >= 1."""
-    num_envs = int(given) if isinstance(given, np.integer) else given
+    num_envs = int(value) if isinstance(value, np.integer) else value
     if not is_count(num_envs):
         raise InvalidSettingError(f"Argument num_envs must be an integer >= 1, got {num_envs!r}.")
     return num_envs
@@ -276,11 +276,11 @@ def checked_count(given: int | np.integer[Any]) -> int:
 
 def checked_mode(mode: str | AutoresetMode) -> AutoresetMode:
     """Return the autoreset mode of this name; raise if it is not supported."""
-    names = [known.value for known in AUTORESET_MODES]
-    given = mode.value if isinstance(mode, AutoresetMode) else mode
-    if given not in names:
-        raise registry.unknown_name("autoreset mode", given, names)
-    return AutoresetMode(given)
+    names = [supported.value for supported in AUTORESET_MODES]
+    name = mode.value if isinstance(mode, AutoresetMode) else mode
+    if name not in names:
+        raise registry.unknown_name("autoreset mode", name, names)
+    return AutoresetMode(name)
 
 
 def vector_form(make: Callable[..., NASEnv]) -> Callable[..., NASVectorEnv]:

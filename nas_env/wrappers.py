@@ -51,10 +51,10 @@ class Limits:
     charge_isomorphs: bool = True
     epochs: int | None = None
 
-    def __new__(cls, *values: Any, **named: Any) -> Self:
+    def __new__(cls, *values: Any, **limits: Any) -> Self:
         """Check the names of the limits."""
         known = cls.__dataclass_fields__
-        for name in named:
+        for name in limits:
             if name not in known:
                 raise unknown_name("limit", name, known)
         return super().__new__(cls)
@@ -308,9 +308,9 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
             self.waiting += 1
             inner.evaluator.then(partial(self._settle, entry))
             return
-        found = evaluation.seconds - (self._clock() - started)
-        self.evaluation_seconds += evaluation.seconds if found <= 0 else 0.0
-        self._finish(entry, evaluation, float(info["evaluation"]["score"]), found, reward)
+        saved = evaluation.seconds - (self._clock() - started)
+        self.evaluation_seconds += evaluation.seconds if saved <= 0 else 0.0
+        self._finish(entry, evaluation, float(info["evaluation"]["score"]), saved, reward)
         if "simulated_seconds" in evaluation.metrics:
             info["simulated_clock"] = self.simulated_seconds
 
@@ -318,11 +318,11 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Record an evaluation that was pending; `seconds` is the time that it took now."""
         inner: Any = self.unwrapped
         self.waiting -= 1
-        found = evaluation.seconds / inner.evaluator.slots - seconds
+        saved = evaluation.seconds / inner.evaluator.slots - seconds
         self.environment_seconds += seconds
-        self.evaluation_seconds += seconds if found <= 0 else 0.0
+        self.evaluation_seconds += seconds if saved <= 0 else 0.0
         score = float(inner.objective.score(evaluation))
-        self._finish(entry, evaluation, score, found, score)
+        self._finish(entry, evaluation, score, saved, score)
 
     def _begin(self, candidate: Candidate, episode: int, fidelity: int) -> _Entry:
         """Count a network; its evaluation may still be pending."""
@@ -338,14 +338,14 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         return _Entry(candidate, key, episode, fidelity, new, *counts, self._over, self._rewards)
 
     def _finish(
-        self, entry: _Entry, evaluation: Evaluation, score: float, found: float, reward: float
+        self, entry: _Entry, evaluation: Evaluation, score: float, saved: float, reward: float
     ) -> None:
-        """Record an evaluation; `found` is its original seconds less the seconds it took now."""
+        """Record an evaluation; `saved` is its original seconds less the seconds it took now."""
         self._charge_epochs(entry.key, evaluation.epochs)
         if entry.new or self.limits.charge_repeats:
             self.simulated_seconds += evaluation.metrics.get("simulated_seconds", 0.0)
         if entry.new:
-            self._found_seconds += max(0.0, found)
+            self._found_seconds += max(0.0, saved)
         best = self._counts(entry) and (self.best is None or score > self.best.score)
         trial = Trial(
             entry.episode,

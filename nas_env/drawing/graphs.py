@@ -107,20 +107,20 @@ def panels(architecture: Architecture, spec: TaskSpec, complete: bool = True) ->
 
 def merged(nodes: Sequence[Node]) -> list[Node]:
     """Merge consecutive equal nodes into one node with a number of repeats."""
-    kept: list[Node] = []
+    distinct: list[Node] = []
     place_of: list[int] = []
     for number, node in enumerate(nodes):
         reads = tuple(place_of[x] for x in node.reads)
         alone = all(number - 1 not in x.reads for x in nodes[number + 1 :])
-        last = kept[-1] if kept else None
-        follows = last is not None and reads == (len(kept) - 1,) and node.kind != "merge"
+        last = distinct[-1] if distinct else None
+        follows = last is not None and reads == (len(distinct) - 1,) and node.kind != "merge"
         if follows and alone and last is not None and _same(node, last):
             each = EACH if "parameters" in node.detail else ""
-            kept[-1] = replace(last, times=last.times + 1, detail=node.detail + each)
+            distinct[-1] = replace(last, times=last.times + 1, detail=node.detail + each)
         else:
-            kept.append(replace(node, reads=reads))
-        place_of.append(len(kept) - 1)
-    return kept
+            distinct.append(replace(node, reads=reads))
+        place_of.append(len(distinct) - 1)
+    return distinct
 
 
 def _same(a: Node, b: Node) -> bool:
@@ -132,18 +132,18 @@ def stacked(nodes: Sequence[Node]) -> list[Node]:
     readers = [
         [i for i, x in enumerate(nodes) if number in x.reads] for number in range(len(nodes))
     ]
-    kept: list[Node] = []
+    boxes: list[Node] = []
     place_of: list[int] = []
     for number, node in enumerate(nodes):
         plain = {node.kind} <= STACKED and node.reads == (number - 1,)
         if plain and readers[number - 1] == [number] and nodes[number - 1].kind in STACKED:
-            last = kept[-1]
+            last = boxes[-1]
             label = f"{last.label}\n{node.label}"
-            kept[-1] = replace(last, label=label, detail=node.detail.split(",")[0])
+            boxes[-1] = replace(last, label=label, detail=node.detail.split(",")[0])
         else:
-            kept.append(replace(node, reads=tuple(place_of[x] for x in node.reads)))
-        place_of.append(len(kept) - 1)
-    return kept
+            boxes.append(replace(node, reads=tuple(place_of[x] for x in node.reads)))
+        place_of.append(len(boxes) - 1)
+    return boxes
 
 
 def spoken(name: str) -> str:
@@ -205,9 +205,9 @@ def _text_of(layer: Layer) -> str | None:
 
 def _cells(architecture: Architecture) -> dict[str, tuple[str, list[Node]]]:
     """Return the name and the graph of each distinct cell, by its text."""
-    found = {text: x for x in architecture.layers if (text := _text_of(x)) is not None}
-    names = _names(architecture, list(found))
-    return {text: (names[text], list(GRAPHS[layer.kind](text))) for text, layer in found.items()}
+    cells = {text: x for x in architecture.layers if (text := _text_of(x)) is not None}
+    names = _names(architecture, list(cells))
+    return {text: (names[text], list(GRAPHS[layer.kind](text))) for text, layer in cells.items()}
 
 
 def _names(architecture: Architecture, texts: Sequence[str]) -> dict[str, str]:

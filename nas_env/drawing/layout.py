@@ -108,16 +108,16 @@ def segments(points: Sequence[Point]) -> list[tuple[Point, ...]]:
     The arrow passes each point vertically, and ends where its head begins.
     """
     (x, y), *rest = points
-    found: list[tuple[Point, ...]] = []
+    curve: list[tuple[Point, ...]] = []
     for number, (u, v) in enumerate(rest):
         v = v - HEAD if number == len(rest) - 1 else v
         if abs(u - x) < 0.5:
-            found.append(((u, v),))
+            curve.append(((u, v),))
         else:
             bend = max(10.0, (v - y) * 0.55)
-            found.append(((x, y + bend), (u, v - bend), (u, v)))
+            curve.append(((x, y + bend), (u, v - bend), (u, v)))
         x, y = u, v
-    return found
+    return curve
 
 
 def _with_dummies(nodes: Sequence[Node]) -> tuple[list[_Place], list[list[int]]]:
@@ -159,7 +159,7 @@ def _rows(places: Sequence[_Place]) -> list[list[int]]:
 
 def _order(places: Sequence[_Place], rows: list[list[int]]) -> None:
     """Sort each row by the mean position of its neighbours; keep the best of all sweeps."""
-    best, kept = _crossings(places, rows), [list(row) for row in rows]
+    best, best_rows = _crossings(places, rows), [list(row) for row in rows]
     for sweep in range(SWEEPS):
         down = sweep % 2 == 0
         for row in rows if down else reversed(rows):
@@ -172,8 +172,8 @@ def _order(places: Sequence[_Place], rows: list[list[int]]) -> None:
             row.sort(key=(share | mean).__getitem__)
         now = _crossings(places, rows)
         if now < best:
-            best, kept = now, [list(row) for row in rows]
-    for row, order in zip(rows, kept, strict=True):
+            best, best_rows = now, [list(row) for row in rows]
+    for row, order in zip(rows, best_rows, strict=True):
         row[:] = order
 
 

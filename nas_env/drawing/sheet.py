@@ -55,8 +55,8 @@ def lay_out(
     arranged = [arrange(panel) for panel in panels(architecture, spec, complete)]
     settings = (f"{key.replace('_', ' ')} {value}" for key, value in (training or {}).items())
     lines = [x for x in (title, ", ".join(settings)) if x]
-    named = any(panel.title for panel in arranged)
-    top = MARGIN + LINE_HEIGHT * len(lines) + (TITLE if named else 0.0)
+    titled = any(panel.title for panel in arranged)
+    top = MARGIN + LINE_HEIGHT * len(lines) + (TITLE if titled else 0.0)
     placed, left = [], MARGIN
     for panel in arranged:
         placed.append((panel, left))

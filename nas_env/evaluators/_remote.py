@@ -39,8 +39,8 @@ class RemoteEvaluator(EvaluatorWrapper):
             NASError: The wrapped evaluator raised it.
             WorkerError: No worker could be started.
         """
-        found = dict(self.stream(list(candidates), budget))
-        return [found[index] for index in range(len(candidates))]
+        evaluations = dict(self.stream(list(candidates), budget))
+        return [evaluations[index] for index in range(len(candidates))]
 
     def cost(self, candidate: Candidate) -> NetworkCost:
         """Return the predicted cost, zero for a network that cannot be built."""

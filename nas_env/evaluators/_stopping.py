@@ -58,9 +58,9 @@ def continued_training(
     The folder is removed with the evaluator. Folders of killed processes are removed by the next
     call.
     """
-    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        if not _held(left):
-            shutil.rmtree(left, ignore_errors=True)
+    for leftover in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if not _held(leftover):
+            shutil.rmtree(leftover, ignore_errors=True)
     folder = tempfile.mkdtemp(prefix=PREFIX)
     training = Training(task, device, precision, checkpoints=folder, latency=latency)
     lock = _hold(Path(folder))

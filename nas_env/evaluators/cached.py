@@ -51,19 +51,19 @@ class Cached(EvaluatorWrapper):
     def evaluate(self, candidates: Sequence[Candidate], budget: Budget) -> list[Evaluation]:
         """Return one evaluation per candidate, in order."""
         keys = [EvaluationKey.of(x, self.fingerprint, budget) for x in candidates]
-        known = {key: self._known(key) for key in dict.fromkeys(keys)}
+        results = {key: self._known(key) for key in dict.fromkeys(keys)}
         new = {
             key: candidate
             for key, candidate in zip(keys, candidates, strict=True)
-            if known[key] is None
+            if results[key] is None
         }
         todo = list(new.items())
         self.answered += len(keys) - len(todo)
         for index, evaluation in self.evaluator.stream([x for _, x in todo], budget):
             key, candidate = todo[index]
-            known[key] = evaluation
+            results[key] = evaluation
             self._keep(key, candidate, evaluation)
-        return [found for key in keys if (found := known[key]) is not None]
+        return [result for key in keys if (result := results[key]) is not None]
 
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
         """Start an evaluation and return its future, which is done at once on a cache hit."""
@@ -80,8 +80,8 @@ class Cached(EvaluatorWrapper):
     ) -> None:
         """Complete a new submission from the store, or evaluate the candidate."""
         try:
-            known = self._known(key)
-            if known is None:
+            stored = self._known(key)
+            if stored is None:
                 done = partial(self._arrive, key, candidate, begun)
                 self.evaluator.submit(candidate, budget).add_done_callback(done)
                 return
@@ -91,7 +91,7 @@ class Cached(EvaluatorWrapper):
             raise
         self.answered += 1
         del self._submitted[key]
-        begun.set_result(known)
+        begun.set_result(stored)
 
     def _arrive(
         self,
@@ -117,9 +117,9 @@ class Cached(EvaluatorWrapper):
 
     def _known(self, key: EvaluationKey) -> Evaluation | None:
         """Return the stored evaluation, or None if the candidate must be evaluated."""
-        found = self.store.get(key)
-        if found is None or found.ok or not self.retry_failed or key in self._retried:
-            return found
+        stored = self.store.get(key)
+        if stored is None or stored.ok or not self.retry_failed or key in self._retried:
+            return stored
         self._retried.add(key)
         return None
 

@@ -70,19 +70,19 @@ class Deferred(EvaluatorWrapper):
 
         If the wrapped evaluator raises, all candidates remain pending.
         """
-        asked, started = list(self._asked), perf_counter()
+        requests, started = list(self._asked), perf_counter()
         groups: dict[Budget, list[int]] = {}
-        for place, one in enumerate(asked):
+        for place, one in enumerate(requests):
             groups.setdefault(one.budget, []).append(place)
-        found: dict[int, Evaluation] = {}
+        answer_at: dict[int, Evaluation] = {}
         for budget, places in groups.items():
-            answers = self.evaluator.evaluate([asked[x].candidate for x in places], budget)
-            found.update(zip(places, answers, strict=True))
+            answers = self.evaluator.evaluate([requests[x].candidate for x in places], budget)
+            answer_at.update(zip(places, answers, strict=True))
         self._asked.clear()
-        evaluations = [found[place] for place in range(len(asked))]
+        evaluations = [answer_at[place] for place in range(len(requests))]
         wall = perf_counter() - started
         total = sum(evaluation.seconds for evaluation in evaluations)
-        for one, evaluation in zip(asked, evaluations, strict=True):
+        for one, evaluation in zip(requests, evaluations, strict=True):
             if one.listener is not None:
                 one.listener(evaluation, wall * evaluation.seconds / total if total else 0.0)
         return evaluations

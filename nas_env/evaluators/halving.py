@@ -66,8 +66,8 @@ class Halving(EarlyStopping):
 
     def rungs(self, budget: Budget) -> tuple[int, ...]:
         """Return the epochs of the rungs under a budget, ascending."""
-        epochs, known = budget.epochs, getattr(self.evaluator.unwrapped, "fidelities", None)
-        possible: Iterable[int] = range(1, epochs + 1) if known is None else known
+        epochs, fidelities = budget.epochs, getattr(self.evaluator.unwrapped, "fidelities", None)
+        possible: Iterable[int] = range(1, epochs + 1) if fidelities is None else fidelities
         return rungs_of([x for x in possible if self.min_epochs <= x < epochs] + [epochs], self.eta)
 
     def check(self, budget: Budget) -> None:
@@ -81,20 +81,20 @@ class Halving(EarlyStopping):
         alive: dict[Any, Candidate] = {}
         for key, candidate in zip(keys, candidates, strict=True):
             alive.setdefault(key, candidate)
-        found: dict[Any, Evaluation] = {}
+        results: dict[Any, Evaluation] = {}
         for epochs in self.rungs(budget):
             if not alive or (len(alive) == 1 and epochs < budget.epochs):
                 continue
             rung = budget.at_fidelity(epochs)
             answers = self.evaluator.evaluate(list(alive.values()), rung)
             latest = dict(zip(alive, answers, strict=True))
-            for key in found.keys() & latest.keys():
+            for key in results.keys() & latest.keys():
                 if not self.evaluator.continues(alive[key]):
-                    latest[key] = with_cost_of(found[key], latest[key])
-            found |= latest
+                    latest[key] = with_cost_of(results[key], latest[key])
+            results |= latest
             promoted = self._promoted(latest)
             alive = {key: alive[key] for key in alive if key in promoted}
-        return [found[key] for key in keys]
+        return [results[key] for key in keys]
 
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
         """Start the full evaluation of one candidate and return its future."""

@@ -102,8 +102,8 @@ class MedianStopping(EarlyStopping):
         super().__init__(evaluator, objective)
         for name, values in (("min_completed", [min_completed]), ("epochs", epochs or ())):
             if not all(value >= 1 for value in values):
-                given = min_completed if name == "min_completed" else list(values)
-                raise InvalidSettingError(f"Setting {name} must be >= 1, got {given}.")
+                setting = min_completed if name == "min_completed" else list(values)
+                raise InvalidSettingError(f"Setting {name} must be >= 1, got {setting}.")
         self.epochs = None if epochs is None else tuple(sorted(set(epochs)))
         self.min_completed = min_completed
         self._averages: dict[
@@ -117,8 +117,8 @@ class MedianStopping(EarlyStopping):
         most = budget.epochs
         if self.epochs is not None:
             return [x for x in self.epochs if x < most] + [most]
-        known = getattr(self.evaluator.unwrapped, "fidelities", None) or range(1, most + 1)
-        near = {max((x for x in known if x <= most // n), default=most) for n in SHARES}
+        fidelities = getattr(self.evaluator.unwrapped, "fidelities", None) or range(1, most + 1)
+        near = {max((x for x in fidelities if x <= most // n), default=most) for n in SHARES}
         return sorted(near | {most})
 
     def check(self, budget: Budget) -> None:
@@ -132,14 +132,14 @@ class MedianStopping(EarlyStopping):
         for candidate in candidates:
             courses.setdefault(self.identity(candidate), self._course(candidate, budget))
         for epochs in self.stops(budget):
-            asked = [x for x in courses.values() if x.stops[:1] == [epochs]]
-            if asked:
+            due = [x for x in courses.values() if x.stops[:1] == [epochs]]
+            if due:
                 stop = budget.at_fidelity(epochs)
-                answers = self.evaluator.evaluate([x.candidate for x in asked], stop)
-                for course, answer in zip(asked, answers, strict=True):
+                answers = self.evaluator.evaluate([x.candidate for x in due], stop)
+                for course, answer in zip(due, answers, strict=True):
                     self._take(course, answer, budget)
-        found = (courses[self.identity(x)].last for x in candidates)
-        return [evaluation for evaluation in found if evaluation is not None]
+        results = (courses[self.identity(x)].last for x in candidates)
+        return [evaluation for evaluation in results if evaluation is not None]
 
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
         """Start an evaluation and return its future; each stop starts the next one."""

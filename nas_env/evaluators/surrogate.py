@@ -66,9 +66,9 @@ class SurrogateEvaluator(Evaluator):
                 " Use an environment of a surrogate, such as NASMobile-v0."
             )
         self.task, self.surrogate = task, task.surrogate
-        known = self.surrogate.hardware
-        if hardware is not None and hardware not in known:
-            raise unknown_name(f"device of surrogate {self.surrogate.name!r}", hardware, known)
+        devices = self.surrogate.hardware
+        if hardware is not None and hardware not in devices:
+            raise unknown_name(f"device of surrogate {self.surrogate.name!r}", hardware, devices)
         self.hardware = hardware
         self.simulates = "simulated_seconds" in self.surrogate.weights
         self.held_out_errors = {
@@ -127,23 +127,23 @@ class SurrogateEvaluator(Evaluator):
         if type(objective) is not Accuracy:
             return None
         self.check(budget)
-        found = self.surrogate.predict(tokens - 1, "accuracy")["accuracy"]
-        return np.clip(found, *objective.bounds)
+        accuracy = self.surrogate.predict(tokens - 1, "accuracy")["accuracy"]
+        return np.clip(accuracy, *objective.bounds)
 
     def _answer(self, candidate: Candidate) -> Evaluation:
-        known = self._answers.get(candidate.walk)
-        if known is None:
-            known = self._evaluation(candidate)
-            if known.ok and len(self._answers) < CACHE_SIZE:
-                self._answers[candidate.walk] = known
-        return known
+        cached = self._answers.get(candidate.walk)
+        if cached is None:
+            cached = self._evaluation(candidate)
+            if cached.ok and len(self._answers) < CACHE_SIZE:
+                self._answers[candidate.walk] = cached
+        return cached
 
     def _evaluation(self, candidate: Candidate) -> Evaluation:
         if not self.surrogate.model.knows(candidate.walk):
             name, walk = self.surrogate.name, candidate.walk
             return failed(Outcome.CRASHED, f"Surrogate {name!r} has no walk {walk}.")
-        found = self.surrogate.predict(np.array([candidate.walk]))
-        metrics = {name: float(values[0]) for name, values in found.items()}
+        predictions = self.surrogate.predict(np.array([candidate.walk]))
+        metrics = {name: float(values[0]) for name, values in predictions.items()}
         if self.hardware is not None:
             own = self.surrogate.hardware[self.hardware]
             metrics |= {name: metrics[f"{self.hardware}_{name}"] for name in own}

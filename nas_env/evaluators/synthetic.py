@@ -49,12 +49,12 @@ class Synthetic(Evaluator):
         return [self._answer(x.architecture) for x in candidates]
 
     def _answer(self, architecture: Architecture) -> Evaluation:
-        known = self._answers.get(architecture.text)
-        if known is None:
-            known = _evaluation(architecture, self.spec, self.seed)
+        cached = self._answers.get(architecture.text)
+        if cached is None:
+            cached = _evaluation(architecture, self.spec, self.seed)
             if len(self._answers) < CACHE_SIZE:
-                self._answers[architecture.text] = known
-        return known
+                self._answers[architecture.text] = cached
+        return cached
 
 
 def _evaluation(architecture: Architecture, spec: TaskSpec, seed: int) -> Evaluation:

@@ -135,16 +135,16 @@ class Tabular(Evaluator):
         epochs, column = budget.epochs, self.table.rewards.get(budget.epochs, "")
         if epochs in self.fidelities:
             return
-        name, known = self.table.name, ", ".join(map(str, self.fidelities))
+        name, supported = self.table.name, ", ".join(map(str, self.fidelities))
         if self.reward is None and column in self.table.test_columns:
             raise InvalidSettingError(
                 f"Fidelity {epochs} of table {name!r} uses {column!r} of the test split as "
-                f"reward. Known: {known}. Create the environment with fidelity={epochs} to search "
-                "the test split, an upper bound."
+                f"reward. Known: {supported}. Create the environment with fidelity={epochs} to "
+                "search the test split, an upper bound."
             )
         which = f" with reward {self.reward!r}" if self.reward else ""
         raise InvalidSettingError(
-            f"Table {name!r} has no fidelity of {epochs} epochs{which}. Known: {known}."
+            f"Table {name!r} has no fidelity of {epochs} epochs{which}. Known: {supported}."
         )
 
     def view(self, budget: Budget) -> View:
@@ -195,8 +195,8 @@ class Tabular(Evaluator):
     def rows(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return (n,) the rows of complete walks, given as tokens (n, max_length)."""
         codes, order = self._codes
-        found = np.searchsorted(codes, tokens.astype(np.uint64) @ self._weights)
-        return order[np.minimum(found, len(order) - 1)]
+        position = np.searchsorted(codes, tokens.astype(np.uint64) @ self._weights)
+        return order[np.minimum(position, len(order) - 1)]
 
     def _drawn(
         self, rows: NDArray[np.int64], seeds: NDArray[np.int64], runs: int
@@ -236,23 +236,25 @@ class Tabular(Evaluator):
             most = max(x.shape[1] for x in (reward, report) if x.ndim == 2)
             seeds = np.full(len(rows), seed)
             run = self._drawn(rows, seeds, most) if self.draws else run + int(self.run)  # from 0
-        seen, told = _of_run(reward, run), _of_other_runs(report, run)
+        rewards, reports = _of_run(reward, run), _of_other_runs(report, run)
         allowed = np.ones(len(rows), dtype=bool)
         if self.max_params is not None:
             allowed = self.table.metrics["params"] <= self.max_params
-        return View(seen, told, float(seen[allowed].max()), float(told[allowed].max()), run)
+        return View(
+            rewards, reports, float(rewards[allowed].max()), float(reports[allowed].max()), run
+        )
 
     def _answer(self, walk: tuple[int, ...], epochs: int, seed: int) -> Evaluation:
         row = self._row.get(walk)
         if row is None:
             return failed(Outcome.CRASHED, f"Table {self.table.name!r} has no walk {walk}.")
         key = (row, epochs, seed)
-        known = self._answers.get(key)
-        if known is None:
-            known = Evaluation(Outcome.OK, self._metrics(row, epochs, seed), epochs=epochs)
+        cached = self._answers.get(key)
+        if cached is None:
+            cached = Evaluation(Outcome.OK, self._metrics(row, epochs, seed), epochs=epochs)
             if len(self._answers) < CACHE_SIZE:
-                self._answers[key] = known
-        return known
+                self._answers[key] = cached
+        return cached
 
     def _metrics(self, row: int, epochs: int, seed: int) -> dict[str, float]:
         table, view = self.table, self._view(epochs, seed)
@@ -268,8 +270,8 @@ class Tabular(Evaluator):
             metrics["simulated_seconds"] = float(table.seconds[epochs][row])
         if epochs in table.losses:
             metrics["loss"] = float(_of_run(table.losses[epochs], view.run)[row])
-        found = {**table.metrics, **self.hardware}
-        metrics |= {name: values[row].item() for name, values in found.items()}
+        columns = {**table.metrics, **self.hardware}
+        metrics |= {name: values[row].item() for name, values in columns.items()}
         return {name: value for name, value in metrics.items() if value == value}  # NaN: unknown
 
     def __getstate__(self) -> dict[str, Any]:
@@ -319,7 +321,8 @@ def _checked_run(run: int | str | np.integer[Any], runs: int) -> int | str:
             "one value per network. Leave it out."
         )
     if any(
-        type(run) is type(known) and run == known for known in (*range(1, runs + 1), MEAN, RANDOM)
+        type(run) is type(choice) and run == choice
+        for choice in (*range(1, runs + 1), MEAN, RANDOM)
     ):
         return run
     raise InvalidSettingError(
@@ -336,9 +339,9 @@ def _fidelities(table: Table, reward: str | None, fidelity: int | None) -> tuple
     """
     if reward is not None:
         return (table.epochs_of(reward),)
-    named = (table.fidelity, fidelity)
+    explicit = (table.fidelity, fidelity)
     tests = table.test_columns
-    return tuple(k for k in table.fidelities if k in named or table.rewards[k] not in tests)
+    return tuple(k for k in table.fidelities if k in explicit or table.rewards[k] not in tests)
 
 
 def _hardware(table: Table, device: str | None) -> Mapping[str, Numbers]:

@@ -131,8 +131,8 @@ class Training(Evaluator):
         from nas_env.evaluators._inheritance import Kept
 
         progress = progress or TrainingProgress()
-        kept: Kept = self.__dict__.setdefault("_kept", Kept())
-        old = self._parents_weights(candidate.parent, budget, kept)
+        weights: Kept = self.__dict__.setdefault("_kept", Kept())
+        old = self._parents_weights(candidate.parent, budget, weights)
         grad = (
             torch.inference_mode(False),
             torch.enable_grad(),
@@ -146,18 +146,18 @@ class Training(Evaluator):
             for metrics in epochs:
                 progress.curve.append(metrics)
             self._leave(candidate, budget, progress, epochs)
-        kept.put(candidate, budget, network)
+        weights.put(candidate, budget, network)
         return network, progress.curve
 
     def _parents_weights(
-        self, parent: Candidate | None, budget: Budget, kept: Kept
+        self, parent: Candidate | None, budget: Budget, weights: Kept
     ) -> Weights | None:
         """Return the parent's trained weights; retrain the parent if they are not kept."""
         if parent is None:
             return None
-        if kept.get(parent, budget) is None:
+        if weights.get(parent, budget) is None:
             self._with_retry(parent, budget)  # keeps its weights, unless it fails
-        return kept.get(parent, budget)  # None after a failure: the child has initial weights
+        return weights.get(parent, budget)  # None after a failure: the child has initial weights
 
     def _begin(
         self, candidate: Candidate, budget: Budget, progress: TrainingProgress, old: Weights | None
@@ -210,16 +210,16 @@ class Training(Evaluator):
 
     def _with_retry(self, candidate: Candidate, budget: Budget) -> Evaluation:
         """Evaluate; if out of memory, retry at half the batch size in the remaining time."""
-        found, batch = self._evaluate(candidate, budget), candidate.recipe.batch_size
-        left = None if budget.max_seconds is None else budget.max_seconds - found.seconds
-        late = left is not None and left <= 0
-        if found.outcome is not Outcome.OUT_OF_MEMORY or batch == 1 or late:
-            return found
+        first, batch = self._evaluate(candidate, budget), candidate.recipe.batch_size
+        remaining = None if budget.max_seconds is None else budget.max_seconds - first.seconds
+        late = remaining is not None and remaining <= 0
+        if first.outcome is not Outcome.OUT_OF_MEMORY or batch == 1 or late:
+            return first
         half = replace(candidate, recipe=replace(candidate.recipe, batch_size=batch // 2))
-        again = self._evaluate(half, replace(budget, max_seconds=left))
+        again = self._evaluate(half, replace(budget, max_seconds=remaining))
         how = "trained" if again.ok else str(again.outcome).replace("_", " ")
         text = f"Out of memory at batch size {batch}; {how} at {batch // 2}. {again.message}"
-        return replace(again, message=text.strip(), seconds=found.seconds + again.seconds)
+        return replace(again, message=text.strip(), seconds=first.seconds + again.seconds)
 
     def _evaluate(self, candidate: Candidate, budget: Budget) -> Evaluation:
         progress = TrainingProgress()
@@ -242,24 +242,24 @@ class Training(Evaluator):
         is exceeded. The message is empty if no limit is exceeded.
         """
         cost = predict(candidate.architecture, self.task.spec)
-        found: dict[str, float] = dict(cost.to_json())
+        metrics: dict[str, float] = dict(cost.to_json())
         excess = over_limit(cost, candidate.recipe.batch_size, budget)
         if self.latency is None or excess:
-            return found, excess
+            return metrics, excess
         latency = self._measured(candidate, self.latency)
         if budget.max_latency_ms is not None and latency > budget.max_latency_ms:
             excess = too_slow(latency, budget.max_latency_ms)
-        return {**found, "latency_ms": latency}, excess
+        return {**metrics, "latency_ms": latency}, excess
 
     def _measured(self, candidate: Candidate, how: Latency) -> float:
         """Return the latency of a network in milliseconds; only the first call measures it."""
-        known: dict[str, float] = self.__dict__.setdefault("_latencies", {})
-        if (key := candidate.architecture.key) not in known:
+        latencies: dict[str, float] = self.__dict__.setdefault("_latencies", {})
+        if (key := candidate.architecture.key) not in latencies:
             with seeded(0, self.device):
                 network = build(candidate.architecture, self.task.spec).to(self.device)
             shape = self.task.spec.input_shape
-            known[key] = how.measure(network, shape, self.device, self.precision)
-        return known[key]
+            latencies[key] = how.measure(network, shape, self.device, self.precision)
+        return latencies[key]
 
     def _outcome(self, error: Exception) -> tuple[Outcome, str]:
         """Return the outcome and message for an exception."""
@@ -316,8 +316,8 @@ def resolve_device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        asked = torch.device(device)
-        if asked.type == "cuda" and (asked.index or 0) < torch.cuda.device_count():
+        requested = torch.device(device)
+        if requested.type == "cuda" and (requested.index or 0) < torch.cuda.device_count():
             return device  # initialising it here would use GPU memory even if only workers train
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:

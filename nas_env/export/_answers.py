@@ -39,12 +39,12 @@ def constants(spec: TaskSpec, classes: Sequence[str], target: tuple[float, float
     return lay_out(names, "CLASSES = ")
 
 
-def functions(spec: TaskSpec, named: bool) -> list[list[str]]:
+def functions(spec: TaskSpec, has_class_names: bool) -> list[list[str]]:
     """Return the lines of `predict`, and of `classify` if the classes have names."""
     if spec.problem == REGRESSION:
         return [_predict("predicted numbers, (batch,) float64", REGRESSED)]
     predict = _predict(f"probability of each class, (batch, {spec.num_outputs})", PROBABILITIES)
-    return [predict, CLASSIFY.splitlines()] if named else [predict]
+    return [predict, CLASSIFY.splitlines()] if has_class_names else [predict]
 
 
 PROBABILITIES = "network(preprocess(samples)).softmax(dim=1)"
@@ -64,12 +64,12 @@ def _predict(what: str, expression: str) -> list[str]:
     ]
 
 
-def main(spec: TaskSpec, named: bool, example: Sequence[str]) -> list[str]:
+def main(spec: TaskSpec, has_class_names: bool, example: Sequence[str]) -> list[str]:
     """Return the lines that predict for example samples when the file is run.
 
     Args:
         spec: Shapes of the task.
-        named: Whether its classes have names.
+        has_class_names: Whether its classes have names.
         example: An expression for the samples; empty: random numbers.
     """
     shape = ", ".join(map(str, spec.input_shape))
@@ -78,7 +78,7 @@ def main(spec: TaskSpec, named: bool, example: Sequence[str]) -> list[str]:
     if spec.problem == REGRESSION:
         loop = ["for number in predict(network, samples):", '    print(f"{number:.6g}")']
     else:
-        label = "{CLASSES[best]}" if named else "class {best}"
+        label = "{CLASSES[best]}" if has_class_names else "class {best}"
         loop = [
             "for probabilities in predict(network, samples):",
             "    best = int(probabilities.argmax())",

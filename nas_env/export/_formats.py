@@ -126,9 +126,9 @@ def _clear(message: Any) -> None:
                 _clear(part)
 
 
-def _check(path: Path, expected: NDArray[Any], found: NDArray[Any]) -> float:
+def _check(path: Path, expected: NDArray[Any], actual: NDArray[Any]) -> float:
     """Return the largest difference; raise if it exceeds the tolerance."""
-    difference = float(np.abs(found - expected).max())
+    difference = float(np.abs(actual - expected).max())
     most = TOLERANCE * max(1.0, float(np.abs(expected).max()))
     if not difference <= most:
         raise ExportMismatchError(

@@ -36,14 +36,14 @@ class Forward:
     """
 
     def __init__(
-        self, block: Block, attributes: Mapping[str, str], taken: Iterable[str] = ()
+        self, block: Block, attributes: Mapping[str, str], reserved: Iterable[str] = ()
     ) -> None:
         self.block, self.attributes = block, attributes
         self.readers = Counter(value for step in block.steps for value in step.reads)
         self.expressions: dict[str, _Expression] = {}
         self.waiting: list[str] = []
         self.counts: Counter[str] = Counter()
-        self.taken = {*self.inputs, *taken}
+        self.taken = {*self.inputs, *reserved}
         self.lines: list[str] = []
 
     @property
@@ -71,14 +71,14 @@ class Forward:
         if step.part is not None and not step.reads:  # a weight
             self.expressions[step.value] = _Expression(f"self.{self.attributes[step.value]}")
             return
-        taken = [x for x in step.reads if x in self.waiting]
-        found = self._expression(step)
-        long = len(found.text) > LONG
-        if taken and (long or taken != self.waiting[-len(taken) :]):
+        inlined = [x for x in step.reads if x in self.waiting]
+        expression = self._expression(step)
+        long = len(expression.text) > LONG
+        if inlined and (long or inlined != self.waiting[-len(inlined) :]):
             self._flush()  # else the values that wait between them would be computed after them
-            taken, found = [], self._expression(step)
-        self.waiting = self.waiting[: len(self.waiting) - len(taken)]
-        self.expressions[step.value] = found
+            inlined, expression = [], self._expression(step)
+        self.waiting = self.waiting[: len(self.waiting) - len(inlined)]
+        self.expressions[step.value] = expression
         last = step.value == self.block.output
         if not last and self.readers[step.value] != 1:
             self._flush()

@@ -99,8 +99,8 @@ def statement(line: str, indent: int) -> list[str]:
 def _cut(node: ast.expr, text: str) -> str | Call:
     """Return an expression, split at its brackets."""
     if isinstance(node, ast.Call):
-        named = [f"{x.arg}={_source(x.value, text)}" for x in node.keywords]
-        return Call(_source(node.func, text), (*(_cut(x, text) for x in node.args), *named))
+        keywords = [f"{x.arg}={_source(x.value, text)}" for x in node.keywords]
+        return Call(_source(node.func, text), (*(_cut(x, text) for x in node.args), *keywords))
     if isinstance(node, ast.List):
         return Call("", tuple(_cut(x, text) for x in node.elts), brackets="[]")
     return _source(node, text)

@@ -96,12 +96,12 @@ class Makers:
         return Part(helper.name, helper.common.settings(helper.runs[id(part)]), part.names)
 
     def _free(self, name: str) -> str:
-        number, found = 1, name
-        while found in self._names:
+        number, unique = 1, name
+        while unique in self._names:
             number += 1
-            found = f"{name}{number}"
-        self._names.add(found)
-        return found
+            unique = f"{name}{number}"
+        self._names.add(unique)
+        return unique
 
     def _write_helpers(self, groups: Sequence[Sequence[Block]]) -> None:
         """Write a function for each sequence that occurs in several places."""
@@ -150,11 +150,11 @@ def attributes_of(block: Block) -> dict[str, str]:
     steps = [step for step in block.steps if step.part is not None and not step.part.call]
     if len(steps) == 1 and len(flattened(block.parts)) >= LONG:
         return {steps[0].value: "body"}
-    counts, seen = Counter(step.word for step in steps), Counter[str]()
+    counts, used = Counter(step.word for step in steps), Counter[str]()
     names = {}
     for step in steps:
-        seen[step.word] += 1
-        names[step.value] = f"{step.word}{seen[step.word]}" if counts[step.word] > 1 else step.word
+        used[step.word] += 1
+        names[step.value] = f"{step.word}{used[step.word]}" if counts[step.word] > 1 else step.word
     return names
 
 
@@ -203,8 +203,8 @@ def assignments(names: Sequence[str], parts: Sequence[Part], calls: Sequence[Cal
     lines, rest = [], list(calls)
     for name, part in zip(names, parts, strict=True):
         count = len(part.parts) or 1
-        taken, rest = rest[:count], rest[count:]
-        call = _in_sequence(taken) if part.parts else taken[0]
+        own, rest = rest[:count], rest[count:]
+        call = _in_sequence(own) if part.parts else own[0]
         if call.maker in TENSORS:
             call = Call(call.maker, (Call("torch.empty", call.arguments),))
         lines += lay_out(call, f"self.{name} = ", indent=8)
@@ -240,8 +240,8 @@ def _class(name: str, block: Block, parts: Sequence[Part], common: Common) -> li
 def describe(block: Block) -> str:
     """Return a sentence about a block."""
     counts = Counter(_noun(part) for part in flattened(block.parts))
-    found = [f"{count} {noun}{'s' * (count > 1)}" for noun, count in counts.items() if noun]
-    return f"A block of {' and '.join(found)}." if found else "A block."
+    phrases = [f"{count} {noun}{'s' * (count > 1)}" for noun, count in counts.items() if noun]
+    return f"A block of {' and '.join(phrases)}." if phrases else "A block."
 
 
 def _noun(part: Part) -> str:

@@ -131,7 +131,7 @@ class _Writer:
             {n for n, x in enumerate(units) if node in x.reads} for node in range(len(units))
         ]
         # a value that only the next layer reads is called x
-        self.variables = ["x" if found <= {node} else "" for node, found in enumerate(readers)]
+        self.variables = ["x" if reading <= {node} else "" for node, reading in enumerate(readers)]
         self.entry = self.variables[0] = self.variables[0] or "inputs"
 
     def write(self) -> Written:
@@ -189,9 +189,9 @@ class _Writer:
             if part.call:
                 text = part.call.format(text)
                 continue
-            found = HEAD if head and part is main else None
+            fixed_name = HEAD if head and part is main else None
             own = word if part is main else part.word
-            attribute = self._attribute(own, number, part, found)
+            attribute = self._attribute(own, number, part, fixed_name)
             name = attribute if part is main else name
             text = f"self.{attribute}({text})"
         return text, name
@@ -204,18 +204,18 @@ class _Writer:
         return statements[-1].removeprefix("return "), f"{unit.word}{self.counts[unit.word]}"
 
     def _attribute(self, word: str, number: int, part: Part, name: str | None = None) -> str:
-        found = name or f"{word}{number}"
-        while found in self.taken:
+        attribute = name or f"{word}{number}"
+        while attribute in self.taken:
             number += 1
-            found = f"{word}{number}"
-        self.taken.add(found)
-        self.attributes.append(found)
+            attribute = f"{word}{number}"
+        self.taken.add(attribute)
+        self.attributes.append(attribute)
         self.parts.append(part)
-        return found
+        return attribute
 
     def _take_variable(self, name: str) -> str:
-        taken, number, found = set(self.variables), 1, name
-        while found in taken:
+        taken, number, variable = set(self.variables), 1, name
+        while variable in taken:
             number += 1
-            found = f"{name}_{number}"
-        return found
+            variable = f"{name}_{number}"
+        return variable

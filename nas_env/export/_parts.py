@@ -123,8 +123,8 @@ def leaf(module: nn.Module, path: str) -> Part:
 def _settings(module: nn.Module) -> Iterator[Setting]:
     signature = inspect.signature(type(module).__init__)
     own = list(signature.parameters.values())[1:]
-    known = [x for x in own if x.name not in ("device", "dtype")]
-    for index, parameter in enumerate(known):
+    parameters = [x for x in own if x.name not in ("device", "dtype")]
+    for index, parameter in enumerate(parameters):
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
         value = _value(module, parameter.name)

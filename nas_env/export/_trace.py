@@ -133,13 +133,13 @@ def _without_zeros(graph: fx.Graph) -> None:
     for node in list(graph.nodes):
         if node.target in (torch.add, operator.add) and len(node.args) == 2:
             first, second = node.args
-            kept = second if is_zero(first) else first if is_zero(second) else None
+            remaining = second if is_zero(first) else first if is_zero(second) else None
         elif node.target is torch.cat and len(node.args[0]) == 1:
-            kept = node.args[0][0]
+            remaining = node.args[0][0]
         else:
             continue
-        if kept is not None:
-            node.replace_all_uses_with(kept)
+        if remaining is not None:
+            node.replace_all_uses_with(remaining)
 
 
 def _without_unread(graph: fx.Graph) -> None:
@@ -172,8 +172,10 @@ class _Reader:
                 inputs[node.args[1]] = node.name
             elif node is not entry:
                 steps.append(self._step(node))
-        named = tuple((inputs.get(i, f"unread{i}"), i in inputs) for i in range(self.root.inputs))
-        return Block(name, named, tuple(steps), output)
+        arguments = tuple(
+            (inputs.get(i, f"unread{i}"), i in inputs) for i in range(self.root.inputs)
+        )
+        return Block(name, arguments, tuple(steps), output)
 
     def _output(self, value: Any, name: str) -> str:
         if isinstance(value, fx.Node):

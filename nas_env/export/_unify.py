@@ -119,11 +119,11 @@ def _width_names(
 
 
 def _free(name: str, taken: Any) -> str:
-    number, found = 1, name
-    while found in taken:
+    number, unique = 1, name
+    while unique in taken:
         number += 1
-        found = f"{name}{number}"
-    return found
+        unique = f"{name}{number}"
+    return unique
 
 
 def _arguments(parts: Sequence[Part], names: dict[Any, str]) -> Iterator[str]:

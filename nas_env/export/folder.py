@@ -103,8 +103,8 @@ def _written(writer: _Writer) -> Exported:
     writer.program(network)
     difference = writer.onnx(network)
     quantised = writer.int8()
-    found = writer.files, writer.left_out
-    return Exported(*found, params, validation, difference, quantised)
+    files = writer.files, writer.left_out
+    return Exported(*files, params, validation, difference, quantised)
 
 
 class _Writer:
@@ -189,11 +189,11 @@ class _Writer:
             )
             return None
         paths = self.folder / "network.onnx", self.folder / "network.int8.onnx"
-        found = formats.write_int8(
+        quantised = formats.write_int8(
             *paths, task.tensors("train")[0], lambda x: task.validate(x)[task.spec.metric]
         )
         self.files["network.int8.onnx"] = "ONNX, 8-bit weights and activations"
-        return found
+        return quantised
 
     def _has(self, name: str, packages: tuple[str, ...]) -> bool:
         """Return whether packages are installed; if not, record the file as left out."""

@@ -44,14 +44,14 @@ class Source:
         Weights that the output does not depend on are left out.
         """
         old = {name: new for new, name in self.names.items()}
-        found = {}
+        weights = {}
         for key, value in searched.items():
             module, _, last = key.rpartition(".")
             if key in old:
-                found[old[key]] = value
+                weights[old[key]] = value
             elif module in old:
-                found[f"{old[module]}.{last}"] = value
-        return found
+                weights[f"{old[module]}.{last}"] = value
+        return weights
 
 
 def write_source(
@@ -90,7 +90,7 @@ def write_source(
     return Source(text, written.names)
 
 
-def _body(written: Written, prepared: StepSource, spec: TaskSpec, named: bool) -> str:
+def _body(written: Written, prepared: StepSource, spec: TaskSpec, has_class_names: bool) -> str:
     """Return the functions and classes of the file."""
     parts = [
         *written.makers,
@@ -98,8 +98,8 @@ def _body(written: Written, prepared: StepSource, spec: TaskSpec, named: bool) -
         *([list(prepared.encode)] if prepared.encode else []),
         _preprocess(prepared, spec),
         _load(spec),
-        *answers.functions(spec, named),
-        answers.main(spec, named, prepared.example),
+        *answers.functions(spec, has_class_names),
+        answers.main(spec, has_class_names, prepared.example),
     ]
     return "\n\n\n".join("\n".join(part) for part in parts)
 

@@ -52,18 +52,23 @@ def scored(score: float, evaluation: Evaluation, candidate: Candidate) -> dict[s
 
 
 def step_info(
-    decision: int, illegal: bool, told: dict[str, Any], mask: NDArray[np.int8]
+    decision: int, illegal: bool, evaluation_info: dict[str, Any], mask: NDArray[np.int8]
 ) -> dict[str, Any]:
     """Return the info of one lane's step, as in `NASEnv.step`."""
     illegal_action = TRUE if illegal else FALSE
-    return {"decision": decision, "illegal_action": illegal_action, **told, "action_mask": mask}
+    return {
+        "decision": decision,
+        "illegal_action": illegal_action,
+        **evaluation_info,
+        "action_mask": mask,
+    }
 
 
 def stacked(mdp: MDP, states: Sequence[BaseState]) -> NDArray[Any]:
     """Return the observations of states as the rows of an array, computed one by one."""
     rows = [mdp.observe(state) for state in states]
-    found: NDArray[Any] = np.array(rows, dtype=mdp.observation_space.dtype)
-    return found
+    observations: NDArray[Any] = np.array(rows, dtype=mdp.observation_space.dtype)
+    return observations
 
 
 @dataclass(frozen=True)

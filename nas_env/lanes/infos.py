@@ -109,9 +109,9 @@ def _after_filling(name: str) -> Callable[..., Any]:
     method = getattr(dict, name)
 
     @functools.wraps(method)
-    def call(self: LaneInfos, *arguments: Any, **named: Any) -> Any:
+    def call(self: LaneInfos, *arguments: Any, **keywords: Any) -> Any:
         self._fill()
-        return method(self, *arguments, **named)
+        return method(self, *arguments, **keywords)
 
     return call
 

@@ -67,11 +67,11 @@ class Scorer:
         groups: dict[Budget, list[tuple[int, Candidate]]] = {}
         for lane, candidate in zip(lanes, candidates, strict=True):
             groups.setdefault(budgets.of(lane), []).append((lane, candidate))
-        found: dict[int, Evaluation] = {}
+        by_lane: dict[int, Evaluation] = {}
         for budget, members in groups.items():
             answers = self.evaluator.evaluate([candidate for _, candidate in members], budget)
-            found.update(zip([lane for lane, _ in members], answers, strict=True))
-        return found
+            by_lane.update(zip([lane for lane, _ in members], answers, strict=True))
+        return by_lane
 
     def score(self, evaluation: Evaluation) -> float:
         """Return the objective's score."""
@@ -95,10 +95,10 @@ class Scorer:
         for members, budget in ((~special, budgets.base), (special, other)):
             if not members.any():
                 continue
-            found = self._ask(lanes[members], tokens[members], budgets, budget)
-            if found is None:
+            part = self._ask(lanes[members], tokens[members], budgets, budget)
+            if part is None:
                 return None
-            scores[members] = found
+            scores[members] = part
         return scores
 
     def _ask(

@@ -30,9 +30,9 @@ class StateMoves:
     def info(self, lane: int) -> dict[str, Any]:
         """Return the info that `NASEnv.step` would return."""
         move = self.moves[lane]
-        told = _scored(lane, move, self.scores, self.evaluations)
+        evaluation_info = _scored(lane, move, self.scores, self.evaluations)
         mask = self.mdp.mask(self.after[lane]).copy()
-        return step_info(move.decision, move.illegal, told, mask)
+        return step_info(move.decision, move.illegal, evaluation_info, mask)
 
     def observation(self, lane: int) -> Any:
         """Return the observation after the action."""
@@ -51,8 +51,8 @@ class StateBeginnings:
 
     def info(self, lane: int) -> dict[str, Any]:
         """Return the info that `NASEnv.reset` would return."""
-        told = _scored(lane, self.moves[lane], self.scores, self.evaluations)
-        return {**told, "action_mask": self.mdp.mask(self.after[lane]).copy()}
+        evaluation_info = _scored(lane, self.moves[lane], self.scores, self.evaluations)
+        return {**evaluation_info, "action_mask": self.mdp.mask(self.after[lane]).copy()}
 
 
 class StateLanes(TwoPhaseLanes):
@@ -69,8 +69,8 @@ class StateLanes(TwoPhaseLanes):
     def advance(self, actions: NDArray[np.int64], acting: Mask) -> StateMoves:
         """Take the actions of some lanes."""
         lanes = np.flatnonzero(acting).tolist()
-        taken = actions.tolist()
-        moves = {lane: self.mdp.advance(self.states[lane], taken[lane]) for lane in lanes}
+        chosen = actions.tolist()
+        moves = {lane: self.mdp.advance(self.states[lane], chosen[lane]) for lane in lanes}
         evaluations, scores = self._score(moves)
         after, num = list(self.states), self.parts.num
         result = StateMoves(
@@ -119,8 +119,10 @@ class StateLanes(TwoPhaseLanes):
 
     def _score(self, moves: Mapping[int, Move]) -> tuple[dict[int, Evaluation], dict[int, float]]:
         pending = {lane: x.pending for lane, x in moves.items() if x.pending is not None}
-        found = self.scorer.evaluate(list(pending), list(pending.values()), self.budgets)
-        return found, {lane: self.scorer.score(evaluation) for lane, evaluation in found.items()}
+        by_lane = self.scorer.evaluate(list(pending), list(pending.values()), self.budgets)
+        return by_lane, {
+            lane: self.scorer.score(evaluation) for lane, evaluation in by_lane.items()
+        }
 
 
 def _scored(

@@ -79,8 +79,8 @@ class Finished:
             return
         self.scores = self.scorer.scores(self.lanes, self.walks.tokens[self.lanes], self.budgets)
         if self.scores is None:
-            found = self.evaluations = self._evaluate(self.lanes.tolist())
-            self.scores = np.array([self.scorer.score(found[x]) for x in self.lanes.tolist()])
+            evaluations = self.evaluations = self._evaluate(self.lanes.tolist())
+            self.scores = np.array([self.scorer.score(evaluations[x]) for x in self.lanes.tolist()])
 
     def told(self, lane: int) -> dict[str, Any]:
         """Return the entries of an info that describe the lane's network."""
@@ -112,9 +112,9 @@ class WalkMoves:
 
     def info(self, lane: int) -> dict[str, Any]:
         """Return the info that `NASEnv.step` would return."""
-        told = self.finished().told(lane) if self.done[lane] else {}
+        evaluation_info = self.finished().told(lane) if self.done[lane] else {}
         mask = self.mdp.mask(self.after.state(lane)).copy()
-        return step_info(int(self.decision[lane]), bool(self.illegal[lane]), told, mask)
+        return step_info(int(self.decision[lane]), bool(self.illegal[lane]), evaluation_info, mask)
 
     def observation(self, lane: int) -> Any:
         """Return the observation after the action."""
@@ -148,9 +148,9 @@ class WalkLanes(TwoPhaseLanes):
     def advance(self, actions: NDArray[np.int64], acting: Mask) -> WalkMoves:
         """Take the actions of some lanes."""
         decision, illegal = self._decide(actions, acting)
-        taken = decision >= 0
-        after = self._walked(decision, taken, acting)
-        done = taken & self.automaton.final[after.node]
+        decides = decision >= 0
+        after = self._walked(decision, decides, acting)
+        done = decides & self.automaton.final[after.node]
         finished = Finished(np.flatnonzero(done), after, self.budgets, self.mdp.space, self.scorer)
         rewards, terminated, truncated = np.zeros(len(done)), done.copy(), self.none.copy()
         if finished.scores is not None:
@@ -234,22 +234,22 @@ class WalkLanes(TwoPhaseLanes):
             error.add_note(f"Lane {lane} of {self.parts.num}; no lane was stepped.")
             raise
 
-    def _walked(self, decision: NDArray[np.int64], taken: Mask, acting: Mask) -> WalkArrays:
+    def _walked(self, decision: NDArray[np.int64], decides: Mask, acting: Mask) -> WalkArrays:
         """Return the states of the lanes after their decisions."""
         now, tokens = self.walks, self.walks.tokens.copy()
-        lanes = np.flatnonzero(taken)
+        lanes = np.flatnonzero(decides)
         tokens[lanes, now.length[lanes]] = decision[lanes] + 1
-        node = np.where(taken, self.automaton.next_state[now.node, decision], now.node)
+        node = np.where(decides, self.automaton.next_state[now.node, decision], now.node)
         spent = now.spent
         if self.automaton.cost is not None:
-            spent = spent + np.where(taken, self.automaton.cost[now.node, decision], 0)
-        return WalkArrays(node, tokens, now.length + taken, spent, now.steps + acting)
+            spent = spent + np.where(decides, self.automaton.cost[now.node, decision], 0)
+        return WalkArrays(node, tokens, now.length + decides, spent, now.steps + acting)
 
 
 def observe(mdp: Construct, walks: WalkArrays) -> NDArray[Any]:
     """Return the observations of many walks, one row per walk."""
-    found: NDArray[Any] | None = mdp.observation.observe_walks(walks)
-    if found is not None:
-        return found
+    observations: NDArray[Any] | None = mdp.observation.observe_walks(walks)
+    if observations is not None:
+        return observations
     states = [walks.state(row) for row in range(len(walks.node))]
     return stacked(mdp, states)

@@ -138,10 +138,10 @@ def cell_blocks(text: str) -> tuple[Block, ...]:
     blocks = []
     for number, block in enumerate(text.split("|")):
         words = block.split()
-        known = len(words) == 5 and {words[1], words[3]} <= set(OPERATIONS)
-        known = known and words[4] in COMBINES and (words[0] + words[2]).isdigit()
-        inputs = (int(words[0]), int(words[2])) if known else (-1, -1)
-        if not known or max(inputs) >= number + INPUTS:
+        valid = len(words) == 5 and {words[1], words[3]} <= set(OPERATIONS)
+        valid = valid and words[4] in COMBINES and (words[0] + words[2]).isdigit()
+        inputs = (int(words[0]), int(words[2])) if valid else (-1, -1)
+        if not valid or max(inputs) >= number + INPUTS:
             raise InvalidArchitectureError(
                 f"Block {block.strip()!r} of a cell is invalid. Write 'state operation state "
                 f"operation combination', with states below {number + INPUTS}, operations of "
@@ -199,9 +199,9 @@ def unread(blocks: Sequence[Block]) -> list[int]:
 
 def _adapted(parts: Parts, node: int, inputs: Sequence[Shape], channels: int) -> int:
     """Return the node of an input with these channels and the size of the last cell's output."""
-    (found, height, width), (_, *side) = inputs[node], inputs[-1]
+    (input_channels, height, width), (_, *side) = inputs[node], inputs[-1]
     stride = -(-height // side[0])
-    if (found, stride) == (channels, 1):
+    if (input_channels, stride) == (channels, 1):
         return node
     if [-(-height // stride), -(-width // stride)] != side:
         raise InvalidArchitectureError(

@@ -41,8 +41,8 @@ def block_codes(text: str) -> tuple[Code, ...]:
     for number, line in enumerate(text.split("|"), start=1):
         operation, *reads = line.split() or [""]
         wanted = 1 if operation in UNARY else 2 if operation in MERGES else 0
-        known = wanted == len(reads) and all(x.isdigit() and int(x) < number for x in reads)
-        if not wanted or not known:
+        valid = wanted == len(reads) and all(x.isdigit() and int(x) < number for x in reads)
+        if not wanted or not valid:
             raise InvalidArchitectureError(
                 f"Layer {line.strip()!r} of a block is invalid. Write one of {', '.join(UNARY)} "
                 f"and a layer below {number}, or one of {', '.join(MERGES)} and two layers."

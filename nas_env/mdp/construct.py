@@ -116,10 +116,10 @@ class Construct(MDP):
         """Return the legal actions in ascending order."""
         if self._limited:
             return super().legal(state)
-        known = self._choices.get(state.node)
-        if known is None:
-            known = self._choices[state.node] = super().legal(state)
-        return known
+        actions = self._choices.get(state.node)
+        if actions is None:
+            actions = self._choices[state.node] = super().legal(state)
+        return actions
 
     def take(self, state: State, action: int, illegal: bool) -> Move:
         """Append a decision; the candidate of a complete walk is pending."""

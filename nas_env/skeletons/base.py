@@ -59,13 +59,13 @@ def skeleton_of(architecture: Architecture) -> Skeleton:
             "Only a network of cells can be scaled, got a network without layers of kind "
             f"{', '.join(sorted(SKELETONS))}. Use a network from a space of cells."
         )
-    found = SKELETONS.get(kinds[0]).of(architecture)
-    if found.stack() != architecture:
+    skeleton = SKELETONS.get(kinds[0]).of(architecture)
+    if skeleton.stack() != architecture:
         raise InvalidArchitectureError(
             f"A network with {kinds[0]!r} layers must be stacked as its search space stacks them. "
             "Use an architecture decoded by a space of cells."
         )
-    return found
+    return skeleton
 
 
 def scaled(

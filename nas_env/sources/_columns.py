@@ -94,18 +94,18 @@ class Fitted:
 
     def transform(self) -> NDArray[np.float32]:
         """Return all rows encoded, (n, width)."""
-        made = self.transformer.transform(self.columns.table)
-        return np.ascontiguousarray(made, dtype=np.float32)
+        encoded = self.transformer.transform(self.columns.table)
+        return np.ascontiguousarray(encoded, dtype=np.float32)
 
     def described(self) -> list[dict[str, Any]]:
         """Return the encoding of each column, as plain data; see `sources.preprocessing`."""
-        found: list[dict[str, Any]] = []
+        descriptions: list[dict[str, Any]] = []
         steps = self.transformer.named_transformers_
         if self.columns.numeric:
             fill, scale = (step for _, step in steps["numeric"].steps)
             learned = fill.statistics_, scale.mean_, scale.scale_
             rows = zip(self.columns.numeric, *learned, strict=True)
-            found += [
+            descriptions += [
                 {
                     "name": name,
                     "kind": "numeric",
@@ -120,10 +120,10 @@ class Fitted:
             for number, name in enumerate(self.columns.categorical):
                 rare = encoder.infrequent_categories_[number]
                 seldom = set() if rare is None else set(rare)
-                kept = [str(x) for x in encoder.categories_[number] if x not in seldom]
-                more = {"categories": kept, "rare": bool(seldom), "fill": MISSING}
-                found.append({"name": name, "kind": "categorical", **more})
-        return found
+                frequent = [str(x) for x in encoder.categories_[number] if x not in seldom]
+                more = {"categories": frequent, "rare": bool(seldom), "fill": MISSING}
+                descriptions.append({"name": name, "kind": "categorical", **more})
+        return descriptions
 
 
 def choose_columns(source: str, table: Any) -> Columns:
@@ -165,9 +165,9 @@ def choose_columns(source: str, table: Any) -> Columns:
         )
     import pandas
 
-    kept = pandas.DataFrame({**numbers, **texts})
-    notes.append(_kinds(numbers, {name: kept[name].nunique() for name in texts}))
-    return Columns(kept, tuple(numbers), tuple(texts), tuple(notes))
+    features = pandas.DataFrame({**numbers, **texts})
+    notes.append(_kinds(numbers, {name: features[name].nunique() for name in texts}))
+    return Columns(features, tuple(numbers), tuple(texts), tuple(notes))
 
 
 def _kinds(numbers: Iterable[str], texts: Mapping[str, int]) -> str:
@@ -176,12 +176,12 @@ def _kinds(numbers: Iterable[str], texts: Mapping[str, int]) -> str:
         "Numbers": [repr(name) for name in numbers],
         "Text": [f"{name!r} ({count} different values)" for name, count in texts.items()],
     }
-    told = []
+    sentences = []
     for kind, columns in names.items():
         more = f" and {len(columns) - SHOWN} more" if len(columns) > SHOWN else ""
         if columns:
-            told.append(f"{kind}: {', '.join(columns[:SHOWN])}{more}.")
-    return " ".join(told)
+            sentences.append(f"{kind}: {', '.join(columns[:SHOWN])}{more}.")
+    return " ".join(sentences)
 
 
 def _useless(column: Any) -> str:

@@ -71,9 +71,9 @@ def encode_images(
     shape = (count, channels, *size)
     steps = (image_step(channels, size),)
     notes = deep_note(sum(look.deep for look in looks))
-    kept = options.storage.kept(cached_as)
-    if kept is not None and kept.shape == shape:
-        return Encoded(kept, steps, notes=notes)
+    cached = options.storage.kept(cached_as)
+    if cached is not None and cached.shape == shape:
+        return Encoded(cached, steps, notes=notes)
 
     def decoded(image: Any, number: int) -> NDArray[np.uint8]:
         return pixels(image, size, colour)
@@ -81,8 +81,8 @@ def encode_images(
     x = options.storage.allocate(source, shape, np.uint8, cached_as)
     for number in range(count):
         x[number] = _guarded(decoded, opened, number, name)
-    made: ArrayLike = options.storage.finish(x, cached_as)
-    return Encoded(made, steps, notes=notes)
+    finished: ArrayLike = options.storage.finish(x, cached_as)
+    return Encoded(finished, steps, notes=notes)
 
 
 def image_step(channels: int, size: tuple[int, int]) -> dict[str, Any]:

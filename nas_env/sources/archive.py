@@ -63,18 +63,18 @@ class Archive(Source):
                 ".tar.gz, without a password."
             ) from None
         with _named(inside, path):
-            found = samples_of(inside, options)
+            samples = samples_of(inside, options)
 
         def encode(train: NDArray[np.int64]) -> Encoded:
             with _named(inside, path):
-                return found.encode(train)
+                return samples.encode(train)
 
         return replace(
-            found,
-            source=found.source.replace(str(inside), str(path)),
-            kind=f"{found.kind} in an archive",
+            samples,
+            source=samples.source.replace(str(inside), str(path)),
+            kind=f"{samples.kind} in an archive",
             encode=encode,
-            where=lambda row: found.where(row).replace(str(inside), str(path)),
+            where=lambda row: samples.where(row).replace(str(inside), str(path)),
         )
 
 
@@ -161,10 +161,10 @@ def _extract(
 
 def _copy(path: Path, stream: IO[bytes], file: IO[bytes], member: _Member) -> None:
     """Copy one member; raise if it is larger than its declared size."""
-    left = member.size
+    remaining = member.size
     while block := stream.read(1 << 20):
-        left -= len(block)
-        if left < 0:
+        remaining -= len(block)
+        if remaining < 0:
             raise InvalidDataError(
                 f"{path}: member {member.name!r} is larger than its declared size ({member.size} "
                 "bytes). Pack the archive again."

@@ -31,12 +31,12 @@ def encode_value(column: dict[str, Any], value: Any) -> list[float]:
 
     Rare categories share the last position.
     """
-    known = column.get("categories", [])
-    if is_missing(value, known):
+    categories = column.get("categories", [])
+    if is_missing(value, categories):
         value = column["fill"]
     if "mean" in column:
         return [(number(value) - column["mean"]) / column["sd"]]
-    places = [float(str(value) == category) for category in known]
+    places = [float(str(value) == category) for category in categories]
     return [*places, 1 - max(places)] if column["rare"] else places
 
 
@@ -53,11 +53,11 @@ def number(value: Any) -> float:
     if word.lower() in ("true", "false"):
         return float(word.lower() == "true")
     try:
-        found = float(value)
+        parsed = float(value)
     except (TypeError, ValueError):
-        found = float("nan")
-    if abs(found) < float("inf"):
-        return found
+        parsed = float("nan")
+    if abs(parsed) < float("inf"):
+        return parsed
     try:
         hint = f"; if this is a decimal comma, write {float(word.replace(',', '.'))}"
     except ValueError:

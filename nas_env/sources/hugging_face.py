@@ -63,12 +63,12 @@ class HuggingFace(Source):
         splits = [SPLIT_NAMES[name.lower()] if name else NOT_SAID for name in parts]
         datasets = list(parts.values())
         counts = [len(dataset) for dataset in datasets]
-        given = np.repeat(splits, counts).astype(np.int8)
+        row_splits = np.repeat(splits, counts).astype(np.int8)
         features = datasets[0].features
         images = [name for name, x in features.items() if type(x).__name__ == "Image"]
         if images:
-            return _images(source, _Rows(parts), images[0], given, options)
-        return _table(source, datasets, given, options)
+            return _images(source, _Rows(parts), images[0], row_splits, options)
+        return _table(source, datasets, row_splits, options)
 
 
 def _is_dataset(data: Any) -> bool:
@@ -117,7 +117,7 @@ class _Rows:
 
 
 def _images(
-    source: str, rows: _Rows, column: str, given: NDArray[np.int8], options: ReadOptions
+    source: str, rows: _Rows, column: str, row_splits: NDArray[np.int8], options: ReadOptions
 ) -> Samples:
     target = _label(source, rows.datasets[0], options.target)
 
@@ -139,7 +139,7 @@ def _images(
         source,
         "hugging-face",
         targets,
-        given,
+        row_splits,
         encode,
         rows.where,
         tuple(names) if names else None,
@@ -149,16 +149,16 @@ def _images(
 
 def _label(source: str, dataset: Any, wanted: str | None) -> str:
     names = list(dataset.features)
-    found = [name for name in names if name.lower() in TARGETS] if wanted is None else [wanted]
-    if len(found) != 1 or found[0] not in names:
+    candidates = [name for name in names if name.lower() in TARGETS] if wanted is None else [wanted]
+    if len(candidates) != 1 or candidates[0] not in names:
         raise InvalidDataError(
             f"{source}: which column is the target? Set target=NAME. Columns: {', '.join(names)}."
         )
-    return found[0]
+    return candidates[0]
 
 
 def _table(
-    source: str, datasets: list[Any], given: NDArray[np.int8], options: ReadOptions
+    source: str, datasets: list[Any], row_splits: NDArray[np.int8], options: ReadOptions
 ) -> Samples:
     require("Tables need", "data", "pandas")
     import pandas
@@ -167,10 +167,10 @@ def _table(
     target = options.target
     if target is None and "label" not in table.columns and "labels" in table.columns:
         target = "labels"
-    found = target or next((x for x in table.columns if x.lower() in TARGETS), "")
-    feature = datasets[0].features.get(found)
+    column = target or next((x for x in table.columns if x.lower() in TARGETS), "")
+    feature = datasets[0].features.get(column)
     names = getattr(feature, "names", None)
     classes = tuple(names) if names else None
     return samples_of_table(
-        source, table, replace(options, target=target), given, classes, "hugging-face"
+        source, table, replace(options, target=target), row_splits, classes, "hugging-face"
     )

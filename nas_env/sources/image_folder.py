@@ -162,10 +162,10 @@ def _images(folder: Path, others: list[Path]) -> list[Path]:
 def _others_note(others: list[Path]) -> tuple[str, ...]:
     images = [path for path in others if path.suffix.lower() in SUFFIXES]
     rest = [path for path in others if path.suffix.lower() not in SUFFIXES]
-    left = {"Files that are not images": rest, "Images outside the class folders": images}
+    ignored = {"Files that are not images": rest, "Images outside the class folders": images}
     return tuple(
         f"{what} were left out: {len(paths)}, such as {paths[0].name}."
-        for what, paths in left.items()
+        for what, paths in ignored.items()
         if paths
     )
 

@@ -61,7 +61,7 @@ class Npz(Source):
         targets = options.problem != "classification"
         pairs = {part: _pair(source, content, part, targets) for part in suffixes}
         counts = [len(y) for _, y in pairs.values()]
-        given = np.repeat([PARTS[part] for part in pairs], counts).astype(np.int8)
+        row_splits = np.repeat([PARTS[part] for part in pairs], counts).astype(np.int8)
         xs = {part: x for part, (x, _) in pairs.items()}
         labels = [y for _, y in pairs.values()]
 
@@ -77,7 +77,7 @@ class Npz(Source):
 
         notes = [f"Arrays with other names were left out: {', '.join(others)}."] if others else []
         y = np.concatenate(labels)
-        return Samples(source, "npz", y, given, encode, where, notes=tuple(notes))
+        return Samples(source, "npz", y, row_splits, encode, where, notes=tuple(notes))
 
 
 def _header(file: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -92,8 +92,8 @@ def _header(file: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
 def _read(data: Any, storage: Storage) -> tuple[str, Arrays, list[str]]:
     """Return a name of the data for messages, the known arrays, and the names of other arrays."""
     if isinstance(data, Mapping):
-        given = {key: _array(key, data[key]) for key in data if key in WANTED}
-        return "The given arrays", given, [str(key) for key in data if key not in WANTED]
+        selected = {key: _array(key, data[key]) for key in data if key in WANTED}
+        return "The given arrays", selected, [str(key) for key in data if key not in WANTED]
     path = Path(data)
     if not path.is_file():
         if path.is_dir():
@@ -105,8 +105,8 @@ def _read(data: Any, storage: Storage) -> tuple[str, Arrays, list[str]]:
             with file:
                 names = [name for name in file.files if name in WANTED]
                 others = [name for name in file.files if name not in WANTED]
-                found = {name: _entry(path, file, name, storage) for name in names}
-                return str(path), found, others
+                arrays = {name: _entry(path, file, name, storage) for name in names}
+                return str(path), arrays, others
     except InvalidDataError:
         raise
     except Exception as error:  # damage shows as BadZipFile, zlib.error, NotImplementedError, ...
@@ -155,8 +155,8 @@ def _suffixes(source: str, content: Arrays, others: list[str]) -> list[str]:
     required = {"x_train", "y_train", "x_test", "y_test"}
     given_validation = {"x_val", "y_val"} & names
     if not required <= names or len(given_validation) == 1 or names & {"x", "y"}:
-        found = ", ".join(sorted([*names, *others])) or "none"
-        raise InvalidDataError(f"{source}: has the arrays {found}. Needed: {LAYOUTS}.")
+        listing = ", ".join(sorted([*names, *others])) or "none"
+        raise InvalidDataError(f"{source}: has the arrays {listing}. Needed: {LAYOUTS}.")
     return ["_train", "_val", "_test"] if given_validation else ["_train", "_test"]
 
 
@@ -215,8 +215,8 @@ def _together(source: str, xs: Mapping[str, Any], storage: Storage) -> ArrayLike
         )
     count, shape = sum(map(len, xs.values())), next(iter(firsts.values()))
     small = storage.fits((count, *shape))
-    kept = {np.dtype(x.dtype) for x in xs.values()}
-    dtype = np.dtype(np.uint8) if not small and kept == {np.dtype(np.uint8)} else np.float32
+    dtypes = {np.dtype(x.dtype) for x in xs.values()}
+    dtype = np.dtype(np.uint8) if not small and dtypes == {np.dtype(np.uint8)} else np.float32
     together = storage.allocate(source, (count, *shape), dtype)
     step, start = max(1, 8_000_000 // math.prod(shape)), 0
     for part, x in xs.items():

@@ -92,8 +92,8 @@ def _standardise(step: Step, samples: Any) -> NDArray[np.float32]:
     x = np.asarray(samples, dtype=np.float32)
     trailing = (1,) * (step["dims"] - 1)
     mean, sd = (np.asarray(step[k], np.float32).reshape(-1, *trailing) for k in ("mean", "sd"))
-    made: NDArray[np.float32] = ((x - mean) / sd).astype(np.float32)
-    return made
+    standardised: NDArray[np.float32] = ((x - mean) / sd).astype(np.float32)
+    return standardised
 
 
 DONE: Mapping[str, Callable[[Step, Any], Any]] = {

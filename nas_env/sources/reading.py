@@ -182,10 +182,10 @@ def _numbers(samples: Samples) -> NDArray[np.float64]:
 
 def _split(samples: Samples, problem: _Problem) -> tuple[Rows, str]:
     """Return the rows of each split, and a sentence that says how they were chosen."""
-    given = samples.given
-    parts = {split: np.flatnonzero(given == split) for split in (TRAIN, VALIDATION, TEST)}
-    if (given == NOT_SAID).all() or len(parts[TRAIN]) == len(given):
-        cut = _cut(samples, problem, np.arange(len(given)), (0.6, 0.2, 0.2))
+    row_splits = samples.given
+    parts = {split: np.flatnonzero(row_splits == split) for split in (TRAIN, VALIDATION, TEST)}
+    if (row_splits == NOT_SAID).all() or len(parts[TRAIN]) == len(row_splits):
+        cut = _cut(samples, problem, np.arange(len(row_splits)), (0.6, 0.2, 0.2))
         rows = dict(zip(SPLITS, cut, strict=True))
         return rows, "No splits were given: 60/20/20, stratified, by a fixed seed."
     if not len(parts[TRAIN]):
@@ -193,10 +193,10 @@ def _split(samples: Samples, problem: _Problem) -> tuple[Rows, str]:
             f"{samples.source}: has no training split, only others. Name one split 'train', or "
             "give no splits."
         )
-    made = [split for split in (VALIDATION, TEST) if not len(parts[split])]
-    if made:
-        parts[TRAIN], parts[made[0]] = _cut(samples, problem, parts[TRAIN], (0.8, 0.2))
-        how = f"The {SPLITS[made[0]]} split is a fifth of the training split that was given."
+    missing = [split for split in (VALIDATION, TEST) if not len(parts[split])]
+    if missing:
+        parts[TRAIN], parts[missing[0]] = _cut(samples, problem, parts[TRAIN], (0.8, 0.2))
+        how = f"The {SPLITS[missing[0]]} split is a fifth of the training split that was given."
     else:
         how = "The given splits are used."
     return {name: parts[number] for number, name in enumerate(SPLITS)}, how
@@ -225,15 +225,15 @@ def _cut(
 
 
 def _check_classes(samples: Samples, problem: _Problem, rows: Rows) -> None:
-    known = np.unique(problem.y[rows["train"]])
-    names = [_name(samples, problem.labels[code]) for code in known]
-    if len(known) < 2:
+    trained = np.unique(problem.y[rows["train"]])
+    names = [_name(samples, problem.labels[code]) for code in trained]
+    if len(trained) < 2:
         raise InvalidDataError(
             f"{samples.source}: all training labels are {names[0]}. "
             "At least two classes are needed."
         )
     for split in ("validation", "test"):
-        strange = rows[split][~np.isin(problem.y[rows[split]], known)]
+        strange = rows[split][~np.isin(problem.y[rows[split]], trained)]
         if len(strange):
             first = int(strange[0])
             label = _name(samples, problem.labels[problem.y[first]])
@@ -256,9 +256,9 @@ def _classes(
                 "nothing to learn. Choose another target."
             )
         return (), problem.y
-    known = np.unique(problem.y[train])
-    names = tuple(_name(samples, problem.labels[code]) for code in known)
-    return names, np.searchsorted(known, problem.y).astype(np.int64)
+    trained = np.unique(problem.y[train])
+    names = tuple(_name(samples, problem.labels[code]) for code in trained)
+    return names, np.searchsorted(trained, problem.y).astype(np.int64)
 
 
 def _name(samples: Samples, label: Any) -> str:

@@ -43,18 +43,18 @@ class Suggestion:
     max_params: Choice
     hints: tuple[str, ...] = ()
 
-    def text(self, given: dict[str, object]) -> str:
+    def text(self, explicit: dict[str, object]) -> str:
         """Return the text that is shown before a search starts.
 
         Args:
-            given: Values set by the user instead, by name.
+            explicit: Values set by the user instead, by name.
         """
         lines = ["chosen from the data (each is an option):"]
         for name in ("space", "metric", "batch_size", "epochs", "max_params"):
             choice: Choice = getattr(self, name)
             option = f"--{name.replace('_', '-')}"
-            if given.get(name) is not None:
-                lines.append(f"  {option} {given[name]}: set by you")
+            if explicit.get(name) is not None:
+                lines.append(f"  {option} {explicit[name]}: set by you")
             else:
                 lines.append(f"  {option} {choice.value}: {choice.reason}")
         return "\n".join([*lines, *(f"  hint: {hint}" for hint in self.hints)])

@@ -69,15 +69,15 @@ class Summary:
         return "\n".join(map(printable, [*lines, *(f"  {note}" for note in self.notes)]))
 
     def _classes(self) -> str:
-        named = sorted(self.counts.items(), key=lambda x: -x[1][0])
+        classes = sorted(self.counts.items(), key=lambda x: -x[1][0])
         total = self.sizes[0]
-        shown = [f"{name} {100 * count[0] / total:.1f} %" for name, count in named]
-        if len(shown) > SHOWN_CLASSES:
+        shares = [f"{name} {100 * count[0] / total:.1f} %" for name, count in classes]
+        if len(shares) > SHOWN_CLASSES:
             half = SHOWN_CLASSES // 2
-            shown = [*shown[:half], "…", *shown[-half:]]
+            shares = [*shares[:half], "…", *shares[-half:]]
         how = f"the commonest has {self.imbalance:.3g} times the samples of the rarest"
         equal = "all equally large" if self.imbalance == 1 else how
-        return f"  {len(named)} classes: {', '.join(shown)}; {equal}"
+        return f"  {len(classes)} classes: {', '.join(shares)}; {equal}"
 
 
 def summarise(data: DataSet) -> Summary:

@@ -150,8 +150,8 @@ def _read(path: Path) -> tuple[Any, list[str]]:
         )
     notes = []
     if separator in OTHER_SEPARATORS and ".tsv" not in name:
-        told = OTHER_SEPARATORS[separator]
-        notes = [f"Values are separated by {told}, as the column names are."]
+        separator_name = OTHER_SEPARATORS[separator]
+        notes = [f"Values are separated by {separator_name}, as the column names are."]
     return table, [*notes, *_decimal_commas(str(path), table)] if separator != "," else notes
 
 
@@ -161,7 +161,7 @@ def _decimal_commas(source: str, table: Any) -> list[str]:
     Raises:
         InvalidDataError: All the commas could also be thousands separators.
     """
-    found, plain = {}, False
+    examples, plain = {}, False
     for name in table.columns:
         column = table[name]
         if column.dtype.kind != "O":
@@ -176,14 +176,16 @@ def _decimal_commas(source: str, table: Any) -> list[str]:
             ~fits, text.str.replace(",", ".")
         )  # other text stays, and raises later
         table[name] = (numbers.astype(float) if fits.all() else numbers).reindex(column.index)
-        found[name] = commas.iloc[0]
-    if found and not plain:
-        name, value = next(iter(found.items()))
+        examples[name] = commas.iloc[0]
+    if examples and not plain:
+        name, value = next(iter(examples.items()))
         raise InvalidDataError(
             f"{source}: column {name!r} has {value}. If this is a decimal comma, write "
             f"{value.replace(',', '.')} everywhere, or {value.replace(',', '')} if it is not."
         )
-    return [f"Numbers have decimal commas, in {', '.join(map(repr, found))}."] if found else []
+    return (
+        [f"Numbers have decimal commas, in {', '.join(map(repr, examples))}."] if examples else []
+    )
 
 
 def _separator(path: Path) -> str:
@@ -217,15 +219,15 @@ def _target(source: str, table: Any, wanted: str | None) -> str:
                 f"{source}: has no column {wanted!r} to be the target. Columns: {', '.join(names)}."
             )
         return wanted
-    found = [x for x in names if x.lower() in TARGETS]
-    if len(found) != 1:
-        which = f"several of these ({', '.join(found)})" if found else "none of these"
+    candidates = [x for x in names if x.lower() in TARGETS]
+    if len(candidates) != 1:
+        which = f"several of these ({', '.join(candidates)})" if candidates else "none of these"
         raise InvalidDataError(
             f"{source}: which column is the target? The default is the column called "
             f"{', '.join(TARGETS)}, but the table has {which}. Set target=NAME (--target NAME). "
             f"Columns: {', '.join(names)}."
         )
-    return found[0]
+    return candidates[0]
 
 
 def _targets(source: str, column: Any, name: str) -> NDArray[Any]:

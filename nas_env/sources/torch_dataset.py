@@ -55,7 +55,7 @@ class TorchDataset(Source):
         if isinstance(data, str):
             data = _torchvision(data.removeprefix(PREFIX), options)
         parts = {str(k): v for k, v in data.items()} if isinstance(data, Mapping) else {"": data}
-        given = [np.full(len(part), _split(source, name)) for name, part in parts.items()]
+        row_splits = [np.full(len(part), _split(source, name)) for name, part in parts.items()]
         lengths = np.cumsum([0, *map(len, parts.values())])
         datasets = list(parts.values())
         encoded, targets = _collect(source, datasets, options)
@@ -72,14 +72,14 @@ class TorchDataset(Source):
         whole = targets.dtype.kind in "iu"
         enough = whole and isinstance(names, Sequence) and len(names) > targets.max(initial=0)
         classes = tuple(map(str, names)) if enough and names else None
-        split = np.concatenate(given).astype(np.int8)
+        split = np.concatenate(row_splits).astype(np.int8)
         return Samples(source, "torch-dataset", targets, split, encode, where, classes)
 
 
 def _map_style(data: Any) -> bool:
-    known = isinstance(data, str | bytes | Path | Mapping | np.ndarray | Sequence)
-    known = known or hasattr(data, "to_pandas") or hasattr(data, "iloc")
-    return not known and hasattr(data, "__getitem__") and hasattr(data, "__len__")
+    other_source = isinstance(data, str | bytes | Path | Mapping | np.ndarray | Sequence)
+    other_source = other_source or hasattr(data, "to_pandas") or hasattr(data, "iloc")
+    return not other_source and hasattr(data, "__getitem__") and hasattr(data, "__len__")
 
 
 def _split(source: str, name: str) -> int:
@@ -113,14 +113,14 @@ def _torchvision(name: str, options: ReadOptions) -> dict[str, Any]:
 def _splits_of(factory: Any, root: str) -> dict[str, Any]:
     """Return the splits of a torchvision dataset, downloaded to a folder."""
     settings = inspect.signature(factory).parameters
-    made: dict[int, dict[str, Any]]
+    arguments: dict[int, dict[str, Any]]
     if "train" in settings:
-        made = {TRAIN: {"train": True}, TEST: {"train": False}}
+        arguments = {TRAIN: {"train": True}, TEST: {"train": False}}
     elif "split" in settings:
-        made = {TRAIN: {"split": "train"}, TEST: {"split": "test"}}
+        arguments = {TRAIN: {"split": "train"}, TEST: {"split": "test"}}
     else:
         return {"train": factory(root, download=True)}
-    both = {number: factory(root, download=True, **kwargs) for number, kwargs in made.items()}
+    both = {number: factory(root, download=True, **kwargs) for number, kwargs in arguments.items()}
     return {"train": both[TRAIN], "test": both[TEST]}
 
 
@@ -137,14 +137,14 @@ def _collect(
     for dataset in datasets:
         for index in range(len(dataset)):
             place = f"{source}: sample {index}"
-            given, target = _pair(place, dataset, index)
-            deep += _is_image(given) and is_deep(given)
-            sample = _array(place, given, options)
+            raw, target = _pair(place, dataset, index)
+            deep += _is_image(raw) and is_deep(raw)
+            sample = _array(place, raw, options)
             if x is None:
                 dtype = np.uint8 if sample.dtype == np.uint8 else np.float32
                 shape = (count, *sample.shape)
                 x = options.storage.allocate(source, shape, dtype)
-                if _is_image(given):
+                if _is_image(raw):
                     steps = (image_step(len(sample), sample.shape[1:]),)
             if x.dtype == np.uint8 and sample.dtype != np.uint8:
                 raise InvalidDataError(
@@ -167,8 +167,8 @@ def _collect(
 
 def _pair(place: str, dataset: Any, index: int) -> tuple[Any, Any]:
     try:
-        found = dataset[index]
-        sample, target = found
+        item = dataset[index]
+        sample, target = item
         target = target.item() if hasattr(target, "item") else target
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidDataError(

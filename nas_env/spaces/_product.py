@@ -82,8 +82,8 @@ class ProductSpace(ImageSpace):
         """Return the share of positions decided, and the operation at each of them one-hot."""
         walk, blank = cast(Walk, state), (-1,) * self.max_length
         decided = (*walk, *blank)[: self.max_length]
-        held = (float(d == x) for x in decided for d in range(self.num_decisions))
-        return len(walk) / self.max_length, *held
+        one_hot = (float(d == x) for x in decided for d in range(self.num_decisions))
+        return len(walk) / self.max_length, *one_hot
 
     @cached_property
     def _prices(self) -> list[list[int]]:

@@ -130,17 +130,17 @@ class SearchSpace(ABC):
                     f"Recipe setting {name} is a decision of space {self.name!r}, got "
                     f"{name}={recipe[name]!r}. Omit it."
                 )
-        made = copy(self)
-        made.recipe = {**(self.recipe or {}), **recipe}
-        return made
+        space = copy(self)
+        space.recipe = {**(self.recipe or {}), **recipe}
+        return space
 
     def candidate(self, walk: Walk) -> Candidate:
         """Return the candidate of `assemble`, with the recipe settings of `trained_with`."""
-        made = self.assemble(walk)
+        plain = self.assemble(walk)
         if self.recipe is None:
-            return made
+            return plain
         settings: dict[str, Any] = dict(self.recipe)
-        return replace(made, recipe=replace(made.recipe, **settings))
+        return replace(plain, recipe=replace(plain.recipe, **settings))
 
     @cached_property
     def _automaton(self) -> Automaton:

@@ -170,12 +170,12 @@ class BlockQNNSpace(ImageSpace):
 
     @cached_property
     def _options(self) -> tuple[Option, ...]:
-        shown = [
+        operations = [
             Option(name, {"kind": (name.split("-")[0], 0), "operation": (name, order)})
             for order, name in enumerate(OPERATIONS)
         ]
         reads = [Option(f"reads {x}", {"state": (x, x)}) for x in range(self.depth)]
-        return (*shown, Option("stop", {"kind": ("stop", 0)}), *reads)
+        return (*operations, Option("stop", {"kind": ("stop", 0)}), *reads)
 
 
 SPACES.register("block-qnn")(

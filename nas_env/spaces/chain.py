@@ -194,7 +194,7 @@ class ChainSpace(ImageSpace):
 
     @cached_property
     def _options(self) -> tuple[Option, ...]:
-        shown = [
+        options = [
             Option(
                 layer_type(layer).label(layer),
                 {"kind": (layer.kind, 0)}
@@ -202,7 +202,7 @@ class ChainSpace(ImageSpace):
             )
             for layer in self.layers
         ]
-        return (*shown, Option("stop", {"kind": (STOP, 0)}))
+        return (*options, Option("stop", {"kind": (STOP, 0)}))
 
     def _kind(self, decision: int) -> str:
         return STOP if decision == self.stop else self.layers[decision].kind

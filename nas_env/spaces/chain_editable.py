@@ -171,9 +171,11 @@ class EditableChainSpace(ChainSpace):
 def _detailed(layer: Layer, field: str, value: str | float) -> Layer:
     """Return the layer with one detail set, if its kind has it."""
     name, value = ("batch_norm", value == "batch") if field == "normalisation" else (field, value)
-    known = dict(layer.settings)
+    settings = dict(layer.settings)
     return (
-        Layer(layer.kind, tuple(sorted({**known, name: value}.items()))) if name in known else layer
+        Layer(layer.kind, tuple(sorted({**settings, name: value}.items())))
+        if name in settings
+        else layer
     )
 
 

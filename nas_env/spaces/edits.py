@@ -112,15 +112,15 @@ class EditRules:
 
     def layers(self, walk: Walk) -> list[Walk]:
         """Return the decisions of each layer of a walk, without a final "stop"."""
-        found: list[Walk] = []
+        layers: list[Walk] = []
         for decision in walk:
             if decision in self._stops:
                 break
-            if not found or self._is_layer(decision):
-                found.append((decision,))
+            if not layers or self._is_layer(decision):
+                layers.append((decision,))
             else:
-                found[-1] = (*found[-1], decision)
-        return found
+                layers[-1] = (*layers[-1], decision)
+        return layers
 
     def neighbours(self, walk: Walk) -> tuple[Neighbour, ...]:
         """Return all walks that are one edit away from a complete legal walk; cached."""
@@ -135,18 +135,20 @@ class EditRules:
         self._most = self._limit
         if self._limit is not None and (spent := self.place(walk)[1]) > self._limit:
             self._most = spent - 1  # over the limit: each edit must remove parameters
-        found = [Neighbour(ADD_END, len(layers), x) for x in self._added(layers, len(layers))]
+        neighbours = [Neighbour(ADD_END, len(layers), x) for x in self._added(layers, len(layers))]
         for position in range(len(layers)):
-            found += [Neighbour(ADD_MIDDLE, position, x) for x in self._added(layers, position)]
+            neighbours += [
+                Neighbour(ADD_MIDDLE, position, x) for x in self._added(layers, position)
+            ]
         for position in range(len(layers)):
             rest = layers[:position] + layers[position + 1 :]
             if not self._plain and (after := self._completed(rest)):
-                found.append(Neighbour(REMOVE, position, after))
+                neighbours.append(Neighbour(REMOVE, position, after))
         for edit in (WIDEN, NARROW, *self._changes):
             for position in range(len(layers)):
                 changed = self._changed(layers, position, edit)
-                found += [Neighbour(edit, position, walk) for walk in changed]
-        return tuple(found)
+                neighbours += [Neighbour(edit, position, walk) for walk in changed]
+        return tuple(neighbours)
 
     def _added(self, layers: list[Walk], position: int) -> Iterator[Walk]:
         """Yield the walks with one more layer; details are its neighbour's or the first."""
@@ -233,7 +235,7 @@ class EditRules:
     def _find_siblings(self, decision: int) -> dict[str, list[int]]:
         """Return, by field, the options that differ from this one only in that field."""
         mine = self._fields[decision]
-        found: dict[str, list[int]] = {}
+        siblings: dict[str, list[int]] = {}
         for name in mine:
             rest = {key: value for key, value in mine.items() if key != name}
             alike = [
@@ -241,8 +243,8 @@ class EditRules:
                 for other, fields in enumerate(self._fields)
                 if name in fields and {k: v for k, v in fields.items() if k != name} == rest
             ]
-            found[name] = sorted(alike, key=lambda other: self._fields[other][name][1])
-        return found
+            siblings[name] = sorted(alike, key=lambda other: self._fields[other][name][1])
+        return siblings
 
     def _longest(self) -> int:
         """Return the maximum number of layers of a walk, by a backward pass over the states."""

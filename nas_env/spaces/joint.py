@@ -172,15 +172,15 @@ def _values(name: str, values: Iterable[Scalar]) -> tuple[Scalar, ...]:
     """Return the values of a training choice; raise if they are invalid."""
     if name not in Recipe.__dataclass_fields__:
         raise unknown_name("training choice", name, Recipe.__dataclass_fields__)
-    found = (values,) if isinstance(values, str) else tuple(values)
-    if len(found) < 2 or len(set(found)) < len(found):
+    choices = (values,) if isinstance(values, str) else tuple(values)
+    if len(choices) < 2 or len(set(choices)) < len(choices):
         raise InvalidSettingError(
             f"Training choice {name} must have at least two different values, got "
-            f"{', '.join(map(str, found)) or 'none'}."
+            f"{', '.join(map(str, choices)) or 'none'}."
         )
-    for value in found:
+    for value in choices:
         Recipe(**{name: value})  # type: ignore[arg-type]
-    return found
+    return choices
 
 
 def _over(

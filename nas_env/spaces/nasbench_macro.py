@@ -54,13 +54,13 @@ class NASBenchMacroSpace(ProductSpace):
     def prices(self) -> list[list[int]]:
         """Return the parameters of each block at each layer; the last layer adds the rest."""
         before = [STEM_CHANNELS, *(channels for channels, _ in PLACES)]
-        found = [
+        params = [
             [params_along(block(position, d), (before[position], 1, 1)) for d in range(len(BLOCKS))]
             for position in range(len(PLACES))
         ]
         rest = params_along((STEM,), self.input_shape)
         rest += params_along((*END, self.head), (before[-1], 1, 1))
-        return [*found[:-1], [price + rest for price in found[-1]]]
+        return [*params[:-1], [price + rest for price in params[-1]]]
 
     def assemble(self, walk: Walk) -> Candidate:
         """Return the network of a complete walk, with the default recipe."""

@@ -150,7 +150,7 @@ class NASNetSpace(ImageSpace):
         """Return the whole network, with only the blocks decided so far in its cells."""
         blocks = [tuple(self._blocks(walk, cell)) for cell in range(len(CELLS))]
         default = Block((0, 1), ("identity", "identity"), "add")
-        texts = tuple(cell_text(found or (default,)) for found in blocks)
+        texts = tuple(cell_text(decided or (default,)) for decided in blocks)
         return NASNetSkeleton(texts, self.grammar.repeats, self.grammar.channels).stack()
 
     def cost(self, state: Hashable, decision: int) -> int:
@@ -208,10 +208,12 @@ class NASNetSpace(ImageSpace):
         begin = cell * self.grammar.blocks * length
         end = min(len(walk), begin + self.grammar.blocks * length)
         for start in range(begin, end - length + 1, length):
-            found = dict(zip(self.grammar.steps, walk[start : start + length], strict=True))
-            names = [self.grammar.operations[found[f"operation {i}"] - self.states] for i in (1, 2)]
-            combine = self._combine(found["combination"]) if self.combining else "add"
-            yield Block((found["state 1"], found["state 2"]), (names[0], names[1]), combine)
+            choices = dict(zip(self.grammar.steps, walk[start : start + length], strict=True))
+            names = [
+                self.grammar.operations[choices[f"operation {i}"] - self.states] for i in (1, 2)
+            ]
+            combine = self._combine(choices["combination"]) if self.combining else "add"
+            yield Block((choices["state 1"], choices["state 2"]), (names[0], names[1]), combine)
 
     def _widths(self, cell: int) -> list[int]:
         """Return the channels of all cells of a kind in the network."""
@@ -264,11 +266,11 @@ class NASNetSpace(ImageSpace):
         def options(label: str, names: Sequence[object], field: str) -> list[Option]:
             return [Option(f"{label}{x}", {field: (str(x), i)}) for i, x in enumerate(names)]
 
-        found = options("state ", range(self.states), "state")
-        found += options("", self.grammar.operations, "operation")
+        all_options = options("state ", range(self.states), "state")
+        all_options += options("", self.grammar.operations, "operation")
         if self.combining:
-            found += options("", self.grammar.combines, "combination")
-        return tuple(found)
+            all_options += options("", self.grammar.combines, "combination")
+        return tuple(all_options)
 
 
 @lru_cache(maxsize=10_000)

@@ -54,9 +54,9 @@ class Neighbourhood:
                 child = self._next[node][decision]
                 for rest in (after, here):  # instead of the old decision, and before it
                     if self._finishes(child, rest):
-                        found = (*before, decision, *rest)
-                        if self._affordable(found):
-                            yield found
+                        neighbour = (*before, decision, *rest)
+                        if self._affordable(neighbour):
+                            yield neighbour
             node = self._next[node][walk[position]]
 
     def _finishes(self, node: int, rest: Walk) -> bool:

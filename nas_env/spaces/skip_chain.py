@@ -176,16 +176,16 @@ class SkipChainSpace(ImageSpace):
 
     def _anchors(self) -> tuple[Anchor, ...]:
         """Return the decision of each layer about each earlier layer."""
-        own, found, start = self.own, [], 0
+        own, anchors, start = self.own, [], 0
         points: list[int] = []
         for layer in range(self.depth):
             points.append(start + own)
             for earlier in range(layer):
                 position = start + own + earlier
                 apart, reads = self.num_decisions - 2, self.num_decisions - 1
-                found.append(Anchor(position, points[layer], points[earlier], apart, reads))
+                anchors.append(Anchor(position, points[layer], points[earlier], apart, reads))
             start += own + layer
-        return tuple(found)
+        return tuple(anchors)
 
     def _question(self, made: int) -> Question:
         return self.questions[min(made, self.own)]
@@ -200,14 +200,14 @@ class SkipChainSpace(ImageSpace):
             own = walk[position : position + self.own]
             if len(own) < self.own:
                 return
-            asked = zip(self.questions, own, strict=False)
-            found = {q.name: int(q.values[d - q.first]) for q, d in asked}
+            pairs = zip(self.questions, own, strict=False)
+            settings = {q.name: int(q.values[d - q.first]) for q, d in pairs}
             position += self.own
             skips = walk[position : position + layer - 1]
             reads = [j for j, d in enumerate(skips, 1) if d == self.num_decisions - 1]
             position += layer - 1
-            stride = found.get("stride", 1)
-            yield found["filters"], found["height"], found["width"], stride, reads
+            stride = settings.get("stride", 1)
+            yield settings["filters"], settings["height"], settings["width"], stride, reads
 
     @cached_property
     def _options(self) -> tuple[Option, ...]:
@@ -271,13 +271,17 @@ class Repaired(Parts):
 
 def _questions(strides: Sequence[int]) -> tuple[tuple[Question, ...], int]:
     """Return the choices of a layer, the anchor points last, and the number of decisions."""
-    asked: list[tuple[str, Values]] = [("height", HEIGHTS), ("width", WIDTHS), ("filters", FILTERS)]
-    asked += [("stride", tuple(strides))] if strides else []
-    found, first = [], 0
-    for name, values in (*asked, ("skip", SKIPS)):
-        found.append(Question(name, values, first))
+    choices: list[tuple[str, Values]] = [
+        ("height", HEIGHTS),
+        ("width", WIDTHS),
+        ("filters", FILTERS),
+    ]
+    choices += [("stride", tuple(strides))] if strides else []
+    questions, first = [], 0
+    for name, values in (*choices, ("skip", SKIPS)):
+        questions.append(Question(name, values, first))
         first += len(values)
-    return tuple(found), first
+    return tuple(questions), first
 
 
 for _name, _depth, _strides in (

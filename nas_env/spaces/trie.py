@@ -86,8 +86,8 @@ class TrieSpace(SearchSpace):
         The lowest decision is 1 / `num_decisions`; 0 means undecided.
         """
         walk = cast(Walk, state)
-        taken = [(decision + 1) / self.num_decisions for decision in walk]
-        return len(walk) / self.max_length, *taken, *[0.0] * (self.max_length - len(walk))
+        relative = [(decision + 1) / self.num_decisions for decision in walk]
+        return len(walk) / self.max_length, *relative, *[0.0] * (self.max_length - len(walk))
 
     def partial(self, walk: Walk) -> Architecture:
         """Return the decisions so far."""

@@ -176,13 +176,13 @@ class Store(ABC):
         """
         if search is None:
             kind = only_kind(self.kinds(), fingerprint, budget)
-            found = self._of_kind(kind) if kind else ([], _nothing)
+            selected = self._of_kind(kind) if kind else ([], _nothing)
         else:
             new = [entry for entry in self.entries(search) if entry.new]
             kind = only_kind(kinds_of(entry.key for entry in new), fingerprint, budget)
             same = [entry for entry in new if kind is not None and entry.key.kind == kind.of_keys]
-            found = [entry.evaluation for entry in same], lambda place: same[place].candidate
-        return pareto_set(*found, maximise, minimise)
+            selected = [entry.evaluation for entry in same], lambda place: same[place].candidate
+        return pareto_set(*selected, maximise, minimise)
 
     def _of_kind(self, kind: Kind) -> tuple[list[Evaluation], Callable[[int], Candidate]]:
         """Return evaluations, and a function that returns the candidate at an index."""

@@ -142,10 +142,10 @@ def shown(url: str) -> str:
     if "://" not in url:
         return url
     try:
-        found = make_url(url).render_as_string()
+        masked = make_url(url).render_as_string()
     except (ArgumentError, ValueError):
-        found = re.sub(r"(?<=:)[^:@/]+(?=@)", "***", url)
-    return re.sub(r"(?<=[?&]password=)[^&]*", "***", found)
+        masked = re.sub(r"(?<=:)[^:@/]+(?=@)", "***", url)
+    return re.sub(r"(?<=[?&]password=)[^&]*", "***", masked)
 
 
 def _parsed(url: str | Path) -> URL:

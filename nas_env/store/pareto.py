@@ -131,21 +131,21 @@ def pareto_set(
     empty = ParetoSet(_names(maximise), _names(minimise))
     names = _checked(empty.names)
     good = [place for place, evaluation in enumerate(evaluations) if evaluation.ok]
-    known = [evaluations[place].metrics for place in good]
-    rows = [[metrics.get(name, math.nan) for name in names] for metrics in known]
+    metrics_of_good = [evaluations[place].metrics for place in good]
+    rows = [[metrics.get(name, math.nan) for name in names] for metrics in metrics_of_good]
     points = np.array(rows, np.float64).reshape(len(rows), len(names))
-    _check_known(names, known)
-    kept = np.flatnonzero(np.isfinite(points).all(axis=1))
-    costs = points[kept] * empty.signs
+    _check_known(names, metrics_of_good)
+    complete = np.flatnonzero(np.isfinite(points).all(axis=1))
+    costs = points[complete] * empty.signs
     front = np.flatnonzero(non_dominated(costs))
     ordered = front[np.lexsort(costs[front].T[::-1])]
     members = []
-    for row in kept[ordered].tolist():
+    for row in complete[ordered].tolist():
         place, values = good[row], dict(zip(names, points[row].tolist(), strict=True))
         members.append(Member(candidate_of(place), evaluations[place], values))
-    failed, lacking = len(evaluations) - len(good), len(good) - len(kept)
+    failed, lacking = len(evaluations) - len(good), len(good) - len(complete)
     return replace(
-        empty, members=tuple(members), compared=len(kept), failed=failed, lacking=lacking
+        empty, members=tuple(members), compared=len(complete), failed=failed, lacking=lacking
     )
 
 
@@ -175,8 +175,8 @@ def only_kind(kinds: Sequence[Kind], fingerprint: str | None, budget: Budget | N
     )
 
 
-def _names(given: Sequence[str] | str) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
+def _names(value: Sequence[str] | str) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _checked(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -67,14 +67,17 @@ def trial_row(search: int, entry: Entry, stored: Any) -> dict[str, Any]:
         "candidate": _candidate_text(entry.candidate),
         "evaluation": json.dumps(entry.evaluation.to_json()),
     }
-    known = {} if stored is None else dict(stored._mapping)
+    stored_texts = {} if stored is None else dict(stored._mapping)
     return {
         "search": search,
         "number": entry.number,
         "episode": entry.episode,
         "new": entry.new,
         **entry.key._asdict(),
-        **{name: None if known.get(name) == value else value for name, value in texts.items()},
+        **{
+            name: None if stored_texts.get(name) == value else value
+            for name, value in texts.items()
+        },
         "score": entry.score,
         "seconds": entry.seconds,
         "created": entry.created,

@@ -112,15 +112,15 @@ def has_tables(connection: Connection, store: str) -> bool:
         StoreError: The tables have another schema version, or do not belong to a store.
     """
     names = inspect(connection).get_table_names()
-    found = None
+    version = None
     if "settings" in names:
         query = select(SETTINGS.c.value).where(SETTINGS.c.name == "schema_version")
-        found = connection.execute(query).scalar_one_or_none()
-    if found is None and "evaluations" not in names:
+        version = connection.execute(query).scalar_one_or_none()
+    if version is None and "evaluations" not in names:
         return False
-    if found != str(SCHEMA_VERSION):
+    if version != str(SCHEMA_VERSION):
         raise StoreError(
-            f"Store {store} must have schema version {SCHEMA_VERSION}, got {found}. "
+            f"Store {store} must have schema version {SCHEMA_VERSION}, got {version}. "
             "Use another file, or the release that wrote it."
         )
     return True

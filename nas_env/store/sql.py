@@ -67,8 +67,8 @@ class SQLStore(Store):
     def get(self, key: EvaluationKey) -> Evaluation | None:
         """Return the evaluation under `key`, or None."""
         values = key._asdict()
-        found = self.database.read(lambda connection: connection.execute(GET, values).scalar())
-        return None if found is None else _evaluation(found)
+        text = self.database.read(lambda connection: connection.execute(GET, values).scalar())
+        return None if text is None else _evaluation(text)
 
     def put(self, record: Record, replace: bool = False) -> None:
         """Commit a record; if the key exists, the first record is kept or replaced."""
@@ -106,8 +106,8 @@ class SQLStore(Store):
         """Return the fingerprints and budgets of all evaluations, oldest first."""
         same = [EVALUATIONS.c[name] for name in KEY if name != "candidate_key"]
         query = select(*same, func.count()).group_by(*same).order_by(func.min(EVALUATIONS.c.id))
-        found = self.database.read(lambda connection: connection.execute(query).all())
-        return [kind_from(*row[:3], evaluations=row[3]) for row in found]
+        rows = self.database.read(lambda connection: connection.execute(query).all())
+        return [kind_from(*row[:3], evaluations=row[3]) for row in rows]
 
     def __len__(self) -> int:
         query = select(func.count()).select_from(EVALUATIONS)
@@ -116,8 +116,8 @@ class SQLStore(Store):
     def rows(self) -> list[dict[str, Any]]:
         """Return all rows of the table `evaluations`, oldest first."""
         query = select(EVALUATIONS).order_by(EVALUATIONS.c.id)
-        found = self.database.read(lambda connection: connection.execute(query).mappings().all())
-        return [dict(row) for row in found]
+        rows = self.database.read(lambda connection: connection.execute(query).mappings().all())
+        return [dict(row) for row in rows]
 
     def setting(self, name: str) -> str | None:
         """Return a setting, or None."""
@@ -167,8 +167,8 @@ class SQLStore(Store):
     def searches(self) -> list[Search]:
         """Return all searches, oldest first."""
         query = select(SEARCHES).order_by(SEARCHES.c.id)
-        found = self.database.read(lambda connection: connection.execute(query).mappings().all())
-        return [search_from(row) for row in found]
+        rows = self.database.read(lambda connection: connection.execute(query).mappings().all())
+        return [search_from(row) for row in rows]
 
     def entries(self, search: int) -> list[Entry]:
         """Return the entries of a search in order."""
@@ -184,8 +184,8 @@ class SQLStore(Store):
             .where(columns.search == search)
             .order_by(columns.number)
         )
-        found = self.database.read(lambda connection: connection.execute(query).mappings().all())
-        return [entry_from(row) for row in found]
+        rows = self.database.read(lambda connection: connection.execute(query).mappings().all())
+        return [entry_from(row) for row in rows]
 
     def close(self) -> None:
         """Close all connections."""

@@ -88,10 +88,10 @@ class SQLiteFile:
         Raises:
             StoreError: The file was deleted or replaced.
         """
-        found = self._found()
-        if self._identity in (None, found):
+        identity = self._found()
+        if self._identity in (None, identity):
             return
-        what = "deleted" if found is None else "replaced by another file"
+        what = "deleted" if identity is None else "replaced by another file"
         raise StoreError(
             f"The store {self.path} was {what} while it was open. {self._rescued(engine)}"
         )

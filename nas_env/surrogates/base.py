@@ -68,10 +68,10 @@ class Quadratic:
     def features(self, walks: NDArray[Any]) -> Numbers:
         """Return (n, num_features) features of complete walks (n, positions)."""
         single = self.values[walks[:, self.position], self.column]
-        found = np.ones((len(walks), self.num_features))  # contiguous rows, see `predict`
-        found[:, 1 : 1 + len(self.column)] = single
-        found[:, 1 + len(self.column) :] = single[:, self.first] * single[:, self.second]
-        return found
+        features = np.ones((len(walks), self.num_features))  # contiguous rows, see `predict`
+        features[:, 1 : 1 + len(self.column)] = single
+        features[:, 1 + len(self.column) :] = single[:, self.first] * single[:, self.second]
+        return features
 
     def knows(self, walk: Walk) -> bool:
         """Return whether a walk is complete and legal."""
@@ -82,21 +82,21 @@ class Quadratic:
 
 def contrasts(count: int) -> Numbers:
     """Return (count, count - 1) Helmert contrasts: columns of mean 0, mean square 1, orthogonal."""
-    found = np.zeros((count, count - 1))
+    matrix = np.zeros((count, count - 1))
     for column in range(count - 1):
-        found[: column + 1, column] = -1
-        found[column + 1, column] = column + 1
-    found *= np.sqrt(count / (found**2).sum(axis=0))
-    return found
+        matrix[: column + 1, column] = -1
+        matrix[column + 1, column] = column + 1
+    matrix *= np.sqrt(count / (matrix**2).sum(axis=0))
+    return matrix
 
 
 def legal_by_position(space: SearchSpace) -> list[tuple[int, ...]]:
     """Return the legal decisions at each position of a space in which they depend on it only."""
-    state, found = space.start(), []
+    state, legal = space.start(), []
     while (choice := space.choice(state)) is not None:
-        found.append(choice.legal)
+        legal.append(choice.legal)
         state = space.follow(state, choice.legal[0])
-    return found
+    return legal
 
 
 def to_fitted(numbers: Numbers, is_accuracy: bool) -> Numbers:

@@ -49,9 +49,9 @@ def table_of_file(
         UnknownNameError: No such column.
         MissingDependencyError: pyarrow is not installed.
     """
-    shown = reward if report is None else report
-    named = isinstance(path, str | Path) and _are_names(decisions)
-    if not named or not isinstance(reward, str) or not isinstance(shown, str):
+    report_column = reward if report is None else report
+    has_columns = isinstance(path, str | Path) and _are_names(decisions)
+    if not has_columns or not isinstance(reward, str) or not isinstance(report_column, str):
         raise InvalidSettingError(
             f"A table needs decisions and a reward, but has path={path!r}, "
             f"decisions={decisions!r}, reward={reward!r}, report={report!r}. Name the file and "
@@ -59,7 +59,7 @@ def table_of_file(
             """JSON in quotes: 'NASTable-v0:path=FILE,decisions=["op1","op2"],reward=NAME'."""
         )
     path = Path(path)
-    used = [name.removeprefix("-") for name in (reward, shown)]
+    used = [name.removeprefix("-") for name in (reward, report_column)]
     _check_names(decisions, used)
     data = _read(path)
     for name in (*decisions, *used):
@@ -73,18 +73,18 @@ def table_of_file(
         walks=walks,
         columns=columns,
         rewards={1: reward},
-        report=shown,
+        report=report_column,
         make_space=partial(listed, path.stem, walks, labels, tuple(decisions)),
         spec=TaskSpec(path.stem, 1, "table", (), 1),
         accuracies=False,
     )
 
 
-def _are_names(given: object) -> bool:
+def _are_names(value: object) -> bool:
     """Return whether an argument is a non-empty list of names."""
-    if isinstance(given, str) or not isinstance(given, Sequence) or not given:
+    if isinstance(value, str) or not isinstance(value, Sequence) or not value:
         return False
-    return all(isinstance(name, str) for name in given)
+    return all(isinstance(name, str) for name in value)
 
 
 def _check_names(decisions: Sequence[str], used: Sequence[str]) -> None:
@@ -140,8 +140,8 @@ def _walks(
             f"at most {MOST_LABELS:,} are supported. Choose columns with fewer values."
         )
     number = {"": -1} | {label: index for index, label in enumerate(labels)}
-    known, inverse = np.unique(texts, return_inverse=True)
-    walks = np.array([number[x] for x in known.tolist()], np.int16)[inverse].reshape(texts.shape)
+    distinct, inverse = np.unique(texts, return_inverse=True)
+    walks = np.array([number[x] for x in distinct.tolist()], np.int16)[inverse].reshape(texts.shape)
     blank = walks < 0
     if (gap := np.argwhere(blank[:, :-1] & ~blank[:, 1:])).size:
         raise InvalidDataError(
@@ -194,9 +194,9 @@ def _with_stop(
 ) -> tuple[NDArray[np.int16], list[str]]:
     """Append "stop" to shorter walks if a walk is a prefix of another one."""
     lengths = (walks >= 0).sum(axis=1)
-    known = {tuple(row[:length]) for row, length in zip(walks.tolist(), lengths, strict=True)}
-    begun = {walk[:end] for walk in known for end in range(1, len(walk))}
-    if not known & begun:
+    complete = {tuple(row[:length]) for row, length in zip(walks.tolist(), lengths, strict=True)}
+    prefixes = {walk[:end] for walk in complete for end in range(1, len(walk))}
+    if not complete & prefixes:
         return walks, labels
     if STOP in labels:
         raise InvalidDataError(

@@ -91,9 +91,9 @@ class Hardware(Mapping[str, Mapping[str, Numbers]]):
         if device not in DEVICES:
             raise KeyError(device)
         prefix = f"{self.dataset}.{device}_"
-        found = Embedded("nasbench201_hardware.npz", REMEDY, prefix)
-        found.check(NETWORKS, *found)
-        return {f"{device}_{name}": found[name].astype(np.float64) for name in found}
+        columns = Embedded("nasbench201_hardware.npz", REMEDY, prefix)
+        columns.check(NETWORKS, *columns)
+        return {f"{device}_{name}": columns[name].astype(np.float64) for name in columns}
 
     def __iter__(self) -> Iterator[str]:
         return iter(DEVICES)

@@ -163,8 +163,8 @@ class Loop:
 
     def _check_optimizer(self) -> None:
         """Raise if moments have a wrong shape, which the optimizer does not check."""
-        for parameter, kept in self.optimizer.state.items():
-            for name, value in kept.items():
+        for parameter, moments in self.optimizer.state.items():
+            for name, value in moments.items():
                 if torch.is_tensor(value) and value.ndim and value.shape != parameter.shape:
                     raise ValueError(f"{name} of shape {tuple(value.shape)} does not fit.")
 

@@ -30,9 +30,9 @@ def macro_f1(outputs: Tensor, y: Tensor) -> float:
 
     Reference: `sklearn.metrics.f1_score(average="macro")`.
     """
-    hits, actual, named = _counts(outputs, y)
-    seen = actual + named > 0
-    return (2 * hits[seen] / (actual + named)[seen]).mean().item()
+    hits, actual, predicted = _counts(outputs, y)
+    occurs = actual + predicted > 0
+    return (2 * hits[occurs] / (actual + predicted)[occurs]).mean().item()
 
 
 def roc_auc(outputs: Tensor, y: Tensor) -> float:
@@ -65,6 +65,8 @@ def _area(scores: Tensor, positive: Tensor) -> float:
 
 def _counts(outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return per class the number of true positives, of samples, and of predictions."""
-    classes, named = outputs.shape[1], outputs.argmax(1)
-    counted = [torch.bincount(x, minlength=classes).double() for x in (y[named == y], y, named)]
+    classes, predicted = outputs.shape[1], outputs.argmax(1)
+    counted = [
+        torch.bincount(x, minlength=classes).double() for x in (y[predicted == y], y, predicted)
+    ]
     return counted[0], counted[1], counted[2]

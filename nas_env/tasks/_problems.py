@@ -52,25 +52,25 @@ class Classification:
 
     def measure(self, parts: Measured) -> dict[str, float]:
         """Return "accuracy" (fraction), "loss" (mean, nats) and the extra metrics."""
-        kept: list[tuple[Tensor, Tensor]] = []
+        batches: list[tuple[Tensor, Tensor]] = []
         loss, hits, count = 0.0, 0, 0
         total: Tensor | None = None
         right: Tensor | None = None
         for outputs, y in parts:
             summed = functional.cross_entropy(outputs, y, reduction="sum").double()
-            named = (outputs.argmax(1) == y).sum()
+            correct = (outputs.argmax(1) == y).sum()
             total = summed if total is None else total + summed
-            right = named if right is None else right + named
+            right = correct if right is None else right + correct
             count += len(y)
             if self.extra:
-                kept.append((outputs, y))
+                batches.append((outputs, y))
         if total is not None and right is not None:
             loss, hits = total.item(), int(right.item())
-        found = {"accuracy": hits / count, "loss": loss / count}
+        metrics = {"accuracy": hits / count, "loss": loss / count}
         if self.extra:
-            outputs, y = (torch.cat(column).cpu() for column in zip(*kept, strict=True))
-            found |= {name: EXTRA_METRICS[name](outputs, y) for name in self.extra}
-        return found
+            outputs, y = (torch.cat(column).cpu() for column in zip(*batches, strict=True))
+            metrics |= {name: EXTRA_METRICS[name](outputs, y) for name in self.extra}
+        return metrics
 
 
 class Regression:

@@ -42,8 +42,8 @@ class Streamed:
     def __getitem__(self, part: Tensor | slice) -> Tensor:
         index: Any = part if isinstance(part, slice) else part.cpu().numpy()
         batch = standardised(self._x[self._rows[index]], self._mean, self._sd)
-        made = torch.from_numpy(batch).to(self.device)
-        return made.contiguous(memory_format=torch.channels_last) if made.ndim == 4 else made
+        tensor = torch.from_numpy(batch).to(self.device)
+        return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
 def standardised(

@@ -88,11 +88,11 @@ class DataTask(SupervisedTask):
     @cached_property
     def summary(self) -> Summary:
         """Summary of the data, with the number of samples that are in more than one split."""
-        found = summarise(self.data)
-        told = _repeated_note(self.repeated, found.sizes)
+        summary = summarise(self.data)
+        notes = _repeated_note(self.repeated, summary.sizes)
         if self.contradicting and self.data.problem == "classification":
-            told = (*told, CONTRADICTING.format(self.contradicting, sum(found.sizes)))
-        return replace(found, notes=(*found.notes, *told))
+            notes = (*notes, CONTRADICTING.format(self.contradicting, sum(summary.sizes)))
+        return replace(summary, notes=(*summary.notes, *notes))
 
     @property
     def preprocessing(self) -> list[dict[str, Any]]:
@@ -244,7 +244,7 @@ def _read_through(data: DataSet) -> tuple[str, tuple[int, int], int]:
     samples are those of the validation and of the test split that are also training samples with
     the same target. Contradicting samples equal another sample with another target.
     """
-    summary, known = hashlib.sha256(), []
+    summary, hashes = hashlib.sha256(), []
     for name in SPLITS:
         rows, marks = data.rows[name], list[tuple[int, int]]()
         summary.update(f"{(len(rows), *data.x.shape[1:])}".encode())
@@ -254,10 +254,10 @@ def _read_through(data: DataSet) -> tuple[str, tuple[int, int], int]:
             targets = data.y[rows[len(marks) : len(marks) + len(samples)]]
             marks += [_mark(x, y) for x, y in zip(samples, targets, strict=True)]
         summary.update(np.ascontiguousarray(data.y[rows]).tobytes())
-        known.append(np.array(marks, dtype=np.uint64).reshape(-1, 2))
-    train, validation, test = (marks[:, 1] for marks in known)
+        hashes.append(np.array(marks, dtype=np.uint64).reshape(-1, 2))
+    train, validation, test = (marks[:, 1] for marks in hashes)
     repeated = int(np.isin(validation, train).sum()), int(np.isin(test, train).sum())
-    return summary.hexdigest(), repeated, _contradicting(np.concatenate(known))
+    return summary.hexdigest(), repeated, _contradicting(np.concatenate(hashes))
 
 
 def _contradicting(marks: NDArray[np.uint64]) -> int:
@@ -269,21 +269,21 @@ def _contradicting(marks: NDArray[np.uint64]) -> int:
 
 def _mark(x: NDArray[np.float32], y: np.generic) -> tuple[int, int]:
     """Return a hash of the sample, and a hash of the sample with its target."""
-    made = hashlib.blake2b(x.tobytes(), digest_size=8)
-    both = made.copy()
+    digest = hashlib.blake2b(x.tobytes(), digest_size=8)
+    both = digest.copy()
     both.update(y.tobytes())
-    return int.from_bytes(made.digest(), "little"), int.from_bytes(both.digest(), "little")
+    return int.from_bytes(digest.digest(), "little"), int.from_bytes(both.digest(), "little")
 
 
 def _repeated_note(repeated: tuple[int, int], sizes: tuple[int, int, int]) -> tuple[str, ...]:
-    told = [
+    counts = [
         f"{count:,} of {size:,} {name} samples"
         for count, size, name in zip(repeated, sizes[1:], SPLITS[1:], strict=True)
         if count
     ]
-    if not told:
+    if not counts:
         return ()
     return (
-        f"{' and '.join(told)} are also training samples, so metrics measured on them are too "
+        f"{' and '.join(counts)} are also training samples, so metrics measured on them are too "
         "optimistic. Remove repeated samples if they should not be there.",
     )

@@ -154,8 +154,8 @@ class SupervisedTask(Task):
         return cache[split, device]  # type: ignore[no-any-return]
 
     def __getstate__(self) -> dict[str, object]:
-        made = ("_device_cache", "problem")
-        return {key: value for key, value in self.__dict__.items() if key not in made}
+        derived = ("_device_cache", "problem")
+        return {key: value for key, value in self.__dict__.items() if key not in derived}
 
 
 def moments(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -67,11 +67,11 @@ class Jobs:
 
     def add(self, job: Job) -> None:
         """Take a job in; one that is there already gets the new one's futures."""
-        known = self._by_key.setdefault(job.key, job)
-        if known is job:
+        existing = self._by_key.setdefault(job.key, job)
+        if existing is job:
             insort(self._waiting, job, key=lambda x: -x.work)
         else:
-            known.join(job)
+            existing.join(job)
 
     def next(self, free_mb: float, whole_mb: float = inf) -> Job | None:
         """Return the first job that fits and has begun with it, or None.

@@ -13,11 +13,11 @@ CGROUP = Path("/sys/fs/cgroup")
 
 def available_mb() -> float:
     """Return the memory that processes may still take, in 10^6 bytes."""
-    found = [_system_mb()]
+    bounds = [_system_mb()]
     limit, used = _number(CGROUP / "memory.max"), _number(CGROUP / "memory.current")
     if limit is not None and used is not None:
-        found.append((limit - used) / 1e6)
-    return max(1.0, min(found))
+        bounds.append((limit - used) / 1e6)
+    return max(1.0, min(bounds))
 
 
 def _system_mb() -> float:

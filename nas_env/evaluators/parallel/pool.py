@@ -170,8 +170,8 @@ class Pool:
         return self.settings.free_mb(self._device_mb)
 
     def _free_mb(self) -> float:
-        taken = (worker.job.memory_mb for worker in self._workers if worker.job is not None)
-        return self._whole_mb - sum(taken)
+        reserved = (worker.job.memory_mb for worker in self._workers if worker.job is not None)
+        return self._whole_mb - sum(reserved)
 
     def _begin(self, worker: Worker, job: Job) -> None:
         if job.memory_mb > self._whole_mb:

@@ -25,17 +25,17 @@ _users: list[str] = []  # the address each user asked for; the last to leave clo
 
 
 def checked_address(address: str | None) -> str:
-    """Return "local", "auto" or HOST:PORT; None is what RAY_ADDRESS says, or else "local".
+    """Return "local", "auto" or HOST:PORT; None selects RAY_ADDRESS if it is set, else "local".
 
     Raises:
-        InvalidSettingError: It is none of these.
+        InvalidSettingError: The address is not one of these.
     """
-    found = address or os.environ.get("RAY_ADDRESS") or LOCAL
-    if found in (LOCAL, "auto") or re.fullmatch(r"[\w.-]+:\d+", found):
-        return found
+    resolved = address or os.environ.get("RAY_ADDRESS") or LOCAL
+    if resolved in (LOCAL, "auto") or re.fullmatch(r"[\w.-]+:\d+", resolved):
+        return resolved
     raise InvalidSettingError(
-        f"Ray address {found!r} is no address of a cluster. Use 'auto', 'HOST:PORT', or None for "
-        "one on this machine alone."
+        f"Ray address must be 'auto', 'local' or 'HOST:PORT', got {resolved!r}. "
+        "Omit it to start a local Ray on this machine only."
     )
 
 
@@ -83,9 +83,11 @@ def leave() -> None:
 def places(cpus: float, gpus: float) -> int:
     """Return how many evaluations run at once on the nodes that are alive, at least 1."""
     wanted = {"CPU": cpus, "GPU": gpus}
-    asked = {name: share for name, share in wanted.items() if share > 0}
-    found = [min(int(node.get(x, 0) / share) for x, share in asked.items()) for node in _alive()]
-    return max(1, sum(found))
+    required = {name: share for name, share in wanted.items() if share > 0}
+    capacities = [
+        min(int(node.get(x, 0) / share) for x, share in required.items()) for node in _alive()
+    ]
+    return max(1, sum(capacities))
 
 
 def largest_memory_mb(cpus: float, gpus: float) -> float | None:

@@ -61,8 +61,8 @@ class Ray(RemoteEvaluator):
     ) -> None:
         super().__init__(evaluator)
         cluster.check_installed()
-        found = cluster.checked_address(address)
-        self.settings = RaySettings(found, cpus, gpus, memory_mb, max_retries, slots)
+        resolved = cluster.checked_address(address)
+        self.settings = RaySettings(resolved, cpus, gpus, memory_mb, max_retries, slots)
         inner: Any = evaluator.unwrapped
         if gpus == 0 and getattr(inner, "device", "cpu") != "cpu":
             raise InvalidSettingError(

@@ -228,10 +228,10 @@ class Jobs:
 
     def _give_up(self, error: BaseException) -> None:
         with self.lock:
-            left = list(self.jobs.values())
+            unfinished = list(self.jobs.values())
             self.jobs, self.running = {}, {}
             self.waiting.clear()
-        for job in left:
+        for job in unfinished:
             complete(job.futures, error)
 
 
