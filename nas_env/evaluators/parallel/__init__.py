@@ -1,7 +1,7 @@
 """`Parallel`: evaluations in worker processes, isolated from the caller and from each other.
 
-A thread of the pool watches the processes and keeps the time; another one completes the futures, so
-that a slow callback delays neither. `worker` is what runs in a worker process.
+One thread of the pool watches the processes and enforces time limits. Another thread completes the
+futures, so a slow callback does not delay the first. Module `worker` runs in the worker processes.
 """
 
 from nas_env.evaluators.parallel.evaluator import Parallel

@@ -1,4 +1,4 @@
-"""`Parallel`: an evaluator that lets worker processes evaluate."""
+"""`Parallel`: an evaluator that runs evaluations in worker processes."""
 
 from __future__ import annotations
 
@@ -26,42 +26,50 @@ from nas_env.evaluators.parallel.memory import SHARE, available_mb
 from nas_env.evaluators.parallel.pool import Pool, Settings
 from nas_env.evaluators.parallel.process import start_context
 
-GPU_OVERHEAD_MB = 700.0  # of a process that uses a GPU: context, libraries, their work space
+GPU_OVERHEAD_MB = 700.0  # of a process that uses a GPU: CUDA context, libraries, workspace
 
 
 class Parallel(RemoteEvaluator):
-    """Evaluates in worker processes, several at once, isolated from the caller and each other.
+    """Evaluates candidates in parallel in worker processes.
 
-    The numbers are those of the evaluator inside, bit for bit. What a network does to its process
-    is an outcome: over `budget.max_seconds` the process is killed ("timeout"), memory without end
-    is refused ("out_of_memory"; Linux only), a segmentation fault, an exit or a kill is "crashed".
-    The process is replaced and the other evaluations go on. Equal candidates under equal budgets,
-    in one batch or in flight, are evaluated once. Of what waits, the longest begins first.
+    The processes are isolated from the caller and from each other. The results equal those of the
+    wrapped evaluator, bit for bit. The outcome of an evaluation describes what happened to its
+    process:
 
-    Processes are started at first use (on Linux forked from a server that has torch loaded) and
-    end when this object is closed, collected, or its own process ends, however that happens.
-    Closing cancels what has not ended; the next evaluation starts processes anew.
+    * "timeout": the process exceeded `budget.max_seconds` and was killed.
+    * "out_of_memory": the process reached its memory limit (Linux only).
+    * "crashed": the process had a segmentation fault, exited or was killed.
 
-    Any thread may evaluate, submit and close. Callbacks of futures run in a thread of the pool and
-    must not wait for other evaluations. A fork of the process has processes of its own. A pickle
-    has none. A script whose own layers or evaluator are used must keep
-    `if __name__ == "__main__":` before what evaluates, because workers import it.
+    The process is then replaced, and the other evaluations continue. Equal candidates with equal
+    budgets, in one batch or in flight, are evaluated once. Among waiting evaluations, the longest
+    starts first.
+
+    Processes start with the first evaluation (on Linux they are forked from a server that has
+    loaded torch). They end when this object is closed or garbage-collected, or when its process
+    ends for any reason. Closing cancels unfinished evaluations; the next evaluation starts new
+    processes.
+
+    Any thread may call `evaluate`, `submit` and `close`. Callbacks of futures run in a thread of
+    the pool and must not wait for other evaluations. After a fork, the child process starts its
+    own workers. A pickled or copied object has no processes. A script that defines its own layers
+    or evaluator must run evaluations under `if __name__ == "__main__":`, because workers import
+    the script.
 
     Args:
-        evaluator: Evaluates, in the workers.
-        workers: Most processes; None: one for each core that this process may use.
-        memory_mb: An evaluation begins only when its predicted training memory and that of all
-            that run fit into so many 10^6 bytes; alone over it, it is "too_large". None: 80 % of
-            the available memory, or all of the GPU's.
-        worker_memory_mb: What a worker may take while it evaluates, in 10^6 bytes, beside what it
-            takes when it is ready. None: its share of `memory_mb`, or twice the predicted memory
-            of a network where that is more.
-        start_method: "forkserver", "spawn" or "fork", as in `multiprocessing`; None: "forkserver"
-            on Linux, else "spawn".
+        evaluator: Evaluator that runs in the workers.
+        workers: Maximum number of processes. None: one per core available to this process.
+        memory_mb: Limit on the predicted training memory of all running evaluations, in 10^6
+            bytes. An evaluation waits until it fits; if it exceeds the limit alone, it is
+            "too_large". None: 80 % of the available memory, or all memory of the GPU.
+        worker_memory_mb: Memory that a worker may use for an evaluation, in 10^6 bytes, in
+            addition to its memory when idle. None: its share of `memory_mb`, or twice the
+            predicted memory of the network if that is more.
+        start_method: "forkserver", "spawn" or "fork", as in `multiprocessing`. None: "forkserver"
+            on Linux, otherwise "spawn".
 
     Raises:
-        InvalidSettingError: A number is not positive, or the evaluator cannot be sent.
-        WorkerError: Worker processes cannot be started (from an evaluation).
+        InvalidSettingError: A number is not positive, or the evaluator cannot be pickled.
+        WorkerError: Worker processes cannot be started (raised by an evaluation).
     """
 
     def __init__(
@@ -83,11 +91,11 @@ class Parallel(RemoteEvaluator):
 
     @property
     def slots(self) -> int:
-        """How many evaluations run at once."""
+        """Number of evaluations that run at the same time."""
         return self.workers
 
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
-        """Begin an evaluation as soon as a worker is free, and return its future."""
+        """Queue an evaluation and return its future."""
         return self._submitted([candidate], budget)[0]
 
     def stream(
@@ -95,8 +103,8 @@ class Parallel(RemoteEvaluator):
     ) -> Iterator[tuple[int, Evaluation]]:
         """Yield (index, evaluation) as they complete.
 
-        A sequence is known as a whole, so its longest begin first; anything else is taken one by
-        one, see `Evaluator.stream`.
+        The longest evaluations of a sequence start first. Other iterables are read lazily; see
+        `Evaluator.stream`.
         """
         lazy = not isinstance(candidates, Sequence)
         self._check_thread()
@@ -117,22 +125,22 @@ class Parallel(RemoteEvaluator):
             for _ in futures:
                 index, future = done.get()
                 yield index, future.result()
-        finally:  # nobody waits any more where the caller stopped or an error came
+        finally:  # not needed if the caller stopped or an error occurred
             for future in futures:
                 future.cancel()
 
     def _submitted(
         self, candidates: Iterable[Candidate], budget: Budget
     ) -> list[Future[Evaluation]]:
-        """Return a future for each candidate; all of them are known before any begins."""
+        """Return one future per candidate; all are queued before the first one starts."""
         jobs = [self._job(candidate, budget) for candidate in candidates]
         futures = [job.futures[0] for job in jobs]
         while not self._running().submit(jobs):
-            continue  # the pool has just come to its end; the next one is new
+            continue  # the pool has just ended; the next call creates one
         return futures
 
     def close(self) -> None:
-        """End the worker processes and cancel what they have not finished."""
+        """End the worker processes and cancel unfinished evaluations."""
         with self._lock:
             pool, self._pool = self._pool, None
         if pool is not None:
@@ -141,12 +149,12 @@ class Parallel(RemoteEvaluator):
         super().close()
 
     def pids(self) -> list[int]:
-        """Return the ids of the worker processes that there are."""
+        """Return the ids of the running worker processes."""
         return [] if self._pool is None else self._pool.pids()
 
     def _job(self, candidate: Candidate, budget: Budget) -> Job:
         cost = self.cost(candidate)
-        ancestors = _ancestors(candidate)  # may have to be trained as well, each in its time
+        ancestors = _ancestors(candidate)  # may have to be trained too, each within the limit
         seconds = None if budget.max_seconds is None else budget.max_seconds * (1 + ancestors)
         return Job(
             key=(self.identity(candidate), budget),
@@ -158,11 +166,12 @@ class Parallel(RemoteEvaluator):
         )
 
     def _running(self) -> Pool:
-        """Return the pool; make one where there is none, where it ended, or after a fork."""
+        """Return the pool; create one if there is none, it has ended, or after a fork."""
         if worker.inside:
             raise InvalidSettingError(
-                "An evaluation was begun while a worker process imported the main module, or by an "
-                "evaluator in a worker. Put what evaluates under `if __name__ == '__main__':`."
+                "Worker processes cannot start workers, but an evaluator in a worker, or the main "
+                "module that it imports, started an evaluation. Put the code that evaluates under "
+                "`if __name__ == '__main__':`."
             )
         with self._lock:
             if self._pool is None or self._pool.owner != os.getpid() or self._pool.ended:
@@ -171,11 +180,15 @@ class Parallel(RemoteEvaluator):
             return self._pool
 
     def _check_thread(self) -> None:
-        """Refuse to wait in the thread on which all evaluations wait."""
+        """Raise if the current thread belongs to the pool, because waiting in it would deadlock.
+
+        Raises:
+            InvalidSettingError: This is a thread of the pool.
+        """
         if self._pool is not None and self._pool.completes_in(threading.current_thread()):
             raise InvalidSettingError(
-                "A callback of a future cannot wait for another evaluation, which could never "
-                "complete. Use submit() there."
+                "A callback of a future cannot wait for another evaluation, because this would "
+                "deadlock. Use submit() in callbacks."
             )
 
     def _settings(self) -> Settings:
@@ -218,13 +231,12 @@ def _cores() -> int:
 def _check(evaluator: Evaluator, workers: int, *megabytes: float | None) -> None:
     if not is_count(workers):
         raise InvalidSettingError(
-            f"Argument workers must be an integer >= 1, got {workers!r}. "
-            "Use None for as many as there are cores."
+            f"Argument workers must be an integer >= 1, got {workers!r}. Use None for one per core."
         )
     for value in megabytes:
         if value is not None and not value > 0:
             raise InvalidSettingError(
-                f"A limit of memory must be > 0 MB, got {value}. Use None for the usual one."
+                f"A memory limit must be > 0 MB, got {value}. Use None for the default."
             )
 
 

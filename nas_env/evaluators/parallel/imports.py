@@ -1,4 +1,4 @@
-"""What a worker process must import before it can evaluate: modules in which things register."""
+"""Imports of a worker process before it evaluates: modules that register components."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nas_env.tasks import TASKS
 
 MAIN = "__main__"
 REGISTRIES: tuple[Registry[Any], ...] = (LAYERS, SPACES, TASKS)
-LATE = (  # what training imports late; the server from which workers are forked has it ready
+LATE = (  # imported by the first training; preloaded by the server that forks workers
     "torch",
     "torch._dynamo",
     "nas_env.tasks._loop",
@@ -36,13 +36,13 @@ _starting = threading.Lock()
 
 @dataclass(frozen=True)
 class Imports:
-    """What a worker imports.
+    """The imports of a worker.
 
     Attributes:
-        modules: Names of modules in which something is registered.
-        late: Names of modules that would be imported during the first evaluation.
-        main_name: Name of the main module, where it is needed and was run by name.
-        main_path: Its path, where it is needed and was run as a file.
+        modules: Names of the modules that register components.
+        late: Names of the modules that the first evaluation would import otherwise.
+        main_name: Name of the main module, if it is needed and was run as a module.
+        main_path: Path of the main module, if it is needed and was run as a file.
     """
 
     modules: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class Imports:
     main_path: str | None = None
 
     def load(self) -> None:
-        """Import all of it."""
+        """Import the modules."""
         if self.main_name or self.main_path:
             _load_main(self.main_name, str(self.main_path))
         for name in (*self.modules, *self.late):
@@ -59,17 +59,17 @@ class Imports:
 
 
 def needed(pickled: bytes) -> Imports:
-    """Return what a worker must import for a pickled evaluator.
+    """Return the imports that a worker needs for a pickled evaluator.
 
-    The main module is imported only where something in it is needed, so that a script without
-    `if __name__ == "__main__":` can have workers as long as it defines nothing they need.
+    The main module is imported only if the evaluator needs it. Therefore a script without
+    `if __name__ == "__main__":` can use workers if it defines nothing that they need.
 
     Raises:
-        InvalidSettingError: Something is defined in an interactive session.
+        InvalidSettingError: The evaluator needs a definition of an interactive session.
     """
     names = {name for registry in REGISTRIES for name in registry.modules()}
     modules = tuple(sorted(x for x in names if x != MAIN and not x.startswith("nas_env.")))
-    late = LATE if "torch" in sys.modules else ()  # else nothing here trains
+    late = LATE if "torch" in sys.modules else ()  # otherwise nothing here trains
     if MAIN not in names and MAIN.encode() not in pickled:
         return Imports(modules, late)
     main = sys.modules[MAIN]
@@ -79,8 +79,8 @@ def needed(pickled: bytes) -> Imports:
     if path is not None and os.path.isfile(path):
         return Imports(modules, late, main_path=os.path.abspath(path))
     raise InvalidSettingError(
-        "Worker processes cannot import what is defined in an interactive session, such as a layer "
-        "or an evaluator. Put it into a module, or use workers=None."
+        "Worker processes cannot import a layer or evaluator that is defined in an interactive "
+        "session. Define it in a module, or use workers=None."
     )
 
 
@@ -98,7 +98,7 @@ def _load_main(name: str | None, path: str) -> None:
 
 @contextmanager
 def without_main() -> Iterator[None]:
-    """Let processes that this thread starts leave the main module alone; `Imports` cares for it."""
+    """Prevent processes started by this thread from importing the main module; `Imports` does."""
     thread, plain = threading.get_ident(), multiprocessing.spawn.get_preparation_data
 
     def quiet(name: str) -> dict[str, Any]:

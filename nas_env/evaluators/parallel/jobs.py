@@ -1,4 +1,4 @@
-"""What waits and what runs: who asked for it, in which order it begins, and whether it fits."""
+"""The queue of a pool: waiting and running jobs, their order, and whether they fit in memory."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from math import inf
 
 from nas_env.evaluation import Evaluation
 
-MOST_OVERTAKEN = 16  # smaller jobs that begin before one which waits for memory
+MOST_OVERTAKEN = 16  # smaller jobs that may start before a job that waits for memory
 
 
 @dataclass(eq=False)
 class Job:
-    """One evaluation and all who wait for it.
+    """One evaluation and the futures that wait for it.
 
     Attributes:
         key: Equal for equal evaluations.
         message: Pickled candidate and budget.
-        work: How long it takes, in any unit; the longest begins first.
+        work: Predicted duration in any unit; the longest job starts first.
         memory_mb: Predicted training memory in 10^6 bytes.
-        max_seconds: After so many the worker is ended; None: never.
-        futures: Those who wait.
-        overtaken: How many began before it although they came after it.
-        begun: When it began (`time.monotonic`), None while it waits.
-        sent: How often it was sent to a worker.
+        max_seconds: Time limit after which the worker is killed. None: no limit.
+        futures: Futures that receive the evaluation.
+        overtaken: Number of later jobs that started before this one.
+        begun: Start time (`time.monotonic`), or None while the job waits.
+        sent: Number of times the job was sent to a worker.
     """
 
     key: Hashable
@@ -41,32 +41,32 @@ class Job:
     sent: int = 0
 
     def begin(self) -> bool:
-        """Note that it begins; return whether anybody still waits for it."""
+        """Record the start; return False if all its futures were cancelled."""
         self.begun = time.monotonic()
         self.futures = [x for x in self.futures if x.running() or x.set_running_or_notify_cancel()]
         return bool(self.futures)
 
     def join(self, other: Job) -> None:
-        """Let those who wait for an equal job wait for this one."""
+        """Take over the futures of an equal job."""
         if self.begun is not None:
             other.begin()
         self.futures += other.futures
 
     @property
     def seconds(self) -> float:
-        """Seconds since it began."""
+        """Seconds since the start, 0 while the job waits."""
         return 0.0 if self.begun is None else time.monotonic() - self.begun
 
 
 class Jobs:
-    """The jobs of a pool by key; those that wait in their order, the longest first."""
+    """The jobs of a pool by key, and the waiting jobs in order, the longest first."""
 
     def __init__(self) -> None:
         self._by_key: dict[Hashable, Job] = {}
         self._waiting: list[Job] = []
 
     def add(self, job: Job) -> None:
-        """Take a job in; one that is there already gets the new one's futures."""
+        """Add a job, or add its futures to an equal job."""
         existing = self._by_key.setdefault(job.key, job)
         if existing is job:
             insort(self._waiting, job, key=lambda x: -x.work)
@@ -74,14 +74,14 @@ class Jobs:
             existing.join(job)
 
     def next(self, free_mb: float, whole_mb: float = inf) -> Job | None:
-        """Return the first job that fits and has begun with it, or None.
+        """Start and return the first job that fits in memory, or None if no job fits.
 
-        A job that does not fit is overtaken by smaller ones, but not for ever. One that would not
-        fit alone is not waited for: whoever asked is to be told.
+        Smaller jobs may overtake a job that does not fit, up to a maximum number. A job that would
+        not fit alone is returned at once, because it must be reported as too large.
 
         Args:
             free_mb: Memory that is free now.
-            whole_mb: Memory that is free when nothing runs.
+            whole_mb: Memory that is free if no job runs.
         """
         while (index := self._first(free_mb, whole_mb)) is not None:
             job = self._waiting.pop(index)
@@ -89,7 +89,7 @@ class Jobs:
                 for passed in self._waiting[:index]:
                     passed.overtaken += 1
                 return job
-            self.end(job)  # nobody waits for it any more
+            self.end(job)  # all its futures were cancelled
         return None
 
     def _first(self, free_mb: float, whole_mb: float) -> int | None:
@@ -101,16 +101,16 @@ class Jobs:
         return None
 
     def put_back(self, job: Job) -> None:
-        """Let a job begin again whose worker ended before it did."""
+        """Queue a job again, at the front, after its worker ended before the job started."""
         self._waiting.insert(0, job)
 
     def end(self, job: Job) -> None:
-        """Forget a job."""
+        """Remove a job."""
         del self._by_key[job.key]
 
     @property
     def waiting(self) -> int:
-        """How many have not begun."""
+        """Number of jobs that have not started."""
         return len(self._waiting)
 
     def __iter__(self) -> Iterator[Job]:

@@ -1,4 +1,4 @@
-"""How much memory there is, how much a process has taken, and a limit on what it may take."""
+"""The available memory, the memory of a process, and a limit on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_mb() -> float:
-    """Return the memory that processes may still take, in 10^6 bytes."""
+    """Return the memory that is available to processes, in 10^6 bytes."""
     bounds = [_system_mb()]
     limit, used = _number(CGROUP / "memory.max"), _number(CGROUP / "memory.current")
     if limit is not None and used is not None:
@@ -25,7 +25,7 @@ def _system_mb() -> float:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024 / 1e6
-    if hasattr(os, "sysconf"):  # all of it, for want of better
+    if hasattr(os, "sysconf"):  # the total, because the available memory is unknown
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6
     return 4000.0
 
@@ -33,12 +33,12 @@ def _system_mb() -> float:
 def _number(path: Path) -> int | None:
     try:
         return int(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):  # not this kind of machine, or "max"
+    except (OSError, ValueError):  # no cgroup v2, or "max"
         return None
 
 
 def data_mb() -> float:
-    """Return the data that this process has reserved, as RLIMIT_DATA counts it; 0 if unknown."""
+    """Return the data memory of this process, as RLIMIT_DATA counts it; 0 if unknown."""
     if not LINUX:
         return 0.0
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
@@ -46,7 +46,7 @@ def data_mb() -> float:
 
 
 def limit_data(megabytes: float) -> None:
-    """Let this process reserve so much data and no more; only Linux counts all of it."""
+    """Limit the data memory of this process; has an effect on Linux only."""
     if sys.platform != "linux":
         return
     import resource
@@ -59,7 +59,7 @@ def limit_data(megabytes: float) -> None:
 
 
 class Limit:
-    """The memory that one evaluation may take in a worker process.
+    """Memory limit of an evaluation in a worker process.
 
     Args:
         device: "cpu", or the GPU on which the evaluator trains.
@@ -77,7 +77,7 @@ class Limit:
         self._limit_mb = 0.0
 
     def set(self, megabytes: float) -> None:
-        """Limit the next evaluation."""
+        """Set the limit of the next evaluation, in 10^6 bytes."""
         if self.on_gpu:
             import torch
 
@@ -88,7 +88,7 @@ class Limit:
         self._limit_mb = megabytes
 
     def release(self) -> None:
-        """Give back what a GPU's allocator keeps for later; other workers may need it."""
+        """Release the cached memory of the GPU allocator for other workers."""
         if self.on_gpu:
             import torch
 
@@ -96,5 +96,5 @@ class Limit:
 
     @property
     def half_used(self) -> bool:
-        """Whether what stays reserved after an evaluation leaves too little for the next."""
+        """Whether more than half of the limit stays in use after an evaluation."""
         return not self.on_gpu and data_mb() - self._base_mb > self._limit_mb / 2

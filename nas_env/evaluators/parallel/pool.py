@@ -1,4 +1,4 @@
-"""The pool: a thread that hands jobs to worker processes, watches them and keeps the time."""
+"""The pool: a thread that sends jobs to worker processes and enforces time limits."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from nas_env.evaluators.parallel.process import LAST_SECONDS, Worker
 from nas_env.evaluators.parallel.worker import BEGUN, BROKEN, DONE, ERROR, READY
 
 MOST_FAILED_STARTS = 3  # in a row
-MOST_SENT = 3  # to workers that end before they say that they have it
+MOST_SENT = 3  # to workers that end before they report its start
 Answer = Evaluation | BaseException
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a pool does not change.
+    """Settings of a pool.
 
     Attributes:
-        workers: Most worker processes.
-        context: Starts them.
+        workers: Maximum number of worker processes.
+        context: Context that starts the processes.
         evaluator: The pickled evaluator.
-        imports: What they import first.
-        memory_mb: What all running evaluations may take by prediction; None: what the workers'
-            device has.
-        worker_memory_mb: What one worker may really take; None: its share of `memory_mb`, or twice
-            the predicted memory where that is more.
-        overhead_mb: What each worker takes of the memory before it evaluates anything.
+        imports: Imports of each process.
+        memory_mb: Limit on the predicted memory of all running evaluations. None: the memory of
+            the device of the workers.
+        worker_memory_mb: Limit on the actual memory of one worker. None: its share of
+            `memory_mb`, or twice the predicted memory if that is more.
+        overhead_mb: Memory of an idle worker.
     """
 
     workers: int
@@ -56,24 +56,24 @@ class Settings:
     overhead_mb: float
 
     def free_mb(self, device_mb: float) -> float:
-        """Return what is left for evaluations."""
+        """Return the memory that is available to evaluations."""
         whole = device_mb if self.memory_mb is None else self.memory_mb
         return whole - self.workers * self.overhead_mb
 
     def limit_mb(self, job: Job, device_mb: float) -> float:
-        """Return what a worker may take for a job."""
+        """Return the memory limit of a worker for a job."""
         if self.worker_memory_mb is not None:
             return self.worker_memory_mb
         return max(self.free_mb(device_mb) / self.workers, 2 * job.memory_mb)
 
 
 class Pool:
-    """Worker processes that are made when they are needed, and replaced when they end."""
+    """Worker processes that are started on demand and replaced when they end."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.owner = os.getpid()
-        self._lock = threading.RLock()  # a finalizer may run in a thread that has it
+        self._lock = threading.RLock()  # a finalizer may run in a thread that holds it
         self._inbox: deque[Job] = deque()
         self._bell, self._ring = Pipe(duplex=False)
         self._rung = self._closing = self._ended = False
@@ -90,7 +90,7 @@ class Pool:
             thread.start()
 
     def submit(self, jobs: Iterable[Job]) -> bool:
-        """Take jobs in together; return False where the pool has come to its end."""
+        """Queue jobs together; return False if the pool has ended."""
         with self._lock:
             if self.ended:
                 return False
@@ -99,7 +99,7 @@ class Pool:
         return True
 
     def close(self) -> None:
-        """Kill all workers, cancel what has not ended, and wait for that."""
+        """Kill all workers and cancel unfinished jobs, and wait until this is done."""
         if self.owner != os.getpid():
             return  # a fork's copy; the workers belong to the original
         with self._lock:
@@ -111,11 +111,11 @@ class Pool:
 
     @property
     def ended(self) -> bool:
-        """Whether it takes no more jobs."""
+        """Whether the pool accepts no more jobs."""
         return self._ended or self._closing
 
     def completes_in(self, thread: threading.Thread) -> bool:
-        """Return whether futures are completed by this thread, which therefore must not wait."""
+        """Return whether this is a thread of the pool, which must not wait for a future."""
         return thread in self._threads
 
     def pids(self) -> list[int]:
@@ -143,7 +143,7 @@ class Pool:
             self._end(reason)
 
     def _begin_jobs(self) -> None:
-        """Start the processes that are missing, and hand out what fits."""
+        """Start missing processes, and send the jobs that fit in memory."""
         while self._inbox:
             self._jobs.add(self._inbox.popleft())
         busy = sum(worker.job is not None for worker in self._workers)
@@ -161,7 +161,7 @@ class Pool:
             return Worker(settings.context, settings.evaluator, settings.imports)
         except Exception as error:
             raise WorkerError(
-                f"No worker process can be started here ({type(error).__name__}: {error}). "
+                f"Worker processes cannot be started ({type(error).__name__}: {error}). "
                 "Use workers=None."
             ) from error
 
@@ -175,13 +175,13 @@ class Pool:
 
     def _begin(self, worker: Worker, job: Job) -> None:
         if job.memory_mb > self._whole_mb:
-            text = f"Predicted {job.memory_mb:.1f} MB, the pool has {self._whole_mb:.1f} MB."
+            text = f"Predicted {job.memory_mb:.1f} MB, but the pool has {self._whole_mb:.1f} MB."
             self._answer(job, failed(Outcome.TOO_LARGE, text))
         else:
             worker.begin(job, self.settings.limit_mb(job, self._device_mb))
 
     def _listen(self) -> None:
-        """Wait for messages, ends of processes, new jobs or the next deadline; deal with them."""
+        """Wait for a message, the end of a process, a new job or a deadline, and handle it."""
         sources: list[Any] = [self._bell]
         for worker in self._workers:
             sources += [worker.process.sentinel, *([] if worker.lost else [worker.connection])]
@@ -199,7 +199,7 @@ class Pool:
                 self._bury(worker)
 
     def _hear(self, worker: Worker) -> None:
-        """Deal with a message of a worker."""
+        """Handle a message of a worker."""
         message = worker.receive()
         if message is None:
             worker.lose()
@@ -211,8 +211,8 @@ class Pool:
             self._device_mb = content or self._device_mb
         elif kind == BROKEN:
             raise WorkerError(
-                f"A worker process cannot load the evaluator ({content}). What it needs must be "
-                "in modules that can be imported; or use workers=None."
+                f"A worker process cannot load the evaluator ({content}). Define everything that "
+                "the evaluator needs in importable modules, or use workers=None."
             )
         elif kind != BEGUN and worker.job is not None:
             job, worker.job = worker.job, None
@@ -223,23 +223,23 @@ class Pool:
             self._remove(worker)
 
     def _bury(self, worker: Worker) -> None:
-        """Deal with the end of a process: a crash of what it was evaluating."""
+        """Handle the end of a process; its job has crashed."""
         job = worker.job
         if job is not None and not worker.begun and job.sent < MOST_SENT:
-            self._jobs.put_back(job)  # it was not this job that ended the worker
+            self._jobs.put_back(job)  # the worker ended before this job started
         elif job is not None:
             self._answer(job, failed(Outcome.CRASHED, worker.last_words, job.seconds))
         elif not worker.ready:
             self._failed_starts += 1
             if self._failed_starts >= MOST_FAILED_STARTS:
                 raise WorkerError(
-                    f"{self._failed_starts} worker processes in a row ended while they started. "
-                    f"{worker.last_words} Use workers=None to see why."
+                    f"{self._failed_starts} worker processes in a row ended during their start. "
+                    f"{worker.last_words} Use workers=None to see the error."
                 )
         self._remove(worker)
 
     def _keep_time(self) -> None:
-        """End the workers whose time is over."""
+        """Kill the workers that exceeded their time limit."""
         now = time.monotonic()
         for worker in list(self._workers):
             if now < worker.deadline:
@@ -248,7 +248,7 @@ class Pool:
             if job is None or worker.lost:
                 self._bury(worker)
                 continue
-            text = f"Over {job.max_seconds} s and did not end itself; the worker was ended."
+            text = f"Over {job.max_seconds} s; the worker did not stop and was killed."
             self._answer(job, failed(Outcome.TIMEOUT, text, job.seconds))
             self._remove(worker)
 
@@ -277,13 +277,13 @@ class Pool:
         self._ring.close()
 
     def _complete(self) -> None:
-        """Complete futures, apart from the thread that keeps the time."""
+        """Complete futures, in another thread than the one that enforces time limits."""
         while (item := self._answers.get()) is not None:
             complete(*item)
 
 
 def complete(futures: Iterable[Future[Evaluation]], answer: Answer) -> None:
-    """Give the answer to all who wait for it and have not turned away."""
+    """Complete all futures that are not cancelled."""
     for future in futures:
         if not future.running() and not future.set_running_or_notify_cancel():
             continue

@@ -1,4 +1,4 @@
-"""One worker process as its pool sees it."""
+"""The pool's side of a worker process."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from nas_env.evaluators.parallel.imports import Imports, without_main
 from nas_env.evaluators.parallel.jobs import Job
 from nas_env.evaluators.parallel.worker import BEGUN, GPUS, serve
 
-START_SECONDS = 300.0  # a large import on a busy machine
-GRACE_SECONDS = 1.0  # for the training loop to end itself first
+START_SECONDS = 300.0  # imports may be slow on a busy machine
+GRACE_SECONDS = 1.0  # for the training loop to stop before its process is killed
 IMPORTED_IN = os.getpid()
-LAST_SECONDS = 1.0  # for a process to end after its pipe was closed
+LAST_SECONDS = 1.0  # for a process to end after its pipe is closed
 
 
 def start_context(method: str | None, imports: Imports) -> BaseContext:
-    """Return how processes are started: forked from a small server where that is safe."""
+    """Return the multiprocessing context; the default is a fork server if that is safe."""
     if method is None:
-        forked = os.getpid() != IMPORTED_IN  # the server of a fork belongs to the original
+        forked = os.getpid() != IMPORTED_IN  # the server belongs to the parent process
         method = "forkserver" if sys.platform == "linux" and not forked else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
@@ -40,14 +40,15 @@ def start_context(method: str | None, imports: Imports) -> BaseContext:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let processes that this thread starts inside the block be deaf to Ctrl-C from the first.
+    """Start processes that ignore Ctrl-C from their beginning.
 
-    They inherit the thread's mask; a handler of their own would come after Python has started.
+    Processes inherit the signal mask of this thread. A handler in the process would be installed
+    too late, after the start of Python.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # when it starts, it lets Ctrl-C through again
+    resource_tracker.ensure_running()  # its start unblocks SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -59,9 +60,9 @@ class Worker:
     """A worker process: starting, idle, or busy with a job.
 
     Args:
-        context: Starts the process.
+        context: Context that starts the process.
         evaluator: The pickled evaluator.
-        imports: What the process imports first.
+        imports: Imports of the process.
     """
 
     def __init__(self, context: BaseContext, evaluator: bytes, imports: Imports) -> None:
@@ -78,16 +79,16 @@ class Worker:
         self.ready = False
         self.lost = False
         self.job: Job | None = None
-        self.begun = False  # whether it said that it has the job
+        self.begun = False  # whether the process reported the start of the job
         self.deadline = time.monotonic() + START_SECONDS
         self._sender = threading.Thread(
             target=_send, args=(self.connection, evaluator), daemon=True
-        )  # a large one waits until the process takes it
+        )  # sending a large evaluator blocks until the process reads it
         self._sender.start()
 
     @property
     def idle(self) -> bool:
-        """Whether it can begin a job."""
+        """Whether the worker can start a job."""
         return self.ready and self.job is None and not self.lost
 
     def begin(self, job: Job, limit_mb: float) -> None:
@@ -102,12 +103,15 @@ class Worker:
             self.lose()
 
     def receive(self) -> tuple[str, Any, bool] | None:
-        """Return what it sent: kind, content, whether it is worn out. None: its pipe is closed."""
+        """Receive one message, or None if the pipe is closed.
+
+        A message has a kind, its content, and whether the process should be replaced.
+        """
         try:
             kind, content, worn = pickle.loads(self.connection.recv_bytes())
         except (EOFError, OSError):
             return None
-        except Exception as error:  # whatever an unpickled object does
+        except Exception as error:  # unpickling runs arbitrary code
             kind, content, worn = "unreadable", f"{type(error).__name__}: {error}", True
         if kind == BEGUN:
             self.begun = True
@@ -116,7 +120,7 @@ class Worker:
         return kind, content, worn
 
     def lose(self) -> None:
-        """Wait for the end of a process whose pipe is closed, but not for long."""
+        """Mark the pipe as closed; the process then has a short time to end."""
         self.lost = True
         self.deadline = min(self.deadline, time.monotonic() + LAST_SECONDS)
 
@@ -130,7 +134,7 @@ class Worker:
 
     @property
     def last_words(self) -> str:
-        """How the process ended."""
+        """Description of how the process ended."""
         code = self.process.exitcode
         if code is None:
             return "The worker closed its pipe."
@@ -142,5 +146,5 @@ class Worker:
 
 
 def _send(connection: Connection, evaluator: bytes) -> None:
-    with suppress(OSError):  # then its end is noticed elsewhere
+    with suppress(OSError):  # the end of the process is detected elsewhere
         connection.send_bytes(evaluator)

@@ -1,4 +1,4 @@
-"""What runs in a worker process: evaluates one candidate after the other until its pipe closes."""
+"""Code of a worker process, which evaluates candidates one by one until its pipe is closed."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from nas_env.evaluators.parallel.memory import LINUX, Limit
 READY, BEGUN, DONE, ERROR, BROKEN = "ready", "begun", "done", "error", "broken"
 GPUS = "CUDA_VISIBLE_DEVICES"
 SIGNAL_OF_PARENTS_END = 1  # PR_SET_PDEATHSIG
-OOM_SCORE = "800"  # of 1000: the kernel ends a worker rather than the search
+OOM_SCORE = "800"  # of 1000: out of memory, the kernel kills a worker, not the search
 logger = logging.getLogger(__name__)
 inside = False  # whether this is a worker process
 
 
 def serve(connection: Connection, imports: Imports, gpus: str | None) -> None:
-    """Load the evaluator that comes first through the pipe, then evaluate what comes after it.
+    """Receive the evaluator through the pipe, then evaluate candidates from it.
 
     Args:
         connection: The pipe.
-        imports: What is imported first.
-        gpus: The parent's CUDA_VISIBLE_DEVICES, which a cluster sets anew for each of its tasks;
-            that of the server, from which this process is forked, is the first one.
+        imports: Imports before the evaluator is loaded.
+        gpus: CUDA_VISIBLE_DEVICES of the parent. A cluster may change it for each task, but the
+            server that forks this process has the first value.
     """
     global inside
     inside = True
@@ -62,7 +62,7 @@ def serve(connection: Connection, imports: Imports, gpus: str | None) -> None:
 
 
 def load(pickled: bytes, imports: Imports) -> Evaluator:
-    """Return the evaluator, with all imports done that would count against a time limit."""
+    """Return the evaluator, after the imports, which must not count as evaluation time."""
     imports.load()
     evaluator: Evaluator = pickle.loads(pickled)
     if torch := sys.modules.get("torch"):
@@ -76,7 +76,7 @@ def device_of(evaluator: Evaluator) -> str:
 
 
 def answer(evaluator: Evaluator, message: bytes, limit: Limit) -> bytes:
-    """Return what is sent back: kind, content, and whether this process should be replaced."""
+    """Return the pickled reply: kind, content, and whether this process should be replaced."""
     kind, content = evaluate(evaluator, message)
     limit.release()
     short = isinstance(content, Evaluation) and content.outcome is Outcome.OUT_OF_MEMORY
@@ -88,26 +88,26 @@ def answer(evaluator: Evaluator, message: bytes, limit: Limit) -> bytes:
 
 
 def evaluate(evaluator: Evaluator, message: bytes) -> tuple[str, Any]:
-    """Return the evaluation, or the error of whoever asked for something that is not there."""
+    """Return the kind and content of the reply: an evaluation, or an error of the caller."""
     try:
         candidate, budget = pickle.loads(message)
         return DONE, evaluator.evaluate([candidate], budget)[0]
     except NASError as error:
         return ERROR, error
     except BaseException as error:
-        logger.warning("An evaluation crashed; it is scored as a failure.", exc_info=error)
+        logger.warning("An evaluation crashed. It is scored as a failure.", exc_info=error)
         return DONE, failed(Outcome.CRASHED, f"{type(error).__name__}: {error}")
 
 
 def end_with_parent() -> None:
-    """End this process as soon as its parent is gone, and before it if memory runs out."""
+    """End this process when its parent ends, and prefer it as victim of the OOM killer."""
     if LINUX:
         import ctypes
 
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(OOM_SCORE, encoding="ascii")
-        # The parent here is the server that forks workers, which ends when the search does. The
-        # kernel ends us even where a thread cannot, because something holds Python's lock.
+        # The parent is the server that forks workers, which ends with the search. The kernel kills
+        # this process even if the thread below cannot run because the GIL is held.
         ctypes.CDLL(None).prctl(SIGNAL_OF_PARENTS_END, signal.SIGKILL)
     threading.Thread(target=_watch_parent, name="watch-parent", daemon=True).start()
 
@@ -117,7 +117,7 @@ def _watch_parent() -> None:
     if parent is None:
         return
     signs: list[Any] = [parent.sentinel]
-    if hasattr(os, "pidfd_open") and parent.pid is not None:  # also where a fork holds the sentinel
+    if hasattr(os, "pidfd_open") and parent.pid is not None:  # the sentinel may be held by a fork
         with contextlib.suppress(OSError):
             signs.append(os.pidfd_open(parent.pid))
     wait(signs)

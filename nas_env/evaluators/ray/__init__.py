@@ -1,6 +1,7 @@
-"""`ray`: evaluations as tasks on a Ray cluster, from one machine to many; see docs/cluster.md.
+"""`ray`: evaluations as tasks on a Ray cluster of one or more machines; see docs/cluster.md.
 
-`cluster` connects, `jobs` keeps what waits and what runs, `worker` is what runs there.
+Module `cluster` connects, `jobs` tracks waiting and running evaluations, and `worker` runs on the
+cluster.
 """
 
 from nas_env.evaluators.ray.evaluator import Ray

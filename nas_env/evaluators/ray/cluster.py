@@ -1,4 +1,4 @@
-"""The connection of this process to a Ray cluster, shared by all that use it."""
+"""The connection of this process to a Ray cluster, shared by all its evaluators."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from nas_env.extras import require
 
 LOCAL = "local"
 LOOPBACK = "127.0.0.1"
-# Read by Ray when it is imported. Without it Ray replaces 127.0.0.1 by the machine's address in the
-# network and listens on every interface.
+# Read by Ray when it is imported. Without this variable, Ray replaces 127.0.0.1 with the network
+# address of the machine and listens on all interfaces.
 KEEP_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 MEGABYTE = 1_000_000
-KNOCK_SECONDS = 10.0  # for a head to take a connection at all; Ray itself waits for minutes
+KNOCK_SECONDS = 10.0  # timeout of a connection to a head; Ray itself waits for minutes
 MOST_STARTS = 3
 
-_users: list[str] = []  # the address each user asked for; the last to leave closes the connection
+_users: list[str] = []  # address of each user; the last user to leave closes the connection
 
 
 def checked_address(address: str | None) -> str:
@@ -35,42 +35,42 @@ def checked_address(address: str | None) -> str:
         return resolved
     raise InvalidSettingError(
         f"Ray address must be 'auto', 'local' or 'HOST:PORT', got {resolved!r}. "
-        "Omit it to start a local Ray on this machine only."
+        "Use 'local' for a Ray on this machine only."
     )
 
 
 def check_installed() -> None:
-    """Refuse to go on without Ray.
+    """Check that Ray is installed.
 
     Raises:
-        MissingDependencyError: It is not installed.
+        MissingDependencyError: Ray is not installed.
     """
     require("Clusters need", "ray")
 
 
 def join(address: str) -> None:
-    """Connect this process, unless it is connected already; start a local Ray for "local".
+    """Connect this process unless it is connected already; start a local Ray for "local".
 
     Raises:
-        InvalidSettingError: Nothing answers there, this process is connected elsewhere, or a local
-            Ray could not be kept to this machine.
+        InvalidSettingError: No cluster answers at the address, this process is connected to another
+            address, or a local Ray would listen on the network.
         WorkerError: Ray could not be started.
     """
     ray = _imported(address)
     if not ray.is_initialized():
         _connect(ray, address)
         _users.append(address)
-    elif _users:  # the connection is ours; a caller's own is used as it is and never closed
+    elif _users:  # opened by `join`; a connection of the caller is never closed here
         if address != _users[0]:
             raise InvalidSettingError(
-                f"Ray address {address!r} differs from {_users[0]!r}, which this process is "
-                "connected to. Close the other evaluator first, or give both one address."
+                f"Ray address {address!r} differs from {_users[0]!r}, to which this process is "
+                "connected. Close the other evaluator first, or use the same address for both."
             )
         _users.append(address)
 
 
 def leave() -> None:
-    """Close the connection where it was made by `join` and nobody else uses it."""
+    """Close the connection if it was opened by `join` and has no other user."""
     if not _users:
         return
     _users.pop()
@@ -81,7 +81,7 @@ def leave() -> None:
 
 
 def places(cpus: float, gpus: float) -> int:
-    """Return how many evaluations run at once on the nodes that are alive, at least 1."""
+    """Return the number of evaluations that fit on the live nodes at once, at least 1."""
     wanted = {"CPU": cpus, "GPU": gpus}
     required = {name: share for name, share in wanted.items() if share > 0}
     capacities = [
@@ -91,7 +91,7 @@ def places(cpus: float, gpus: float) -> int:
 
 
 def largest_memory_mb(cpus: float, gpus: float) -> float | None:
-    """Return the memory of the largest node that could run an evaluation; None: there is none."""
+    """Return the memory of the largest node that can run an evaluation, or None."""
     fits = [x for x in _alive() if x.get("CPU", 0) >= cpus and x.get("GPU", 0) >= gpus]
     return max((node.get("memory", 0) / MEGABYTE for node in fits), default=None)
 
@@ -130,31 +130,35 @@ def _connect(ray: Any, address: str) -> None:
     except (ConnectionError, ValueError) as error:
         raise InvalidSettingError(
             f"No Ray cluster answers at {address!r} ({str(error).splitlines()[0]}). Start one with "
-            "`ray start --head`, or leave the address out for one on this machine alone."
+            "`ray start --head`, or use address 'local' for a Ray on this machine only."
         ) from None
     if address == LOCAL and ray.util.get_node_ip_address() != LOOPBACK:
         ray.shutdown()
         raise InvalidSettingError(
-            "The local Ray would listen on the network, for Ray was imported before this "
-            f"evaluator was used. Set {KEEP_LOOPBACK}=0 before Ray is imported, or connect "
-            "yourself with ray.init()."
+            "The local Ray would listen on the network, because Ray was imported before this "
+            f"evaluator was used. Set {KEEP_LOOPBACK}=0 before importing Ray, or connect with "
+            "ray.init()."
         )
 
 
 def _knock(address: str) -> None:
-    """See that something listens at HOST:PORT."""
+    """Check that a server listens at HOST:PORT.
+
+    Raises:
+        InvalidSettingError: No connection within the timeout.
+    """
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise InvalidSettingError(
             f"No Ray cluster answers at {address!r} ({error}). Start one with `ray start --head`, "
-            "or leave the address out for one on this machine alone."
+            "or use address 'local' for a Ray on this machine only."
         ) from None
 
 
 def _begin(ray: Any, tries: int, **settings: Any) -> None:
-    """Call `ray.init`, again where a node did not start in Ray's fixed 30 s."""
+    """Call `ray.init`; retry if a node did not start within Ray's fixed limit of 30 s."""
     try:
         ray.init(**settings)
     except (ConnectionError, ValueError):
@@ -164,6 +168,6 @@ def _begin(ray: Any, tries: int, **settings: Any) -> None:
         if tries > 1:
             return _begin(ray, tries - 1, **settings)
         raise WorkerError(
-            f"Ray could not be started ({str(error).splitlines()[0]}) Try again when the machine "
-            "has less to do, or use workers=N instead."
+            f"Ray could not be started ({str(error).splitlines()[0]}). Try again when the machine "
+            "is less busy, or use workers=N instead."
         ) from error

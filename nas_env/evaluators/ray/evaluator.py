@@ -1,4 +1,4 @@
-"""`Ray`: an evaluator that lets a Ray cluster evaluate."""
+"""`Ray`: an evaluator that runs evaluations on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -20,28 +20,31 @@ from nas_env.tasks import Task
 
 
 class Ray(RemoteEvaluator):
-    """Runs each evaluation as a task of a Ray cluster; the evaluator inside must be picklable.
+    """Runs each evaluation as a task of a Ray cluster.
 
-    Its data go into Ray's object store once and are unpickled once in every worker process, where a
-    child process evaluates (see `Parallel`): what a network does to its process is an outcome. A
-    node or worker process that is lost costs only what ran there, which is run again elsewhere.
-    Every node needs the same nas-env and whatever modules your own layers are in. Nothing starts
-    before the first evaluation.
+    The wrapped evaluator must be picklable. It is stored in Ray's object store once, and unpickled
+    once per worker process. A child of the worker process evaluates (see `Parallel`), so a crash of
+    the network is an outcome and does not end the worker. If a node or a worker process is lost,
+    only its running evaluations restart. Every node needs the same version of nas-env, and the
+    modules of your own layers. Nothing starts before the first evaluation.
 
     Callbacks of futures run in a thread of this object and must not wait for other evaluations.
 
     Args:
-        evaluator: The one inside, such as `Training(task)`.
-        address: "auto" or "HOST:PORT": the user's cluster; "local": one on this machine alone,
-            bound to 127.0.0.1 and ended by `close`; None: what the environment variable RAY_ADDRESS
-            says, or else "local". Where the caller has called `ray.init`, that connection is used.
-        cpus: CPU cores an evaluation occupies; Ray counts them, it does not enforce them.
-        gpus: GPUs an evaluation occupies; 0.25 lets four share one.
-        memory_mb: Memory of an evaluation besides its network, in 10^6 bytes: two processes with
-            torch, and the data twice. The network's predicted training memory is added on CPUs.
-        max_retries: How often an evaluation is begun again after its node or process was lost;
-            then its outcome is "crashed".
-        slots: Most evaluations in flight; None: as many as the cluster has room for at the moment.
+        evaluator: Evaluator to run on the cluster, such as `Training(task)`.
+        address: "auto" or "HOST:PORT" for your own cluster, or "local" for a Ray on this machine
+            only, which is bound to 127.0.0.1 and ended by `close`. None: the environment variable
+            RAY_ADDRESS, or "local" if it is not set. If the caller has called `ray.init`, that
+            connection is used.
+        cpus: CPU cores per evaluation. Ray counts them but does not enforce them.
+        gpus: GPUs per evaluation; with 0.25, four evaluations share a GPU.
+        memory_mb: Memory of an evaluation without its network, in 10^6 bytes: two processes with
+            torch, and the data twice. On CPUs, the predicted training memory of the network is
+            added.
+        max_retries: Number of restarts after a lost node or process; then the outcome is
+            "crashed".
+        slots: Maximum number of evaluations in flight. None: as many as fit on the cluster at the
+            moment.
 
     Raises:
         MissingDependencyError: Ray is not installed.
@@ -66,14 +69,15 @@ class Ray(RemoteEvaluator):
         inner: Any = evaluator.unwrapped
         if gpus == 0 and getattr(inner, "device", "cpu") != "cpu":
             raise InvalidSettingError(
-                "The evaluator trains on a GPU, but gpus=0 was given. Give gpus=1, or a fraction."
+                "gpus must be > 0 if the evaluator trains on a GPU, got gpus=0. Use gpus=1 or a "
+                "fraction."
             )
         self._jobs: Jobs | None = None
         self._lock = threading.RLock()
 
     @property
     def slots(self) -> int:
-        """How many evaluations run at once: it grows and shrinks with the cluster."""
+        """Number of evaluations that run at the same time; it changes with the cluster."""
         return self.settings.slots or self._connected().places
 
     def stream(
@@ -81,8 +85,8 @@ class Ray(RemoteEvaluator):
     ) -> Iterator[tuple[int, Evaluation]]:
         """Yield (index, evaluation) as they complete.
 
-        A sequence is known as a whole, so its longest begin first and equal ones are evaluated
-        once; anything else is taken one by one, see `Evaluator.stream`.
+        The longest evaluations of a sequence start first, and equal candidates are evaluated once.
+        Other iterables are read lazily; see `Evaluator.stream`.
         """
         if not isinstance(candidates, Sequence):
             yield from super().stream(candidates, budget)
@@ -96,7 +100,7 @@ class Ray(RemoteEvaluator):
                 yield index, evaluation
 
     def submit(self, candidate: Candidate, budget: Budget) -> Future[Evaluation]:
-        """Begin an evaluation and return its future; what is under way is not begun again."""
+        """Queue an evaluation and return its future; an equal one in flight is shared."""
         future: Future[Evaluation] = Future()
         refusal = self._too_large(candidate, budget)
         if refusal is not None:
@@ -106,7 +110,7 @@ class Ray(RemoteEvaluator):
         return future
 
     def close(self) -> None:
-        """Give up what is under way, and end a local Ray; the next evaluation connects anew."""
+        """Cancel unfinished evaluations and end a local Ray; the next evaluation reconnects."""
         with self._lock:
             jobs, self._jobs = self._jobs, None
         if jobs is not None:
@@ -147,7 +151,7 @@ class Ray(RemoteEvaluator):
         besides = self.settings.memory_mb
         if most is None or needed == 0 or besides + needed <= most:
             return None
-        message = f"Predicted {needed:.1f} MB and {besides:g} MB besides, "
+        message = f"Predicted {needed:.1f} MB for the network and {besides:g} MB in addition, "
         return failed(Outcome.TOO_LARGE, f"{message}but the largest node has {most:.0f} MB.")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -165,15 +169,17 @@ def training_on_ray(
     precision: str = "float32",
     latency: Latency | Mapping[str, Any] | bool | None = None,
 ) -> Ray:
-    """Return training on the Ray cluster that RAY_ADDRESS names, or on a local Ray.
+    """Return training on the Ray cluster at RAY_ADDRESS, or on a local Ray.
 
-    On a GPU each evaluation has one of its own; make `Ray(Training(task), gpus=0.25)` for less.
+    On a GPU, each evaluation has its own GPU. To share one, create
+    `Ray(Training(task), gpus=0.25)`.
 
     Args:
         task: Data, loss and metric.
         device: See `Training`.
         precision: See `Training`.
-        latency: See `Training`; measured by whichever node evaluates, so its CPUs should be alike.
+        latency: See `Training`. Each node measures its own evaluations, so the nodes should have
+            the same CPUs.
     """
     from nas_env.evaluators.training import Training
 

@@ -1,4 +1,4 @@
-"""Evaluations under way in a Ray cluster: what waits here, what runs there, what is lost."""
+"""The queue of a Ray evaluator: waiting, running and lost evaluations."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from nas_env.evaluators.ray.settings import RaySettings
 from nas_env.evaluators.ray.worker import Parcel, evaluate_there
 
 Key = tuple[Hashable, Budget]
-LOOK_SECONDS = 1.0  # between two looks at how large the cluster is
+LOOK_SECONDS = 1.0  # interval between queries of the cluster size
 logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
 class Job:
-    """One evaluation that is waiting or under way, and who waits for it."""
+    """One waiting or running evaluation, and the futures that wait for it."""
 
     candidate: Candidate
     budget: Budget
@@ -43,10 +43,10 @@ class Job:
 
 
 def packed(evaluator: Evaluator) -> tuple[bytes, tuple[str, ...]]:
-    """Return an evaluator pickled, and the modules that a worker imports first.
+    """Return the pickled evaluator, and the modules that a worker must import first.
 
     Raises:
-        InvalidSettingError: It cannot be pickled, or needs what only this script defines.
+        InvalidSettingError: The evaluator cannot be pickled, or needs the main script.
     """
     try:
         pickled = pickle.dumps(evaluator)
@@ -58,20 +58,20 @@ def packed(evaluator: Evaluator) -> tuple[bytes, tuple[str, ...]]:
     imports = needed(pickled)
     if imports.main_name or imports.main_path:
         raise InvalidSettingError(
-            "A cluster's workers cannot import what is defined in the main script, such as a layer "
-            "or an evaluator. Put it into a module that every node can import."
+            "Workers of a cluster cannot import a layer or evaluator that is defined in the main "
+            "script. Define it in a module that every node can import."
         )
     return pickled, imports.modules
 
 
 class Jobs:
-    """A connection with its evaluations: those that wait here, and those in the cluster.
+    """A connection to the cluster, and its waiting and running evaluations.
 
     Args:
         evaluator: The evaluator that is sent to the cluster.
-        settings: What an evaluation needs, and where the cluster is.
-        resources: Returns the resources of an evaluation as options of a Ray task, from the
-            candidate, the budget and the memory of the largest node.
+        settings: Resources of an evaluation, and the address of the cluster.
+        resources: Called with the candidate, the budget and the memory of the largest node;
+            returns the resources of the evaluation as options of a Ray task.
     """
 
     def __init__(
@@ -87,14 +87,14 @@ class Jobs:
         self.ray, self.settings, self.resources = ray, settings, resources
         path = tuple(os.path.abspath(folder) for folder in sys.path)
         self.parcel = Parcel(uuid.uuid4().hex, [ray.put(pickled)], modules, path)
-        # Retries are counted here: Ray would repeat without end what runs out of memory.
+        # Retries are counted here: Ray would retry a task that runs out of memory without limit.
         self.task = ray.remote(max_retries=0, max_calls=0)(evaluate_there)
         self.jobs: dict[Key, Job] = {}
         self.waiting: deque[Key] = deque()
-        self.running: dict[Key, Any] = {}  # a job's key to its reference
+        self.running: dict[Key, Any] = {}  # reference of each running job, by key
         self.arrived: SimpleQueue[Key | None] = SimpleQueue()
         self.lock = threading.RLock()
-        self.broken: BaseException | None = None  # why results are passed on no more
+        self.broken: BaseException | None = None  # error after which no results are received
         self._looked = float("-inf")
         self._places = 1
         self._largest: float | None = None
@@ -103,13 +103,13 @@ class Jobs:
 
     @property
     def places(self) -> int:
-        """How many evaluations the cluster has room for, as it was at most a second ago."""
+        """Number of evaluations that fit on the cluster, at most a second old."""
         self._look()
         return self._places
 
     @property
     def largest_mb(self) -> float | None:
-        """Memory of the largest node that could run an evaluation, in 10^6 bytes."""
+        """Memory of the largest node that can run an evaluation, in 10^6 bytes."""
         self._look()
         return self._largest
 
@@ -123,7 +123,7 @@ class Jobs:
     def submit(
         self, key: Key, candidate: Candidate, budget: Budget, future: Future[Evaluation]
     ) -> None:
-        """Let a future wait for an evaluation, which is begun where it is not under way."""
+        """Add a future to an evaluation; queue the evaluation if no equal one is in flight."""
         with self.lock:
             if self.broken is not None:
                 complete([future], self.broken)
@@ -135,7 +135,7 @@ class Jobs:
             self._send()
 
     def _send(self) -> None:
-        """Hand over to Ray what there is room for; the lock is held."""
+        """Send waiting evaluations to Ray while they fit; the caller holds the lock."""
         while self.waiting and len(self.running) < (self.settings.slots or self.places):
             key = self.waiting.popleft()
             job = self.jobs[key]
@@ -150,7 +150,7 @@ class Jobs:
             reference.future().add_done_callback(lambda _, key=key: self.arrived.put(key))
 
     def _serve(self) -> None:
-        """Pass results on as they arrive, until `close`; an error of Ray goes to all who wait."""
+        """Complete futures as results arrive, until `close`; an error of Ray fails all of them."""
         try:
             self._pass_on()
         except BaseException as error:
@@ -190,7 +190,7 @@ class Jobs:
             complete(job.futures, answer)
 
     def _answer(self, job: Job, reference: Any) -> Evaluation | None:
-        """Return what came out, None where it is to be begun again."""
+        """Return the evaluation, or None if it must restart."""
         errors = self.ray.exceptions
         try:
             return self.ray.get(reference)  # type: ignore[no-any-return]
@@ -200,7 +200,9 @@ class Jobs:
             job.out_of_memory += 1
             if job.out_of_memory < 2:
                 return None
-            return failed(Outcome.OUT_OF_MEMORY, f"Ray ended it twice: {_first_line(error)}")
+            return failed(
+                Outcome.OUT_OF_MEMORY, f"Ray ended the evaluation twice: {_first_line(error)}"
+            )
         except (
             errors.WorkerCrashedError,
             errors.NodeDiedError,
@@ -211,13 +213,13 @@ class Jobs:
             logger.warning("Ray lost an evaluation (%s).", _first_line(error))
             if job.lost <= self.settings.max_retries:
                 return None
-            message = f"Its node or process was lost {job.lost} times: {_first_line(error)}"
+            message = f"The node or process was lost {job.lost} times: {_first_line(error)}"
             return failed(Outcome.CRASHED, message)
 
     def close(self) -> None:
-        """Give up what is under way and leave the cluster."""
+        """Cancel unfinished evaluations and disconnect from the cluster."""
         self.arrived.put(None)
-        if self.thread is not threading.current_thread():  # a callback may close, too
+        if self.thread is not threading.current_thread():  # a callback may call close
             self.thread.join()
         with self.lock:
             for reference in self.running.values():

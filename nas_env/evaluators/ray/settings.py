@@ -1,4 +1,4 @@
-"""What one evaluation asks of a Ray cluster, and where the cluster is."""
+"""Resources of an evaluation on a Ray cluster, and the address of the cluster."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEAST_MB = 64
 
 @dataclass(frozen=True)
 class RaySettings:
-    """Settings of `nas_env.evaluators.ray.Ray`, which describes them.
+    """Settings of `nas_env.evaluators.ray.Ray`; see there.
 
     Raises:
         InvalidSettingError: A setting is out of range.
@@ -33,7 +33,7 @@ class RaySettings:
             _require_at_least("slots", self.slots, 1)
         if self.cpus == self.gpus == 0:
             raise InvalidSettingError(
-                "An evaluation needs a CPU or a GPU, but cpus=0 and gpus=0. Give cpus or gpus."
+                "Ray settings cpus and gpus must not both be 0. Give cpus or gpus."
             )
         if self.gpus > 1 and self.gpus != int(self.gpus):
             raise InvalidSettingError(
@@ -44,11 +44,12 @@ class RaySettings:
     def resources(self, network_mb: float, largest_mb: float | None) -> dict[str, float]:
         """Return the resources of an evaluation, as options of a Ray task.
 
-        There are few distinct sizes of memory, because Ray keeps workers by what they asked for.
+        Memory is rounded to few distinct sizes, because Ray reuses a worker only for tasks with the
+        same resources.
 
         Args:
             network_mb: Predicted memory of the network, in 10^6 bytes.
-            largest_mb: Memory of the largest node, or None where it is unknown.
+            largest_mb: Memory of the largest node, or None if unknown.
         """
         rounded = 2.0 ** math.ceil(math.log2(max(network_mb, LEAST_MB)))
         megabytes = min(self.memory_mb + rounded, largest_mb or math.inf)
@@ -58,6 +59,4 @@ class RaySettings:
 
 def _require_at_least(name: str, value: float, least: int) -> None:
     if value < least:
-        raise InvalidSettingError(
-            f"Ray setting {name} must be >= {least}, got {value}. Give a larger one."
-        )
+        raise InvalidSettingError(f"Ray setting {name} must be >= {least}, got {value}.")

@@ -1,4 +1,4 @@
-"""What runs in the worker processes of a Ray cluster."""
+"""Code that runs in the worker processes of a Ray cluster."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from nas_env.evaluation import Budget, Evaluation
 from nas_env.evaluators.base import Evaluator
 from nas_env.evaluators.parallel import Parallel
 
-_held: dict[tuple[str, str], Evaluator] = {}  # at most one: data of several searches would add up
+_held: dict[tuple[str, str], Evaluator] = {}  # at most one, because each holds its data
 
 
 class Parcel(NamedTuple):
-    """An evaluator on its way to the workers.
+    """An evaluator to send to the workers.
 
     Attributes:
-        name: Differs where the evaluator does.
-        box: The reference of its pickled bytes in Ray's object store; in a list, for Ray would
-            fetch it for each task. Bytes, for arrays that Ray shares lie at odd addresses in
-            memory, which changes the last digits of sums.
-        modules: Those in which the caller's own layers register.
-        path: Where the caller finds modules; used where a worker does not find them.
+        name: Unique name of the evaluator.
+        box: Reference of its pickled bytes in Ray's object store. It is in a list, because Ray
+            would fetch a direct argument for each task. The evaluator is stored as bytes, because
+            arrays shared by Ray are not aligned in memory, which changes the last digits of sums.
+        modules: Modules that register the caller's own layers.
+        path: Module search path of the caller; workers append it to theirs.
     """
 
     name: str
@@ -45,8 +45,8 @@ class Parcel(NamedTuple):
 
 
 def evaluate_there(parcel: Parcel, candidate: Candidate, budget: Budget) -> Evaluation:
-    """Return the evaluation of a candidate by the evaluator in a parcel, which is opened once."""
-    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")  # Ray may give others each time
+    """Return the evaluation of a candidate; the parcel is opened once per worker process."""
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")  # Ray may assign other GPUs to each task
     key = (parcel.name, gpus)
     if key not in _held:
         while _held:

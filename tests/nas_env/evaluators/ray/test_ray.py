@@ -208,7 +208,7 @@ def test_places_follow_the_nodes_that_are_alive(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"address": "ray://head:10001"}, "no address of a cluster"),
+        ({"address": "ray://head:10001"}, "Ray address must be 'auto'"),
         ({"cpus": -1}, "cpus must be >= 0"),
         ({"gpus": 1.5}, "a fraction of one or a whole number"),
         ({"cpus": 0}, "Give cpus or gpus"),
