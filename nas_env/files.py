@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writes of files and folders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNFINISHED = ".part"  # suffix of a file that is still being written
 
 
 def unfinished(path: Path) -> Path:
-    """Return a new path in the same folder, to write what `path` will hold."""
+    """Return a new temporary path in the same folder, for the future content of `path`."""
     return path.with_name(f"{path.name}.{uuid4().hex}{UNFINISHED}")
 
 
@@ -20,8 +20,8 @@ def unfinished(path: Path) -> Path:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path to write to, which replaces `path` when the block ends without an error.
 
-    Readers of `path` see its old content or all of the new one. After an error the old content
-    stays. A process that is killed leaves a file that ends in `UNFINISHED`.
+    Readers of `path` see either the old or the complete new content. After an error, the old
+    content remains. A killed process leaves a file whose name ends in `UNFINISHED`.
 
     Args:
         path: A file, or a folder that does not exist yet.
@@ -46,6 +46,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write text (UTF-8) or bytes to a file, as a whole or not at all."""
+    """Write text (UTF-8) or bytes to a file atomically."""
     with replacing(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)

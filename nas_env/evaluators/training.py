@@ -119,7 +119,7 @@ class Training(Evaluator):
         Args:
             candidate: The candidate to train.
             budget: The budget of the training.
-            progress: Records the epochs and seconds so far, also if training fails.
+            progress: Records the epochs and seconds so far, even if training fails.
 
         Raises:
             InvalidArchitectureError: The network cannot be built.

@@ -32,7 +32,7 @@ class Forward:
         block: The computation.
         attributes: Name of the attribute of each step with a module, by the step's value. Modules
             written as function calls need no name.
-        taken: Names that variables must not have.
+        reserved: Names that variables must not have.
     """
 
     def __init__(

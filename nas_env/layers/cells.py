@@ -82,7 +82,7 @@ class NASBench201Cell(Composite):
     Settings: channels (in and out), cell (the official text
     "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"), repeats (1; number of consecutive cells). Node 0 is the
     input, each later node the sum of its edges, node 3 the output. Every edge is computed and
-    counted, also if no node uses it, as in the published parameters and FLOPs. The label shows the
+    counted, even if no node uses it, as in the published parameters and FLOPs. The label shows the
     operations by number.
 
     Reference: Dong and Yang, ICLR 2020.

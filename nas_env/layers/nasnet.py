@@ -158,7 +158,7 @@ class NASNetCell(Graph):
     Settings: cell (text, see `cell_text`), channels (of every state), stride (1; of operations on
     an input of the cell). It reads two nodes, the cell before the last and the last one. An input
     with other channels, or another size than the last cell, first goes through ReLU, a 1x1
-    convolution and normalisation, also if no block reads it; so does a concatenation inside a
+    convolution and normalisation, even if no block reads it; so does a concatenation inside a
     block.
 
     Reference: Zoph et al., "Learning Transferable Architectures for Scalable Image Recognition",

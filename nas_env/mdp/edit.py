@@ -50,7 +50,7 @@ class Edit(MDP):
             up to the total improvement.
         failure: Score of an episode that "terminate" ends.
         reward: "improvement": the increase of the score by the edit; the sum over an episode is
-            last minus first score. "score": the score after the action, also if it changed
+            last minus first score. "score": the score after the action, even if it changed
             nothing. "best": the increase of the episode's best score, which no observation
             contains.
         max_edits: Actions after which the episode is truncated.

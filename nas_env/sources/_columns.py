@@ -160,7 +160,7 @@ def choose_columns(source: str, table: Any) -> Columns:
             texts[name][absent] = None
     if not numbers and not texts:
         raise InvalidDataError(
-            f"{source}: no column is left to learn from except the target. {' '.join(notes)} "
+            f"{source}: no usable column except the target. {' '.join(notes)} "
             "Give a column of numbers, or of text with few different values."
         )
     import pandas

@@ -98,7 +98,7 @@ def is_deep(image: Any) -> bool:
 
 def deep_note(count: int) -> tuple[str, ...]:
     """Return a note on the number of 16-bit images, or nothing if there are none."""
-    return (f"Images of 16 bits a channel keep the upper 8: {count}.",) if count else ()
+    return (f"16-bit images, reduced to the upper 8 bits per channel: {count}.",) if count else ()
 
 
 def pixels(image: Any, size: tuple[int, int], colour: bool) -> NDArray[np.uint8]:

@@ -71,10 +71,10 @@ def samples_of(data: Any, options: ReadOptions, kind: str | None = None) -> Samp
     if isinstance(data, str | Path) and existing(data) is None:
         raise no_such_file(data)
     raise InvalidDataError(
-        f"{data if isinstance(data, str | Path) else type(data).__name__}: no known kind of data. "
-        f"Known: {', '.join(SOURCES)}. Give an .npz, CSV or Parquet file, a folder of images by "
-        "class, an archive of one, or a data set of torch or Hugging Face; save a spreadsheet as "
-        "CSV, and call a text file of tab-separated values .tsv."
+        f"{data if isinstance(data, str | Path) else type(data).__name__}: unsupported kind of "
+        f"data. Supported: {', '.join(SOURCES)}. Give an .npz, CSV or Parquet file, a folder of "
+        "images by class, an archive of one, or a data set of torch or Hugging Face. Save a "
+        "spreadsheet as CSV, and name a text file of tab-separated values .tsv."
     )
 
 

@@ -89,25 +89,25 @@ def _epochs(summary: Summary, updates: int) -> Choice:
     enough = min(max(math.ceil(UPDATES / updates), EPOCHS[0]), EPOCHS[1])
     pixels = summary.sizes[0] * math.prod(summary.shape[1:])
     epochs = min(enough, max(round(PIXELS / pixels), EPOCHS[0])) if summary.shape[1:] else enough
-    reason = f"about {epochs * updates:,} updates of {updates:,} an epoch"
+    reason = f"about {epochs * updates:,} updates, {updates:,} per epoch"
     if epochs < enough:
-        reason += "; more would be slow for images; nas-env retrain trains the best for longer"
+        reason += "; more would be slow for images; nas-env retrain trains the best network longer"
     return Choice(epochs, reason)
 
 
 def _space(summary: Summary) -> Choice:
     if len(summary.shape) == 3:
-        return Choice("chain", "convolutional networks, for the samples are images")
-    return Choice("mlp", "fully connected networks, for the samples are vectors")
+        return Choice("chain", "convolutional networks, because the samples are images")
+    return Choice("mlp", "fully connected networks, because the samples are vectors")
 
 
 def _metric(summary: Summary) -> Choice:
     if summary.problem == "regression":
-        return Choice("mse", "mean squared error, for the targets are numbers")
+        return Choice("mse", "mean squared error, because the targets are numbers")
     if summary.imbalance > IMBALANCED:
-        reason = f"the commonest class has {summary.imbalance:.3g} times the samples of the rarest"
+        reason = f"the largest class has {summary.imbalance:.3g} times the samples of the smallest"
         return Choice("balanced_accuracy", reason)
-    return Choice("accuracy", "the classes are about equally large")
+    return Choice("accuracy", "the classes have about equal sizes")
 
 
 def _max_params(summary: Summary) -> Choice:
@@ -118,7 +118,7 @@ def _max_params(summary: Summary) -> Choice:
     numbers = summary.sizes[0] * math.prod(summary.shape)
     first = math.prod(summary.shape) * 128 if len(summary.shape) == 1 else 0
     limit = int(min(max(10 * numbers, 100_000, 2 * first), 2_000_000))
-    return Choice(limit, f"generous for {numbers:,} numbers in the training split")
+    return Choice(limit, f"a generous limit for {numbers:,} numbers in the training split")
 
 
 def _hints(summary: Summary) -> list[str]:

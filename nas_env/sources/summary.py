@@ -75,8 +75,8 @@ class Summary:
         if len(shares) > SHOWN_CLASSES:
             half = SHOWN_CLASSES // 2
             shares = [*shares[:half], "…", *shares[-half:]]
-        how = f"the commonest has {self.imbalance:.3g} times the samples of the rarest"
-        equal = "all equally large" if self.imbalance == 1 else how
+        how = f"the largest has {self.imbalance:.3g} times the samples of the smallest"
+        equal = "all of equal size" if self.imbalance == 1 else how
         return f"  {len(classes)} classes: {', '.join(shares)}; {equal}"
 
 

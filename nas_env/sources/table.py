@@ -151,7 +151,7 @@ def _read(path: Path) -> tuple[Any, list[str]]:
     notes = []
     if separator in OTHER_SEPARATORS and ".tsv" not in name:
         separator_name = OTHER_SEPARATORS[separator]
-        notes = [f"Values are separated by {separator_name}, as the column names are."]
+        notes = [f"Values and column names are separated by {separator_name}."]
     return table, [*notes, *_decimal_commas(str(path), table)] if separator != "," else notes
 
 

@@ -104,7 +104,7 @@ class Entry:
         number: Position in the search, from 1. The first entry with a number is kept.
         episode: Number of the episode, from 1.
         new: Whether the network was new to this search.
-        key: Key of the evaluation, also if the evaluator is free and its results are not stored.
+        key: Key of the evaluation, even if the evaluator is free and its results are not stored.
         candidate: The network, with the walk that led to it this time.
         evaluation: The evaluation that this search received.
         score: Score of the evaluation.

@@ -233,7 +233,7 @@ class Loop:
 
 
 class Run(Iterator[Metrics]):
-    """Iterator over the remaining epochs; `state` allows to resume after the last one yielded."""
+    """Iterator over the remaining epochs; resumable from `state` after each yielded epoch."""
 
     def __init__(self, loop: Loop, metrics: Iterator[Metrics]) -> None:
         self._loop = loop

@@ -95,7 +95,7 @@ def evaluate(evaluator: Evaluator, message: bytes) -> tuple[str, Any]:
     except NASError as error:
         return ERROR, error
     except BaseException as error:
-        logger.warning("An evaluation crashed. It is scored as a failure.", exc_info=error)
+        logger.warning("An evaluation crashed; it is scored as a failure.", exc_info=error)
         return DONE, failed(Outcome.CRASHED, f"{type(error).__name__}: {error}")
 
 

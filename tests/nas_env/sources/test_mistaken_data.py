@@ -48,14 +48,14 @@ def test_rows_longer_than_their_head_do_not_move_columns(row: str, tmp_path: Pat
         read_data(tmp_path / "mine.csv")
 
 
-NOTE = "Images of 16 bits a channel keep the upper 8: {}."
+NOTE = "16-bit images, reduced to the upper 8 bits per channel: {}."
 
 
 @pytest.mark.parametrize("limit", [None, 0.001])
 def test_images_of_16_bits_are_told(limit: float | None, tmp_path: Path) -> None:
     folder = image_folder(tmp_path / "images")
     options = ReadOptions(cache=tmp_path / "cache", max_memory_mb=limit)
-    assert not any("16 bits" in x for x in read_data(folder, options).notes)
+    assert not any("16-bit" in x for x in read_data(folder, options).notes)
     deep = Image.fromarray(np.full(SIDES, 40_000, dtype=np.uint16))
     deep.save(folder / "cat" / "0.png")
     deep.save(folder / "dog" / "deep.tif")
@@ -93,7 +93,7 @@ def test_other_separators_than_commas_are_found_and_told(
     made.to_csv(tmp_path / f"mine.{suffix}", index=False, sep=separator)
     data, plain = read_data(tmp_path / f"mine.{suffix}"), read_data(made)
     np.testing.assert_allclose(data.x, plain.x, rtol=1e-6)
-    note = f"Values are separated by {told}, as the column names are."
+    note = f"Values and column names are separated by {told}."
     assert note in data.notes and note not in plain.notes
     made.to_csv(tmp_path / "mine.tsv", index=False, sep="\t")
     made.rename(columns={"age": "a;g|e"}).to_csv(tmp_path / "commas.csv", index=False)

@@ -98,7 +98,7 @@ def test_the_summary_tells_sizes_channels_classes_and_splits(tmp_path: Path) -> 
     text = found.text()
     for part in ("grey images of 8x6", "15 training, 20 validation, 20 test", "cat 66.7 %"):
         assert part in text
-    assert "2 times the samples of the rarest" in text and "The given splits are used" in text
+    assert "2 times the samples of the smallest" in text and "The given splits are used" in text
 
 
 def test_the_summary_of_numbers_tells_their_spread() -> None:

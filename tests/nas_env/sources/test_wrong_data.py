@@ -134,8 +134,12 @@ ONE_FISH = ["yes", "no"] * 39 + ["fish", "yes"]
 CASES: dict[str, Case] = {
     # what is no data at all
     "no such path": (lambda f: f / "no.csv", {}, r"no\.csv: no such file or folder\. Give the"),
-    "unknown suffix": (text("a", "mine.doc"), {}, r"mine\.doc: no known kind.*Known: archive"),
-    "unknown object": (lambda f: 3.5, {}, r"float: no known kind of data.*Give an \.npz"),
+    "unknown suffix": (
+        text("a", "mine.doc"),
+        {},
+        r"mine\.doc: unsupported kind.*Supported: archive",
+    ),
+    "unknown object": (lambda f: 3.5, {}, r"float: unsupported kind of data.*Give an \.npz"),
     # arrays
     "npz of text": (text("x,y\n1,2", "mine.npz"), {}, r"mine\.npz: .*numpy\.savez"),
     "npz with NaN": (
@@ -262,7 +266,7 @@ CASES: dict[str, Case] = {
         {},
         "all training targets are 1.5.*nothing to learn.*another target",
     ),
-    "only a target": (csv(lambda made: made[["label"]]), {}, "no column is left to learn from"),
+    "only a target": (csv(lambda made: made[["label"]]), {}, "no usable column except the target"),
     "a column of names": (
         csv(lambda made: made.assign(age=[f"n{x}" for x in range(80)])[["age", "label"]]),
         {},
