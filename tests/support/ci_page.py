@@ -19,7 +19,7 @@ from tests.support.paths import ROOT
 from tests.support.slow_tests import LIST, PROCESSOR, read, slow, whole
 
 PAGE = ROOT / "docs" / "ci.md"
-LIMIT = 0.5  # seconds from which a test is slow
+LIMIT = 0.3  # seconds from which a test is slow
 SLOWEST = 25
 HEAD = "# Tests that `make test` leaves out; measured and written by `make slow-tests`.\n"
 TEMPLATE = Template("""# What continuous integration spends where

@@ -256,7 +256,7 @@ def test_a_callback_that_waits_for_an_evaluation_is_refused(
             caught.set_result(error)
 
     parallel.submit(network(300), BUDGET).add_done_callback(wait_for_another)
-    assert "Use submit() there" in str(caught.result(timeout=30))
+    assert "Use submit() in callbacks" in str(caught.result(timeout=30))
 
 
 def test_errors_of_the_caller_are_raised_and_others_are_crashes(

@@ -77,7 +77,7 @@ def test_images_below_the_folders_of_classes_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["mine.xlsx", "mine.txt"])
 def test_what_a_spreadsheet_writes_is_told_how_to_save(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("a\tb\n")
-    with pytest.raises(InvalidDataError, match=r"save a spreadsheet as CSV, and call .* \.tsv"):
+    with pytest.raises(InvalidDataError, match=r"Save a spreadsheet as CSV, and name .* \.tsv"):
         read_data(tmp_path / name)
 
 
