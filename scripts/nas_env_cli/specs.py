@@ -55,9 +55,9 @@ class EnvSpec:
         """
         label, rest = _label(text)
         name, _, settings = rest.partition(":")
-        known = environment_ids()
-        if name not in known:
-            raise unknown_name("environment", name, known)
+        ids = environment_ids()
+        if name not in ids:
+            raise unknown_name("environment", name, ids)
         return cls(label, name, _settings(settings, text))
 
     def make(self, observation: str | None = None) -> gymnasium.Env[Any, Any]:
@@ -76,10 +76,10 @@ class EnvSpec:
 
     def files(self) -> dict[str, str]:
         """Return the SHA-256 of each file that a setting names: a table, or data."""
-        named = {name: self.settings.get(name) for name in FILES}
+        paths = {name: self.settings.get(name) for name in FILES}
         return {
             name: hashlib.sha256(Path(path).read_bytes()).hexdigest()
-            for name, path in named.items()
+            for name, path in paths.items()
             if isinstance(path, str) and Path(path).is_file()
         }
 
@@ -139,11 +139,11 @@ class AgentSpec:
         """Return the agent for an environment."""
         if not self.imported:
             return make_agent(self.name, env, seed, **self.settings)
-        found = self.load()
-        if hasattr(found, "create"):
-            return found.create(env, seed, "cpu", **self.settings)
+        kind = self.load()
+        if hasattr(kind, "create"):
+            return kind.create(env, seed, "cpu", **self.settings)
         settings = {"policy": "MlpPolicy", "seed": seed, "device": "cpu", **self.settings}
-        return found(settings.pop("policy"), env, **settings)
+        return kind(settings.pop("policy"), env, **settings)
 
     def check_settings(self, env: gymnasium.Env[Any, Any]) -> None:
         """Refuse settings that a registered agent does not take; a class is made by its run only.
@@ -165,8 +165,8 @@ class AgentSpec:
         data: dict[str, Any] = {"name": self.name, "settings": self.settings}
         if not self.imported:
             data["stored"] = {env.id: hyperparameters(self.name, env.id) for env in envs}
-            if named := self.settings.get("preset"):
-                data["preset"] = preset(self.name, named)
+            if preset_name := self.settings.get("preset"):
+                data["preset"] = preset(self.name, preset_name)
         return data
 
     def load(self) -> Any:
@@ -236,8 +236,8 @@ def distinct(specs: Iterable[Any], what: str) -> None:
 
 def _label(text: str) -> tuple[str, str]:
     """Return label and rest; where the text has no label, it is its own."""
-    found = LABEL.fullmatch(text.strip())
-    return (found[1], found[2]) if found else (text.strip(), text.strip())
+    match = LABEL.fullmatch(text.strip())
+    return (match[1], match[2]) if match else (text.strip(), text.strip())
 
 
 def _settings(text: str, whole: str) -> dict[str, Any]:

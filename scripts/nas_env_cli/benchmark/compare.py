@@ -34,11 +34,11 @@ def baselines(runs: Runs, agents: dict[str, Any]) -> list[Baseline]:
         runs: The runs.
         agents: Settings by label; of several labels with one agent the first counts.
     """
-    found = []
+    present = []
     for name, words in BASELINES.items():
         labels = [x for x in runs.agents if agents[x]["name"] == name]
-        found += [Baseline(labels[0], words)] if labels else []
-    return found
+        present += [Baseline(labels[0], words)] if labels else []
+    return present
 
 
 class Comparison:
@@ -82,16 +82,16 @@ class Comparison:
         """
         if min(len(self.runs.of(x, env)) for x in (agent, baseline)) < ENOUGH:
             return LEVEL
-        found = self.improvement(agent, baseline, env, name)
-        return BEATS if found.low > 0.5 else LOSES if found.high < 0.5 else LEVEL
+        interval = self.improvement(agent, baseline, env, name)
+        return BEATS if interval.low > 0.5 else LOSES if interval.high < 0.5 else LEVEL
 
     def sentence(self, agent: str, others: Sequence[Baseline], name: str = "score") -> str:
         """Return one sentence: how the agent stands to each baseline on each environment."""
         parts = [
             self._clause(agent, baseline, name) for baseline in others if baseline.label != agent
         ]
-        said = "; ".join(part for part in parts if part) or "has nobody to be compared with"
-        return f"`{agent}` {said}."
+        clauses = "; ".join(part for part in parts if part) or "has nobody to be compared with"
+        return f"`{agent}` {clauses}."
 
     def _clause(self, agent: str, baseline: Baseline, name: str) -> str:
         envs = [
@@ -102,9 +102,9 @@ class Comparison:
             and (name != "queries" or self.runs.known(env, "regret_reward"))
         ]
         verdicts = {env: self.verdict(agent, baseline.label, env, name) for env in envs}
-        said = []
+        clauses = []
         for word in (BEATS, LOSES, LEVEL):
             where = [env for env in envs if verdicts[env] == word]
             on = "everywhere" if len(where) == len(envs) > 1 else f"on {', '.join(where)}"
-            said += [f"{word} {baseline.words} {on}"] if where else []
-        return ", ".join(said)
+            clauses += [f"{word} {baseline.words} {on}"] if where else []
+        return ", ".join(clauses)

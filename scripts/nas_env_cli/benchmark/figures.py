@@ -31,8 +31,8 @@ def curve_points(limit: int) -> list[int]:
 
 def drawn_quantities(runs: Runs, env: str) -> list[str]:
     """Return which quantities an environment has curves of: its regrets, or else its score."""
-    known = [name for name in ("regret_report", "regret_reward") if runs.known(env, name)]
-    return known or ["score"]
+    regrets = [name for name in ("regret_report", "regret_reward") if runs.known(env, name)]
+    return regrets or ["score"]
 
 
 def draw_curves(runs: Runs, env: str, repeats: int = REPEATS) -> Figure:
@@ -47,8 +47,8 @@ def draw_curves(runs: Runs, env: str, repeats: int = REPEATS) -> Figure:
         for index, agent in enumerate(runs.agents):
             if runs.of(agent, env):
                 values = (100 if fractions else 1) * runs.curves(agent, env, name, points)
-                for axes, found in zip(row, middles(values, repeats), strict=True):
-                    _line(axes, points, found, index, agent)
+                for axes, interval in zip(row, middles(values, repeats), strict=True):
+                    _line(axes, points, interval, index, agent)
         for axes, title in zip(row, ("median", "IQM"), strict=True):
             _label(axes, f"{title}, {env}", _axis(name, fractions), name != "score")
     for axes in grid[-1]:
@@ -107,7 +107,7 @@ def _profiles(axes: Any, runs: Runs, envs: Sequence[str], repeats: int) -> None:
         for agent in runs.agents
         if all(runs.of(agent, env) for env in envs)
     }
-    far = max(float(np.nanquantile(x, 0.9)) for found in finals.values() for x in found)
+    far = max(float(np.nanquantile(x, 0.9)) for regrets in finals.values() for x in regrets)
     levels: Numbers = np.linspace(0, max(far, LEAST), 50)
     for index, agent in enumerate(runs.agents):
         if agent in finals:
@@ -116,13 +116,13 @@ def _profiles(axes: Any, runs: Runs, envs: Sequence[str], repeats: int) -> None:
     axes.set_xlabel(f"regret of the report at most{', points' if fractions else ''}")
 
 
-def _line(axes: Any, x: Any, found: Interval, index: int, agent: str) -> None:
+def _line(axes: Any, x: Any, interval: Interval, index: int, agent: str) -> None:
     import matplotlib
 
     colour = matplotlib.colormaps["tab10"](index % 10)
     style = STYLES[(index // 10) % len(STYLES)]
-    axes.plot(x, found.value, style, color=colour, label=agent, linewidth=1.3)
-    axes.fill_between(x, found.low, found.high, color=colour, alpha=0.12, linewidth=0)
+    axes.plot(x, interval.value, style, color=colour, label=agent, linewidth=1.3)
+    axes.fill_between(x, interval.low, interval.high, color=colour, alpha=0.12, linewidth=0)
 
 
 def _label(axes: Any, title: str, quantity: str, regret: bool) -> None:

@@ -109,17 +109,17 @@ class BenchmarkFolder:
         """
         file = self.path / "settings.json"
         try:
-            known = json.loads(file.read_text("utf-8")) if file.is_file() else {}
-            if not isinstance(known, dict):
+            data = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+            if not isinstance(data, dict):
                 raise ValueError("no object")
-            if known:
-                check_settings(known)
+            if data:
+                check_settings(data)
         except ValueError as error:
             raise InvalidDataError(
                 f"{file}: not the settings of a benchmark ({error}). Put the file back, or choose "
                 "another --output."
             ) from None
-        return known
+        return data
 
     def begin(self, plan: Plan, versions: dict[str, str]) -> None:
         """Enter a plan into the settings.
@@ -127,19 +127,19 @@ class BenchmarkFolder:
         Raises:
             InvalidSettingError: It differs from what this folder was begun with.
         """
-        known = self.settings
+        saved = self.settings
         here = {x.name for x in self.path.iterdir()} if self.path.is_dir() else set()
-        if not known and here - {LOCK}:
+        if not saved and here - {LOCK}:
             raise InvalidSettingError(
                 f"Output folder {self.path} is not empty and holds no benchmark. Choose another."
             )
-        data = known or {**plan.fixed(), "agents": {}, "envs": {}, "commands": []}
+        data = saved or {**plan.fixed(), "agents": {}, "envs": {}, "commands": []}
         for name, value in plan.fixed().items():
             self._same(name.replace("_", "-"), data[name], value)
         for env in plan.envs:
             entry = self._entry(data["envs"], env, f"*/{_name(env.label)}/*.parquet")
-            asked = env.to_json()
-            self._same(f"envs {env.label}", {name: entry[name] for name in asked}, asked)
+            requested = env.to_json()
+            self._same(f"envs {env.label}", {name: entry[name] for name in requested}, requested)
             self._same_files(env, entry)
         for agent in plan.agents:
             entry = self._entry(data["agents"], agent, f"{_name(agent.label)}/*/*.parquet")
@@ -168,25 +168,25 @@ class BenchmarkFolder:
         """Enter a part of an agent's settings; hyper-parameters grow with the environments."""
         if part == "stored":
             for env_id, stored in value.items():
-                known = entry[part].setdefault(env_id, stored)
-                self._same(f"{option} (stored for {env_id})", known, stored)
+                saved = entry[part].setdefault(env_id, stored)
+                self._same(f"{option} (stored for {env_id})", saved, stored)
         else:
             self._same(option, entry[part], value)
 
     def _same_files(self, env: EnvSpec, entry: dict[str, Any]) -> None:
         """Enter the files of an environment, or refuse one that is another by now."""
-        for name, found in env.files().items():
-            if entry.setdefault("files", {}).setdefault(name, found) != found:
+        for name, digest in env.files().items():
+            if entry.setdefault("files", {}).setdefault(name, digest) != digest:
                 raise InvalidSettingError(
                     f"File {env.settings[name]} of --envs {env.label} is not the one that the "
                     f"benchmark in {self.path} was begun with. Put that back, or give another "
                     "--output, or another label."
                 )
 
-    def _same(self, option: str, known: Any, value: Any) -> None:
-        if json.dumps(known, sort_keys=True) != json.dumps(value, sort_keys=True):
+    def _same(self, option: str, saved: Any, value: Any) -> None:
+        if json.dumps(saved, sort_keys=True) != json.dumps(value, sort_keys=True):
             raise InvalidSettingError(
-                f"The benchmark in {self.path} was begun with --{option} = {known}, not {value}. "
+                f"The benchmark in {self.path} was begun with --{option} = {saved}, not {value}. "
                 "Give the same, or another --output, or another label."
             )
 

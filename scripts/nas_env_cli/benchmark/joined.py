@@ -59,39 +59,39 @@ def _places(column: pa.ChunkedArray, labels: dict[str, Any]) -> Any:
     return np.array([places[label] for label in column.to_pylist()], dtype=np.int64)
 
 
-def _enter(first: Results, part: Results, label: str, known: Any, entry: Any) -> None:
+def _enter(first: Results, part: Results, label: str, merged: Any, entry: Any) -> None:
     """Compare what a label stands for; stored hyper-parameters grow with the environments."""
-    for name in {**known, **entry}:
+    for name in {**merged, **entry}:
         if name != "stored":
-            _same(first, part, f"--agents {label}", known.get(name), entry.get(name))
+            _same(first, part, f"--agents {label}", merged.get(name), entry.get(name))
     for env_id, stored in entry.get("stored", {}).items():
-        here = known.setdefault("stored", {}).setdefault(env_id, stored)
+        here = merged.setdefault("stored", {}).setdefault(env_id, stored)
         _same(first, part, f"--agents {label} (stored for {env_id})", here, stored)
 
 
-def _same(first: Results, part: Results, option: str, known: Any, value: Any) -> None:
-    if json.dumps(known, sort_keys=True) != json.dumps(value, sort_keys=True):
+def _same(first: Results, part: Results, option: str, expected: Any, value: Any) -> None:
+    if json.dumps(expected, sort_keys=True) != json.dumps(value, sort_keys=True):
         raise InvalidSettingError(
-            f"{part.path} was made with {option} = {value}, {first.path} with {known}. Make one of "
-            "them again with the same, or under another label."
+            f"{part.path} was made with {option} = {value}, {first.path} with {expected}. Make one "
+            "of them again with the same value, or under another label."
         )
 
 
 def _runs(parts: Sequence[Results]) -> list[pa.Table]:
     """Return the rows of each run; a run that two files hold alike is taken once."""
-    found: dict[tuple[str, str, int], tuple[Path, pa.Table]] = {}
+    runs: dict[tuple[str, str, int], tuple[Path, pa.Table]] = {}
     for part in parts:
         starts = run_starts(part.table) if len(part.table) else []
         for start, end in pairwise([*starts, len(part.table)]):
             rows = part.table.slice(start, end - start)
             run = tuple(rows[name][0].as_py() for name in ("agent", "env", "seed"))
-            path, known = found.setdefault(run, (part.path, rows))
-            if known is not rows and _text(known) != _text(rows):
+            path, earlier = runs.setdefault(run, (part.path, rows))
+            if earlier is not rows and _text(earlier) != _text(rows):
                 raise InvalidSettingError(
                     f"The run of {run[0]} on {run[1]} with seed {run[2]} is in {path} and, with "
                     f"other rows, in {part.path}. Give the agent another label in one of them."
                 )
-    return [rows for _, rows in found.values()] or [parts[0].table]
+    return [rows for _, rows in runs.values()] or [parts[0].table]
 
 
 def _text(rows: pa.Table) -> str:

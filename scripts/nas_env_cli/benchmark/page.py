@@ -238,9 +238,9 @@ class Leaderboard:
         for agent in self._order(env):
             cells: list[str] = []
             for by in BY:
-                found = ToOptimum.of(self.runs.to_optimum(agent, env, by), limit)
-                middle = "-" if found.median is None else f"{found.median:.0f}"
-                cells += [f"{found.mean:.0f}", middle, f"{100 * found.share:.0f} %"]
+                queries = ToOptimum.of(self.runs.to_optimum(agent, env, by), limit)
+                middle = "-" if queries.median is None else f"{queries.median:.0f}"
+                cells += [f"{queries.mean:.0f}", middle, f"{100 * queries.share:.0f} %"]
             episodes = np.mean([run.episodes for run in self.runs.of(agent, env)])
             lines.append(_row(f"`{agent}`", *cells, f"{episodes:,.0f}"))
         return "\n".join(lines)
@@ -258,8 +258,8 @@ class Leaderboard:
     def _iqm(self, agent: str, env: str, name: str, by: str = "query") -> str:
         if not self.runs.of(agent, env):
             return ""
-        found = self.middle(agent, env, name, by)
-        return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+        interval = self.middle(agent, env, name, by)
+        return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
 
     def _middle(self, agent: str, env: str, name: str, by: str) -> Interval:
         return iqm(self.scales[env] * self.runs.values(agent, env, name, by), self.repeats)
@@ -274,13 +274,13 @@ class Leaderboard:
     def _better(self, agent: str, env: str, name: str) -> str:
         if agent == self.random:
             return ""
-        found = self.compare.improvement(agent, self.random, env, name)
-        return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+        interval = self.compare.improvement(agent, self.random, env, name)
+        return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
 
     def _made(self) -> str:
         explored = any("imagination" in x["name"] for x in self.settings["agents"].values())
-        said = SETTINGS.format(but=EXPLORED if explored else "")
-        return "\n".join([*made(self.settings), "", said, "", *self._agents()])
+        explanation = SETTINGS.format(but=EXPLORED if explored else "")
+        return "\n".join([*made(self.settings), "", explanation, "", *self._agents()])
 
     def _agents(self) -> list[str]:
         """Return one line on each agent's settings, and on each environment's."""

@@ -64,17 +64,19 @@ def replay(
         numbers: Number of each row in its file, from 0, for the message.
         tell: Called with the number of rows that were played.
     """
-    made = {
+    environments = {
         label: EnvSpec(label, envs[label]["id"], envs[label]["settings"]).make()
         for label in table["env"].unique().to_pylist()
     }
-    known: dict[tuple[str, int, str], Numbers] = {}
+    played: dict[tuple[str, int, str], Numbers] = {}
     for done, (number, row) in enumerate(zip(numbers, table.to_pylist(), strict=True)):
         key = (row["env"], row["seed"], row["walk"])
         try:
-            if key not in known:
-                known[key] = play_walk(made[row["env"]], decisions(row["walk"]), row["seed"])
-            wrong = _difference(row, known[key])
+            if key not in played:
+                played[key] = play_walk(
+                    environments[row["env"]], decisions(row["walk"]), row["seed"]
+                )
+            wrong = _difference(row, played[key])
         except (NASError, ValueError) as error:
             wrong = str(error)
         if wrong:

@@ -91,12 +91,12 @@ def incumbents(table: pa.Table) -> pa.Table:
         return table
     starts = np.append(run_starts(table), len(table))
     scores = np.nan_to_num(table["score"].to_numpy(), nan=-np.inf)
-    kept = np.zeros(len(table), bool)
+    mask = np.zeros(len(table), bool)
     for start, end in pairwise(starts):
         best = np.maximum.accumulate(scores[start:end])
-        kept[start:end] = np.diff(best, prepend=-np.inf) > 0
-        kept[start] = kept[end - 1] = True
-    return table.filter(pa.array(kept))
+        mask[start:end] = np.diff(best, prepend=-np.inf) > 0
+        mask[start] = mask[end - 1] = True
+    return table.filter(pa.array(mask))
 
 
 def run_starts(table: pa.Table) -> Any:

@@ -184,9 +184,12 @@ class CellProgress:
         often = 0.2 if self._terminal else 30.0
         if now - self._shown >= often or self.done == self.total:
             self._shown = now
-            left = (now - self._first) / max(self.done - 1, 1) * (self.total - self.done)
-            said = [f"{self.done}/{self.total} cells", f"{_clock(left)} left" * (self.done > 1)]
-            text = f"{', '.join(filter(None, said))}; {done.cell}: {done.reason}"
+            seconds_left = (now - self._first) / max(self.done - 1, 1) * (self.total - self.done)
+            parts = [
+                f"{self.done}/{self.total} cells",
+                f"{_clock(seconds_left)} left" * (self.done > 1),
+            ]
+            text = f"{', '.join(filter(None, parts))}; {done.cell}: {done.reason}"
             self._print(text, stays=not self._terminal or self.done == self.total)
 
     def _print(self, text: str, stays: bool = True) -> None:

@@ -52,8 +52,8 @@ class Run:
             after: A number or an array of them.
             by: "query" where repeats are free, "trial" where they are charged.
         """
-        found = np.searchsorted(getattr(self, by), after, side="right") - 1
-        return np.where(found < 0, np.nan, self.values[name][np.maximum(found, 0)])
+        index = np.searchsorted(getattr(self, by), after, side="right") - 1
+        return np.where(index < 0, np.nan, self.values[name][np.maximum(index, 0)])
 
     def to_optimum(self, cap: int, by: str = "query") -> int | None:
         """Return after how many queries or evaluations the best was found; None: never."""
@@ -78,10 +78,10 @@ class Runs:
             raise InvalidDataError("There are no results. Run nas-env benchmark first.")
         self.limit = limit
         self._runs: dict[tuple[str, str], list[Run]] = {}
-        kept = incumbents(table)
-        starts = np.append(run_starts(kept), len(kept))
+        rows = incumbents(table)
+        starts = np.append(run_starts(rows), len(rows))
         for start, end in pairwise(starts):
-            part = kept.slice(start, end - start)
+            part = rows.slice(start, end - start)
             key = (part["agent"][0].as_py(), part["env"][0].as_py())
             self._runs.setdefault(key, []).append(_run(part))
         for runs in self._runs.values():
@@ -107,12 +107,12 @@ class Runs:
 
     def known(self, env: str, name: str) -> bool:
         """Return whether an environment tells a quantity."""
-        runs = [run for (_, of), found in self._runs.items() if of == env for run in found]
+        runs = [run for (_, of), group in self._runs.items() if of == env for run in group]
         return any(np.isfinite(run.values[name]).any() for run in runs)
 
     def fractions(self, env: str) -> bool:
         """Return whether all scores and reports of an environment lie in [0, 1]."""
-        runs = [run for (_, of), found in self._runs.items() if of == env for run in found]
+        runs = [run for (_, of), group in self._runs.items() if of == env for run in group]
         values = np.concatenate([run.values[x] for run in runs for x in ("score", "report")])
         values = values[np.isfinite(values)]
         return bool(((values >= 0) & (values <= 1)).all())

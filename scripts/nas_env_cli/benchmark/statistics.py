@@ -40,15 +40,15 @@ def interval(scores: Numbers, estimate: Callable[[Numbers], Numbers], repeats: i
 
 def middles(scores: Numbers, repeats: int = REPEATS) -> tuple[Interval, Interval]:
     """Return median and interquartile mean of (runs, points) scores, point by point."""
-    found = interval(scores[:, None], _middles, repeats)
+    estimates = interval(scores[:, None], _middles, repeats)
     half = scores.shape[1]
-    return Interval(*(x[:half] for x in found)), Interval(*(x[half:] for x in found))
+    return Interval(*(x[:half] for x in estimates)), Interval(*(x[half:] for x in estimates))
 
 
 def iqm(scores: Numbers, repeats: int = REPEATS) -> Interval:
     """Return the interquartile mean of (runs,) scores."""
-    found = middles(scores[:, None], repeats)[1]
-    return Interval(*(float(x[0]) for x in found))
+    estimate = middles(scores[:, None], repeats)[1]
+    return Interval(*(float(x[0]) for x in estimate))
 
 
 def _middles(scores: Numbers) -> Numbers:
@@ -116,9 +116,9 @@ class ToOptimum:
     def of(cls, counts: Sequence[int | None], cap: int) -> ToOptimum:
         """Return what these counts say; None stands for a run that did not find it."""
         numbers = [cap if count is None else count for count in counts]
-        found = sum(count is not None for count in counts) / len(counts)
+        share = sum(count is not None for count in counts) / len(counts)
         middle = float(np.median([np.inf if count is None else count for count in counts]))
-        return cls(float(np.mean(numbers)), middle if np.isfinite(middle) else None, found)
+        return cls(float(np.mean(numbers)), middle if np.isfinite(middle) else None, share)
 
 
 @contextmanager

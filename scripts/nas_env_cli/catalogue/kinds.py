@@ -158,9 +158,9 @@ def names_or_none(kind: Kind) -> list[str]:
 
 def unknown(name: str) -> UnknownNameError:
     """Return the error for a name that is registered nowhere, with near matches of all kinds."""
-    known = {x: kind.name for kind in KINDS.values() for x in names_or_none(kind)}
-    lower = {x.lower(): x for x in known}
+    kind_names = {x: kind.name for kind in KINDS.values() for x in names_or_none(kind)}
+    lower = {x.lower(): x for x in kind_names}
     near = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
-    listed = ", ".join(f"{lower[x]!r} ({known[lower[x]]})" for x in near)
+    listed = ", ".join(f"{lower[x]!r} ({kind_names[lower[x]]})" for x in near)
     hint = f" Did you mean {listed}?" if near else ""
     return UnknownNameError(f"Nothing is named {name!r}.{hint} nas-env list shows all names.")

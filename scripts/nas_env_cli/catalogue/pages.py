@@ -126,12 +126,12 @@ def objective_page(name: str, factory: Any) -> tuple[str, Sections]:
         "Example": _example(f'gym.make("NAS-v0", objective="{name}")', f"--objective {name}"),
     }
     try:
-        made = factory()
+        objective = factory()
     except (NASError, TypeError):  # it has settings without a default
         return docs.summary, sections
-    low, high = made.bounds
-    sections["Bounds"] = f"{low:g} to {high:g}; a failed evaluation scores {made.failure:g}."
-    sections["Needs"] = ", ".join(made.needs)
+    low, high = objective.bounds
+    sections["Bounds"] = f"{low:g} to {high:g}; a failed evaluation scores {objective.failure:g}."
+    sections["Needs"] = ", ".join(objective.needs)
     return docs.summary, sections
 
 
@@ -141,30 +141,30 @@ def environment_page(name: str, spec: Any) -> tuple[str, Sections]:
 
     source, maker = source_of(spec), maker_of(spec)
     family = next((row.family for row in ENVIRONMENTS if row.id == name), GENERAL)
-    known = family != GENERAL
+    is_specific = family != GENERAL
     docs, module = Docstring.of(source), module_docstring(source)
-    said = (Docstring.of(NASEnv), docs)
-    sections = {x: _own(d, x) for d in said for x in ORDER if _own(d, x)}
+    docstrings = (Docstring.of(NASEnv), docs)
+    sections = {x: _own(d, x) for d in docstrings for x in ORDER if _own(d, x)}
     sections["Reference"] = _reference(source) or sections.get("Reference", "")
     fixed = ", ".join(f"{key}={value!r}" for key, value in spec.kwargs.items() if key != "env_id")
     settings = _arguments(docs, Docstring.of(maker), without=spec.kwargs)
     sections["Settings"] = _joined(f"Fixed by the id: {fixed}." if fixed else "", settings)
-    needed = _required(source) if known else []
+    needed = _required(source) if is_specific else []
     python = "".join(f", {x}=..." for x in needed)
     options = "".join(f" --env-option {x}=..." for x in needed)
     sections["Example"] = _example(f'gym.make("{name}"{python})', f"--env {name}{options}")
-    sections |= _numbers_of(name, known)
+    sections |= _numbers_of(name, is_specific)
     if family == TABLE:
         sections |= _rewards_of(source)
-    return module.summary if known else docs.summary, sections
+    return module.summary if is_specific else docs.summary, sections
 
 
-def _numbers_of(name: str, known: bool) -> Sections:
+def _numbers_of(name: str, is_specific: bool) -> Sections:
     """Return what an environment says of itself once it is made; nothing if it needs arguments."""
     import gymnasium
 
     try:
-        settings: dict[str, Any] = {} if known else {"evaluator": "synthetic"}
+        settings: dict[str, Any] = {} if is_specific else {"evaluator": "synthetic"}
         env: Any = gymnasium.make(name, **settings)
     except (NASError, TypeError):
         return {"Size": "That of its arguments: it cannot be made without them."}
@@ -200,8 +200,10 @@ def _observations(space: Any, registry: Any = None) -> str:
     """Return what the observations of a space look like, one a line."""
     from nas_env.observations import OBSERVATIONS
 
-    known = OBSERVATIONS if registry is None else registry
-    return "\n".join(f'"{name}": {_space(known.get(name)(space).space)}' for name in known)
+    observations = OBSERVATIONS if registry is None else registry
+    return "\n".join(
+        f'"{name}": {_space(observations.get(name)(space).space)}' for name in observations
+    )
 
 
 def _space(space: Any) -> str:
@@ -229,17 +231,17 @@ def _own(docs: Docstring, heading: str) -> str:
 
 def _arguments(*docs: Docstring, without: Iterable[str] = ()) -> str:
     """Return the arguments that can be set, one a line; of equal names the first."""
-    found: dict[str, str] = {}
+    lines: dict[str, str] = {}
     for line in "\n".join(x.sections.get("Args", "") for x in docs).splitlines():
-        found.setdefault(line.partition(":")[0], line)
-    return "\n".join(found[x] for x in found if x not in {*NOT_SETTINGS, "settings", *without})
+        lines.setdefault(line.partition(":")[0], line)
+    return "\n".join(lines[x] for x in lines if x not in {*NOT_SETTINGS, "settings", *without})
 
 
 def _reference(entry: Any) -> str:
     """Return the reference: the module's, which is complete, or that of the docstring."""
     module, docs = module_docstring(entry).sections, Docstring.of(entry).sections
-    found = [x[key] for x in (module, docs) for key in ("Reference", "References") if key in x]
-    return found[0] if found else ""
+    references = [x[key] for x in (module, docs) for key in ("Reference", "References") if key in x]
+    return references[0] if references else ""
 
 
 def _required(factory: Any) -> list[str]:

@@ -105,8 +105,8 @@ def plan_of(options: Options) -> Plan:
                 f"Option --{name.replace('_', '-')} must be >= {least}, but is "
                 f"{getattr(options, name)}."
             )
-    for name, given in (("agents", options.agents), ("envs", options.envs)):
-        if not given:
+    for name, values in (("agents", options.agents), ("envs", options.envs)):
+        if not values:
             raise InvalidSettingError(f"Option --{name} names none. Give one or more.")
     check_name(Path(options.results))
     agents = tuple(AgentSpec.parse(text) for text in options.agents)

@@ -32,13 +32,13 @@ def run(name: str) -> int:
     Raises:
         UnknownNameError: Nothing has this name; the message has near matches.
     """
-    found = kinds_of(name)
-    if not found:
+    matches = kinds_of(name)
+    if not matches:
         raise unknown(name)
-    print(f"\n{'-' * COLUMNS}\n".join(shown(kind, name) for kind in found))
-    if len(found) > 1:
-        kinds = ", ".join(kind.name for kind in found)
-        print(f"{len(found)} things are named {name!r}: {kinds}.", file=sys.stderr)
+    print(f"\n{'-' * COLUMNS}\n".join(shown(kind, name) for kind in matches))
+    if len(matches) > 1:
+        kinds = ", ".join(kind.name for kind in matches)
+        print(f"{len(matches)} things are named {name!r}: {kinds}.", file=sys.stderr)
     return 0
 
 

@@ -55,11 +55,11 @@ def _run(options: Options) -> int:
         )
     page = options.page or page_of(options.files[0])
     table, settings = join([Results(path, *read_results(path)) for path in options.files])
-    kept = page.with_suffix("") / "best.parquet"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    write_results(kept, [incumbents(table)], settings)
-    paths = write_page(table, settings, page, kept, options.repeats, options.title)
-    for path in (kept, *paths):
+    best_file = page.with_suffix("") / "best.parquet"
+    best_file.parent.mkdir(parents=True, exist_ok=True)
+    write_results(best_file, [incumbents(table)], settings)
+    paths = write_page(table, settings, page, best_file, options.repeats, options.title)
+    for path in (best_file, *paths):
         print(f"Written: {path}")
     return 0
 

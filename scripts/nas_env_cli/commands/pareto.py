@@ -62,16 +62,16 @@ def run(options: Options) -> int:
     if not options.runs:
         raise InvalidSettingError("No run is given. Give the --output folder of a search.")
     check_output(options.output, len(options.metrics))
-    found = [x for path in options.runs for x in evaluations_of(path)]
-    check_comparable(found)
-    found = distinct(found)
+    networks = [x for path in options.runs for x in evaluations_of(path)]
+    check_comparable(networks)
+    networks = distinct(networks)
     maximise, minimise = directions(options.metrics)
-    evaluations = [x.entry.evaluation for x in found]
-    pareto = pareto_set(evaluations, lambda x: found[x].entry.candidate, maximise, minimise)
-    rows = rows_of(pareto, found)
+    evaluations = [x.entry.evaluation for x in networks]
+    pareto = pareto_set(evaluations, lambda x: networks[x].entry.candidate, maximise, minimise)
+    rows = rows_of(pareto, networks)
     print(table(pareto, rows))
     if options.output is not None:
-        write(options.output, pareto, rows, found)
+        write(options.output, pareto, rows, networks)
         print(f"Written: {options.output}")
     return 0
 
@@ -94,23 +94,23 @@ def evaluations_of(path: Path) -> list[Found]:
         store.close()
 
 
-def distinct(found: Sequence[Found]) -> list[Found]:
+def distinct(networks: Sequence[Found]) -> list[Found]:
     """Return the first evaluation of each network; isomorphic ones of a table may differ."""
     first: dict[Any, Found] = {}
-    for x in found:
+    for x in networks:
         metrics = tuple(sorted(x.entry.evaluation.metrics.items()))
         first.setdefault((x.entry.candidate.key, metrics), x)
     return list(first.values())
 
 
-def check_comparable(found: Sequence[Found]) -> None:
+def check_comparable(networks: Sequence[Found]) -> None:
     """Refuse evaluations of different kinds.
 
     Raises:
         IncompatibleError: They differ in task, evaluator or budget.
     """
     first: dict[tuple[str, str], Path] = {}
-    for x in found:
+    for x in networks:
         first.setdefault(kind_of(x.entry.key), x.run)
     if len(first) > 1:
         (_, one), (_, other) = list(first.items())[:2]
@@ -148,9 +148,9 @@ def directions(metrics: Sequence[str]) -> tuple[list[str], list[str]]:
     return maximise, minimise
 
 
-def rows_of(pareto: ParetoSet, found: Sequence[Found]) -> list[dict[str, Any]]:
+def rows_of(pareto: ParetoSet, networks: Sequence[Found]) -> list[dict[str, Any]]:
     """Return one row for each network of the set: metrics, run, agent, number and key."""
-    found_by = {id(x.entry.candidate): x for x in found}  # one network may be found twice
+    found_by = {id(x.entry.candidate): x for x in networks}  # two searches may find one network
     rows: list[dict[str, Any]] = []
     for member in pareto.members:
         x = found_by[id(member.candidate)]
@@ -168,9 +168,9 @@ def table(pareto: ParetoSet, rows: Sequence[dict[str, Any]]) -> str:
         lines.append([*values, row["agent"], str(row["number"]), row["run"]])
     widths = [max(len(line[x]) for line in lines) for x in range(len(lines[0]))]
     text = ["  ".join(x.ljust(n) for x, n in zip(line, widths, strict=True)) for line in lines]
-    left = f"; {pareto.failed} failed" if pareto.failed else ""
-    left += f"; {pareto.lacking} lack a metric" if pareto.lacking else ""
-    counted = f"{len(rows)} of {pareto.compared} networks{left}."
+    omitted = f"; {pareto.failed} failed" if pareto.failed else ""
+    omitted += f"; {pareto.lacking} lack a metric" if pareto.lacking else ""
+    counted = f"{len(rows)} of {pareto.compared} networks{omitted}."
     return "\n".join([*(line.rstrip() for line in text), "", counted])
 
 
@@ -193,7 +193,7 @@ def check_output(path: Path | None, metrics: int) -> None:
 
 
 def write(
-    path: Path, pareto: ParetoSet, rows: Sequence[dict[str, Any]], found: Sequence[Found]
+    path: Path, pareto: ParetoSet, rows: Sequence[dict[str, Any]], networks: Sequence[Found]
 ) -> None:
     """Write the set as data or as a picture."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -209,24 +209,24 @@ def write(
         ]
         path.write_text(json.dumps(full, indent=2), encoding="utf-8")
     else:
-        draw(path, pareto, found)
+        draw(path, pareto, networks)
 
 
-def draw(path: Path, pareto: ParetoSet, found: Sequence[Found]) -> None:
+def draw(path: Path, pareto: ParetoSet, networks: Sequence[Found]) -> None:
     """Write a picture of all networks, and of the set as steps."""
     from matplotlib.figure import Figure
 
     up, across = pareto.names[0], pareto.names[1]
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()
-    metrics = [x.entry.evaluation.metrics for x in found if x.entry.evaluation.ok]
-    known = [(x[across], x[up]) for x in metrics if across in x and up in x]
-    horizontal, vertical = zip(*known, strict=True)
+    metrics = [x.entry.evaluation.metrics for x in networks if x.entry.evaluation.ok]
+    points = [(x[across], x[up]) for x in metrics if across in x and up in x]
+    horizontal, vertical = zip(*points, strict=True)
     axes.scatter(horizontal, vertical, s=12, color="0.7", label="evaluated")
     members = sorted((x.values[across], x.values[up]) for x in pareto.members)
     axes.plot(*zip(*members, strict=True), "o-", drawstyle="steps-post", label="Pareto set")
     axes.set(xlabel=across, ylabel=up)
-    if across in pareto.minimise and min(x for x, _ in known) > 0:
+    if across in pareto.minimise and min(x for x, _ in points) > 0:
         axes.set_xscale("log")
     axes.legend()
     figure.savefig(path, dpi=150)

@@ -53,8 +53,8 @@ def log(text: str) -> None:
 def run(options: Options) -> int:
     """Train, report and return the exit code."""
     torch.set_num_threads(1)  # small networks train fastest on one
-    kept = "Finished trainings are kept; run the same command again to continue."
-    return exit_code(partial(_run, options), kept)
+    resume_hint = "Finished trainings are kept; run the same command again to continue."
+    return exit_code(partial(_run, options), resume_hint)
 
 
 def _run(options: Options) -> int:

@@ -74,9 +74,9 @@ def _network(task: Task, candidate: Candidate, exported: Exported) -> str:
     spec, architecture = task.spec, candidate.architecture
     cost = predict(architecture, spec)
     labels = [layer_type(layer).label(layer) for layer in architecture.layers]
-    left = cost.params - exported.params
+    unused = cost.params - exported.params
     outputs = "standardised target" if spec.problem == "regression" else "logits"
-    unread = f" ({left:,} more in the search, which no output depends on)" if left else ""
+    unread = f" ({unused:,} more in the search, which no output depends on)" if unused else ""
     return (
         f"Input (batch, {', '.join(map(str, spec.input_shape))}), output (batch, "
         f"{spec.num_outputs}) {outputs}; {exported.params:,} parameters{unread}, {cost.macs:,} "
@@ -131,8 +131,8 @@ def _search(run: FinishedRun) -> str:
 def _kept(run: FinishedRun) -> str:
     """Return which limits the networks of the search kept."""
     names = ("max_params", "max_macs", "max_latency_ms", "max_memory_mb", "max_seconds")
-    given = {name: x for name in names if (x := run.options.get(name)) is not None}
-    limits = ", ".join(f"{name} {value:,}" for name, value in given.items())
+    values = {name: x for name in names if (x := run.options.get(name)) is not None}
+    limits = ", ".join(f"{name} {value:,}" for name, value in values.items())
     return f"Limits of a network: {limits}." if limits else "A network had no limits."
 
 
@@ -155,17 +155,17 @@ def _quality(run: FinishedRun, trained: Trained, exported: Exported) -> str:
 def _measures(
     run: FinishedRun, trained: Trained, exported: Exported
 ) -> Iterator[tuple[str, object]]:
-    fmt, found = run.metric_format, exported.validation.get(run.metric_format.metric)
-    if found is not None:
+    fmt, validation = run.metric_format, exported.validation.get(run.metric_format.metric)
+    if validation is not None:
         nats = run.task.spec.problem == "classification"
         unit = "nats" if nats else "squared standard deviations of the target"
-        yield f"validation {fmt.title}", fmt.number(found)
+        yield f"validation {fmt.title}", fmt.number(validation)
         yield f"validation loss, {unit}", f"{exported.validation['loss']:.4f}"
     if trained.tested:
         yield f"test {fmt.title}", fmt.number(trained.tested[0])
-        if found is not None:
+        if validation is not None:
             points = ", points" if fmt.fraction else ""
-            gap = fmt.signed(found - trained.tested[0])
+            gap = fmt.signed(validation - trained.tested[0])
             yield f"validation minus test {fmt.words}{points}", gap
         seeds = f"over {len(trained.tested)} training seeds"
         percent = ", %" if fmt.fraction else ""
@@ -210,8 +210,8 @@ def _limits(run: FinishedRun, trained: Trained) -> str:
     answer = CLASSES.format(outputs=task.spec.num_outputs)
     if task.spec.problem == "regression":
         answer = NUMBERS
-    known = {"task": data_name(run), "metric": metric, "opened": trained.opened}
-    return LIMITS.format(**known, split=split, answer=answer)
+    values = {"task": data_name(run), "metric": metric, "opened": trained.opened}
+    return LIMITS.format(**values, split=split, answer=answer)
 
 
 def _versions(run: FinishedRun) -> dict[str, Any]:

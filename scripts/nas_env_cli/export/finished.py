@@ -177,8 +177,8 @@ class FinishedRun:
     @property
     def retrained(self) -> Mapping[str, Any] | None:
         """The entry of the best network in the summary; None if nothing was trained."""
-        found: list[Mapping[str, Any]] = self.summary.get("retrained", [])
-        return next((x for x in found if x["key"] == self.best["key"]), None)
+        entries: list[Mapping[str, Any]] = self.summary.get("retrained", [])
+        return next((x for x in entries if x["key"] == self.best["key"]), None)
 
     def trained(self) -> Trained | None:
         """Return the best network with the weights that the report left; None: it left none."""
@@ -222,7 +222,7 @@ class FinishedRun:
                 f"{weights} is missing, which nas-env retrain left. Put it back, or export the "
                 "network of the search's report with --searched."
             )
-        left = torch.load(weights, weights_only=True)
+        saved = torch.load(weights, weights_only=True)
         origin = (
             f"of nas-env retrain: of {len(data['networks'])} networks that were trained longer "
             f"the best on validation, found by {best['found_by']}"
@@ -230,7 +230,7 @@ class FinishedRun:
         tested = [x["test"] for x in best["measured"]]
         times = times_in_words(data["test_openings"])
         opened = f"was read for the report of the search, and {times} for networks trained longer"
-        return Trained(candidate, left["weights"], seed, epochs, origin, tested, opened)
+        return Trained(candidate, saved["weights"], seed, epochs, origin, tested, opened)
 
     def train(self, device: str = "auto", epochs: int | None = None) -> Trained:
         """Train the best network by its recipe; the test split stays sealed.

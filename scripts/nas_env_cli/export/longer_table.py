@@ -32,18 +32,18 @@ class BestTable:
 
 def table(data: Mapping[str, Any]) -> str:
     """Return what `retrain_best` returned, as Markdown."""
-    found = BestTable.of(data)
-    rule = ["---"] * TEXTS + ["---:"] * (len(found.heads) - TEXTS)
-    lines = [f"| {' | '.join(cells)} |" for cells in (found.heads, rule, *found.rows)]
-    notes = [f"- {line}" for line in found.notes]
-    return "\n".join([found.introduction, "", *lines, "", *notes]) + "\n"
+    contents = BestTable.of(data)
+    rule = ["---"] * TEXTS + ["---:"] * (len(contents.heads) - TEXTS)
+    lines = [f"| {' | '.join(cells)} |" for cells in (contents.heads, rule, *contents.rows)]
+    notes = [f"- {line}" for line in contents.notes]
+    return "\n".join([contents.introduction, "", *lines, "", *notes]) + "\n"
 
 
 def _rows(data: Mapping[str, Any], fmt: MetricFormat) -> Iterator[tuple[str, ...]]:
     for place, x in enumerate(data["networks"], start=1):
-        found = str(place), x["found_by"], f"{x['search_score']:.4f}", f"{x['params']:,}"
+        cells = str(place), x["found_by"], f"{x['search_score']:.4f}", f"{x['params']:,}"
         rise = _last_tenth(x["validation_curves"], fmt)
-        yield *found, rise, *_splits(x["measured"], fmt)
+        yield *cells, rise, *_splits(x["measured"], fmt)
     params, count = sum(x["params"] for x in data["networks"]), len(data["networks"])
     seeds, each = len(data["training_seeds"]), _splits(data["ensemble_by_seed"], fmt)
     yield f"ensemble of the {count}, each seed", "-", "-", f"{params:,}", "-", *each

@@ -80,7 +80,7 @@ def best_of(run: FinishedRun, top: int, store: str | None = None) -> list[FoundN
     tokens = {token_of(run.path, name): name for name in run.summary["searches"]}
     opened = SQLStore(where)
     try:
-        found = [
+        networks = [
             FoundNetwork(entry.candidate, tokens[search.info.token], entry.score)
             for search in opened.searches()
             if search.info.token in tokens
@@ -89,15 +89,15 @@ def best_of(run: FinishedRun, top: int, store: str | None = None) -> list[FoundN
         ]
     finally:
         opened.close()
-    if not found and run.failed:
+    if not networks and run.failed:
         raise run.all_failed()
-    if not found:
+    if not networks:
         raise IncompatibleError(
             f"The store {where} has no network of the run in {run.path}. Name the store of the "
             "run with --store."
         )
     different: dict[str, FoundNetwork] = {}
-    for x in sorted(found, key=lambda x: -x.score):
+    for x in sorted(networks, key=lambda x: -x.score):
         different.setdefault(x.candidate.function or x.candidate.architecture.key, x)
     return list(different.values())[:top]
 
@@ -139,59 +139,61 @@ class Trainings:
         """
         self.folder.mkdir(exist_ok=True)
         count = len(networks) * self.plan.seeds
-        left = []
-        for place, found in enumerate(networks):
+        results = []
+        for place, network in enumerate(networks):
             row = []
             for number, seed in enumerate(self.seeds):
                 done = place * self.plan.seeds + number + 1
-                row.append(self._one(found.candidate, seed, f"{done}/{count} network {place + 1}"))
-            left.append(row)
-        if not any(x["weights"] for row in left for x in row):
+                row.append(
+                    self._one(network.candidate, seed, f"{done}/{count} network {place + 1}")
+                )
+            results.append(row)
+        if not any(x["weights"] for row in results for x in row):
             raise NASError("All trainings failed. The run's recipe does not suit so many epochs.")
-        return left
+        return results
 
-    def network(self, candidate: Candidate, left: dict[str, Any]) -> nn.Module | None:
+    def network(self, candidate: Candidate, result: dict[str, Any]) -> nn.Module | None:
         """Return a network with its weights, as training left it; None where it failed."""
         import torch
 
-        if left["weights"] is None:
+        if result["weights"] is None:
             return None
         network: Any = build(candidate.architecture, self.task.spec)
-        network.load_state_dict(left["weights"])
+        network.load_state_dict(result["weights"])
         if len(self.task.spec.input_shape) == 3:
             network = network.to(memory_format=torch.channels_last)
-        made: nn.Module = network.to(self.evaluator.device).eval()
-        return made
+        module: nn.Module = network.to(self.evaluator.device).eval()
+        return module
 
     def _one(self, candidate: Candidate, seed: int, name: str) -> dict[str, Any]:
         import torch
 
         path = weights_file(self.run.path, candidate, self.plan.epochs, seed)
         begun = time.monotonic()
-        left = torch.load(path, weights_only=True) if path.is_file() else {}
-        kept = left.get("fingerprint") == self.evaluator.fingerprint
-        if not kept:
-            left = self._train(candidate, seed)
+        result = torch.load(path, weights_only=True) if path.is_file() else {}
+        reused = result.get("fingerprint") == self.evaluator.fingerprint
+        if not reused:
+            result = self._train(candidate, seed)
             with replacing(path) as part:
-                torch.save(left, part)
+                torch.save(result, part)
         fmt = self.run.metric_format
-        found = "failed"
-        if left["weights"]:
-            found = f"validation {fmt.sentence(left['curve'][-1])}"
-        spent = "kept from before" if kept else f"{time.monotonic() - begun:.0f} s"
-        self.log(f"{name}, seed {seed}: {found}, {spent}")
-        return left
+        quality = "failed"
+        if result["weights"]:
+            quality = f"validation {fmt.sentence(result['curve'][-1])}"
+        spent = "kept from before" if reused else f"{time.monotonic() - begun:.0f} s"
+        self.log(f"{name}, seed {seed}: {quality}, {spent}")
+        return result
 
     def _train(self, candidate: Candidate, seed: int) -> dict[str, Any]:
         """Return weights and validation metric of each epoch; no weights where it failed."""
         budget = Budget(epochs=self.plan.epochs, training_seed=seed)
-        left: dict[str, Any] = {"fingerprint": self.evaluator.fingerprint}
+        result: dict[str, Any] = {"fingerprint": self.evaluator.fingerprint}
         trained = train_once(self.evaluator, candidate, budget)
         if trained is None:
-            return {**left, "weights": None, "curve": []}
+            return {**result, "weights": None, "curve": []}
         network, curve = trained
         values = [epoch[self.task.spec.metric] for epoch in curve]
-        return {**left, "weights": weights_of(network), "curve": values}
+        return {**result, "weights": weights_of(network), "curve": values}
 
 
 def retrain_best(
@@ -224,7 +226,7 @@ def retrain_best(
         )
     networks = best_of(run, plan.top, store)
     trainings = Trainings(run, plan, log)
-    left = trainings.all(networks)
+    results = trainings.all(networks)
     data = {
         "plan": asdict(plan),
         "training_seeds": trainings.seeds,
@@ -234,22 +236,22 @@ def retrain_best(
         **asdict(run.metric_format),
         "test_openings": 1 + (before["test_openings"] if before else 0),
         "versions": versions(),
-        **_measured(trainings, networks, left),
+        **_measured(trainings, networks, results),
     }
     write_atomically(file, json.dumps(data, indent=2))
     return data
 
 
 def _measured(
-    trainings: Trainings, networks: Sequence[FoundNetwork], left: Sequence[Sequence[Any]]
+    trainings: Trainings, networks: Sequence[FoundNetwork], results: Sequence[Sequence[Any]]
 ) -> dict[str, Any]:
     """Return what networks and ensembles do on both splits; this opens the test split."""
     from nas_env_cli.export.ensemble import Ensemble
 
     task, device = trainings.task, trainings.evaluator.device
-    made = [
-        [trainings.network(found.candidate, x) for x in row]
-        for found, row in zip(networks, left, strict=True)
+    modules = [
+        [trainings.network(chosen.candidate, x) for x in row]
+        for chosen, row in zip(networks, results, strict=True)
     ]
 
     spec = task.spec
@@ -264,26 +266,26 @@ def _measured(
     def together(networks: Sequence[nn.Module]) -> dict[str, float]:
         return both(Ensemble(networks, spec.problem) if networks else None)
 
-    by_seed = [[x for x in column if x is not None] for column in zip(*made, strict=True)]
+    by_seed = [[x for x in column if x is not None] for column in zip(*modules, strict=True)]
     every = [x for column in by_seed for x in column]
     seeds = [together(column) for column in by_seed]
     rows = [
-        {**_described(found, spec, row), "measured": [both(x) for x in own]}
-        for found, row, own in zip(networks, left, made, strict=True)
+        {**_described(chosen, spec, row), "measured": [both(x) for x in own]}
+        for chosen, row, own in zip(networks, results, modules, strict=True)
     ]
     return {"networks": rows, "ensemble_by_seed": seeds, "ensemble_of_all": together(every)}
 
 
-def _described(found: FoundNetwork, spec: Any, left: Sequence[Any]) -> dict[str, Any]:
-    cost = predict(found.candidate.architecture, spec)
-    curves = [x["curve"] for x in left if x["weights"]]
+def _described(network: FoundNetwork, spec: Any, results: Sequence[Any]) -> dict[str, Any]:
+    cost = predict(network.candidate.architecture, spec)
+    curves = [x["curve"] for x in results if x["weights"]]
     return {
-        "key": found.candidate.key,
-        "found_by": found.agent,
-        "search_score": found.score,
+        "key": network.candidate.key,
+        "found_by": network.agent,
+        "search_score": network.score,
         "params": cost.params,
         "macs": cost.macs,
-        "candidate": found.candidate.to_json(),
-        "failed": len(left) - len(curves),
+        "candidate": network.candidate.to_json(),
+        "failed": len(results) - len(curves),
         "validation_curves": curves,
     }

@@ -62,9 +62,9 @@ def usage(run: FinishedRun) -> str:
     task, spec = run.task, run.task.spec
     first = next(iter(getattr(task, "preprocessing", [])), {"step": ""})["step"]
     program = {"columns": OF_TABLE, "image": OF_IMAGES}.get(first, OF_TENSORS)
-    named = spec.problem == "classification" and len(getattr(task, "classes", ())) > 0
+    has_class_names = spec.problem == "classification" and len(getattr(task, "classes", ())) > 0
     shape = ", ".join(map(str, spec.input_shape))
-    text = program.format(answer="classify" if named else "predict", shape=shape)
+    text = program.format(answer="classify" if has_class_names else "predict", shape=shape)
     lines = "\n".join(f"- {line}" for line in _names(run))
     return (
         f"{lines}\n\nIn the folder of this card, with torch installed:\n\n"

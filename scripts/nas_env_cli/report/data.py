@@ -93,9 +93,9 @@ def open_store(run: Path) -> SQLStore:
 def searches_of(run: Path, store: SQLStore) -> list[Search]:
     """Return the searches of a run folder among those of its store, the agent's first."""
     agent = read_options(run)["agent"]
-    known = {search.info.token: search for search in store.searches()}
+    by_token = {search.info.token: search for search in store.searches()}
     tokens = [token_of(run, name) for name in dict.fromkeys((agent, BASELINE))]
-    return [known[token] for token in tokens if token in known]
+    return [by_token[token] for token in tokens if token in by_token]
 
 
 def read_run(run: Path, env: NASEnv, name: str | None = None) -> RunData:
@@ -111,10 +111,10 @@ def read_run(run: Path, env: NASEnv, name: str | None = None) -> RunData:
     """
     store = open_store(run)
     try:
-        found = [(search, store.entries(search.id)) for search in searches_of(run, store)]
+        searches = [(search, store.entries(search.id)) for search in searches_of(run, store)]
     finally:
         store.close()
-    if not any(entries for _, entries in found):
+    if not any(entries for _, entries in searches):
         raise InvalidSettingError(
             f"No network was evaluated yet in {run}. Try again when its search has begun."
         )
@@ -126,11 +126,11 @@ def read_run(run: Path, env: NASEnv, name: str | None = None) -> RunData:
         task=env.task.spec.name,
         space=env.space.name,
         finished=bool(summary),
-        searches=[_search(search, entries, *how) for search, entries in found if entries],
+        searches=[_search(search, entries, *how) for search, entries in searches if entries],
         verdicts=[*summary.get("notes", ()), *summary.get("verdicts", ())],
         retrained=list(summary.get("retrained", ())),
         longer=_json(run / RETRAINED) or None,
-        candidates={x.candidate.key: x.candidate.to_json() for _, xs in found for x in xs},
+        candidates={x.candidate.key: x.candidate.to_json() for _, xs in searches for x in xs},
         about=_about(env.task),
     )
 
@@ -178,12 +178,12 @@ def _search(
 
 
 def _trials(entries: Sequence[Entry], labels: Labels) -> list[TrialRow]:
-    found: list[TrialRow] = []
+    rows: list[TrialRow] = []
     place = 0
     for entry in entries:
         place += entry.new
         evaluation = entry.evaluation
-        found.append(
+        rows.append(
             TrialRow(
                 number=entry.number,
                 new=entry.new,
@@ -199,16 +199,16 @@ def _trials(entries: Sequence[Entry], labels: Labels) -> list[TrialRow]:
                 place=place,
             )
         )
-    return found
+    return rows
 
 
 def best_trials(search: SearchData, count: int) -> list[TrialRow]:
     """Return the best different networks of a search, the best first, the earliest of equals."""
-    found: dict[str, TrialRow] = {}
+    best: dict[str, TrialRow] = {}
     for trial in sorted(search["trials"], key=lambda x: (-x["score"], x["number"])):
         if trial["ok"]:
-            found.setdefault(trial["key"], trial)
-    return list(found.values())[:count]
+            best.setdefault(trial["key"], trial)
+    return list(best.values())[:count]
 
 
 def new_trials(search: SearchData) -> list[TrialRow]:

@@ -31,10 +31,10 @@ def type_of(label: str) -> str:
 
 def columns_of(labels: Sequence[Sequence[str]]) -> dict[str, str]:
     """Return what each label is shown as: itself, or its type where there are too many."""
-    seen = list(dict.fromkeys(sorted({x for walk in labels for x in walk}, key=_natural)))
-    if len(seen) <= COLUMNS:
-        return {label: label for label in seen}
-    return {label: type_of(label) for label in seen}
+    ordered = list(dict.fromkeys(sorted({x for walk in labels for x in walk}, key=_natural)))
+    if len(ordered) <= COLUMNS:
+        return {label: label for label in ordered}
+    return {label: type_of(label) for label in ordered}
 
 
 def _natural(label: str) -> list[Any]:
@@ -58,13 +58,13 @@ class Heat:
 
 def shares_of(walks: Sequence[Sequence[str]]) -> Heat:
     """Return how often each label was decided at each depth, as a share of the walks so long."""
-    shown = columns_of(walks)
-    columns = list(dict.fromkeys(shown.values()))
+    column_of = columns_of(walks)
+    columns = list(dict.fromkeys(column_of.values()))
     depth = max(map(len, walks))
     values: list[list[float | None]] = []
     words: list[list[str]] = []
     for place in range(depth):
-        counts = Counter(shown[walk[place]] for walk in walks if len(walk) > place)
+        counts = Counter(column_of[walk[place]] for walk in walks if len(walk) > place)
         total = sum(counts.values())
         values.append([counts[x] / total if counts[x] else None for x in columns])
         words.append([f"{counts[x]} of {total} networks" for x in columns])
@@ -82,20 +82,24 @@ def q_heat(agent: QLearning) -> Heat:
     words: list[list[str]] = []
     for row in range(len(picture.rows)):
         line: list[float | None] = []
-        told = []
+        line_words = []
         for column in columns:
             places = [i for i, x in enumerate(kinds) if x == column]
             visits = picture.visits[row, places]
             total = int(visits.sum())
-            known = [(picture.values[row, i], v) for i, v in zip(places, visits, strict=True) if v]
-            mean = float(sum(q * v for q, v in known) / total) if total else None
+            visited = [
+                (picture.values[row, i], v) for i, v in zip(places, visits, strict=True) if v
+            ]
+            mean = float(sum(q * v for q, v in visited) / total) if total else None
             line.append(mean)
-            told.append(f"Q {mean:.4f}, {total} visits" if mean is not None else "never visited")
+            line_words.append(
+                f"Q {mean:.4f}, {total} visits" if mean is not None else "never visited"
+            )
         values.append(line)
-        words.append(told)
+        words.append(line_words)
     path = [(row, columns.index(kinds[action])) for row, action in picture.path]
-    seen = [number for number, row in enumerate(values) if any(x is not None for x in row)]
-    first, end = (seen[0], seen[-1] + 1) if seen else (0, len(values))  # no bins that nobody saw
+    used = [number for number, row in enumerate(values) if any(x is not None for x in row)]
+    first, end = (used[0], used[-1] + 1) if used else (0, len(values))  # without unvisited bins
     rows = list(map(str, picture.rows))[first:end]
     path = [(row - first, column) for row, column in path]
     return Heat(

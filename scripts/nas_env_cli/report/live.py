@@ -41,34 +41,34 @@ def read_live(run: Path) -> Found:
         store.close()
 
 
-def is_over(run: Path, found: Found) -> bool:
+def is_over(run: Path, searches: Found) -> bool:
     """Return whether the search and the random search beside it have ended, or were interrupted."""
     expected = {read_options(run)["agent"], BASELINE}
-    ended = {search.info.agent: search.reason for search, _ in found if search.ended is not None}
-    none_runs = len(ended) == len(found)
+    ended = {search.info.agent: search.reason for search, _ in searches if search.ended is not None}
+    none_runs = len(ended) == len(searches)
     return none_runs and (ended.keys() >= expected or "interrupted" in ended.values())
 
 
-def view(run: Path, found: Found) -> RenderableType:
+def view(run: Path, searches: Found) -> RenderableType:
     """Return the table of the searches, and the latest networks of the one that runs."""
-    running = [pair for pair in found if pair[0].ended is None] or found[-1:]
-    parts: list[RenderableType] = [_searches(run, found)]
-    parts += [Text(f"  {_state(search, entries)}") for search, entries in found]
+    running = [pair for pair in searches if pair[0].ended is None] or searches[-1:]
+    parts: list[RenderableType] = [_searches(run, searches)]
+    parts += [Text(f"  {_state(search, entries)}") for search, entries in searches]
     fmt = _metric_format(read_options(run))
     parts += [_latest(search, entries, fmt) for search, entries in running if entries]
     return Group(*parts)
 
 
-def _searches(run: Path, found: Found) -> Table:
+def _searches(run: Path, searches: Found) -> Table:
     table = Table(title=Text(f"Search in {run}"), title_justify="left", box=SIMPLE_HEAD)
     table.add_column("search", overflow="fold")
     table.add_column("networks", justify="right", no_wrap=True)
     table.add_column("")
     for name in ("best", "last 20", "failed", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
-    for search, entries in found:
+    for search, entries in searches:
         table.add_row(*_row(search, entries))
-    if not found:
+    if not searches:
         table.add_row("none has begun yet")
     return table
 

@@ -108,15 +108,15 @@ def _hash(text: str) -> str:
 
 
 def _subtitle(runs: Sequence[Run]) -> str:
-    told = {f"task {x.data['task']}, space {x.data['space']}" for x in runs}
+    subjects = {f"task {x.data['task']}, space {x.data['space']}" for x in runs}
     running = [x.data["name"] for x in runs if not x.data["finished"]]
-    text = "; ".join(sorted(told))
+    text = "; ".join(sorted(subjects))
     return f"{text}. Not finished yet: {', '.join(running)}." if running else f"{text}."
 
 
 def _series(runs: Sequence[Run]) -> list[list[tuple[Series, SearchData]]]:
     """Return the searches of each run with how they are drawn; random search is the reference."""
-    agents, references, found = 0, 0, []
+    agents, references, pairs_by_run = 0, 0, []
     for run in runs:
         pairs = []
         for search in run.data["searches"]:
@@ -127,8 +127,8 @@ def _series(runs: Sequence[Run]) -> list[list[tuple[Series, SearchData]]]:
             pairs.append((Series(name, number, search["reference"]), search))
             references += search["reference"]
             agents += not search["reference"]
-        found.append(pairs)
-    return found
+        pairs_by_run.append(pairs)
+    return pairs_by_run
 
 
 def _drawings(run: Run) -> dict[str, Markup]:
@@ -158,9 +158,9 @@ def _overview(runs: Sequence[Run], series: Sequence[Sequence[tuple[Series, Searc
     table = element("table", element("thead", element("tr", row)), element("tbody", rows))
     label = "Table of the searches (scrolls sideways)"
     body = element("div", table, class_="scroll", tabindex="0", role="group", aria_label=label)
-    told = [_verdicts(run, len(runs) > 1) for run in runs]
+    verdicts = [_verdicts(run, len(runs) > 1) for run in runs]
     card = element(
-        "section", element("h3", "What came out"), body, told, class_="card wide", id="overview"
+        "section", element("h3", "What came out"), body, verdicts, class_="card wide", id="overview"
     )
     trained = [
         longer(f"longer-{number}", run.data["longer"], run.data["name"] if len(runs) > 1 else "")
@@ -198,22 +198,22 @@ def _row(series: Series, search: SearchData, fmt: MetricFormat) -> Markup:
     )
 
 
-def _verdicts(run: Run, named: bool) -> list[Markup]:
+def _verdicts(run: Run, with_heading: bool) -> list[Markup]:
     """Return what the summary of a run says, with the task's metric on the test split."""
     lines = [*run.data["verdicts"], *_retrained(run)]
     if not lines:
         return []
-    heading = [element("h4", run.data["name"])] if named else []
+    heading = [element("h4", run.data["name"])] if with_heading else []
     return [*heading, element("ul", [element("li", x) for x in lines], class_="verdicts")]
 
 
 def _retrained(run: Run) -> list[str]:
     """Return one sentence on how good the networks are that were trained anew."""
-    fmt, found = MetricFormat.of(run.spec), run.data["retrained"]
-    if not found:
+    fmt, networks = MetricFormat.of(run.spec), run.data["retrained"]
+    if not networks:
         return []
-    parts = [f"{x['name']} {fmt.spread(x[fmt.key])}{fmt.unit}" for x in found]
-    seeds = len(found[0][fmt.key])
+    parts = [f"{x['name']} {fmt.spread(x[fmt.key])}{fmt.unit}" for x in networks]
+    seeds = len(networks[0][fmt.key])
     words = f"Test {fmt.words}, trained anew with {seeds} seed{'s' * (seeds > 1)}"
     return [f"{words}: {', '.join(parts)}."]
 

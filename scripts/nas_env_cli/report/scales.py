@@ -32,22 +32,22 @@ class Scale:
 
     def ticks(self, count: int = 5) -> list[float]:
         """Return about so many round numbers within the range."""
-        found = _log_ticks(self.low, self.high) if self.log else []
-        return found if len(found) > 1 else _ticks(self.low, self.high, count)
+        candidates = _log_ticks(self.low, self.high) if self.log else []
+        return candidates if len(candidates) > 1 else _ticks(self.low, self.high, count)
 
 
 def linear(values: Iterable[float], start: float, end: float, zero: bool = False) -> Scale:
     """Return a scale that holds the values with a little room; from 0 where told."""
-    known = list(values)
-    low, high = (0.0 if zero else min(known)), max(known)
+    points = list(values)
+    low, high = (0.0 if zero else min(points)), max(points)
     room = (high - low) * 0.05 or abs(high) * 0.05 or 0.5
     return Scale(low if zero else low - room, high + room, start, end)
 
 
 def logarithmic(values: Iterable[float], start: float, end: float) -> Scale:
     """Return a logarithmic scale that holds the values, which are positive, with a little room."""
-    known = list(values)
-    return Scale(min(known) / 1.15, max(known) * 1.15, start, end, log=True)
+    points = list(values)
+    return Scale(min(points) / 1.15, max(points) * 1.15, start, end, log=True)
 
 
 def _ticks(low: float, high: float, count: int) -> list[float]:

@@ -33,8 +33,8 @@ def run(options: SearchOptions) -> int:
     leave_at_the_second_interrupt()
     torch.set_num_threads(1)  # agents and networks are small: one thread is fastest
     path = options.output.output or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    kept = f"All evaluations are kept. To resume: {resume_command(path)}"
-    return exit_code(partial(_run, options, path), kept)
+    resume_hint = f"All evaluations are kept. To resume: {resume_command(path)}"
+    return exit_code(partial(_run, options, path), resume_hint)
 
 
 def _run(options: SearchOptions, path: Path) -> int:

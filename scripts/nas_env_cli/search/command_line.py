@@ -43,14 +43,14 @@ def _cli(words: Sequence[str], default: SearchOptions) -> SearchOptions:
 
 def _one_value_each(words: Sequence[str]) -> list[str]:
     """Return the words with the flag before each value: `--import a b`, `--import a --import b`."""
-    found: list[str] = []
+    result: list[str] = []
     flag, values = "", 0
     for word in words:
         if word.startswith("-"):
-            flag, given, _ = word.replace("_", "-").partition("=")
-            values = len(given)
+            flag, equals, _ = word.replace("_", "-").partition("=")
+            values = len(equals)
         elif flag in REPEATABLE:
             values += 1
-            found += [flag] if values > 1 else []
-        found.append(word)
-    return found
+            result += [flag] if values > 1 else []
+        result.append(word)
+    return result

@@ -248,9 +248,9 @@ def env_of(options: SearchOptions) -> EnvSpec:
         InvalidSettingError: A setting was given as an option, too.
     """
     name, settings = options.search.env, env_settings(options)
-    known = environment_ids()
-    if name not in known and name not in gymnasium.registry:
-        raise unknown_name("environment", name, known)
+    ids = environment_ids()
+    if name not in ids and name not in gymnasium.registry:
+        raise unknown_name("environment", name, ids)
     for twice in settings.keys() & options.passed().keys():
         raise InvalidSettingError(
             f"Setting {twice!r} of --env-option was given as option --{twice.replace('_', '-')}, "
@@ -266,11 +266,11 @@ def _left_out(options: SearchOptions, own: str | None) -> dict[str, Any]:
     row = KNOWN_IDS.get(options.search.env)
     if row is None or not row.trains:
         return {}
-    given = {**dict(options.items()), **env_settings(options)}
-    named = ("space", "task", "data")
-    main_job = options.search.env == "NAS-v0" and all(given[name] is None for name in named)
+    values = {**dict(options.items()), **env_settings(options)}
+    task_options = ("space", "task", "data")
+    main_job = options.search.env == "NAS-v0" and all(values[name] is None for name in task_options)
     defaults = {**DEFAULTS, **MAIN_JOB} if main_job else DEFAULTS
-    return {name: value for name, value in defaults.items() if given[name] is None}
+    return {name: value for name, value in defaults.items() if values[name] is None}
 
 
 def arguments_of(options: SearchOptions) -> dict[str, Any]:
@@ -304,18 +304,20 @@ def _make(env: EnvSpec, arguments: Mapping[str, Any], agent: AgentSpec) -> Any:
     Raises:
         IncompatibleError: It is an environment of something else.
     """
-    given = {name: value for name, value in arguments.items() if value is not None}
+    kwargs = {name: value for name, value in arguments.items() if value is not None}
     try:
-        made = EnvSpec(env.label, env.id, {**given, **env.settings}).make(agent.observation(env))
+        instance = EnvSpec(env.label, env.id, {**kwargs, **env.settings}).make(
+            agent.observation(env)
+        )
     except TypeError as error:
         if env.id in KNOWN_IDS:
             raise
         raise IncompatibleError(
             f"Environment {env.id!r} cannot be searched ({error}). Choose a NASEnv."
         ) from None
-    if not isinstance(made.unwrapped, NASEnv):
+    if not isinstance(instance.unwrapped, NASEnv):
         raise IncompatibleError(
-            f"Environment {env.id!r} is a {type(made.unwrapped).__name__} and cannot be searched. "
-            "Choose a NASEnv."
+            f"Environment {env.id!r} is a {type(instance.unwrapped).__name__} and cannot be "
+            "searched. Choose a NASEnv."
         )
-    return made
+    return instance

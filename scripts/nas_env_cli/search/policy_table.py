@@ -35,8 +35,8 @@ def picture_of_agent(agent: object, env: Any, walks: Sequence[Walk]) -> QPicture
     """
     if isinstance(agent, QLearning):
         return picture_of(agent)
-    known = isinstance(agent, DQN | OnPolicyAlgorithm | Reinforce)
-    if not known or not walks or not isinstance(env.unwrapped.mdp, Construct):
+    supported = isinstance(agent, DQN | OnPolicyAlgorithm | Reinforce)
+    if not supported or not walks or not isinstance(env.unwrapped.mdp, Construct):
         return None
     return _picture(agent, env.unwrapped.mdp, walks[-WALKS:])
 
@@ -52,26 +52,28 @@ def values_of(agent: Any, mdp: Construct, states: Sequence[Any]) -> NDArray[Any]
         logits = np.array([agent.logits(len(state.walk)) for state in states])
         values = torch.from_numpy(np.where(masks, logits, -np.inf)).softmax(dim=1)
     else:
-        seen = agent.policy.obs_to_tensor(np.array([mdp.observe(state) for state in states]))[0]
+        observations = agent.policy.obs_to_tensor(
+            np.array([mdp.observe(state) for state in states])
+        )[0]
         masked = {"action_masks": masks} if isinstance(agent, MaskablePPO) else {}
         with torch.no_grad():
             if isinstance(agent, DQN):
-                values = agent.policy.q_net(seen)
+                values = agent.policy.q_net(observations)
             else:
-                values = agent.policy.get_distribution(seen, **masked).distribution.probs
+                values = agent.policy.get_distribution(observations, **masked).distribution.probs
     return np.where(masks, values.cpu().numpy(), np.nan)
 
 
 def _picture(agent: Any, mdp: Construct, walks: Sequence[Walk]) -> QPicture:
     states = [state for walk in walks for state in _states(mdp, walk)]
-    taken = np.array([decision for walk in walks for decision in walk])
+    decisions = np.array([decision for walk in walks for decision in walk])
     depths = np.array([len(state.walk) for state in states])
     shape = int(depths.max()) + 1, int(mdp.action_space.n)
     values = values_of(agent, mdp, states)
     total, legal, visits = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.int64)
     np.add.at(total, depths, np.nan_to_num(values))
     np.add.at(legal, depths, ~np.isnan(values))
-    np.add.at(visits, (depths, taken), 1)
+    np.add.at(visits, (depths, decisions), 1)
     return QPicture(
         np.divide(total, legal, out=np.full(shape, np.nan), where=legal > 0),
         visits,

@@ -58,10 +58,10 @@ class SearchProgress:
             return
         self._shown = tracker.evaluations
         used = tracker.share
-        left = f", {tracker.seconds * (1 - used) / used:.0f} s left" if used > 0 else ""
+        remaining = f", {tracker.seconds * (1 - used) / used:.0f} s left" if used > 0 else ""
         of = f"/{limit}" if limit else ""
         text = f"{self.title}: {tracker.evaluations}{of} networks, {_describe(tracker, trial)}"
-        print(text + left, file=self.stream, flush=True)
+        print(text + remaining, file=self.stream, flush=True)
 
 
 def _describe(tracker: TrackSearch, trial: Trial) -> str:

@@ -23,18 +23,18 @@ def versions() -> dict[str, str]:
 
 @cache
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    result = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            result[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "not installed"
-    found["commit"] = _git("rev-parse", "HEAD") or "unknown"
-    found["code"] = (
+            result[package] = "not installed"
+    result["commit"] = _git("rev-parse", "HEAD") or "unknown"
+    result["code"] = (
         "changed since" if _git("status", "--porcelain", "--", *CODE) else "as committed"
     )
-    found["machine"] = f"{cpu_model()}, {os.cpu_count()} cores"
-    return found
+    result["machine"] = f"{cpu_model()}, {os.cpu_count()} cores"
+    return result
 
 
 def _git(*arguments: str) -> str:

@@ -67,9 +67,9 @@ def picture_of(agent: QLearning) -> QPicture:
         return QPicture(values, agent.visits, observation.labels(), actions, title, path)
     if isinstance(inner.mdp, Edit):
         groups = np.full(len(agent.q), -1)
-        seen = np.flatnonzero(agent.visits.any(axis=1))
-        groups[seen] = np.arange(len(seen))
-        rows, title = [str(state) for state in seen], "automaton state (those visited)"
+        visited = np.flatnonzero(agent.visits.any(axis=1))
+        groups[visited] = np.arange(len(visited))
+        rows, title = [str(state) for state in visited], "automaton state (those visited)"
     else:
         depth = depths(inner.space)
         groups = depth[agent.first_observation]
@@ -125,10 +125,10 @@ def greedy_path(agent: QLearning) -> Cells:
     path: Cells = []
     while row is not None and len(path) < LONGEST_PATH:
         visited = np.flatnonzero(agent.visits[row])
-        known = [action for action in visited if (row, int(action)) in follows]
-        if not known:
+        candidates = [action for action in visited if (row, int(action)) in follows]
+        if not candidates:
             break
-        action = int(known[int(agent.q[row, known].argmax())])
+        action = int(candidates[int(agent.q[row, candidates].argmax())])
         if (row, action) in path:
             break  # it goes round in a circle
         path.append((row, action))

@@ -47,11 +47,11 @@ class SearchRecord:
         """Write the trials that are not written yet, in one commit."""
         late = self.tracker.trials[self._written :]
         entries = [self._entry(number, x) for number, x in enumerate(late, self._written + 1)]
-        known = max(0, len(self.entries) - self._written)
+        already_stored = max(0, len(self.entries) - self._written)
         for entry, before in zip(entries, self.entries[self._written :], strict=False):
             self._compare(entry, before)
-        if entries[known:]:
-            self.store.enter(self.search, *entries[known:])
+        if entries[already_stored:]:
+            self.store.enter(self.search, *entries[already_stored:])
         self._written += len(entries)
 
     def end(self, reason: str) -> None:

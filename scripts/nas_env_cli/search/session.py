@@ -125,8 +125,8 @@ def run_search(
     tracker = TrackSearch(env, limits)
     agent = AgentSpec(agent_name, agent_name, settings).make(tracker, seed)
     check_learn(agent)
-    named = file_name(agent_name)
-    events = None if tensorboard is None else SearchEvents(tensorboard, tracker, named)
+    file_stem = file_name(agent_name)
+    events = None if tensorboard is None else SearchEvents(tensorboard, tracker, file_stem)
     if hasattr(agent, "set_logger"):
         agent.set_logger(events.logger if events else Logger(folder=None, output_formats=[]))
     info = describe(agent_name, env, limits, seed, settings, token)

@@ -159,14 +159,14 @@ class SearchSummary:
         ]
         for name, result in self.searches.items():
             numbers = result.best.evaluation.metrics
-            known = [f"{numbers[x]:.4f}" if x in numbers else "-" for x in looked_up]
+            looked_up_cells = [f"{numbers[x]:.4f}" if x in numbers else "-" for x in looked_up]
             cells = [
                 str(result.evaluations),
                 _failures(result),
                 str(result.tracker.episodes),
                 result.reason,
                 f"{result.best.score:.4f}",
-                *(known or self._quality_and_size(numbers)),
+                *(looked_up_cells or self._quality_and_size(numbers)),
             ]
             lines.append(f"| {name} | {' | '.join(cells)} |")
         return "\n".join(lines)

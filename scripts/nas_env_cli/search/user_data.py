@@ -59,12 +59,12 @@ def read_user_data(options: SearchOptions) -> UserData | None:
         return None
     names = ("target", "image_size", "problem", "data_cache", "data_memory_mb")
     reading = ReadOptions(*(values[name] for name in names))
-    given = {name: values[name] for name in CHOSEN}
-    return choose_settings(values["data"], reading, values["metric"], given)
+    requested = {name: values[name] for name in CHOSEN}
+    return choose_settings(values["data"], reading, values["metric"], requested)
 
 
 def choose_settings(
-    path: Path | str, reading: ReadOptions, metric: str | None, given: Mapping[str, Any]
+    path: Path | str, reading: ReadOptions, metric: str | None, requested: Mapping[str, Any]
 ) -> UserData:
     """Read data and choose what to search with.
 
@@ -72,16 +72,16 @@ def choose_settings(
         path: See `nas_env.tasks.own_data.own_data`.
         reading: How the data are read.
         metric: Metric of the task; None: the one that suits the data.
-        given: Value of each option in `CHOSEN`; None where it is chosen here.
+        requested: Value of each option in `CHOSEN`; None: it is chosen here.
 
     Raises:
-        NASError: The data break a rule, or do not fit what is given.
+        NASError: The data break a rule, or do not fit the requested values.
     """
     data = read_data(path, reading)
     suggestion = suggest(summarise(data))
     task = DataTask(data, metric or str(suggestion.metric.value))
-    settings = {**_settings(suggestion, given, task), "metric": task.spec.metric}
-    explained = {**given, "metric": metric}
+    settings = {**_settings(suggestion, requested, task), "metric": task.spec.metric}
+    explained = {**requested, "metric": metric}
     if settings["max_params"] is None:  # the space cannot keep it
         explained["max_params"] = "none"
     if settings["batch_size"] is None:
@@ -171,17 +171,21 @@ def _refuse_options_about_data(values: Mapping[str, Any]) -> None:
             )
 
 
-def _settings(suggestion: Suggestion, given: Mapping[str, Any], task: DataTask) -> dict[str, Any]:
+def _settings(
+    suggestion: Suggestion, requested: Mapping[str, Any], task: DataTask
+) -> dict[str, Any]:
     chosen: dict[str, Any] = {"objective": "metric"}
     for name in CHOSEN:
-        if given.get(name) is not None:
-            chosen[name] = given[name]
+        if requested.get(name) is not None:
+            chosen[name] = requested[name]
         elif name != "objective":
             chosen[name] = getattr(suggestion, name).value
     space = make_space(chosen["space"], task, None)
-    if given.get("max_params") is None and not _keeps(chosen["space"], task, chosen["max_params"]):
+    if requested.get("max_params") is None and not _keeps(
+        chosen["space"], task, chosen["max_params"]
+    ):
         chosen["max_params"] = None
-    if given.get("batch_size") is None and _decides_batch(space):
+    if requested.get("batch_size") is None and _decides_batch(space):
         chosen["batch_size"] = None
     return chosen
 

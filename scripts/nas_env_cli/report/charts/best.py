@@ -23,27 +23,27 @@ class Found:
 
 def best_of_run(searches: Sequence[SearchData], count: int = COUNT) -> list[Found]:
     """Return the best different networks of all searches of a run, the best first."""
-    found: dict[str, Found] = {}
+    networks: dict[str, Found] = {}
     for search in searches:
         name = "random search" if search["reference"] else search["name"]
         for trial in best_trials(search, len(search["trials"])):
-            known = found.setdefault(trial["key"], Found(trial))
-            known.by.append(name)
-            if trial["score"] > known.trial["score"]:
-                known.trial = trial
-    return sorted(found.values(), key=lambda x: -x.trial["score"])[:count]
+            entry = networks.setdefault(trial["key"], Found(trial))
+            entry.by.append(name)
+            if trial["score"] > entry.trial["score"]:
+                entry.trial = trial
+    return sorted(networks.values(), key=lambda x: -x.trial["score"])[:count]
 
 
 def best(name: str, searches: Sequence[SearchData], drawings: Mapping[str, Markup]) -> Markup:
     """Return the drawings of a run's best networks, the best first; a click makes one large."""
-    found = best_of_run(searches)
-    title = f"The {len(found)} best networks" if len(found) > 1 else "The best network"
-    if not found:
+    networks = best_of_run(searches)
+    title = f"The {len(networks)} best networks" if len(networks) > 1 else "The best network"
+    if not networks:
         return missing(name, "The best networks", "No network was evaluated without failing.")
     fmt, several = searches[0]["metric_format"], len(searches) > 1
     figures = [
         _figure(f"{rank}. ", x.trial, drawings[x.trial["key"]], fmt, x.by if several else ())
-        for rank, x in enumerate(found, 1)
+        for rank, x in enumerate(networks, 1)
     ]
     about = "Of all searches of the run, by score" if several else "By score"
     return element(

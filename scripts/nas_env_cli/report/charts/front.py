@@ -51,8 +51,8 @@ def front_of(trials: Sequence[TrialRow], fmt: MetricFormat) -> list[TrialRow]:
         return []
     cost = cost_of(trials)
     points = [(x["metrics"][cost], -fmt.sign * x["metrics"][fmt.metric]) for x in trials]
-    kept = [x for x, good in zip(trials, non_dominated(points), strict=True) if good]
-    return sorted(kept, key=lambda x: x["metrics"][cost])
+    members = [x for x, good in zip(trials, non_dominated(points), strict=True) if good]
+    return sorted(members, key=lambda x: x["metrics"][cost])
 
 
 def front(searches: Sequence[tuple[Series, SearchData]], drawings: set[str]) -> Markup:
@@ -62,12 +62,12 @@ def front(searches: Sequence[tuple[Series, SearchData]], drawings: set[str]) -> 
     """
     fmt = searches[0][1]["metric_format"]
     same = [(series, search) for series, search in searches if search["metric_format"] == fmt]
-    known = [(series, found) for series, search in same if (found := comparable(search))]
+    plotted = [(series, measured) for series, search in same if (measured := comparable(search))]
     words = f"{fmt.words[0].upper()}{fmt.words[1:]}"
-    if not known:
+    if not plotted:
         why = f"No evaluation tells both {fmt.words} and parameters."
         return missing(NAME, f"{words} against parameters", why)
-    everything = [trial for _, trials in known for trial in trials]
+    everything = [trial for _, trials in plotted for trial in trials]
     cost = cost_of(everything)
     title = f"{words} against {COSTS[cost].removesuffix(' in ms')}"
     x = logarithmic([trial["metrics"][cost] for trial in everything], *X)
@@ -78,7 +78,7 @@ def front(searches: Sequence[tuple[Series, SearchData]], drawings: set[str]) -> 
     def place(trial: TrialRow) -> tuple[float, float]:
         return x(trial["metrics"][cost]), y(trial["metrics"][fmt.metric])
 
-    for series, trials in known:
+    for series, trials in plotted:
         best = front_of(trials, fmt)
         keys = {trial["key"] for trial in best}
         for trial in trials:
@@ -92,7 +92,7 @@ def front(searches: Sequence[tuple[Series, SearchData]], drawings: set[str]) -> 
     labels = f"{COSTS[cost]} (logarithmic)", f"validation {fmt.words}"
     drawn = picture(title, ABOUT, axes(x, y, *labels), clouds, lines)
     about = f"{ABOUT}{_left_out(searches, fmt)} Click one for its drawing."
-    return card(NAME, title, drawn, about, legend([series for series, _ in known]))
+    return card(NAME, title, drawn, about, legend([series for series, _ in plotted]))
 
 
 def _left_out(searches: Sequence[tuple[Series, SearchData]], fmt: MetricFormat) -> str:

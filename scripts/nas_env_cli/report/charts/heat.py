@@ -19,8 +19,8 @@ ROWS = 60
 def heat(name: str, table: Heat) -> Markup:
     """Return the chart of a table; its first rows where there are very many."""
     rows = table.rows[:ROWS]
-    known = [x for row in table.values[:ROWS] for x in row if x is not None]
-    low, high = min(known, default=0.0), max(known, default=1.0)
+    values = [x for row in table.values[:ROWS] for x in row if x is not None]
+    low, high = min(values, default=0.0), max(values, default=1.0)
     is_share = not table.what.startswith("Q")
     low = 0.0 if is_share else low
     wide = min(CELL, (WIDEST - 100) / len(table.columns))
@@ -55,7 +55,7 @@ def _labels(table: Heat, rows: Sequence[str], left: float, wide: float) -> list[
     return [*parts, label(14, middle, table.rows_title, strong=True, transform=turned)]
 
 
-def _words(table: Heat, low: float, high: float, shown: int) -> tuple[str, str]:
+def _words(table: Heat, low: float, high: float, row_count: int) -> tuple[str, str]:
     if table.what.startswith("Q"):
         title = "Q-table by depth" if table.rows_title.startswith("decisions") else "Q-table"
         about = f"The stronger, the higher: from {low:.4f} to {high:.4f}; empty: never visited."
@@ -66,8 +66,8 @@ def _words(table: Heat, low: float, high: float, shown: int) -> tuple[str, str]:
             "Share of the networks of the last quarter of the search that took a decision at a "
             "depth; empty: none did. The agent has no Q-table; this is what it did."
         )
-    if shown < len(table.rows):
-        about += f" The first {shown} of {len(table.rows)} rows."
+    if row_count < len(table.rows):
+        about += f" The first {row_count} of {len(table.rows)} rows."
     return title, about
 
 

@@ -22,27 +22,27 @@ def parallel(name: str, search: SearchData) -> Markup:
     trials = sorted((x for x in new_trials(search) if x["ok"]), key=lambda x: x["score"])
     if not trials:
         return missing(name, TITLE, "No network was evaluated without failing.")
-    shown = _thinned(trials)
-    words = columns_of([x["labels"] for x in shown])
+    plotted = _thinned(trials)
+    words = columns_of([x["labels"] for x in plotted])
     rows = [*dict.fromkeys(words.values()), END]
-    depth = min(AXES, max(len(x["labels"]) for x in shown))
+    depth = min(AXES, max(len(x["labels"]) for x in plotted))
     height = TOP + DOWN * len(rows) + 34
-    score = linear([x["score"] for x in shown], TOP + DOWN * len(rows) - 4, TOP + 4)
+    score = linear([x["score"] for x in plotted], TOP + DOWN * len(rows) - 4, TOP + 4)
     right = LEFT + ACROSS * depth
-    lines = [_path(trial, words, rows, depth, score, right) for trial in shown]
-    kinds = ["faintline"] * (len(shown) - max(1, len(shown) // 10))
-    kinds += ["topline"] * (len(shown) - len(kinds))
+    lines = [_path(trial, words, rows, depth, score, right) for trial in plotted]
+    kinds = ["faintline"] * (len(plotted) - max(1, len(plotted) // 10))
+    kinds += ["topline"] * (len(plotted) - len(kinds))
     parts: list[Content] = [_axes(rows, depth, score, right)]
-    for trial, path, kind in zip(shown, lines, kinds, strict=True):
+    for trial, path, kind in zip(plotted, lines, kinds, strict=True):
         parts.append(mark("path", _tip(trial), d=path, class_=f"pc {kind}"))
     about = (
         "From left to right the decisions of a network, at the end its score; within a row, better "
         "networks run higher. In colour: the best tenth."
     )
-    if depth < max(len(x["labels"]) for x in shown):
+    if depth < max(len(x["labels"]) for x in plotted):
         about += f" The first {depth} decisions."
-    if len(shown) < len(trials):
-        about += f" {len(shown)} of {len(trials)} networks, every so many by score."
+    if len(plotted) < len(trials):
+        about += f" {len(plotted)} of {len(trials)} networks, every so many by score."
     drawn = picture(TITLE, about, parts, width=right + 64, height=height)
     return card(name, TITLE, drawn, about, wide=True)
 

@@ -30,8 +30,8 @@ def phases(name: str, series: Series, search: SearchData, reference: SearchData 
     parts = [np.array(scores[x["first"] : x["end"]]) for x in search["phases"]]
     boxes = [np.quantile(part, (0.25, 0.75)).tolist() for part in parts]
     means = [float(part.mean()) for part in parts]
-    found = [] if reference is None else [x["score"] for x in reference["trials"]]
-    random = float(np.mean(found)) if found else None
+    reference_scores = [] if reference is None else [x["score"] for x in reference["trials"]]
+    random = float(np.mean(reference_scores)) if reference_scores else None
     y = linear([*np.ravel(boxes), *means, *([] if random is None else [random])], *Y)
     x = Scale(0.0, float(len(parts)), *X)
     content: list[Content] = [_without_numbers(axes(x, y, _axis(search), "score"))]

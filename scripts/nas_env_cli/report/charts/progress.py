@@ -54,11 +54,11 @@ def progress(searches: Searches, drawings: set[str]) -> list[Markup]:
 
 def improvements(search: SearchData) -> list[TrialRow]:
     """Return the trials that are better than all before them."""
-    found: list[TrialRow] = []
+    improved: list[TrialRow] = []
     for trial in new_trials(search):
-        if trial["ok"] and (not found or trial["score"] > found[-1]["score"]):
-            found.append(trial)
-    return found
+        if trial["ok"] and (not improved or trial["score"] > improved[-1]["score"]):
+            improved.append(trial)
+    return improved
 
 
 def _place(trial: TrialRow) -> float:
@@ -83,13 +83,13 @@ def _chart(
         return missing(name, title, "No network was evaluated without failing.")
     ends = [max(map(along, search["trials"])) for _, _, search in lines]
     x = Scale(0.0, max(ends) or 1.0, *X)
-    y = linear([trial["score"] for _, found, _ in lines for trial in found], *Y)
+    y = linear([trial["score"] for _, improved, _ in lines for trial in improved], *Y)
     parts: list[Content] = []
-    for (series, found, _), end in zip(lines, ends, strict=True):
-        parts.append(polyline(_steps(found, along, end, x, y), series.style))
+    for (series, improved, _), end in zip(lines, ends, strict=True):
+        parts.append(polyline(_steps(improved, along, end, x, y), series.style))
         parts += [
             dot(x(along(t)), y(t["score"]), series, _tip(series, t), _known(t, drawings))
-            for t in found[-MARKS:]
+            for t in improved[-MARKS:]
         ]
     words = "networks new to the search" if along is _place else "seconds of the search"
     drawn = picture(title, about, axes(x, y, words, "best score so far"), parts)
@@ -97,10 +97,10 @@ def _chart(
 
 
 def _steps(
-    found: Sequence[TrialRow], along: Callable[[TrialRow], float], end: float, x: Scale, y: Scale
+    trials: Sequence[TrialRow], along: Callable[[TrialRow], float], end: float, x: Scale, y: Scale
 ) -> list[tuple[float, float]]:
     points: list[tuple[float, float]] = []
-    for trial in found:
+    for trial in trials:
         if points:
             points.append((x(along(trial)), points[-1][1]))
         points.append((x(along(trial)), y(trial["score"])))

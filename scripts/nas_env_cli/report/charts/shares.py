@@ -44,10 +44,10 @@ def _unique(search: SearchData) -> tuple[float | None, str]:
 def _failed(search: SearchData) -> tuple[float | None, str]:
     new = new_trials(search)
     kinds = Counter(x["outcome"] for x in new if not x["ok"])
-    told = ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in kinds.most_common())
+    breakdown = ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in kinds.most_common())
     return sum(kinds.values()) / len(
         new
-    ), f"{sum(kinds.values())} of {len(new)} networks\n{told}".strip()
+    ), f"{sum(kinds.values())} of {len(new)} networks\n{breakdown}".strip()
 
 
 def _illegal(search: SearchData) -> tuple[float | None, str]:
@@ -57,8 +57,8 @@ def _illegal(search: SearchData) -> tuple[float | None, str]:
     return share, f"{100 * share:.2f} % of the actions"
 
 
-def _bar(scale: Scale, top: float, series: Series, told: tuple[float | None, str]) -> Markup:
-    share, words = told
+def _bar(scale: Scale, top: float, series: Series, measured: tuple[float | None, str]) -> Markup:
+    share, words = measured
     if share is None:
         return label(LEFT, top + 14, words, "start")
     tip = f"{series.name}\n{words}"

@@ -22,33 +22,35 @@ PARTS = {
 
 def times(searches: Sequence[tuple[Series, SearchData]]) -> Markup:
     """Return the chart of all searches whose summary tells it."""
-    known = [(series, told) for series, x in searches if (told := x["wall_seconds"]) is not None]
-    if not known:
+    recorded = [
+        (series, seconds) for series, x in searches if (seconds := x["wall_seconds"]) is not None
+    ]
+    if not recorded:
         spent = ", ".join(
             f"{series.name} {sum(t['evaluation_seconds'] for t in x['trials'] if t['new']):.1f} s"
             for series, x in searches
         )
         why = "It is recorded when a search ends. Evaluations alone took: "
         return missing(NAME, TITLE, f"{why}{spent}.")
-    scale = Scale(0.0, max(told["total"] for _, told in known) or 1.0, LEFT, WIDTH - LEFT)
+    scale = Scale(0.0, max(seconds["total"] for _, seconds in recorded) or 1.0, LEFT, WIDTH - LEFT)
     content: list[Content] = []
-    for number, (series, told) in enumerate(known):
+    for number, (series, seconds) in enumerate(recorded):
         top = ROW * number
         content.append(
-            label(LEFT, top + 14, f"{series.name}: {told['total']:.1f} s", "start", True)
+            label(LEFT, top + 14, f"{series.name}: {seconds['total']:.1f} s", "start", True)
         )
         at = LEFT
         for place, (key, words) in enumerate(PARTS.items()):
-            wide = max(NARROWEST, scale(told[key]) - LEFT)
-            share = told[key] / (told["total"] or 1.0)
-            tip = f"{series.name}\n{words}\n{told[key]:.2f} s, {100 * share:.1f} %"
+            wide = max(NARROWEST, scale(seconds[key]) - LEFT)
+            share = seconds[key] / (seconds["total"] or 1.0)
+            tip = f"{series.name}\n{words}\n{seconds[key]:.2f} s, {100 * share:.1f} %"
             box = area(at, top + 22, wide - 1, 18)
             content.append(mark("rect", tip, class_=f"bar time{place}", **box))
             at += wide
     left_out = [series.name for series, x in searches if x["wall_seconds"] is None]
     about = "Wall-clock seconds of each search; its evaluations found in the store took none."
     about += f" Not recorded: {', '.join(left_out)}." if left_out else ""
-    drawn = picture(TITLE, about, content, width=WIDTH, height=ROW * len(known))
+    drawn = picture(TITLE, about, content, width=WIDTH, height=ROW * len(recorded))
     return card(NAME, TITLE, drawn, about, _legend())
 
 
