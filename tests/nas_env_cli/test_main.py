@@ -116,4 +116,4 @@ def test_a_name_of_two_kinds_shows_both(capsys: Captured) -> None:
     assert main(["describe", "block-qnn"]) == 0
     shown = capsys.readouterr()
     assert "block-qnn (search space)" in shown.out and "block-qnn (objective)" in shown.out
-    assert "2 things are named 'block-qnn': search space, objective." in shown.err
+    assert "2 entries are named 'block-qnn': search space, objective." in shown.err

@@ -91,7 +91,7 @@ def test_losses_and_costs_are_minimised_unless_something_else_is_said() -> None:
         (["--metrics", "acuracy"], "Did you mean 'accuracy'"),
         (["--metrics", "accuracy:up"], "must end with :min or :max"),
         (["--output", "set.txt"], "must end with one of .csv, .json, .png"),
-        (["--metrics", "accuracy", "--output", "set.png"], "A picture needs two metrics, got 1"),
+        (["--metrics", "accuracy", "--output", "set.png"], "A plot needs two metrics, got 1"),
         (["elsewhere"], "elsewhere holds no search"),
     ],
 )

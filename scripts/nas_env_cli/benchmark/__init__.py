@@ -1,5 +1,5 @@
-"""A benchmark: agents x environments x seeds, one tidy file of results, and pages made from it."""
+"""Benchmarks: agents x environments x seeds, one tidy results file, and pages generated from it."""
 
 from nas_env.extras import require
 
-require("Benchmarks need", "benchmark")  # now: rliable is imported for the page, hours later
+require("Benchmarks need", "benchmark")  # fail now, not hours later when the page needs rliable

@@ -1,4 +1,4 @@
-"""A cell of a benchmark: one agent on one environment with one seed, played to its end."""
+"""A cell of a benchmark: one run of one agent on one environment with one seed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nas_env_cli.benchmark.results import Row
 from nas_env_cli.specs import AgentSpec, EnvSpec, check_learn
 
 METRICS = ("report", "regret_reward", "regret_report")
-MADE: dict[str, gymnasium.Env[Any, Any]] = {}  # environments of this process
+MADE: dict[str, gymnasium.Env[Any, Any]] = {}  # environments reused by this process
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Cell:
 
 
 class Stop(BaseCallback):
-    """Stops the agent when the search is over or can find nothing better."""
+    """Stops the agent at a limit of the search, or when it has found the optimum."""
 
     def __init__(self, tracker: TrackSearch) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Stop(BaseCallback):
         self._seen = 0
 
     def on_step(self) -> bool:
-        """Return whether to go on; asks nothing of the agent, so that any class may call it."""
+        """Return whether to continue; uses no attribute of the agent, so any agent may call it."""
         return self._on_step()
 
     def _on_step(self) -> bool:
@@ -61,30 +61,30 @@ class Stop(BaseCallback):
 
 
 def is_best(trial: Trial) -> bool:
-    """Return whether no network of the table has a higher score, which is the table's reward."""
+    """Return whether a network has the best reward of the table, and its score is that reward."""
     metrics = trial.evaluation.metrics
     return metrics.get("regret_reward") == 0 and trial.score == metrics.get("reward")
 
 
 def at_full_fidelity(trial: Trial, tracker: TrackSearch) -> bool:
-    """Return whether a network was evaluated with the environment's own number of epochs."""
+    """Return whether a network was evaluated with the environment's default number of epochs."""
     inner: Any = tracker.unwrapped
     return not inner.evaluator.by_walk or trial.evaluation.epochs == inner.budget.epochs
 
 
 def play(cell: Cell, limits: Limits) -> tuple[list[Row], str]:
-    """Return the rows of a cell and why it ended: "optimum" or one of `TrackSearch.finished`.
+    """Run a cell; return its rows and why it ended: "optimum" or a `TrackSearch.finished` value.
 
-    A run ends early where the best score of the table is found, for nothing can take its place.
-    Networks over the limit (the last one, where simulated seconds run out) are left out.
+    A run ends early if it finds the best score of the table. Networks over the limit are left out,
+    such as the last one if the simulated seconds run out.
 
     Raises:
-        InvalidSettingError: The limit was too small for a single network, or the agent does not
-            learn as it should.
+        InvalidSettingError: The limit is too low for a single network, the agent has no
+            `learn(total_timesteps, callback)`, or `learn` returned before the first network.
     """
     env = made(cell)
     set_random_seed(cell.seed)
-    env.reset(seed=cell.seed)  # whether the agent seeds the environment or not, the run is the same
+    env.reset(seed=cell.seed)  # the run is the same if the agent does not seed the environment
     env.action_space.seed(cell.seed)
     tracker = TrackSearch(env, limits)
     agent = cell.agent.make(tracker, cell.seed)
@@ -96,8 +96,8 @@ def play(cell: Cell, limits: Limits) -> tuple[list[Row], str]:
     rows = rows_of(cell, tracker)
     if not rows and tracker.finished is None:
         raise InvalidSettingError(
-            "learn() returned before one network was finished. Play until callback.on_step() is "
-            "false."
+            "learn() returned before the first network was finished. It must step until "
+            "callback.on_step() returns False."
         )
     if not rows:
         raise InvalidSettingError(
@@ -110,8 +110,8 @@ def play(cell: Cell, limits: Limits) -> tuple[list[Row], str]:
 def made(cell: Cell) -> gymnasium.Env[Any, Any]:
     """Return the environment of a cell.
 
-    One process makes each only once, then seeds it anew; but where a store remembers networks, from
-    the best of which an episode may begin, every cell has an environment of its own.
+    A process reuses an environment with a free evaluator and seeds it again. Each cell gets a new
+    environment otherwise, because episodes may begin with the best network of the store.
     """
     observation = cell.agent.observation(cell.env)
     key = json.dumps([cell.env.to_json(), observation])
@@ -125,7 +125,7 @@ def made(cell: Cell) -> gymnasium.Env[Any, Any]:
 
 
 def most_steps(env: Any, limits: Limits) -> int:
-    """Return the environment steps in which the episodes under these limits can be played."""
+    """Return enough environment steps for all episodes under these limits."""
     inner = env.unwrapped
     longest = inner.space.max_length
     if getattr(inner.mdp, "illegal", "project") != "project" or hasattr(inner.mdp, "max_edits"):
@@ -134,10 +134,10 @@ def most_steps(env: Any, limits: Limits) -> int:
 
 
 def rows_of(cell: Cell, tracker: TrackSearch) -> list[Row]:
-    """Return the networks within the limits as rows, up to the first of the best score.
+    """Return the networks within the limits as rows, up to the first one with the best score.
 
-    Networks that the agent had evaluated with other numbers of epochs cost queries, but their
-    scores compare with no other: they are no rows.
+    Networks that the agent evaluated with another number of epochs cost queries. They have no row,
+    because their scores are not comparable.
     """
     rows = []
     for number, trial in enumerate(tracker.trials, start=1):

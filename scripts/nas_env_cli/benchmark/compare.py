@@ -1,4 +1,4 @@
-"""Who beats whom: probabilities of improvement, and one sentence for each agent."""
+"""Comparisons of agents: probabilities of improvement, and one sentence for each agent."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ BASELINES = {
     "local-search": "local search",
     "regularized-evolution": "regularised evolution",
 }
-ENOUGH = 10  # runs, for a verdict
-BEATS, LOSES, LEVEL = "beats", "loses to", "is not told apart from"
+ENOUGH = 10  # runs that a verdict needs
+BEATS, LOSES, LEVEL = "beats", "loses to", "is not distinguishable from"
 
 
 class Baseline(NamedTuple):
-    """An agent that all others are compared with: its label, and its name in words."""
+    """An agent that all others are compared with: its label, and its name in sentences."""
 
     label: str
     words: str
 
 
 def baselines(runs: Runs, agents: dict[str, Any]) -> list[Baseline]:
-    """Return random search, local search and regularised evolution, where they were run.
+    """Return random search, local search and regularised evolution, if they were run.
 
     Args:
         runs: The runs.
-        agents: Settings by label; of several labels with one agent the first counts.
+        agents: Settings by label. If several labels have the same agent, the first one counts.
     """
     present = []
     for name, words in BASELINES.items():
@@ -42,7 +42,7 @@ def baselines(runs: Runs, agents: dict[str, Any]) -> list[Baseline]:
 
 
 class Comparison:
-    """Compares agents on each environment, two at a time.
+    """Pairwise comparison of agents on each environment.
 
     Args:
         runs: The runs.
@@ -55,13 +55,13 @@ class Comparison:
         self.improvement = cache(self._improvement)
 
     def final(self, agent: str, env: str, name: str = "score") -> Numbers:
-        """Return (runs,) final numbers of which more is better.
+        """Return (runs,) final numbers; higher is better.
 
         Args:
             agent: Label of the agent.
             env: Label of the environment.
-            name: "score" or "report" at the limit, or "queries": minus the queries to the optimum,
-                one more than the limit where it was not found.
+            name: "score" or "report" at the limit, or "queries": the negative number of queries to
+                the optimum; one more than the limit if the run did not find it.
         """
         if name != "queries":
             return self.runs.values(agent, env, name)
@@ -70,15 +70,15 @@ class Comparison:
         return np.array([-float(cap if count is None else count) for count in counts])
 
     def _improvement(self, agent: str, baseline: str, env: str, name: str = "score") -> Interval:
-        """Return the probability that a run of the agent ends better than one of the baseline."""
+        """Return the probability that a run of the agent ends better than a baseline run."""
         ours, theirs = self.final(agent, env, name), self.final(baseline, env, name)
         return improvement(ours, theirs, self.repeats)
 
     def verdict(self, agent: str, baseline: str, env: str, name: str = "score") -> str:
-        """Return `BEATS` where the interval lies above 0.5, `LOSES` where below, else `LEVEL`.
+        """Return `BEATS` if the interval lies above 0.5, `LOSES` if below 0.5, else `LEVEL`.
 
-        With fewer than `ENOUGH` runs of either nothing is told apart: the bootstrap of a few runs
-        gives intervals that are too narrow.
+        The result is `LEVEL` if either agent has fewer than `ENOUGH` runs, because the bootstrap
+        of a few runs gives intervals that are too narrow.
         """
         if min(len(self.runs.of(x, env)) for x in (agent, baseline)) < ENOUGH:
             return LEVEL
@@ -86,11 +86,11 @@ class Comparison:
         return BEATS if interval.low > 0.5 else LOSES if interval.high < 0.5 else LEVEL
 
     def sentence(self, agent: str, others: Sequence[Baseline], name: str = "score") -> str:
-        """Return one sentence: how the agent stands to each baseline on each environment."""
+        """Return one sentence that compares the agent with each baseline on each environment."""
         parts = [
             self._clause(agent, baseline, name) for baseline in others if baseline.label != agent
         ]
-        clauses = "; ".join(part for part in parts if part) or "has nobody to be compared with"
+        clauses = "; ".join(part for part in parts if part) or "has no baseline to compare with"
         return f"`{agent}` {clauses}."
 
     def _clause(self, agent: str, baseline: Baseline, name: str) -> str:

@@ -25,18 +25,18 @@ AXES = {
 
 
 def curve_points(limit: int) -> list[int]:
-    """Return the numbers of queries at which curves are drawn, denser at the beginning."""
+    """Return the numbers of queries at which curves have points, geometrically spaced."""
     return sorted({round(x) for x in np.geomspace(1, limit, POINTS)})
 
 
 def drawn_quantities(runs: Runs, env: str) -> list[str]:
-    """Return which quantities an environment has curves of: its regrets, or else its score."""
+    """Return the quantities that have curves: the regrets of the environment, or else its score."""
     regrets = [name for name in ("regret_report", "regret_reward") if runs.known(env, name)]
     return regrets or ["score"]
 
 
 def draw_curves(runs: Runs, env: str, repeats: int = REPEATS) -> Figure:
-    """Draw median and interquartile mean of the best so far against queries, with intervals."""
+    """Draw the median and interquartile mean of the best value so far against queries."""
     from matplotlib.figure import Figure
 
     names = drawn_quantities(runs, env)
@@ -64,10 +64,11 @@ def _axis(name: str, fractions: bool) -> str:
 
 
 def draw_profiles(runs: Runs, repeats: int = REPEATS) -> Figure | None:
-    """Draw the share of runs whose final regret of the report is at most so many points.
+    """Draw performance profiles: the share of runs with at most a given final report regret.
 
-    One panel for each environment that has regrets, and one for all together where an agent was
-    run on all and all are measured in points; None: no environment has regrets.
+    There is one panel for each environment that has regrets. A last panel combines them if they
+    are all measured in points and an agent was run on all of them. Returns None if no environment
+    has regrets.
     """
     from matplotlib.figure import Figure
 
@@ -90,7 +91,7 @@ def draw_profiles(runs: Runs, repeats: int = REPEATS) -> Figure | None:
 
 
 def save_svg(figure: Figure, path: Path) -> None:
-    """Write a drawing as SVG, the same bytes each time."""
+    """Write a figure as a reproducible SVG file."""
     import matplotlib
 
     path.parent.mkdir(parents=True, exist_ok=True)

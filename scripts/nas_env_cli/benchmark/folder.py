@@ -1,4 +1,4 @@
-"""The folder of a benchmark: its settings, one small file per finished cell, and the results."""
+"""The folder of a benchmark: settings, one file for each finished cell, and results."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from nas_env_cli.benchmark.results import (
 )
 from nas_env_cli.specs import AgentSpec, EnvSpec
 
-EPISODES = 10  # a run plays at most this many times its limit of queries
+EPISODES = 10  # maximum episodes of a run, as a multiple of its limit of queries
 LOCK = ".lock"
 REASON = b"reason"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a benchmark is asked to do.
+    """The cells and limits of a benchmark.
 
     Attributes:
         agents: The agents.
         envs: The environments.
-        seeds: Seeds of every pair.
-        limit: Unique networks of a run; None where simulated seconds alone end it.
-        simulated_seconds: Simulated seconds of a run, or None.
-        charge_repeats: Whether a network that a run repeats costs a query and its seconds again.
-        charge_isomorphs: Whether another walk to the same network costs a query of its own.
+        seeds: Seeds of every pair of agent and environment.
+        limit: Unique networks of a run; None: only simulated seconds end it.
+        simulated_seconds: Simulated seconds of a run; None: no limit.
+        charge_repeats: Whether a repeated network costs a query and its seconds again.
+        charge_isomorphs: Whether each walk to the same network costs a query.
         command: The command line, for the pages.
     """
 
@@ -67,7 +67,7 @@ class Plan:
 
     @property
     def limits(self) -> Limits:
-        """The limits of a run; its episodes are at most ten times its queries."""
+        """The limits of a run, with at most ten times as many episodes as queries."""
         episodes = None if self.limit is None else EPISODES * self.limit
         return Limits(
             evaluations=self.limit,
@@ -83,16 +83,15 @@ class Plan:
 
 
 class BenchmarkFolder:
-    """Holds `settings.json`, `cells/`, `results.parquet` and `best.parquet`.
+    """A folder with `settings.json`, `cells/`, `results.parquet` and `best.parquet`.
 
-    More agents, environments and seeds may be added to a folder by a later command; what was
-    finished stays.
+    A later command may add agents, environments and seeds; finished cells stay.
 
     Args:
         path: The folder.
 
     Raises:
-        InvalidSettingError: It is a file.
+        InvalidSettingError: The path is a file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -102,30 +101,30 @@ class BenchmarkFolder:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What was asked of this folder so far, as plain data; empty where nothing was.
+        """The settings of all commands so far, as plain data; empty for a new folder.
 
         Raises:
-            InvalidDataError: The file is damaged.
+            InvalidDataError: The settings file is damaged.
         """
         file = self.path / "settings.json"
         try:
             data = json.loads(file.read_text("utf-8")) if file.is_file() else {}
             if not isinstance(data, dict):
-                raise ValueError("no object")
+                raise ValueError("not a JSON object")
             if data:
                 check_settings(data)
         except ValueError as error:
             raise InvalidDataError(
-                f"{file}: not the settings of a benchmark ({error}). Put the file back, or choose "
+                f"{file}: not the settings of a benchmark ({error}). Restore the file, or choose "
                 "another --output."
             ) from None
         return data
 
     def begin(self, plan: Plan, versions: dict[str, str]) -> None:
-        """Enter a plan into the settings.
+        """Add a plan to the settings.
 
         Raises:
-            InvalidSettingError: It differs from what this folder was begun with.
+            InvalidSettingError: The plan contradicts the settings of this folder.
         """
         saved = self.settings
         here = {x.name for x in self.path.iterdir()} if self.path.is_dir() else set()
@@ -153,19 +152,19 @@ class BenchmarkFolder:
         self._write("settings.json", json.dumps(data, indent=1))
 
     def note_seconds(self, seconds: float) -> None:
-        """Add what the last command took to what it took before it was interrupted."""
+        """Add to the running time of the last command, which may have been interrupted before."""
         data = self.settings
         data["commands"][-1]["seconds"] += round(seconds)
         self._write("settings.json", json.dumps(data, indent=1))
 
     def _entry(self, entries: dict[str, Any], spec: AgentSpec | EnvSpec, finished: str) -> Any:
-        """Return the entry of a label; a fresh one where none of its runs is finished."""
+        """Return the entry of a label; a new entry if none of its runs is finished."""
         if spec.label not in entries or not any((self.path / "cells").glob(finished)):
             entries[spec.label] = spec.to_json()
         return entries[spec.label]
 
     def _enter(self, option: str, entry: dict[str, Any], part: str, value: Any) -> None:
-        """Enter a part of an agent's settings; hyper-parameters grow with the environments."""
+        """Add a part of an agent's settings; merge stored hyper-parameters by environment."""
         if part == "stored":
             for env_id, stored in value.items():
                 saved = entry[part].setdefault(env_id, stored)
@@ -174,20 +173,20 @@ class BenchmarkFolder:
             self._same(option, entry[part], value)
 
     def _same_files(self, env: EnvSpec, entry: dict[str, Any]) -> None:
-        """Enter the files of an environment, or refuse one that is another by now."""
+        """Add the hashes of an environment's files; raise if a file has changed."""
         for name, digest in env.files().items():
             if entry.setdefault("files", {}).setdefault(name, digest) != digest:
                 raise InvalidSettingError(
-                    f"File {env.settings[name]} of --envs {env.label} is not the one that the "
-                    f"benchmark in {self.path} was begun with. Put that back, or give another "
-                    "--output, or another label."
+                    f"File {env.settings[name]} of --envs {env.label} has changed since the "
+                    f"benchmark in {self.path} was begun. Restore it, or choose another --output "
+                    "or another label."
                 )
 
     def _same(self, option: str, saved: Any, value: Any) -> None:
         if json.dumps(saved, sort_keys=True) != json.dumps(value, sort_keys=True):
             raise InvalidSettingError(
                 f"The benchmark in {self.path} was begun with --{option} = {saved}, not {value}. "
-                "Give the same, or another --output, or another label."
+                "Use the same value, another --output or another label."
             )
 
     def has(self, cell: Cell) -> bool:
@@ -195,7 +194,7 @@ class BenchmarkFolder:
         return self._cell(cell).is_file()
 
     def write(self, cell: Cell, rows: Sequence[Row], reason: str) -> None:
-        """Keep the rows of a finished cell, all or none."""
+        """Write the rows of a finished cell atomically."""
         path = self._cell(cell)
         path.parent.mkdir(parents=True, exist_ok=True)
         table = table_of(rows).replace_schema_metadata({REASON: reason.encode()})
@@ -204,17 +203,17 @@ class BenchmarkFolder:
         self.log(cell).unlink(missing_ok=True)
 
     def write_log(self, cell: Cell, text: str) -> None:
-        """Keep what went wrong in a cell, until it is finished."""
+        """Write the traceback of a failed cell; it is deleted when the cell is finished."""
         path = self.log(cell)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
     def log(self, cell: Cell) -> Path:
-        """Return the path of what went wrong in a cell."""
+        """Return the path of the log of a failed cell."""
         return self._cell(cell).with_suffix(".log")
 
     def tables(self) -> Iterator[pa.Table]:
-        """Yield the rows of every finished cell: agents and environments in order, then seeds."""
+        """Yield the rows of every finished cell, in order of agent, environment and seed."""
         settings = self.settings
         for agent in settings["agents"]:
             for env in settings["envs"]:
@@ -224,12 +223,12 @@ class BenchmarkFolder:
                     yield pq.read_table(file).replace_schema_metadata()
 
     def paths(self, results: str = "results.parquet") -> tuple[Path, Path]:
-        """Return the paths of the file of all rows and of the file of the best."""
+        """Return the paths of the file of all rows and of the file of the best rows."""
         full = self.path / results
         return full, full.with_stem("best" if full.stem != "best" else "best-only")
 
     def merge(self, results: str = "results.parquet") -> None:
-        """Write all rows, and those of `incumbents`."""
+        """Write the file of all rows, and the file of the rows of `incumbents`."""
         full, best = self.paths(results)
         settings = self.settings
         with writing_results(full, settings) as rows, writing_results(best, settings) as rises:
@@ -239,10 +238,10 @@ class BenchmarkFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep a second benchmark out of the folder while the block runs.
+        """Lock the folder while the block runs.
 
         Raises:
-            InvalidSettingError: One is at work there.
+            InvalidSettingError: Another process uses the folder.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / LOCK).open("w") as file:
@@ -254,7 +253,7 @@ class BenchmarkFolder:
                 pass
             except OSError:
                 raise InvalidSettingError(
-                    f"Another benchmark is at work in {self.path}. Wait for it, or choose another "
+                    f"Another benchmark is running in {self.path}. Wait for it, or choose another "
                     "--output."
                 ) from None
             yield
@@ -273,5 +272,5 @@ class BenchmarkFolder:
 
 
 def _name(label: str) -> str:
-    """Return a label as the name of a file."""
+    """Return a label as a file name."""
     return quote(label, safe=" =+-_").replace(".", "%2E") or "%"

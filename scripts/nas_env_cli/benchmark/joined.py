@@ -1,4 +1,4 @@
-"""Several files of results as one: an agent enters the table of others."""
+"""Merging of results files, which adds agents to an existing leaderboard."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from nas_env_cli.benchmark.results import SHARED, incumbents, run_starts
 
 
 class Results(NamedTuple):
-    """The rows of a file of results, and the settings that made them, as `read_results` has them.
+    """The rows and settings of a results file, as `read_results` returns them.
 
     Attributes:
-        path: The file, for messages.
+        path: The file, for error messages.
         table: Its rows.
         settings: Its settings.
     """
@@ -31,11 +31,13 @@ class Results(NamedTuple):
 
 
 def join(parts: Sequence[Results]) -> tuple[pa.Table, dict[str, Any]]:
-    """Return the runs of all files, agents and environments in order of appearance, then seeds.
+    """Return the rows and settings of all files together.
+
+    Rows are sorted by agent and environment, in order of appearance, then by seed.
 
     Raises:
-        InvalidSettingError: Runs ended after different limits, one label stands for two things, or
-            a run is in two files and not the same.
+        InvalidSettingError: The files have different limits, a label has two meanings, or two files
+            have different rows for the same run.
     """
     first = parts[0]
     settings = copy.deepcopy(first.settings)
@@ -54,13 +56,13 @@ def join(parts: Sequence[Results]) -> tuple[pa.Table, dict[str, Any]]:
 
 
 def _places(column: pa.ChunkedArray, labels: dict[str, Any]) -> Any:
-    """Return (rows,) the place of each row's label among all of them."""
+    """Return (rows,) the index of each row's label among all labels."""
     places = {label: place for place, label in enumerate(labels)}
     return np.array([places[label] for label in column.to_pylist()], dtype=np.int64)
 
 
 def _enter(first: Results, part: Results, label: str, merged: Any, entry: Any) -> None:
-    """Compare what a label stands for; stored hyper-parameters grow with the environments."""
+    """Check that two files agree on a label; merge the stored hyper-parameters by environment."""
     for name in {**merged, **entry}:
         if name != "stored":
             _same(first, part, f"--agents {label}", merged.get(name), entry.get(name))
@@ -78,7 +80,7 @@ def _same(first: Results, part: Results, option: str, expected: Any, value: Any)
 
 
 def _runs(parts: Sequence[Results]) -> list[pa.Table]:
-    """Return the rows of each run; a run that two files hold alike is taken once."""
+    """Return the rows of each run; identical runs of two files count once."""
     runs: dict[tuple[str, str, int], tuple[Path, pa.Table]] = {}
     for part in parts:
         starts = run_starts(part.table) if len(part.table) else []
@@ -95,5 +97,5 @@ def _runs(parts: Sequence[Results]) -> list[pa.Table]:
 
 
 def _text(rows: pa.Table) -> str:
-    """Return the best rows of a run as text, in which numbers that are missing are equal."""
+    """Return the best rows of a run as text, so that missing numbers (NaN) compare equal."""
     return repr(incumbents(rows).to_pylist())

@@ -1,4 +1,4 @@
-"""The leaderboard: `docs/leaderboard.md` and its figures, made from one file of results alone."""
+"""The leaderboard page (`docs/leaderboard.md`) and its figures, generated from a results file."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ BY = ("query", "trial")
 HALVING = "successive-halving"
 SETTINGS = (
     "Agents and their settings. Where `agents/nas_env_agents/hyperparameters.toml` names "
-    "docs/sweep.md as source, they were searched for, on made-up landscapes of the shapes of "
-    "NAS-Bench-201 and NAS-Bench-Macro; all others are a paper's, a library's or chosen before "
-    "a table was looked at{but}:"
+    "docs/sweep.md as source, they come from a hyper-parameter search on synthetic landscapes "
+    "with the shapes of NAS-Bench-201 and NAS-Bench-Macro. All others are a paper's or a "
+    "library's, or were chosen before a table was looked at{but}:"
 )
 EXPLORED = (
-    ", but for those of `imagination`, which a prototype explored on NAS-Bench-201 and "
+    ", except those of `imagination`, which were explored with a prototype on NAS-Bench-201 and "
     "NAS-Bench-Macro with a noise-free reward (docs/imagination.md)"
 )
 
@@ -41,21 +41,23 @@ def write_page(
     repeats: int = REPEATS,
     title: str = TITLE,
 ) -> list[Path]:
-    """Write the page, and its figures into the folder of the page's name, and return all paths.
+    """Write the page and its figures, and return all paths.
+
+    Figures go to the folder with the name of the page.
 
     Args:
-        table: Rows of a file of results, all or those of the best.
-        settings: What made them, from the file.
-        page: The page.
-        source: The file, for a link.
+        table: Rows of a results file: all rows, or those of `incumbents`.
+        settings: Settings of the results file.
+        page: Path of the page.
+        source: The results file, for a link.
         repeats: Bootstrap samples of an interval.
         title: Title of the page.
 
     Raises:
-        InvalidDataError: There are no rows, or runs are not limited by queries.
+        InvalidDataError: There are no rows, or the runs have no limit of queries.
     """
     if settings["limit"] is None:
-        raise InvalidDataError("These runs are not limited by queries: they make no leaderboard.")
+        raise InvalidDataError("A leaderboard needs runs with a limit of queries. Give --limit.")
     runs = Runs(table, settings["limit"])
     folder = page.with_suffix("")
     paths = {env: folder / f"curves-{_file(env)}.svg" for env in runs.envs}
@@ -78,8 +80,8 @@ class Leaderboard:
 
     Args:
         runs: The runs.
-        settings: What made them.
-        source: How the page names its file.
+        settings: Settings of the results file.
+        source: The results file as the page names it.
         repeats: Bootstrap samples of an interval.
         title: Title of the page.
     """
@@ -107,7 +109,7 @@ class Leaderboard:
         )
 
     def markdown(self, pictures: dict[str, str]) -> str:
-        """Return the page; `pictures` are paths of the figures by environment, and "profiles"."""
+        """Return the page; `pictures` holds figure paths by environment and under "profiles"."""
         parts = [f"# {self.title}", self._how(), self._overview(), *self._sentences()]
         if "profiles" in pictures:
             parts += ["## Performance profiles", f"![Profiles]({pictures['profiles']})"]
@@ -123,30 +125,30 @@ class Leaderboard:
             [
                 f"A run ends after {limit} {self._counted()}, after "
                 f"{10 * limit} episodes, or when the best reward of the table is found. The best "
-                "network of a run is the one with the highest reward so far, the first of equals; "
-                "its *report* is what papers print. A network that is trained for fewer epochs "
-                "than the environment's own costs a query like any other and is not ranked. Where "
-                "decisions are appended, random search, local search and evolution begin with the "
-                "same network under one seed. *Regret*: how far a number is below the best of its "
-                "own column, in points (hundredths). IQM: interquartile mean over runs; "
-                "brackets: 95 % intervals of a stratified bootstrap with "
-                f"{self.repeats:,} samples. *Charged*: the same runs after {limit} evaluations, "
-                f"where each repeat costs a query.{self._raw()}",
+                "network of a run is the one with the highest reward so far; of equal rewards, the "
+                "earliest. Its *report* is the number that papers publish. A network that is "
+                "trained for fewer epochs than the environment's default costs a query like any "
+                "other but is not ranked. In environments that append decisions, random search, "
+                "local search and evolution begin with the same network if they have the same "
+                "seed. *Regret*: the difference to the best value of the same column, in points "
+                "(hundredths). IQM: interquartile mean over runs. Brackets: 95 % intervals of a "
+                f"stratified bootstrap with {self.repeats:,} samples. *Charged*: the same runs "
+                f"after {limit} evaluations, with each repeat counted as a query.{self._raw()}",
                 "",
-                f"Everything here is made from [{self.source}]({self.source}) alone, by `nas-env "
-                "leaderboard FILE`; `nas-env replay FILE` plays its rows "
-                "again. How to enter an agent: docs/benchmarking.md.",
+                f"This page is generated from [{self.source}]({self.source}) by `nas-env "
+                "leaderboard FILE`; `nas-env replay FILE` replays its rows. To add an agent, see "
+                "docs/benchmarking.md.",
             ]
         )
 
     def _raw(self) -> str:
-        """Return which environments' numbers are no fractions, if any."""
+        """Return a note on the environments whose numbers are not fractions; "" if none."""
         raw = ", ".join(env for env, scale in self.scales.items() if scale == 1)
-        return f" Numbers of {raw} are no fractions and stand as they are." if raw else ""
+        return f" Numbers of {raw} are not fractions and are shown unscaled." if raw else ""
 
     def _counted(self) -> str:
-        """Return what the limit of a run counts."""
-        same = "" if self.settings["charge_isomorphs"] else "; isomorphic ones are one"
+        """Return the unit of the limit of a run."""
+        same = "" if self.settings["charge_isomorphs"] else "; isomorphic networks count once"
         if self.settings["charge_repeats"]:
             return f"evaluations, repeats included (*queries*: unique networks among them{same})"
         return f"unique networks (*queries*; repeats are free{same})"
@@ -167,30 +169,30 @@ class Leaderboard:
         return "\n".join([*lines, *self._blanks()])
 
     def _blanks(self) -> list[str]:
-        """Return what an empty cell of the overview means, where there is one."""
+        """Return a note on the empty cells of the overview, if there are any."""
         blank = {x for x in self.runs.agents for y in self.runs.envs if not self.runs.of(x, y)}
         names = {self.settings["agents"][agent]["name"] for agent in blank}
         why = "; successive halving needs more than one fidelity" * (HALVING in names)
-        return ["", f"An empty cell: not played there{why}."] if blank else []
+        return ["", f"Empty cell: not run on this environment{why}."] if blank else []
 
     def _sentences(self) -> list[str]:
-        """Return who beats whom by the final reward, and by queries to the optimum."""
+        """Return the comparisons by final reward and by queries to the optimum."""
         if not self.baselines:
             return []
         text = (
-            "Two agents differ if the 95 % interval of the probability that a run of the one ends "
+            "Two agents differ if the 95 % interval of the probability that a run of one ends "
             "better than a run of the other (ties count one half) excludes 0.5. Agents with fewer "
-            f"than {ENOUGH} runs are not compared. There is no correction for the number of "
-            "comparisons: about one in twenty pairs without a true difference is expected to "
-            "differ."
+            f"than {ENOUGH} runs are not compared. The number of comparisons is not corrected for: "
+            "about one in twenty pairs without a true difference is expected to differ."
         )
         parts = [f"## Who beats whom\n\n{text}", "By the reward of the best network at the limit:"]
         parts.append(self._list("score"))
         if any(self.runs.known(env, "regret_reward") for env in self.runs.envs):
             parts.append(
-                "By queries to the best reward of the table (fewer is better; one more than the "
-                "limit where it was not found, for to find it with the last query is better; the "
-                "tables' means count the limit itself, the least that it can have been):"
+                "By queries to the best reward of the table (fewer is better). A run that did not "
+                "find it counts one query more than the limit here, so that finding it with the "
+                "last query is better. The means in the tables count the limit itself for such a "
+                "run, which is a lower bound:"
             )
             parts.append(self._list("queries"))
         return parts
@@ -200,7 +202,7 @@ class Leaderboard:
         return "\n".join(f"- {self.compare.sentence(x, self.baselines, name)}" for x in agents)
 
     def _final(self, env: str) -> str:
-        """Return the table of final numbers of an environment, the best first."""
+        """Return the table of final numbers of an environment, best agent first."""
         names = [x for x in ("regret_reward", "regret_report") if self.runs.known(env, x)]
         names = names or ["score"]
         heads = [
@@ -218,7 +220,7 @@ class Leaderboard:
         return "\n".join(lines)
 
     def _against(self, env: str) -> list[str]:
-        """Return by what agents are compared with random search on an environment."""
+        """Return the quantities that compare agents with random search on an environment."""
         if not self.runs.of(self.random, env):
             return []
         return ["score", "report"] if self.runs.known(env, "report") else ["score"]
@@ -230,8 +232,8 @@ class Leaderboard:
         limit = self.settings["limit"]
         heads = [f"{x}, {by}" for by in ("free", "charged") for x in ("mean", "median", "found")]
         lines = [
-            f"Queries to the best reward (mean: a run that did not find it counts {limit}; median: "
-            "- where half of the runs or more did not find it; found: share of runs):",
+            f"Queries to the best reward. Mean: a run that did not find it counts {limit}. Median: "
+            "- if half of the runs or more did not find it. Found: share of runs that found it.",
             "",
             *_head("agent", *heads, "episodes of a run"),
         ]
@@ -246,7 +248,7 @@ class Leaderboard:
         return "\n".join(lines)
 
     def _order(self, env: str) -> list[str]:
-        """Return the agents of an environment: by final score, then by queries to the optimum."""
+        """Return the agents of an environment, by final score, then queries to the optimum."""
         cap = self.settings["limit"]
 
         def place(agent: str) -> tuple[float, float]:
@@ -283,7 +285,7 @@ class Leaderboard:
         return "\n".join([*made(self.settings), "", explanation, "", *self._agents()])
 
     def _agents(self) -> list[str]:
-        """Return one line on each agent's settings, and on each environment's."""
+        """Return one line on the settings of each agent and of each environment."""
         lines = []
         for label in self.runs.agents:
             entry = self.settings["agents"][label]
@@ -300,13 +302,13 @@ class Leaderboard:
 
 
 def made(settings: dict[str, Any]) -> list[str]:
-    """Return lines on the commands, seeds and versions that made a file of results."""
+    """Return the commands, seeds and versions of a results file, one command a line."""
     lines = []
     for entry in settings["commands"]:
         seeds = entry["seeds"]
         versions = ", ".join(f"{k} {v}" for k, v in entry["versions"].items())
         seconds = entry["seconds"]
-        time = f"{seconds / 60:,.1f} minutes" if seconds else "stopped before its end"
+        time = f"{seconds / 60:,.1f} minutes" if seconds else "interrupted"
         lines.append(f"- `{entry['command']}`: seeds {seeds[0]} to {seeds[-1]}, {time}; {versions}")
     return lines
 

@@ -1,4 +1,4 @@
-"""Rows of a file of results played again: the same seed and decisions, the same numbers."""
+"""Replay of results: the same seed and decisions must give the same numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Numbers = dict[str, float]
 def play_walk(
     env: gymnasium.Env[Any, Any], walk: Sequence[int], seed: int | None = None
 ) -> Numbers:
-    """Play decisions from a reset and return the numbers of the network they lead to.
+    """Reset, take the decisions of a walk, and return the numbers of the network.
 
     Raises:
         InvalidDataError: A decision is not legal, or the walk is not complete.
@@ -38,12 +38,12 @@ def play_walk(
 
 
 def decisions(text: str) -> tuple[int, ...]:
-    """Return the decisions of a walk as a file of results writes it: "3,0,4"."""
+    """Return the decisions of a walk in the format of a results file, such as "3,0,4"."""
     return tuple(int(part) for part in text.split(",") if part)
 
 
 def sample_rows(table: pa.Table, count: int | None, seed: int = 0) -> tuple[pa.Table, Any]:
-    """Return so many rows drawn without replacement (None: all), and their numbers from 0."""
+    """Return `count` rows drawn without replacement (None: all), and their row numbers from 0."""
     if count is None or count >= len(table):
         return table, np.arange(len(table))
     chosen = np.sort(np.random.default_rng(seed).choice(len(table), count, replace=False))
@@ -56,13 +56,13 @@ def replay(
     numbers: Sequence[int],
     tell: Callable[[int], Any] = lambda done: None,
 ) -> str | None:
-    """Play rows again and return what the first difference is, or None where there is none.
+    """Replay rows and return a description of the first difference, or None.
 
     Args:
         table: The rows.
-        envs: Id and settings of the environments by label, as the file holds them.
+        envs: Id and settings of the environments by label, from the settings of the file.
         numbers: Number of each row in its file, from 0, for the message.
-        tell: Called with the number of rows that were played.
+        tell: Called with the number of rows replayed so far.
     """
     environments = {
         label: EnvSpec(label, envs[label]["id"], envs[label]["settings"]).make()
@@ -93,5 +93,5 @@ def _difference(row: dict[str, Any], played: Numbers) -> str:
         if not (
             row[name] == played[name] or (row[name] != row[name] and played[name] != played[name])
         ):
-            return f"{name} is {row[name]!r} in the file, but {played[name]!r} when played"
+            return f"{name} is {row[name]!r} in the file, but {played[name]!r} in the replay"
     return ""

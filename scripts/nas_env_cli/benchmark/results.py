@@ -1,4 +1,4 @@
-"""The tidy file of results: its columns, how it is written and read, and what is kept of a run."""
+"""The tidy results file: its columns, reading, writing, and selection of the best rows."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ import pyarrow.parquet as pq
 from nas_env.errors import InvalidDataError, InvalidSettingError
 from nas_env.files import replacing
 
-KEY = b"benchmark"  # of the metadata in the schema of a Parquet file
+KEY = b"benchmark"  # metadata key in the schema of a Parquet file
 NUMBERS = ("score", "report", "regret_reward", "regret_report", "simulated_seconds")
 SCHEMA = pa.schema(
     [
         ("agent", pa.string()),
         ("env", pa.string()),
         ("seed", pa.int64()),
-        ("query", pa.int64()),  # unique networks so far, this one included
-        ("trial", pa.int64()),  # evaluations so far, repeats included
+        ("query", pa.int64()),  # unique networks so far, including this one
+        ("trial", pa.int64()),  # evaluations so far, including repeats
         ("episode", pa.int64()),
-        ("walk", pa.string()),  # decisions, "3,0,4"
+        ("walk", pa.string()),  # decisions, such as "3,0,4"
         ("repeated", pa.bool_()),
         *((name, pa.float64()) for name in NUMBERS),
     ]
 )
 SHARED = ("limit", "simulated_seconds", "charge_repeats", "charge_isomorphs")  # by all runs
-NEEDED = (*SHARED, "agents", "envs", "commands")  # settings of a file of results
+NEEDED = (*SHARED, "agents", "envs", "commands")  # settings of a results file
 ROWS_AT_ONCE = 200_000
 
 
 class Row(NamedTuple):
-    """One scored network of one run; a number that the environment does not know is NaN.
+    """One scored network of one run; a number that the environment does not report is NaN.
 
     Attributes:
         agent: Label of the agent.
         env: Label of the environment.
         seed: Seed of agent and environment.
-        query: Unique networks of the run so far, this one included.
-        trial: Evaluations of the run so far, repeats and this one included.
-        episode: Episodes of the run so far; one that edits has several evaluations.
-        walk: The decisions, as text: "3,0,4".
+        query: Unique networks of the run so far, including this one.
+        trial: Evaluations of the run so far, including repeats and this one.
+        episode: Episodes of the run so far; an episode of edits has several evaluations.
+        walk: The decisions as text, such as "3,0,4".
         repeated: Whether the run had scored this network before.
-        score: What the agent was told.
-        report: What papers report of this network.
-        regret_reward: Best score in the table minus this one's.
-        regret_report: Best report in the table minus this one's.
-        simulated_seconds: What the run's networks so far took to train.
+        score: The score that the agent received.
+        report: The number that papers publish for this network.
+        regret_reward: Best score in the table minus this score.
+        regret_report: Best report in the table minus this report.
+        simulated_seconds: Training time of all networks of the run so far.
     """
 
     agent: str
@@ -81,11 +81,11 @@ def table_of(rows: Sequence[Row]) -> pa.Table:
 
 
 def incumbents(table: pa.Table) -> pa.Table:
-    """Return the rows where the best score so far rises, and the last row of each run.
+    """Return the rows in which the best score so far rises, and the first and last row of each run.
 
-    Rows of a run stand together and in order. Of equal scores the first stays the best. What is
-    returned comes back unchanged when given again, and says as much about the best so far after
-    any number of queries, evaluations or episodes as all rows do.
+    The rows of a run must be contiguous and in order. Of equal scores, the first one is the best.
+    The result determines the best network after any number of queries, evaluations or episodes.
+    The function is idempotent.
     """
     if not len(table):
         return table
@@ -113,10 +113,10 @@ def run_starts(table: pa.Table) -> Any:
 
 
 class ResultWriter:
-    """Collects tables and writes many rows at a time. Opened by `writing_results`.
+    """Writes tables in batches of many rows. Created by `writing_results`.
 
     Args:
-        writer: Writes tables, as those of pyarrow.
+        writer: A writer of pyarrow.
     """
 
     def __init__(self, writer: Any) -> None:
@@ -132,7 +132,7 @@ class ResultWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write the rows that are waiting."""
+        """Write the buffered rows."""
         if self._waiting:
             self._writer.write_table(pa.concat_tables(self._waiting))
         self._waiting, self._rows = [], 0
@@ -140,13 +140,14 @@ class ResultWriter:
 
 @contextmanager
 def writing_results(path: Path, settings: dict[str, Any]) -> Iterator[ResultWriter]:
-    """Yield a writer to one file, Parquet or (if its name ends in .csv) CSV, whole or not at all.
+    """Yield a writer to a Parquet file, or to a CSV file if its name ends in .csv.
 
-    The settings go into the schema's metadata, or into a first line that begins with "#".
+    The file is replaced atomically. The settings go into the metadata of the Parquet schema, or
+    into a first line of the CSV file that begins with "#".
 
     Args:
         path: The file.
-        settings: What made the rows, as plain data.
+        settings: Settings of the runs, as plain data.
     """
     check_name(path)
     text = json.dumps(settings)
@@ -165,23 +166,23 @@ def writing_results(path: Path, settings: dict[str, Any]) -> Iterator[ResultWrit
 
 
 def write_results(path: Path, tables: Iterable[pa.Table], settings: dict[str, Any]) -> None:
-    """Write tables to one file with the settings that made them."""
+    """Write tables and the settings of their runs to a file."""
     with writing_results(path, settings) as writer:
         for table in tables:
             writer.write(table)
 
 
 def read_results(path: Path) -> tuple[pa.Table, dict[str, Any]]:
-    """Return the rows of a file, and the settings that made them.
+    """Return the rows of a results file, and the settings of its runs.
 
     Raises:
         InvalidDataError: The file is missing, cannot be read, or lacks columns or settings.
     """
     if path.is_dir():
-        raise InvalidDataError(f"{path} is a folder. Give a file of it: {path / 'best.parquet'}.")
+        raise InvalidDataError(f"{path} is a folder. Give a file in it: {path / 'best.parquet'}.")
     check_name(path)
     if not path.is_file():
-        raise InvalidDataError(f"{path}: no such file. Give one that nas-env benchmark wrote.")
+        raise InvalidDataError(f"{path}: no such file. Give a file written by nas-env benchmark.")
     try:
         table, text = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
         settings = json.loads(text)
@@ -189,26 +190,26 @@ def read_results(path: Path) -> tuple[pa.Table, dict[str, Any]]:
         return table.select(SCHEMA.names).cast(SCHEMA), settings
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise InvalidDataError(
-            f"{path}: not a file of results ({error}). Give a file that nas-env benchmark "
-            "wrote, or make it again."
+            f"{path}: not a results file ({error}). Give a file written by nas-env benchmark, or "
+            "run the benchmark again."
         ) from None
 
 
 def check_settings(settings: dict[str, Any]) -> None:
-    """Raise ValueError if settings of results lack an entry."""
+    """Raise ValueError if the settings of a results file lack an entry."""
     if missing := [name for name in NEEDED if name not in settings]:
         raise ValueError(f"its settings lack {' and '.join(missing)}")
 
 
 def check_name(path: Path) -> None:
-    """Refuse a file name of another format.
+    """Check the suffix of a results file.
 
     Raises:
-        InvalidSettingError: It ends neither in .parquet nor in .csv.
+        InvalidSettingError: The name ends neither in .parquet nor in .csv.
     """
     if path.suffix not in (".parquet", ".csv"):
         raise InvalidSettingError(
-            f"File of results {path.name!r} must end in .parquet or .csv. Give such a name."
+            f"Results file {path.name!r} must end in .parquet or .csv. Rename it."
         )
 
 
@@ -221,7 +222,7 @@ def _read_csv(path: Path) -> tuple[pa.Table, str]:
     with path.open("rb") as stream:
         first = stream.readline().decode()
         if not first.startswith("# "):
-            raise ValueError("its first line holds no settings")
+            raise ValueError("its first line has no settings")
         types = {item.name: item.type for item in SCHEMA}
         options = pa.csv.ConvertOptions(column_types=types, null_values=[])
         return pa.csv.read_csv(stream, convert_options=options), first[2:]

@@ -1,4 +1,4 @@
-"""Cells spread over processes; whatever a cell does, the others are played."""
+"""Runs cells in worker processes; a cell that fails or crashes does not stop the others."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from nas_env_cli.benchmark.folder import BenchmarkFolder, Plan
 from nas_env_cli.search.provenance import versions
 from nas_env_cli.worker_process import end_with_parent, one_thread_each
 
-# A server that has imported everything forks the workers; it has no threads that a fork would lose.
+# The fork server imports everything once and has no threads, so forking from it is safe.
 START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a cell.
+    """The outcome of a cell.
 
     Attributes:
         cell: The cell.
-        reason: Why its run ended; empty where it failed.
-        error: What went wrong; empty where nothing did.
+        reason: Why its run ended; empty if it failed.
+        error: The error message; empty if the run succeeded.
     """
 
     cell: Cell
@@ -41,7 +41,7 @@ class Done:
 
 
 class Worker:
-    """A process that plays one cell after another and writes each into the folder."""
+    """A process that runs cells one after another and writes each to the folder."""
 
     def __init__(self, folder: BenchmarkFolder, limits: Limits) -> None:
         context: Any = multiprocessing.get_context(START)
@@ -54,12 +54,12 @@ class Worker:
         self.cell: Cell | None = None
 
     def give(self, cell: Cell) -> None:
-        """Give it a cell to play."""
+        """Send a cell to the process."""
         self.cell = cell
         self.connection.send(cell)
 
     def take(self) -> Done:
-        """Return what became of its cell."""
+        """Receive the outcome of its cell."""
         assert self.cell is not None
         cell, self.cell = self.cell, None
         try:
@@ -70,7 +70,7 @@ class Worker:
         return Done(cell, reason, error)
 
     def stop(self) -> None:
-        """End the process, also in the middle of a cell."""
+        """End the process, even in the middle of a cell."""
         self.connection.close()
         self.process.terminate()
         self.process.join()
@@ -79,7 +79,7 @@ class Worker:
 def run_plan(
     plan: Plan, folder: BenchmarkFolder, processes: int, results: str = "results.parquet"
 ) -> list[Done]:
-    """Play every cell of a plan that is not finished, merge the results, return the failures.
+    """Run every unfinished cell of a plan, merge the results, and return the failures.
 
     Raises:
         InvalidSettingError: The folder was begun with other settings, or is in use.
@@ -106,7 +106,7 @@ def run_cells(
     processes: int,
     tell: Callable[[Done], Any],
 ) -> list[Done]:
-    """Play cells that are not finished, tell of each, and return the failures."""
+    """Run cells, call `tell` with each outcome, and return the failures."""
     waiting = deque(cells)
     workers: list[Worker] = []
     failed: list[Done] = []
@@ -130,8 +130,8 @@ def run_cells(
 
 
 def work(connection: Connection, folder: BenchmarkFolder, limits: Limits) -> None:
-    """Play cells until the other side goes away."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this
+    """Run cells until the parent closes the connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends this process
     threading.Thread(target=end_with_parent, daemon=True).start()
     import torch
 
@@ -145,24 +145,24 @@ def work(connection: Connection, folder: BenchmarkFolder, limits: Limits) -> Non
 
 
 def play_and_write(cell: Cell, folder: BenchmarkFolder, limits: Limits) -> tuple[str, str]:
-    """Return why the run ended and an empty text, or an empty text and what went wrong."""
+    """Run a cell; return (reason for the end, "") or ("", error message)."""
     try:
         rows, reason = play(cell, limits)
         folder.write(cell, rows, reason)
-    except Exception as error:  # a cell must not stop the others
+    except Exception as error:  # a failed cell must not stop the others
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{os.path.basename(where.filename)}:{where.lineno}"
         folder.write_log(cell, traceback.format_exc())
-        return "", f"{type(error).__name__}: {error} ({place}; all of it in {folder.log(cell)})"
+        return "", f"{type(error).__name__}: {error} ({place}; traceback in {folder.log(cell)})"
     return reason, ""
 
 
 class CellProgress:
-    """Shows how many cells are done and how much time is left, on a terminal and elsewhere.
+    """Prints how many cells are done and the time left.
 
     Args:
-        total: Cells to play.
-        finished: Cells that were finished before.
+        total: Cells to run.
+        finished: Cells that were already finished.
     """
 
     def __init__(self, total: int, finished: int) -> None:
@@ -170,17 +170,17 @@ class CellProgress:
         self.done = 0
         self._first = self._shown = time.monotonic()
         self._terminal = sys.stderr.isatty()
-        text = f"{total} cells to play"
-        self._print(f"{text}, {finished} are finished already" if finished else text)
+        text = f"{total} cells to run"
+        self._print(f"{text}, {finished} already finished" if finished else text)
 
     def show(self, done: Done) -> None:
-        """Show that a cell is done; say at once what failed."""
+        """Show the progress after a cell; print a failure at once."""
         self.done += 1
         if done.error:
             self._print(f"failed: {done.cell}: {done.error}")
         now = time.monotonic()
         if self.done == 1:
-            self._first = now  # before it, processes began
+            self._first = now  # excludes the start of the processes
         often = 0.2 if self._terminal else 30.0
         if now - self._shown >= often or self.done == self.total:
             self._shown = now

@@ -1,4 +1,4 @@
-"""Runs as step functions: the best network so far after any number of queries or evaluations."""
+"""Runs as step functions: the best network after any number of queries or evaluations."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ QUANTITIES = ("score", "report", "regret_reward", "regret_report")
 
 @dataclass(frozen=True)
 class Run:
-    """The best networks of one run, each from its discovery to the next.
+    """The n networks of one run that were the best when they were found.
 
     Attributes:
         seed: Its seed.
-        query: (n,) unique networks when each was found.
-        trial: (n,) evaluations, repeats included, when each was found.
-        episode: (n,) episodes when each was found.
-        values: (n,) score, report and regrets of each, by name.
-        walks: (n,) their walks.
+        query: (n,) unique networks up to and including each one.
+        trial: (n,) evaluations up to and including each one, repeats included.
+        episode: (n,) episodes up to and including each one.
+        values: (n,) score, report and regrets, by name.
+        walks: (n,) walks.
         queries: Unique networks of the whole run.
         trials: Evaluations of the whole run, repeats included.
         episodes: Episodes of the whole run.
@@ -45,28 +45,28 @@ class Run:
     episodes: int
 
     def at(self, name: str, after: Any, by: str = "query") -> Any:
-        """Return a quantity of the best network after so many queries or evaluations.
+        """Return a quantity of the best network after a number of queries or evaluations.
 
         Args:
             name: "score", "report", "regret_reward" or "regret_report".
-            after: A number or an array of them.
-            by: "query" where repeats are free, "trial" where they are charged.
+            after: The number, or an array of numbers.
+            by: "query": repeats are free; "trial": repeats are charged.
         """
         index = np.searchsorted(getattr(self, by), after, side="right") - 1
         return np.where(index < 0, np.nan, self.values[name][np.maximum(index, 0)])
 
     def to_optimum(self, cap: int, by: str = "query") -> int | None:
-        """Return after how many queries or evaluations the best was found; None: never."""
+        """Return the queries or evaluations to the optimum; None if it was not found."""
         best = np.flatnonzero(self.values["regret_reward"] == 0)
         count = int(getattr(self, by)[best[0]]) if len(best) else cap + 1
         return count if count <= cap else None
 
 
 class Runs:
-    """All runs of a table of results, by agent and environment, in the order of the table.
+    """All runs of a results table, by agent and environment, in the order of the table.
 
     Args:
-        table: Rows of a file of results, all of them or those of `incumbents`.
+        table: Rows of a results file: all rows, or those of `incumbents`.
         limit: Queries of a run.
 
     Raises:
@@ -90,11 +90,11 @@ class Runs:
         self.envs = list(dict.fromkeys(env for _, env in self._runs))
 
     def of(self, agent: str, env: str) -> list[Run]:
-        """Return the runs of a pair, by seed; none where it was not played."""
+        """Return the runs of a pair, sorted by seed; empty if it was not run."""
         return self._runs.get((agent, env), [])
 
     def pairs(self) -> Iterator[tuple[str, str]]:
-        """Yield the pairs of agent and environment that were played."""
+        """Yield the pairs of agent and environment that were run."""
         yield from self._runs
 
     def values(self, agent: str, env: str, name: str, by: str = "query") -> Numbers:
@@ -102,11 +102,11 @@ class Runs:
         return np.array([float(run.at(name, self.limit, by)) for run in self.of(agent, env)])
 
     def curves(self, agent: str, env: str, name: str, after: Sequence[int]) -> Numbers:
-        """Return (runs, len(after)) a quantity of the best network after so many queries."""
+        """Return (runs, len(after)) a quantity of the best network after each number of queries."""
         return np.array([run.at(name, np.asarray(after)) for run in self.of(agent, env)])
 
     def known(self, env: str, name: str) -> bool:
-        """Return whether an environment tells a quantity."""
+        """Return whether an environment reports a quantity."""
         runs = [run for (_, of), group in self._runs.items() if of == env for run in group]
         return any(np.isfinite(run.values[name]).any() for run in runs)
 
@@ -118,12 +118,12 @@ class Runs:
         return bool(((values >= 0) & (values <= 1)).all())
 
     def to_optimum(self, agent: str, env: str, by: str = "query") -> list[int | None]:
-        """Return (runs,) queries or evaluations to the best score; None: it was not found."""
+        """Return (runs,) queries or evaluations to the optimum; None if it was not found."""
         return [run.to_optimum(self.limit, by) for run in self.of(agent, env)]
 
 
 def _run(part: pa.Table) -> Run:
-    """Return one run of the rows of one run; the last row may hold no new best network."""
+    """Return the run in the rows of one run; the last row need not be a new best network."""
     scores = part["score"].to_numpy()
     best = np.flatnonzero(np.diff(np.maximum.accumulate(scores), prepend=-np.inf) > 0)
     query, trial, episode = (part[x].to_numpy() for x in ("query", "trial", "episode"))

@@ -1,9 +1,9 @@
 """Interquartile means, stratified bootstrap intervals, probabilities of improvement, profiles.
 
-They are those of the library `rliable` (Agarwal et al., "Deep Reinforcement Learning at the Edge of
-the Statistical Precipice", NeurIPS 2021). Runs are resampled within each environment. Its intervals
-draw from numpy's global generator whatever random state they are given; here that is seeded before
-and put back after, so a page comes out the same each time.
+They are computed with the library `rliable` (Agarwal et al., "Deep Reinforcement Learning at the
+Edge of the Statistical Precipice", NeurIPS 2021). Runs are resampled within each environment.
+`rliable` draws from numpy's global generator even if it gets a random state. This module seeds that
+generator before and restores it after, so that pages are reproducible.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REPEATS = 1000  # bootstrap samples of an interval on a page
 
 
 class Interval(NamedTuple):
-    """An estimate with the ends of its 95 % interval; arrays where there are several."""
+    """An estimate with the ends of its 95 % interval; floats, or arrays of several estimates."""
 
     value: Any
     low: Any
@@ -32,14 +32,14 @@ class Interval(NamedTuple):
 
 
 def interval(scores: Numbers, estimate: Callable[[Numbers], Numbers], repeats: int) -> Interval:
-    """Return an estimate of (runs, environments, ...) scores with its bootstrap interval."""
+    """Return an estimate on (runs, environments, ...) scores with its bootstrap interval."""
     with seeded():
         values, ends = _library().get_interval_estimates({"": scores}, estimate, reps=repeats)
     return Interval(values[""], ends[""][0], ends[""][1])
 
 
 def middles(scores: Numbers, repeats: int = REPEATS) -> tuple[Interval, Interval]:
-    """Return median and interquartile mean of (runs, points) scores, point by point."""
+    """Return the median and the interquartile mean of (runs, points) scores for each point."""
     estimates = interval(scores[:, None], _middles, repeats)
     half = scores.shape[1]
     return Interval(*(x[:half] for x in estimates)), Interval(*(x[half:] for x in estimates))
@@ -52,7 +52,7 @@ def iqm(scores: Numbers, repeats: int = REPEATS) -> Interval:
 
 
 def _middles(scores: Numbers) -> Numbers:
-    """Return (2 * points,) medians, then means without the outer quarters, of sorted columns."""
+    """Return (2 * points,) the medians, then the interquartile means."""
     ordered = np.sort(scores[:, 0], axis=0)  # (runs, points)
     runs, cut = len(ordered), len(ordered) // 4
     medians = (ordered[(runs - 1) // 2] + ordered[runs // 2]) / 2
@@ -60,10 +60,10 @@ def _middles(scores: Numbers) -> Numbers:
 
 
 def profile(scores: Sequence[Numbers], levels: Numbers, repeats: int = REPEATS) -> Interval:
-    """Return (levels,) the share of all runs at or under each level.
+    """Return (levels,) the share of all runs at or below each level.
 
     Args:
-        scores: Of each environment (runs,) numbers, smaller is better.
+        scores: (runs,) numbers for each environment; lower is better.
         levels: The levels.
         repeats: Bootstrap samples.
     """
@@ -77,10 +77,10 @@ def profile(scores: Sequence[Numbers], levels: Numbers, repeats: int = REPEATS) 
 
 
 def improvement(ours: Numbers, theirs: Numbers, repeats: int = REPEATS) -> Interval:
-    """Return how probable it is that a run of ours has a higher score than one of theirs.
+    """Return the probability that a run of `ours` has a higher score than a run of `theirs`.
 
     Args:
-        ours: (runs,) scores; a tie counts one half.
+        ours: (runs,) scores of an agent; a tie counts one half.
         theirs: (runs,) scores of the other agent.
         repeats: Bootstrap samples.
     """
@@ -91,7 +91,7 @@ def improvement(ours: Numbers, theirs: Numbers, repeats: int = REPEATS) -> Inter
 
 
 def _improvement(ours: Numbers, theirs: Numbers) -> Numbers:
-    """Return the share of pairs in which ours is higher, as rliable's metric does, but faster."""
+    """Return the share of pairs in which `ours` is higher: rliable's metric, but faster."""
     ordered = np.sort(theirs, axis=None)
     won = np.searchsorted(ordered, ours.ravel(), side="left").sum()
     not_lost = np.searchsorted(ordered, ours.ravel(), side="right").sum()
@@ -100,12 +100,12 @@ def _improvement(ours: Numbers, theirs: Numbers) -> Numbers:
 
 @dataclass(frozen=True)
 class ToOptimum:
-    """How many queries runs needed to the optimum.
+    """Statistics of the queries to the optimum.
 
     Attributes:
-        mean: Mean, where a run that did not find it counts with the cap.
-        median: Median; None where half of the runs or more did not find it.
-        share: Share of the runs that found it.
+        mean: Mean; a run that did not find the optimum counts as the cap.
+        median: Median; None if half of the runs or more did not find the optimum.
+        share: Share of the runs that found the optimum.
     """
 
     mean: float
@@ -114,7 +114,7 @@ class ToOptimum:
 
     @classmethod
     def of(cls, counts: Sequence[int | None], cap: int) -> ToOptimum:
-        """Return what these counts say; None stands for a run that did not find it."""
+        """Return the statistics of counts; None: a run that did not find the optimum."""
         numbers = [cap if count is None else count for count in counts]
         share = sum(count is not None for count in counts) / len(counts)
         middle = float(np.median([np.inf if count is None else count for count in counts]))
@@ -135,7 +135,7 @@ def seeded(seed: int = 0) -> Iterator[None]:
 def _library() -> Any:
     try:
         from rliable import library
-    except (ImportError, TypeError) as error:  # TypeError: its `arch` beside pandas 3
+    except (ImportError, TypeError) as error:  # TypeError: its dependency `arch` with pandas 3
         raise MissingDependencyError(
             f"Statistics of a benchmark need rliable ({error}). Run: {command('benchmark')}."
         ) from None

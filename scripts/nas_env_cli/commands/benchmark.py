@@ -38,76 +38,76 @@ KNOWN_ENVS = f"Known: {', '.join(row.id for row in ENVIRONMENTS)}."
 class Options:
     """Run agents on environments with many seeds, and write the results and a leaderboard.
 
-    The same command goes on where it was interrupted. Another command may add agents, environments
-    and seeds to the same folder; the limits and the settings behind a label stay.
+    Run an interrupted command again to continue it. Another command may add agents, environments
+    and seeds to the same folder. The limits and the settings of a label cannot be changed.
     """
 
     output: Path
     """Folder of the benchmark."""
     agents: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=KNOWN_AGENTS)] = ()
-    """NAME, NAME:SETTING=VALUE,SETTING=VALUE or MODULE:CLASS, each with LABEL= before it or not."""
+    """NAME, NAME:SETTING=VALUE,SETTING=VALUE or MODULE:CLASS, each with an optional LABEL=."""
     envs: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=KNOWN_ENVS)] = ()
-    """ID or ID:NAME=VALUE,NAME=VALUE, each with LABEL= before it or not."""
+    """ID or ID:NAME=VALUE,NAME=VALUE, each with an optional LABEL=."""
     seeds: int = 10
     """Number of seeds."""
     first_seed: int = 0
-    """The first of them."""
+    """First seed."""
     limit: int = 300
-    """Unique networks of a run; its episodes are at most ten times as many."""
+    """Unique networks of a run; a run has at most ten times as many episodes."""
     charge_repeats: bool = False
-    """Let the limits count a network each time it is evaluated, and its seconds."""
+    """Count a network and its seconds against the limits each time it is evaluated."""
     charge_isomorphs: bool = True
-    """Let the limits count each walk to a network where a table has an entry for each."""
+    """Count each walk to the same network against the limits, if a table has an entry for each."""
     simulated_seconds: float | None = None
-    """End a run also after so many seconds of the table's training times."""
+    """Also end a run after this many seconds of the training times in the table."""
     processes: int = 2
-    """Runs at once, each with one thread."""
+    """Parallel runs, each with one thread."""
     results: str = "results.parquet"
-    """Name of the file of all rows in the folder, .parquet or .csv; that of the best is best.*."""
+    """Name of the file of all rows, .parquet or .csv; the best rows are in best.* beside it."""
     repeats: int = REPEATS
     """Bootstrap samples of an interval on the page (leaderboard.md in the folder)."""
 
 
 def run(options: Options) -> int:
-    """Run what is missing, write results and page, and return the exit code."""
+    """Run the missing cells, write the results and the page, and return the exit code."""
     return exit_code(partial(_run, options))
 
 
 def _run(options: Options) -> int:
-    """Play every cell that is not finished, write results and page, and return the exit code."""
+    """Run every unfinished cell, write the results and the page, and return the exit code."""
     plan = plan_of(options)
     folder = BenchmarkFolder(options.output)
     failed = run_plan(plan, folder, options.processes, options.results)
     written = list(folder.paths(options.results))
     table, settings = read_results(written[1])
     if len(table):
-        print("making the page ...", file=sys.stderr)
+        print("writing the page ...", file=sys.stderr)
         page = options.output / "leaderboard.md"
         written += write_page(table, settings, page, written[1], options.repeats)
     for path in written:
         print(f"Written: {path}")
     if failed:
-        print(f"{len(failed)} runs failed; the same command tries them again.")
-        print(f"The first: {failed[0].cell}: {failed[0].error}")
+        print(f"{len(failed)} runs failed. Run the same command again to repeat them.")
+        print(f"First failure: {failed[0].cell}: {failed[0].error}")
     return FAILED if failed else 0
 
 
 def plan_of(options: Options) -> Plan:
-    """Return what the options ask for, or refuse it before anything is written.
+    """Check the options and return the plan; nothing is written.
 
     Raises:
         UnknownNameError: No such agent or environment.
-        InvalidSettingError: A number is out of its range, or a label stands twice.
+        InvalidSettingError: A number is out of its range, or a label is used twice.
     """
     for name, least in LEAST.items():
         if getattr(options, name) < least:
             raise InvalidSettingError(
-                f"Option --{name.replace('_', '-')} must be >= {least}, but is "
+                f"Option --{name.replace('_', '-')} must be >= {least}, got "
                 f"{getattr(options, name)}."
             )
     for name, values in (("agents", options.agents), ("envs", options.envs)):
         if not values:
-            raise InvalidSettingError(f"Option --{name} names none. Give one or more.")
+            raise InvalidSettingError(f"Option --{name} is missing. Give one or more.")
     check_name(Path(options.results))
     agents = tuple(AgentSpec.parse(text) for text in options.agents)
     envs = tuple(EnvSpec.parse(text) for text in options.envs)
@@ -129,12 +129,12 @@ def plan_of(options: Options) -> Plan:
         options.charge_isomorphs,
         command,
     )
-    plan.limits  # noqa: B018 - refuses seconds that are not positive
+    plan.limits  # noqa: B018 - raises if the seconds are not positive
     return plan
 
 
 def check_env(env: EnvSpec, simulated_seconds: float | None) -> None:
-    """Refuse an environment that cannot be made, or whose runs no simulated seconds end.
+    """Check that an environment can be created, and has training times if they are limited.
 
     Raises:
         InvalidSettingError: It has no training times.
@@ -142,12 +142,12 @@ def check_env(env: EnvSpec, simulated_seconds: float | None) -> None:
     env.make().close()
     if simulated_seconds is not None and not env.tells_seconds():
         raise InvalidSettingError(
-            f"Option --simulated-seconds limits nothing on {env.label}: its networks have no "
-            "training times. Leave out the one or the other."
+            f"Option --simulated-seconds has no effect on {env.label}: its networks have no "
+            "training times. Leave out the option or the environment."
         )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command with the words that follow its name; return the exit code."""
+    """Run the command with its command-line arguments and return the exit code."""
     description = inspect.cleandoc(Options.__doc__ or "")
     return run(tyro.cli(Options, args=arguments, prog="nas-env benchmark", description=description))

@@ -1,4 +1,4 @@
-"""Describe what a name stands for: decisions, observation, reward, end, size, reference, example.
+"""Describe a registered name: decisions, observation, reward, end, size, reference, example.
 
 Example: nas-env describe chain
 """
@@ -19,7 +19,7 @@ COLUMNS = 100
 
 
 def shown(kind: Kind, name: str) -> str:
-    """Return the page of a name as text."""
+    """Return the description of a name as text."""
     from nas_env_cli.catalogue.pages import page
 
     text, sections = page(kind, name)
@@ -27,10 +27,10 @@ def shown(kind: Kind, name: str) -> str:
 
 
 def run(name: str) -> int:
-    """Print the pages of a name, one for each kind of thing that has it; return the exit code.
+    """Print the descriptions of a name, one for each kind of entry; return the exit code.
 
     Raises:
-        UnknownNameError: Nothing has this name; the message has near matches.
+        UnknownNameError: Nothing has this name; the message suggests close matches.
     """
     matches = kinds_of(name)
     if not matches:
@@ -38,12 +38,12 @@ def run(name: str) -> int:
     print(f"\n{'-' * COLUMNS}\n".join(shown(kind, name) for kind in matches))
     if len(matches) > 1:
         kinds = ", ".join(kind.name for kind in matches)
-        print(f"{len(matches)} things are named {name!r}: {kinds}.", file=sys.stderr)
+        print(f"{len(matches)} entries are named {name!r}: {kinds}.", file=sys.stderr)
     return 0
 
 
 def _listed(sections: Mapping[str, str]) -> str:
-    """Return headings and what they say, in two columns."""
+    """Return headings and texts in two columns."""
     width = max(map(len, sections), default=0)
     lines = []
     for heading, text in sections.items():
@@ -54,7 +54,7 @@ def _listed(sections: Mapping[str, str]) -> str:
 
 
 def _wrapped(text: str, columns: int = COLUMNS) -> str:
-    """Return text with long lines broken; those of an argument go on indented."""
+    """Return text with long lines wrapped; continuation lines of an argument are indented."""
     lines: list[str] = []
     for line in text.splitlines():
         indent = "    " if ARGUMENT.match(line) else ""
@@ -66,10 +66,10 @@ def _wrapped(text: str, columns: int = COLUMNS) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command with the words that follow its name; return the exit code."""
+    """Run the command with its command-line arguments and return the exit code."""
     parser = argparse.ArgumentParser(
         "nas-env describe",
-        description="Describe what a name stands for. nas-env list shows all names.",
+        description="Describe a registered name. nas-env list shows all names.",
         epilog="example: nas-env describe NASBench201-v0",
     )
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Write the best network of a finished search as files that need nothing of this repository."""
+"""Write the best network of a finished search as files that do not need nas-env."""
 
 from __future__ import annotations
 
@@ -18,31 +18,30 @@ from nas_env_cli.interrupts import exit_code
 
 @dataclass(frozen=True)
 class Options:
-    """Write the best network of a finished search as files that need nothing of this repository.
+    """Write the best network of a finished search as files that do not need nas-env.
 
-    Source in plain PyTorch with weights and preprocessing, ONNX, a torch program, 8-bit integers,
-    and a model card. The test split stays sealed.
+    The files are plain PyTorch source with weights and preprocessing, ONNX, a torch.export program,
+    8-bit ONNX, and a model card. The test split stays sealed.
     """
 
     run: Annotated[Path, tyro.conf.Positional]
-    """Folder of the run, as nas-env search wrote it."""
+    """Run folder, as written by nas-env search."""
     output: Path | None = None
-    """Folder to write to, a new or empty one, or an earlier export; export in the folder of the run
-    if left out."""
+    """Output folder: new, empty, or an earlier export; default: export in the run folder."""
     data: str | None = None
-    """Where the data of the run are now, if not where the search read them."""
+    """Path of the data of the run, if they have moved since the search."""
     train: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Where the run has no trained weights, train the network now by its recipe."""
+    """Train the network now by its recipe if the run has no trained weights."""
     searched: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Take the network as the search's report has it, also where nas-env retrain trained the
-    best ones longer."""
+    """Export the network of the search's report, even if nas-env retrain trained networks
+    longer."""
     device: str = "auto"
-    """Where it is trained: auto, cpu, cuda."""
+    """Device of the training: auto, cpu, cuda."""
 
 
 def run(options: Options) -> int:
     """Export and return the exit code."""
-    torch.set_num_threads(1)  # small networks run fastest on one
+    torch.set_num_threads(1)  # one thread is fastest for small networks
     return exit_code(partial(_run, options))
 
 
@@ -53,6 +52,6 @@ def _run(options: Options) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command with the words that follow its name; return the exit code."""
+    """Run the command with its command-line arguments and return the exit code."""
     description = inspect.cleandoc(Options.__doc__ or "")
     return run(tyro.cli(Options, args=arguments, prog="nas-env export", description=description))

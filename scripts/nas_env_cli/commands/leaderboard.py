@@ -1,4 +1,4 @@
-"""Write the leaderboard's page and figures from files of results.
+"""Write the page and figures of a leaderboard from results files.
 
 Example: nas-env leaderboard docs/leaderboard/best.parquet
 """
@@ -26,14 +26,15 @@ COMMITTED = Path(__file__).resolve().parents[3] / "docs" / "leaderboard"
 
 @dataclass(frozen=True)
 class Options:
-    """Write the leaderboard's page and figures from files of results."""
+    """Write the page and figures of a leaderboard from results files."""
 
     files: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """results.parquet or best.parquet of a benchmark; both make the same page. Several, whose
-    limits are the same: all their runs on one page."""
+    """results.parquet or best.parquet of a benchmark; both give the same page. Several files with
+    the same limits give one page with all their runs."""
     page: Path | None = None
-    """The page; figures and best.parquet go into the folder of its name. Left out: leaderboard.md
-    beside the file, of docs/leaderboard/best.parquet docs/leaderboard.md; needed for several."""
+    """Path of the page; figures and best.parquet go to the folder with its name. Required for
+    several files; default: leaderboard.md beside the file (docs/leaderboard.md for
+    docs/leaderboard/best.parquet)."""
     repeats: int = REPEATS
     """Bootstrap samples of an interval."""
     title: str = TITLE
@@ -47,11 +48,11 @@ def run(options: Options) -> int:
 
 def _run(options: Options) -> int:
     if not options.files:
-        raise InvalidSettingError("No file of results is given. Give one or more.")
+        raise InvalidSettingError("No results file is given. Give one or more.")
     if len(options.files) > 1 and options.page is None:
         raise InvalidSettingError(
-            "Several files make a new page. Say where: --page runs/all.md, or, to replace that "
-            f"of the first file, --page {page_of(options.files[0])}."
+            "Several files need --page. Give a new page, such as --page runs/all.md, or replace "
+            f"the page of the first file with --page {page_of(options.files[0])}."
         )
     page = options.page or page_of(options.files[0])
     table, settings = join([Results(path, *read_results(path)) for path in options.files])
@@ -65,13 +66,13 @@ def _run(options: Options) -> int:
 
 
 def page_of(file: Path) -> Path:
-    """Return where the page of a file goes unless told otherwise."""
+    """Return the default path of the page of a results file."""
     folder = file.resolve().parent
     return folder.with_suffix(".md") if folder == COMMITTED else file.with_name("leaderboard.md")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command with the words that follow its name; return the exit code."""
+    """Run the command with its command-line arguments and return the exit code."""
     description = inspect.cleandoc(Options.__doc__ or "")
     return run(
         tyro.cli(Options, args=arguments, prog="nas-env leaderboard", description=description)

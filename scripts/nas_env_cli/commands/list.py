@@ -1,4 +1,4 @@
-"""List what is registered: a table with one line for each name.
+"""List the registered names: a table with one line for each name.
 
 Example: nas-env list spaces
 """
@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from nas_env.errors import MissingDependencyError
 from nas_env_cli.catalogue import KINDS, Kind
 
-UNLIMITED = 10_000  # columns: a file or a pipe gets whole sentences
+UNLIMITED = 10_000  # columns: no line is shortened in a file or a pipe
 
 
 def table(kind: Kind, columns: int) -> str:
-    """Return the lines of a kind: names, and one sentence about each."""
+    """Return the lines of a kind: each name with one sentence."""
     names = kind.names()
     width = max(map(len, names), default=0)
     room = max(20, columns - width - 4)
@@ -44,7 +44,7 @@ def run(plurals: Sequence[str], columns: int) -> int:
 
 
 def table_or_reason(plural: str, columns: int) -> str:
-    """Return the lines of a kind, or which package is missing."""
+    """Return the lines of a kind, or the error about a missing package."""
     try:
         return table(KINDS[plural], columns)
     except MissingDependencyError as error:
@@ -52,10 +52,10 @@ def table_or_reason(plural: str, columns: int) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command with the words that follow its name; return the exit code."""
+    """Run the command with its command-line arguments and return the exit code."""
     parser = argparse.ArgumentParser(
         "nas-env list",
-        description="List what is registered, plug-ins included: one line for each name.",
+        description="List the registered names, plug-ins included: one line for each name.",
         epilog="example: nas-env list spaces",
     )
     parser.add_argument(

@@ -30,22 +30,23 @@ DATA, PICTURES = (".csv", ".json"), (".png", ".svg", ".pdf")
 class Options:
     """Show the Pareto set of the networks that one or several searches evaluated.
 
-    A network belongs to it if no other one is at least as good in all metrics and better in one.
+    A network is in the Pareto set if no other network is at least as good in all metrics and better
+    in one.
     Example: nas-env pareto runs/mine --metrics accuracy params --output pareto.csv
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """Folders of searches."""
     metrics: tuple[str, ...] = ("accuracy", "params")
-    """Metrics of the evaluations. Less is better for losses, errors and costs, more for others;
-    NAME:min and NAME:max say otherwise."""
+    """Metrics of the evaluations. Losses, errors and costs are minimised, others maximised, unless
+    given as NAME:min or NAME:max."""
     output: Path | None = None
-    """File to write: .csv, .json (with the architectures), or a picture .png, .svg, .pdf."""
+    """Output file: .csv, .json (with the architectures), or a plot as .png, .svg, .pdf."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """An evaluated network and where it comes from."""
+    """An evaluated network, its run folder and its agent."""
 
     run: Path
     agent: str
@@ -57,7 +58,7 @@ def run(options: Options) -> int:
 
     Raises:
         InvalidSettingError: There is no run, a metric is unknown, or the file has another suffix.
-        IncompatibleError: Evaluations of different tasks, evaluators or budgets do not compare.
+        IncompatibleError: The runs differ in task, evaluator or budget.
     """
     if not options.runs:
         raise InvalidSettingError("No run is given. Give the --output folder of a search.")
@@ -80,7 +81,7 @@ def evaluations_of(path: Path) -> list[Found]:
     """Return the networks that were new to the searches of a run, in order.
 
     Raises:
-        InvalidSettingError: The folder holds no search, or nothing was evaluated yet.
+        InvalidSettingError: The folder has no search, or nothing was evaluated yet.
     """
     store = open_store(path)
     try:
@@ -95,7 +96,7 @@ def evaluations_of(path: Path) -> list[Found]:
 
 
 def distinct(networks: Sequence[Found]) -> list[Found]:
-    """Return the first evaluation of each network; isomorphic ones of a table may differ."""
+    """Return the first evaluation of each network; isomorphic table entries may differ."""
     first: dict[Any, Found] = {}
     for x in networks:
         metrics = tuple(sorted(x.entry.evaluation.metrics.items()))
@@ -104,7 +105,7 @@ def distinct(networks: Sequence[Found]) -> list[Found]:
 
 
 def check_comparable(networks: Sequence[Found]) -> None:
-    """Refuse evaluations of different kinds.
+    """Check that all evaluations are comparable.
 
     Raises:
         IncompatibleError: They differ in task, evaluator or budget.
@@ -115,13 +116,13 @@ def check_comparable(networks: Sequence[Found]) -> None:
     if len(first) > 1:
         (_, one), (_, other) = list(first.items())[:2]
         raise IncompatibleError(
-            f"Evaluations of {one} and {other} differ in task, evaluator or budget, so they do not "
-            "compare. Give runs that share them."
+            f"Evaluations of {one} and {other} differ in task, evaluator or budget, so they are "
+            "not comparable. Give runs that share them."
         )
 
 
 def kind_of(key: EvaluationKey) -> tuple[str, str]:
-    """Return what the keys of evaluations share that compare with each other."""
+    """Return the parts of a key that comparable evaluations share."""
     return key.fingerprint, key.budget  # the training seed may differ
 
 
@@ -129,7 +130,7 @@ def directions(metrics: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the metrics to maximise and those to minimise.
 
     Raises:
-        InvalidSettingError: What follows a colon is neither "min" nor "max".
+        InvalidSettingError: The text after a colon is neither "min" nor "max".
 
     Example:
         >>> directions(["accuracy", "params", "reward:min"])
@@ -149,7 +150,7 @@ def directions(metrics: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def rows_of(pareto: ParetoSet, networks: Sequence[Found]) -> list[dict[str, Any]]:
-    """Return one row for each network of the set: metrics, run, agent, number and key."""
+    """Return a row for each network of the set: metrics, run, agent, number and key."""
     found_by = {id(x.entry.candidate): x for x in networks}  # two searches may find one network
     rows: list[dict[str, Any]] = []
     for member in pareto.members:
@@ -160,7 +161,7 @@ def rows_of(pareto: ParetoSet, networks: Sequence[Found]) -> list[dict[str, Any]
 
 
 def table(pareto: ParetoSet, rows: Sequence[dict[str, Any]]) -> str:
-    """Return the set as text, best first by the first metric."""
+    """Return the set as text, sorted by the first metric, best first."""
     heads = [f"{name} ({'max' if name in pareto.maximise else 'min'})" for name in pareto.names]
     lines = [[*heads, "agent", "number", "run"]]
     for row in rows:
@@ -175,10 +176,10 @@ def table(pareto: ParetoSet, rows: Sequence[dict[str, Any]]) -> str:
 
 
 def check_output(path: Path | None, metrics: int) -> None:
-    """Refuse a file that cannot be written, before anything is read.
+    """Check the output file before anything is read.
 
     Raises:
-        InvalidSettingError: The suffix is unknown, or a picture would need two metrics.
+        InvalidSettingError: The suffix is unknown, or a plot is requested without two metrics.
     """
     if path is None:
         return
@@ -188,14 +189,14 @@ def check_output(path: Path | None, metrics: int) -> None:
         )
     if path.suffix in PICTURES and metrics != 2:
         raise InvalidSettingError(
-            f"A picture needs two metrics, got {metrics}. Give two, or write .csv or .json."
+            f"A plot needs two metrics, got {metrics}. Give two, or write .csv or .json."
         )
 
 
 def write(
     path: Path, pareto: ParetoSet, rows: Sequence[dict[str, Any]], networks: Sequence[Found]
 ) -> None:
-    """Write the set as data or as a picture."""
+    """Write the set as data or as a plot."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".csv":
         with path.open("w", newline="", encoding="utf-8") as file:
@@ -213,7 +214,7 @@ def write(
 
 
 def draw(path: Path, pareto: ParetoSet, networks: Sequence[Found]) -> None:
-    """Write a picture of all networks, and of the set as steps."""
+    """Write a plot of all networks, with the set as a step curve."""
     from matplotlib.figure import Figure
 
     up, across = pareto.names[0], pareto.names[1]
@@ -233,7 +234,7 @@ def draw(path: Path, pareto: ParetoSet, networks: Sequence[Found]) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command with the words that follow its name; return the exit code."""
+    """Run the command with its command-line arguments and return the exit code."""
     description = inspect.cleandoc(Options.__doc__ or "")
     options = tyro.cli(Options, args=arguments, prog="nas-env pareto", description=description)
     return exit_code(partial(run, options))

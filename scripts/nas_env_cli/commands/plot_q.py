@@ -29,11 +29,11 @@ class PlotOptions:
     run: Annotated[Path, tyro.conf.Positional]
     """Folder of a search with a tabular agent."""
     output: Path | None = None
-    """Stem of the pictures (.svg, .png); RUN/q_table if left out."""
+    """Path of the plots without suffix (.svg, .png); default: q_table in the run folder."""
 
 
 def run(options: PlotOptions) -> int:
-    """Write the pictures and return the exit code."""
+    """Write the plots and return the exit code."""
     return exit_code(partial(_run, options))
 
 
@@ -52,7 +52,7 @@ def _run(options: PlotOptions) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command with the words that follow its name; return the exit code."""
+    """Run the command with its command-line arguments and return the exit code."""
     description = inspect.cleandoc(PlotOptions.__doc__ or "")
     return run(
         tyro.cli(PlotOptions, args=arguments, prog="nas-env plot-q", description=description)

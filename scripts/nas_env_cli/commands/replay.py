@@ -1,4 +1,4 @@
-"""Play rows of a file of results again and compare every score exactly.
+"""Replay rows of a results file and compare every score exactly.
 
 Example: nas-env replay docs/leaderboard/best.parquet
 """
@@ -25,37 +25,37 @@ DIFFERS = 1
 
 @dataclass(frozen=True)
 class Options:
-    """Play rows of a file of results again and compare every score exactly.
+    """Replay rows of a results file and compare every score exactly.
 
-    The exit code is 1 where a row differs; the first that does is named.
+    If a row differs, the command prints the first one and the exit code is 1.
     """
 
     file: Annotated[Path, tyro.conf.Positional]
     """results.parquet or best.parquet of a benchmark."""
     sample: int | None = None
-    """Play so many rows, drawn without replacement; all if left out."""
+    """Number of rows to replay, drawn without replacement; default: all."""
     seed: int = 0
     """Seed of the draw."""
 
 
 def run(options: Options) -> int:
-    """Play the rows and return the exit code."""
+    """Replay the rows and return the exit code."""
     return exit_code(partial(_run, options))
 
 
 def _run(options: Options) -> int:
     if options.sample is not None and options.sample < 1:
-        raise InvalidSettingError(f"Option --sample must be >= 1, but is {options.sample}.")
+        raise InvalidSettingError(f"Option --sample must be >= 1, got {options.sample}.")
     table, settings = read_results(options.file)
     rows, numbers = sample_rows(table, options.sample, options.seed)
     if wrong := replay(rows, settings["envs"], numbers):
         print(wrong)
         return DIFFERS
-    print(f"{len(rows)} of {len(table)} rows played again: all numbers are equal.")
+    print(f"{len(rows)} of {len(table)} rows replayed: all numbers are equal.")
     return 0
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command with the words that follow its name; return the exit code."""
+    """Run the command with its command-line arguments and return the exit code."""
     description = inspect.cleandoc(Options.__doc__ or "")
     return run(tyro.cli(Options, args=arguments, prog="nas-env replay", description=description))

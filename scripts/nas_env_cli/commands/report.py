@@ -28,9 +28,9 @@ class ReportOptions:
     """Write one HTML page about one or several searches, finished or running."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Folders of searches, which stand side by side."""
+    """Folders of searches, shown side by side."""
     output: Path | None = None
-    """The file; report.html in the first folder if left out."""
+    """Output file; default: report.html in the first folder."""
 
 
 def run(options: ReportOptions) -> int:
@@ -48,29 +48,29 @@ def _run(options: ReportOptions) -> int:
 
 
 def read_all(runs: tuple[Path, ...]) -> list[Run]:
-    """Return runs as the page needs them.
+    """Read runs for the page.
 
     Raises:
-        InvalidSettingError: There are none, or one of the folders holds no search with a network.
+        InvalidSettingError: There are no runs, or a folder has no search with an evaluation.
     """
     if not runs:
-        raise InvalidSettingError("No run is given. Name the --output folder of a search.")
+        raise InvalidSettingError("No run is given. Give the --output folder of a search.")
     return [read(run, name) for run, name in zip(runs, names(runs), strict=True)]
 
 
 def names(runs: tuple[Path, ...]) -> list[str]:
-    """Return what the runs are called: their folders' names, or their paths where those agree."""
+    """Return the names of runs: their folder names, or their paths if two names are equal."""
     short = [run.resolve().name for run in runs]
     return short if len(set(short)) == len(short) else [str(run) for run in runs]
 
 
 def read(run: Path, name: str) -> Run:
-    """Return a run as the page needs it.
+    """Read a run for the page.
 
     Raises:
-        InvalidSettingError: The folder holds no search, or nothing was evaluated yet.
-        InvalidDataError: Its data cannot be read any more.
-        IncompatibleError: They have changed.
+        InvalidSettingError: The folder has no search, or nothing was evaluated yet.
+        InvalidDataError: The data of the run can no longer be read.
+        IncompatibleError: The data of the run have changed.
     """
     plan = SearchPlan.of_run(run)
     table = load_q_agent(run, plan)
@@ -79,7 +79,7 @@ def read(run: Path, name: str) -> Run:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command with the words that follow its name; return the exit code."""
+    """Run the command with its command-line arguments and return the exit code."""
     description = inspect.cleandoc(ReportOptions.__doc__ or "")
     return run(
         tyro.cli(ReportOptions, args=arguments, prog="nas-env report", description=description)

@@ -28,21 +28,21 @@ class Options:
     """
 
     run: Annotated[Path, tyro.conf.Positional]
-    """Folder of the run, as nas-env search wrote it."""
+    """Run folder, as written by nas-env search."""
     top: int = 5
-    """Networks: the best different ones by score."""
+    """Number of networks: the best distinct ones by score."""
     seeds: int = 3
-    """Training seeds of each."""
+    """Training seeds of each network."""
     epochs: int = 40
-    """Epochs of each training; the learning rate's schedule is laid out for them."""
+    """Epochs of each training; the learning-rate schedule spans all of them."""
     data: str | None = None
-    """Where the data of the run are now, if not where the search read them."""
+    """Path of the data of the run, if they have moved since the search."""
     store: str | None = None
-    """Store of the run, where it is not where the search had it."""
+    """Store of the run, if it has moved since the search."""
     device: str = "auto"
-    """Where networks are trained: auto, cpu, cuda."""
+    """Device of the trainings: auto, cpu, cuda."""
     again: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Train what is missing and open the test split once more; the table says so."""
+    """Train missing networks and open the test split once more; the table reports how often."""
 
 
 def log(text: str) -> None:
@@ -52,7 +52,7 @@ def log(text: str) -> None:
 
 def run(options: Options) -> int:
     """Train, report and return the exit code."""
-    torch.set_num_threads(1)  # small networks train fastest on one
+    torch.set_num_threads(1)  # one thread is fastest for small networks
     resume_hint = "Finished trainings are kept; run the same command again to continue."
     return exit_code(partial(_run, options), resume_hint)
 
@@ -67,6 +67,6 @@ def _run(options: Options) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command with the words that follow its name; return the exit code."""
+    """Run the command with its command-line arguments and return the exit code."""
     description = inspect.cleandoc(Options.__doc__ or "")
     return run(tyro.cli(Options, args=arguments, prog="nas-env retrain", description=description))

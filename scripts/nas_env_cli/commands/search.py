@@ -1,4 +1,4 @@
-"""Search a network with an agent, beside random search."""
+"""Search for a network with an agent, with random search as baseline."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from nas_env_cli.search.command_line import parse
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command with the words that follow its name; return the exit code."""
-    options = parse(arguments)  # answers --help without torch
+    """Run the command with its command-line arguments and return the exit code."""
+    options = parse(arguments)  # handles --help without importing torch
     from nas_env_cli.search.application import run
 
     return run(options)

@@ -1,4 +1,4 @@
-"""Show a running search in the terminal, from its store, until it ends.
+"""Show a running search in the terminal until it ends.
 
 Example: nas-env watch runs/mine
 """
@@ -24,19 +24,19 @@ from nas_env_cli.interrupts import exit_code
 from nas_env_cli.report.live import is_over, read_live, view
 from nas_env_cli.search.saved_options import read_options
 
-PATIENCE_SECONDS = 20.0  # until a search that was just started has its folder
+PATIENCE_SECONDS = 20.0  # until a search that has just been started has created its folder
 
 
 @dataclass(frozen=True)
 class WatchOptions:
-    """Show a running search in the terminal, from its store, until it ends."""
+    """Show a running search in the terminal until it ends."""
 
     run: Annotated[Path, tyro.conf.Positional]
     """Folder of the search."""
     interval: float = 1.0
     """Seconds between two updates."""
     once: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print the present table and exit."""
+    """Print the current table and exit."""
 
 
 def run(options: WatchOptions) -> int:
@@ -47,9 +47,7 @@ def run(options: WatchOptions) -> int:
 def _run(options: WatchOptions) -> int:
     console = Console()
     if not options.interval > 0:
-        raise InvalidSettingError(
-            f"Option --interval must be > 0, but is {options.interval}. Give seconds."
-        )
+        raise InvalidSettingError(f"Option --interval must be > 0 seconds, got {options.interval}.")
     if not options.once:
         wait(options.run, console)
     read_options(options.run)
@@ -61,7 +59,7 @@ def _run(options: WatchOptions) -> int:
 
 
 def wait(run: Path, console: Console) -> None:
-    """Wait a little for a search to begin, unless the path holds something else."""
+    """Wait up to `PATIENCE_SECONDS` for a search to begin, unless the path has other content."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     if may_begin(run):
         text = f"There is no search in {run} yet; waiting up to {PATIENCE_SECONDS:.0f} s for it."
@@ -91,7 +89,7 @@ def watch(run: Path, interval: float, console: Console) -> None:
 
 
 def look(run: Path) -> tuple[RenderableType, bool]:
-    """Return the present table, and whether the searches have ended."""
+    """Return the current table, and whether the searches have ended."""
     try:
         searches = read_live(run)
     except InvalidSettingError as error:  # the store comes with the first evaluation
@@ -100,7 +98,7 @@ def look(run: Path) -> tuple[RenderableType, bool]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command with the words that follow its name; return the exit code."""
+    """Run the command with its command-line arguments and return the exit code."""
     description = inspect.cleandoc(WatchOptions.__doc__ or "")
     return run(
         tyro.cli(WatchOptions, args=arguments, prog="nas-env watch", description=description)

@@ -86,7 +86,7 @@ def test_both_files_make_the_same_page(whole, tmp_path):
     assert pages[0] == pages[1]
     text = pages[0]["leaderboard.md"].decode()
     assert "| `random` | 3 |" in text
-    assert "`ppo` is not told apart from random search everywhere." in text
+    assert "`ppo` is not distinguishable from random search everywhere." in text
     assert "--limit 8" in text  # the command
     assert "seeds 0 to 2" in text
     assert "n_steps 8" in text
@@ -96,7 +96,7 @@ def test_the_same_command_plays_nothing_again_and_more_may_be_added(whole):
     before = {x: x.stat().st_mtime_ns for x in whole.rglob("*/*/*.parquet")}
     more = ("--envs", SYNTHETIC, "--seeds", 4, *TINY, "--output", whole)
     text = run("benchmark", "--agents", "random", "hill=hill-climbing", *more)
-    assert "5 cells to play, 3 are finished already" in text
+    assert "5 cells to run, 3 already finished" in text
     assert all(x.stat().st_mtime_ns == time for x, time in before.items())
     table, settings = read_results(whole / "results.parquet")
     assert Counter(x["agent"] for x in incumbents(table).to_pylist()).keys() == {
@@ -130,7 +130,7 @@ def test_the_order_of_settings_is_no_difference_and_a_label_without_runs_is_free
     name = "x=regularized-evolution:"
     run("benchmark", *start, f"{name}population_size=4,sample_size=2")
     text = run("benchmark", *start, f"{name}sample_size=2,population_size=4")
-    assert "0 cells to play, 1 are finished" in text
+    assert "0 cells to run, 1 already finished" in text
     text = run("benchmark", *start, f"{name}population_size=4,sample_size=3", code=2)
     assert "begun with --agents x" in text
 
@@ -163,7 +163,7 @@ def test_killed_in_the_middle_and_begun_again(tmp_path, monkeypatch):
     time.sleep(1.0)
     assert cells(killed) == before, "a worker outlived its parent"
     text = run("benchmark", *command, "--output", killed)
-    assert f"{16 - len(before)} cells to play, {len(before)} are finished already" in text
+    assert f"{16 - len(before)} cells to run, {len(before)} already finished" in text
     again = (tmp_path / "log.txt").read_text().splitlines()[len(log) :]
     finished = {f"begun {Path(x).stem}" for x in before if "/slow/" in x}
     assert not finished & set(again), "a finished cell was played again"
@@ -197,7 +197,7 @@ def test_a_cell_that_fails_stops_no_other(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Early", "learn() returned before one network was finished"),
+        ("Early", "learn() returned before the first network was finished"),
         ("Alone", "Class Alone has no learn(total_timesteps, callback)"),
     ],
 )
@@ -331,11 +331,11 @@ def test_what_is_charged_may_be_chosen_and_stays(tmp_path):
     assert last["query"] < last["trial"] == 60
     page = (out / "leaderboard.md").read_text()
     assert "A run ends after 60 evaluations, repeats included" in page
-    assert "isomorphic ones are one" in page
+    assert "isomorphic networks count once" in page
     assert "begun with --charge-repeats = True" in run("benchmark", *start, code=2)
     text = run("benchmark", *start, "--charge-repeats", code=2)
     assert "begun with --charge-isomorphs = False" in text
-    assert "0 cells to play" in run("benchmark", *start, *chosen)
+    assert "0 cells to run" in run("benchmark", *start, *chosen)
 
 
 def test_a_folder_whose_settings_lack_something_is_refused(tmp_path):
@@ -358,14 +358,14 @@ BAD = {
     "--agents random --envs NAS-v0 --seeds 0": "--seeds must be >= 1",
     "--agents random --envs NAS-v0 --processes 0": "--processes must be >= 1",
     "--agents random --envs NASChain-v0 --simulated-seconds 0": "simulated_seconds must be > 0",
-    f"--agents random --envs {TABLE} {SYNTHETIC} --simulated-seconds 9": "nothing on syn: its",
-    "--agents random --envs NASBenchGraph-v0 --simulated-seconds 9": "nothing on NASBenchGraph-v0",
+    f"--agents random --envs {TABLE} {SYNTHETIC} --simulated-seconds 9": "no effect on syn: its",
+    "--agents random --envs NASBenchGraph-v0 --simulated-seconds 9": "no effect on NASBenchGraph-v0",
     "--agents random --envs NAS-v0 --results x.json": "must end in .parquet or .csv",
     "--agents random:foo=1 --envs NAS-v0": "'random:foo=1' cannot be made with its settings",
     "--agents reinforce-lstm:units=2,foo=1 --envs NAS-v0": "unexpected keyword argument 'foo'",
     "--agents x=regularized-evolution:sample_size=0 --envs NAS-v0": "sample_size must be",
     "--agents random random --envs NAS-v0": "Two agents have the label 'random'",
-    "--envs NAS-v0": "--agents names none",
+    "--envs NAS-v0": "--agents is missing",
 }
 
 

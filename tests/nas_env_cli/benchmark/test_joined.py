@@ -1,4 +1,4 @@
-"""Several files of results on one page."""
+"""Several results files on one page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.nas_env_cli.benchmark.tiny import rows, run, settings, table
 
 
 def part(name: str, *runs, limit: int = 3, **agents: str) -> Results:
-    """Return the content of a file of results."""
+    """Return the content of a results file."""
     return Results(Path(name), table(*runs), settings(limit, **agents))
 
 
@@ -89,5 +89,5 @@ def test_a_page_of_two_files_is_that_of_all_runs(tmp_path):
         assert sorted(set(kept["agent"].to_pylist())) == ["r", "s"]
     assert pages[0] == pages[1]
     several = [tmp_path / "r.parquet", tmp_path / "s.parquet"]
-    assert "Say where: --page runs/all.md" in run("leaderboard", *several, code=2)
-    assert "No file of results is given" in run("leaderboard", code=2)
+    assert "such as --page runs/all.md" in run("leaderboard", *several, code=2)
+    assert "No results file is given" in run("leaderboard", code=2)

@@ -26,7 +26,7 @@ def test_numbers_that_are_no_fractions_stand_as_they_are(tmp_path):
     assert "| agent | runs | score | report |" in percent and "| 93.50 ± 0.00 | 93.50" in percent
     assert "| agent | runs | score | report |" in time and "| -10.00 ± 0.00 | -10.00" in time
     assert "| agent | runs | score, % | report, % |" in c10
-    assert "Numbers of percent, time are no fractions and stand as they are." in page
+    assert "Numbers of percent, time are not fractions and are shown unscaled." in page
     curves = tmp_path / "b" / "leaderboard" / "curves-percent.svg"
     assert "regret of the report<" in curves.read_text()
     assert "regret of the report, points<" in curves.with_stem("curves-c10").read_text()
@@ -45,8 +45,8 @@ def test_an_empty_cell_is_explained():
     runs = Runs(table(*(rows(x, 0, 0.5, env=y) for x, y in PLAYED)), 9)
     page = Leaderboard(runs, settings(9, **{x: x for x, _ in PLAYED}), "best.parquet", repeats=5)
     assert page._overview().endswith(
-        "| `successive-halving` | 1 |  | 50.00 [50.00, 50.00] |\n\nAn empty cell: not played "
-        "there; successive halving needs more than one fidelity."
+        "| `successive-halving` | 1 |  | 50.00 [50.00, 50.00] |\n\nEmpty cell: not run on "
+        "this environment; successive halving needs more than one fidelity."
     )
 
 
@@ -56,13 +56,13 @@ def test_a_changed_file_is_refused(tmp_path):
     env = f't=NASTable-v0:path={mine},decisions=["op1","op2"],reward=valid'
     start = ("--agents", "random", "--envs", env, *TINY, "--output", tmp_path / "b", "--seeds")
     run("benchmark", *start, 1)
-    assert "1 are finished" in run("benchmark", *start, 2)
+    assert "1 already finished" in run("benchmark", *start, 2)
     file = tmp_path / "b" / "settings.json"
     known = json.loads(file.read_text())
     del known["envs"]["t"]["files"]  # as in a folder of before
     file.write_text(json.dumps(known))
-    assert "2 are finished" in run("benchmark", *start, 3)
+    assert "2 already finished" in run("benchmark", *start, 3)
     mine.write_text("op1,op2,valid\na,b,0.5\na,c,0.7\n")
     text = run("benchmark", *start, 4, code=2)
-    assert f"File {mine} of --envs t is not the one that the benchmark in" in text
+    assert f"File {mine} of --envs t has changed since the benchmark in" in text
     assert len(read_results(tmp_path / "b" / "results.parquet")[0]) >= 3

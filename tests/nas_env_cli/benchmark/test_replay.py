@@ -54,7 +54,7 @@ def test_a_decision_counted_from_the_end_is_not_the_walk_that_was_played(made, t
 
 def test_bad_input(made, tmp_path):
     assert "no.parquet: no such file" in run("replay", tmp_path / "no.parquet", code=2)
-    assert f"Give a file of it: {made / 'best.parquet'}" in run("replay", made, code=2)
+    assert f"Give a file in it: {made / 'best.parquet'}" in run("replay", made, code=2)
     protocol = ("--folder", tmp_path / "p", "--page", tmp_path / "p.md")
     for line, message in (
         ("--agents random random", "Two agents have the label 'random'"),

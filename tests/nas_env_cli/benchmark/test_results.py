@@ -97,7 +97,9 @@ def test_a_file_that_lacks_a_column_is_refused(tmp_path, name):
         (tmp_path / name).write_text(f"# {json.dumps(told(7))}\n{lines}")
     else:
         pq.write_table(made.replace_schema_metadata({KEY: json.dumps(told(7))}), tmp_path / name)
-    with pytest.raises(InvalidDataError, match=r'"trial" does not exist.*or make it again'):
+    with pytest.raises(
+        InvalidDataError, match=r'"trial" does not exist.*or run the benchmark again'
+    ):
         read_results(tmp_path / name)
 
 
@@ -116,7 +118,7 @@ def test_the_best_so_far_is_what_counting_says():
 def test_what_is_no_file_of_results_is_refused(tmp_path):
     for name, text in (("a.parquet", "no"), ("b.csv", "agent,env\n"), ("c.csv", "# {}\nagent\n")):
         (tmp_path / name).write_text(text)
-        with pytest.raises(InvalidDataError, match="not a file of results"):
+        with pytest.raises(InvalidDataError, match="not a results file"):
             read_results(tmp_path / name)
     with pytest.raises(InvalidDataError, match=r"absent\.parquet: no such file"):
         read_results(tmp_path / "absent.parquet")

@@ -120,7 +120,7 @@ def test_a_sentence_names_the_rival():
     compare = against([0.5 + x / 100 for x in range(12)], [0.1] * 12)
     found = baselines(compare.runs, settings(1, mine="q-learning", rs="random")["agents"])
     assert compare.sentence("mine", found) == "`mine` beats random search on e."
-    assert compare.sentence("rs", found) == "`rs` has nobody to be compared with."
+    assert compare.sentence("rs", found) == "`rs` has no baseline to compare with."
     assert compare.sentence("mine", found, "queries") == (
-        "`mine` is not told apart from random search on e."
+        "`mine` is not distinguishable from random search on e."
     )

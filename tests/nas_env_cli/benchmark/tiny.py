@@ -123,7 +123,7 @@ def table(*runs: list[Row]):
 
 
 def settings(limit: int, **agents: str) -> dict:
-    """Return the settings that a file of results holds: registered names by label."""
+    """Return the settings that a results file holds: registered names by label."""
     entries = {label: {"name": name, "settings": {}} for label, name in agents.items()}
     command = {"command": "made by a test", "seeds": [0], "seconds": 0, "versions": {}}
     return {

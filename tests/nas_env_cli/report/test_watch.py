@@ -108,4 +108,4 @@ def test_mistakes_name_their_remedy(tmp_path: Path) -> None:
     error = watch(str(tmp_path), "--once", code=2).stderr
     assert "holds no search. Give the --output folder" in error
     error = watch(str(tmp_path), "--interval", "0", code=2).stderr
-    assert "must be > 0, but is 0.0" in error
+    assert "must be > 0 seconds, got 0.0" in error
