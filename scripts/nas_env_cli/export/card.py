@@ -1,4 +1,4 @@
-"""The model card of an exported network: what it is, how it was found, and its limits."""
+"""The model card of an exported network: description, origin, quality and limits."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from nas_env_cli.export.usage import data_name, title, usage
 from nas_env_cli.metric_format import MetricFormat
 
 LIMITS = """\
-- It is known to work on samples as those of {task} only. Samples that come about in another way
-  (another camera, another hospital, another year) have to be tested first.
-- It was chosen by its {metric} on the validation split, so that number is too good; the test split
-  {opened}, and is not independent of another look.
+- It was evaluated only on samples like those of {task}. Test it before you use it on samples from
+  another source, such as another camera, another hospital or another year.
+- It was selected by its {metric} on the validation split, so that value is optimistic. The test
+  split {opened}. Each further use makes it less independent.
 - {split}
 - {answer}
-- 8-bit {metric} was measured on the validation split by onnxruntime on a CPU; other hardware rounds
-  in other ways."""
+- The 8-bit {metric} was measured on the validation split with onnxruntime on a CPU; other hardware
+  may round differently."""
 SHARE = """\
-One split of the data was made. Another split of as many samples moves accuracy by about
-  {error:.2f} points (one standard error over {size} test samples) whatever the network."""
+One split of the data was used. With another split of the same size, the accuracy of any network
+  changes by about {error:.2f} points (one standard error with {size} test samples)."""
 SPLIT = """\
-One split of the data was made, with {size} test samples. How much {metric} would differ on another
-  one was not measured."""
+One split of the data was used, with {size} test samples. The variation of {metric} between splits
+  was not measured."""
 CLASSES = """\
-It always names one of {outputs} classes. Its probabilities were not calibrated, and nothing was
-  done against samples that are meant to deceive it."""
+It always predicts one of {outputs} classes. Its probabilities are not calibrated, and it is not
+  protected against adversarial samples."""
 NUMBERS = """\
-It always predicts a number, also for samples far from those of its training, and does not say how
-  sure it is. Nothing was done against samples that are meant to deceive it."""
+It always predicts a number, even for samples far from the training data, and gives no uncertainty.
+  It is not protected against adversarial samples."""
 
 
 def write_card(run: FinishedRun, trained: Trained, exported: Exported, folder: Path) -> str:
@@ -46,9 +46,9 @@ def write_card(run: FinishedRun, trained: Trained, exported: Exported, folder: P
 
     Args:
         run: The search.
-        trained: The weights that were exported.
-        exported: What was written.
-        folder: Where.
+        trained: The exported weights.
+        exported: The exported files.
+        folder: The folder of the files.
     """
     task = run.task
     parts = [
@@ -76,7 +76,7 @@ def _network(task: Task, candidate: Candidate, exported: Exported) -> str:
     labels = [layer_type(layer).label(layer) for layer in architecture.layers]
     unused = cost.params - exported.params
     outputs = "standardised target" if spec.problem == "regression" else "logits"
-    unread = f" ({unused:,} more in the search, which no output depends on)" if unused else ""
+    unread = f" ({unused:,} more in the search that no output depends on)" if unused else ""
     return (
         f"Input (batch, {', '.join(map(str, spec.input_shape))}), output (batch, "
         f"{spec.num_outputs}) {outputs}; {exported.params:,} parameters{unread}, {cost.macs:,} "
@@ -88,15 +88,15 @@ def _network(task: Task, candidate: Candidate, exported: Exported) -> str:
 def _data(task: Task) -> dict[str, Any]:
     train, validation, test = task.spec.sizes
     steps = [step["step"] for step in getattr(task, "preprocessing", [])]
-    how = "By a fixed seed of the task's."
+    how = "By a fixed seed of the task."
     if isinstance(task, DataTask):
-        how = markdown(" ".join(task.data.notes))  # with names of columns
+        how = markdown(" ".join(task.data.notes))  # contains column names
     return {
         "task": f"{task.spec.name}, version {task.spec.version}",
         "SHA-256 of all three splits": f"`{getattr(task, 'data_hash', '') or 'unknown'}`",
         "metric": _metric(task.spec),
         "split": f"{train:,} training, {validation:,} validation, {test:,} test samples. {how}",
-        "preprocessing": ", ".join(steps) or "none stated by the task",
+        "preprocessing": ", ".join(steps) or "none declared by the task",
     }
 
 
@@ -105,7 +105,7 @@ def _metric(spec: TaskSpec) -> str:
     if spec.higher_is_better:
         return words
     unit = (
-        "the square of the target's own unit" if spec.metric == "mse" else "the target's own unit"
+        "the square of the target's unit" if spec.metric == "mse" else "the target's unit"
     )
     baseline = f"the best constant guess has {spec.baseline_error:.5g} on the training split"
     return f"{words}, in {unit}; {baseline}"
@@ -114,9 +114,9 @@ def _metric(spec: TaskSpec) -> str:
 def _search(run: FinishedRun) -> str:
     lines = [
         f"Objective {run.options['objective']}, search seed {run.options['seed']}, "
-        f"{run.epochs} epochs a network; random search ran beside it. {_kept(run)}",
+        f"{run.epochs} epochs per network; random search is the baseline. {_kept(run)}",
         "",
-        "| search | new networks | epochs in all | seconds in all | best validation score |",
+        "| search | new networks | total epochs | total seconds | best validation score |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for name, x in run.summary["searches"].items():
@@ -129,11 +129,11 @@ def _search(run: FinishedRun) -> str:
 
 
 def _kept(run: FinishedRun) -> str:
-    """Return which limits the networks of the search kept."""
+    """Return the limits of a network in the search."""
     names = ("max_params", "max_macs", "max_latency_ms", "max_memory_mb", "max_seconds")
     values = {name: x for name in names if (x := run.options.get(name)) is not None}
     limits = ", ".join(f"{name} {value:,}" for name, value in values.items())
-    return f"Limits of a network: {limits}." if limits else "A network had no limits."
+    return f"Limits of a network: {limits}." if limits else "Networks had no limits."
 
 
 def _training(trained: Trained) -> dict[str, Any]:
@@ -174,9 +174,9 @@ def _measures(
     if latency is not None and trained.candidate.key == run.candidate.key:
         most = run.options.get("max_latency_ms")
         over = f" (over the limit of {most:g})" if most is not None and latency > most else ""
-        yield "latency of a sample when measured for the report, ms", f"{latency:.3g}{over}"
+        yield "latency of a sample, measured for the report, ms", f"{latency:.3g}{over}"
     if exported.onnx_difference is not None:
-        yield "largest difference of an output as ONNX", f"{exported.onnx_difference:.1e}"
+        yield "largest difference of an ONNX output", f"{exported.onnx_difference:.1e}"
     if exported.quantised is not None:
         yield (
             f"validation {fmt.words} in float32, in 8-bit integers{', %' * fmt.fraction}",
@@ -187,13 +187,13 @@ def _measures(
 
 
 def _files(exported: Exported, folder: Path) -> str:
-    lines = ["| file | bytes | what |", "| --- | ---: | --- |"]
+    lines = ["| file | bytes | content |", "| --- | ---: | --- |"]
     for name, what in exported.files.items():
         lines.append(f"| `{name}` | {(folder / name).stat().st_size:,} | {what} |")
     lines += [
         "",
-        "Outputs of `network.py` were compared with those of the searched network and are the "
-        "same, bit for bit. The other formats take what its `preprocess` returns.",
+        "The outputs of `network.py` were compared with those of the searched network and are "
+        "identical, bit for bit. The other formats take the output of its `preprocess`.",
     ]
     lines += [f"- `{name}` was left out: {why}." for name, why in exported.left_out.items()]
     return "\n".join(lines)
@@ -202,7 +202,7 @@ def _files(exported: Exported, folder: Path) -> str:
 def _limits(run: FinishedRun, trained: Trained) -> str:
     task = run.task
     size = max(1, task.spec.sizes[2])
-    most = 100 * sqrt(0.25 / size)  # of a share, at its largest
+    most = 100 * sqrt(0.25 / size)  # largest standard error of a share
     metric = MetricFormat.of(task.spec).words
     split = SHARE.format(error=most, size=size)
     if metric != "accuracy":

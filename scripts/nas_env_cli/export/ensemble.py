@@ -1,4 +1,4 @@
-"""Several networks that answer together."""
+"""Ensembles of networks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 
 class Ensemble(nn.Module):
-    """Networks whose answer is the mean of their probabilities, or of the numbers they predict.
+    """Networks whose output is the mean of their probabilities, or of their predictions.
 
     Args:
         networks: The networks.
         problem: "classification" or "regression".
 
     Reference: Baker et al., "Designing Neural Network Architectures using Reinforcement Learning",
-    ICLR 2017, section 5: the best networks of a search are trained on and answer together.
+    ICLR 2017, section 5: the best networks of a search are trained longer and form an ensemble.
     """
 
     def __init__(self, networks: Sequence[nn.Module], problem: str = "classification") -> None:
@@ -25,9 +25,9 @@ class Ensemble(nn.Module):
         self.networks = nn.ModuleList(networks)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the logarithms of the mean probabilities, (batch, classes): logits as well.
+        """Return (batch, classes) log-probabilities of the mean probabilities, usable as logits.
 
-        Of regression, (batch, 1) mean predictions.
+        For regression, return (batch, 1) mean predictions.
         """
         outputs = torch.stack([network(x).float() for network in self.networks])
         if self.problem == "regression":

@@ -1,4 +1,4 @@
-"""Write the best network of a finished search to a folder of its own."""
+"""Export of the best network of a finished search."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ def export_run(
     searched: bool = False,
     data: str | None = None,
 ) -> str:
-    """Write the best network of a run, with its model card; say what was written, and where.
+    """Write the best network of a run with its model card; return a list of the files as text.
 
-    Where nas-env retrain trained the best ones longer, it is the best of those on validation.
+    If nas-env retrain has trained networks longer, the best of those on the validation split is
+    exported.
 
     Args:
-        path: Folder of the run.
-        output: Folder to write to; `export` in that of the run if None.
-        train: Whether the network is trained now, where the run has no weights.
-        device: Where it is trained.
-        task: What was searched on, where it is at hand; else it is made again.
-        searched: Take the network of the search's report also where others were trained longer.
-        data: Where its data are now; None: where the search read them.
+        path: Run folder.
+        output: Output folder; None: `export` in the run folder.
+        train: Whether to train the network now if the run has no weights.
+        device: Device of that training.
+        task: The task of the search; None: it is created again.
+        searched: Export the network of the search's report, even if others were trained longer.
+        data: Path of the data of the run; None: the path that the search used.
 
     Raises:
-        InvalidSettingError: There is no run, it has not finished, or the folder to write to holds
-            something else than an earlier export.
-        InvalidDataError: Its data cannot be read any more.
-        IncompatibleError: It has no weights and `train` is off, its networks all failed, or its
-            data have changed.
+        InvalidSettingError: There is no run, it has not finished, or the output folder has other
+            content than an earlier export.
+        InvalidDataError: The data of the run can no longer be read.
+        IncompatibleError: The run has no weights and `train` is False, all of its networks failed,
+            or its data have changed.
     """
     run, folder = FinishedRun.read(path, task, data), output or path / "export"
     _check_folder(folder)
@@ -63,27 +64,27 @@ def export_run(
 
 
 def _check_folder(folder: Path) -> None:
-    """Refuse a folder that holds something, but no earlier export."""
+    """Raise InvalidSettingError if a folder has other content than an earlier export."""
     if not folder.exists() or all((folder / name).is_file() for name in OURS):
         return
     if not folder.is_dir() or any(folder.iterdir()):
-        what = "holds files that are no export" if folder.is_dir() else "is a file"
+        what = "has files that are not an export" if folder.is_dir() else "is a file"
         raise InvalidSettingError(
-            f"{folder} {what}. Name a new or empty folder with --output, or that of an earlier "
-            f"export, which is written over ({' and '.join(OURS)} are in it)."
+            f"{folder} {what}. Give a new or empty folder with --output, or one with an earlier "
+            f"export, which is overwritten (it has {' and '.join(OURS)})."
         )
 
 
 def _listed(exported: Exported, folder: Path, fmt: MetricFormat, origin: str) -> str:
-    """Return what was written and what was left out, for the screen."""
+    """Return the list of written and omitted files, for the terminal."""
     lines = [f"Exported to {folder}, with weights {origin}:"]
     lines += [f"  {name:22} {what}" for name, what in exported.files.items()]
-    lines += [f"  {'card.md':22} where it comes from, how good it is, and its limits"]
+    lines += [f"  {'card.md':22} the origin, quality and limits of the network"]
     lines += [f"  left out: {name}: {why}" for name, why in exported.left_out.items()]
     if exported.quantised is not None:
         (before, after), (first, last) = exported.quantised.quality, exported.quantised.size
         lines.append(
-            f"In 8-bit integers: validation {fmt.sentence(before)} -> "
+            f"8-bit integers: validation {fmt.sentence(before)} -> "
             f"{fmt.number(after)}{fmt.unit}, {first:,} -> {last:,} bytes."
         )
     return "\n".join(lines)

@@ -31,22 +31,22 @@ if TYPE_CHECKING:
 
 WEIGHTS = "best.safetensors"
 RETRAINED = "retrained.json"
-MOVED = ", or say where they are now with --data PATH"
+MOVED = ", or give their new path with --data PATH"
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with its weights, and where they come from.
+    """A network with its weights and their origin.
 
     Attributes:
         candidate: The network.
-        weights: By name, as `nas_env.network.build` names them.
+        weights: The weights, by their names in `nas_env.network.build`.
         seed: The training seed.
-        epochs: How long they were trained.
-        origin: Who trained them, for the card.
-        tested: Values of the task's metric on the test split, that of these weights first, then
-            those of the network's other training seeds; empty where it was not opened for them.
-        opened: How often the test split was opened until then, as the end of a sentence.
+        epochs: Epochs of the training.
+        origin: Where the weights come from, for the card.
+        tested: Values of the task's metric on the test split: first that of these weights, then
+            those of the network's other training seeds. Empty if the test split was not used.
+        opened: How often the test split was opened, as the predicate of a sentence.
     """
 
     candidate: Candidate
@@ -55,7 +55,7 @@ class Trained:
     epochs: int
     origin: str
     tested: Sequence[float] = ()
-    opened: str = "was read for the report of the search alone"
+    opened: str = "was read only for the report of the search"
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class FinishedRun:
     Attributes:
         path: The folder.
         options: Options of the search.
-        summary: What `summary.json` holds.
-        best: What `best.json` holds.
-        made: The task, where it is at hand; None: it is made again when needed.
+        summary: Content of `summary.json`.
+        best: Content of `best.json`.
+        made: The task, if the caller has it; None: it is created when needed.
     """
 
     path: Path
@@ -82,8 +82,8 @@ class FinishedRun:
 
         Args:
             path: The folder.
-            task: What was searched on, where it is at hand.
-            data: Where its data are now; None: where the search read them.
+            task: The task of the search, if the caller has it.
+            data: Path of its data; None: the path that the search used.
 
         Raises:
             InvalidSettingError: There is no run, its search has not finished, or it had no --data.
@@ -91,7 +91,7 @@ class FinishedRun:
         """
         if not (path / "options.json").is_file():
             raise InvalidSettingError(
-                f"There is no run in {path}. Give the folder that a search wrote: its --output, or "
+                f"There is no run in {path}. Give the folder of a search: its --output, or "
                 "runs/DATE-TIME."
             )
         if not (path / "summary.json").is_file():
@@ -106,8 +106,8 @@ class FinishedRun:
         if options.get("evaluator") in LOOK_UP.values():
             raise IncompatibleError(
                 f"The networks of the search in {path} were looked up by {options['env']}, not "
-                "trained, and their data are not at hand. Search with --evaluator training and "
-                "--task or --data to export or retrain networks."
+                "trained, and the training data are not available. Search with --evaluator "
+                "training and --task or --data to export or retrain networks."
             )
         import_modules(tuple(options.get("imports", ())))
         if data is not None:
@@ -124,8 +124,8 @@ class FinishedRun:
         """The task of the search; the user's data are read again with the same options.
 
         Raises:
-            InvalidDataError: The data cannot be read any more.
-            IncompatibleError: They are not those of the search.
+            InvalidDataError: The data can no longer be read.
+            IncompatibleError: The data have changed since the search.
         """
         if self.made is None:
             check_data_exist(self.options, MOVED)
@@ -136,7 +136,7 @@ class FinishedRun:
 
     @property
     def metric_format(self) -> MetricFormat:
-        """How the task's metric is fmt."""
+        """The format of the task's metric."""
         return MetricFormat.of(self.task.spec)
 
     @property
@@ -151,26 +151,26 @@ class FinishedRun:
 
     @property
     def found_by(self) -> str:
-        """Which search found the best network: that of the agent, or random search."""
+        """The search that found the best network: the agent, or random search."""
         return str(self.best["found_by"])
 
     @property
     def failed(self) -> str:
-        """The failures, if all networks failed; else empty."""
+        """The counts of failures if all networks failed, else an empty string."""
         outcomes: Mapping[str, int] = self.summary["searches"][self.found_by]["outcomes"]
         all_failed = bool(outcomes) and Outcome.OK not in outcomes
         return ", ".join(f"{count} {x}" for x, count in outcomes.items()) if all_failed else ""
 
     def all_failed(self) -> IncompatibleError:
-        """Return the error for a run without a network that could be evaluated."""
+        """Return the error for a run in which every network failed."""
         return IncompatibleError(
             f"All networks of the search in {self.path} failed ({self.failed}). Search again, with "
-            "looser limits where they were too large or too slow."
+            "looser limits if networks were too large or too slow."
         )
 
     @property
     def seeds(self) -> list[int]:
-        """Training seeds of the search's report; at least one, also where nothing was trained."""
+        """Training seeds of the search's report; at least one, even if nothing was trained."""
         first = 1 + int(self.options["seed"]) * int(self.options["retrain_seeds"])
         return list(self.summary.get("retraining_seeds", [first]))
 
@@ -181,7 +181,7 @@ class FinishedRun:
         return next((x for x in entries if x["key"] == self.best["key"]), None)
 
     def trained(self) -> Trained | None:
-        """Return the best network with the weights that the report left; None: it left none."""
+        """Return the best network with the weights of the report; None if there are none."""
         file = self.path / WEIGHTS
         if self.retrained is None or not file.is_file():
             return None
@@ -197,13 +197,12 @@ class FinishedRun:
         )
 
     def converged(self) -> Trained | None:
-        """Return the best network that nas-env retrain left; None where it left none.
+        """Return the best network of nas-env retrain; None if there is none.
 
-        It is the one with the best mean on the validation split; the weights are those of the
-        first seed.
+        It has the best mean on the validation split; the weights are those of the first seed.
 
         Raises:
-            IncompatibleError: Its weights are gone.
+            IncompatibleError: Its weights are missing.
         """
         file = self.path / RETRAINED
         data = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
@@ -219,7 +218,7 @@ class FinishedRun:
         weights = weights_file(self.path, candidate, epochs, seed)
         if not weights.is_file():
             raise IncompatibleError(
-                f"{weights} is missing, which nas-env retrain left. Put it back, or export the "
+                f"{weights} is missing, which nas-env retrain wrote. Restore it, or export the "
                 "network of the search's report with --searched."
             )
         saved = torch.load(weights, weights_only=True)
@@ -236,8 +235,8 @@ class FinishedRun:
         """Train the best network by its recipe; the test split stays sealed.
 
         Args:
-            device: Where it is trained.
-            epochs: How long; None: as long as in the search.
+            device: Device of the training.
+            epochs: Epochs; None: those of the search.
         """
         budget = Budget(epochs=epochs or self.epochs, training_seed=self.seeds[0])
         network, _ = Training(self.task, device).train(self.candidate, budget)
@@ -252,5 +251,5 @@ class FinishedRun:
 
 
 def weights_file(run: Path, candidate: Candidate, epochs: int, seed: int) -> Path:
-    """Return where the weights of a longer training stand in a run's folder."""
+    """Return the path of the weights of a longer training in a run folder."""
     return run / "retraining" / f"{candidate.trained_key}-{epochs}-{seed}.pt"

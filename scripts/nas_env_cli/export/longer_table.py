@@ -10,12 +10,12 @@ from typing import Any
 from nas_env_cli.metric_format import MetricFormat, times_in_words
 from nas_env_cli.spread import mean_sd
 
-TEXTS = 2  # columns of words, before those of numbers
+TEXTS = 2  # columns of text before the columns of numbers
 
 
 @dataclass(frozen=True)
 class BestTable:
-    """The table as text: introduction, heads, cells and notes."""
+    """The table as text: introduction, column heads, cells and notes."""
 
     introduction: str
     heads: tuple[str, ...]
@@ -24,14 +24,14 @@ class BestTable:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> BestTable:
-        """Return the table of what `retrain_best` returned."""
+        """Return the table of the results of `retrain_best`."""
         fmt = MetricFormat(data["metric"], data["fraction"])
         rows = list(_rows(data, fmt))
         return cls(_introduction(data, fmt), _heads(fmt), rows, list(_notes(data, fmt)))
 
 
 def table(data: Mapping[str, Any]) -> str:
-    """Return what `retrain_best` returned, as Markdown."""
+    """Return the results of `retrain_best` as Markdown."""
     contents = BestTable.of(data)
     rule = ["---"] * TEXTS + ["---:"] * (len(contents.heads) - TEXTS)
     lines = [f"| {' | '.join(cells)} |" for cells in (contents.heads, rule, *contents.rows)]
@@ -58,10 +58,10 @@ def _introduction(data: Mapping[str, Any], fmt: MetricFormat) -> str:
         f"The best {_count(len(data['networks']), 'network')} of the search, each trained for "
         f"{_count(plan['epochs'], 'epoch')} ({data['search_epochs']} in the search) with "
         f"{_count(len(seeds), 'seed')} ({', '.join(map(str, seeds))}); mean ± standard deviation "
-        f"over the seeds. Last tenth: {change} {fmt.words} that the last tenth of the "
-        f"epochs brought. The test split of {data['sizes'][2]} samples was opened "
-        f"{times_in_words(data['test_openings'])} for this table, after all trainings, besides the "
-        "report of the search."
+        f"over the seeds. Last tenth: {change} {fmt.words} gained in the last tenth of the "
+        f"epochs. The test split of {data['sizes'][2]} samples was opened "
+        f"{times_in_words(data['test_openings'])} for this table, after all trainings, in addition "
+        "to the report of the search."
     )
 
 
@@ -75,7 +75,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _last_tenth(curves: Sequence[Sequence[float]], fmt: MetricFormat) -> str:
-    """Return by how much the metric rose in the last tenth of the epochs, on average."""
+    """Return the mean increase of the metric in the last tenth of the epochs."""
     steps = [max(1, len(curve) // 10) for curve in curves]
     rises = [x[-1] - x[-1 - n] for x, n in zip(curves, steps, strict=True) if len(x) > n]
     return fmt.signed(mean_sd(rises)[0]) if rises else "-"
@@ -93,7 +93,7 @@ def _notes(data: Mapping[str, Any], fmt: MetricFormat) -> Iterator[str]:
     gain = (together - mean_sd(tests[0])[0]) * fmt.sign
     yield (
         f"The ensemble of each seed is {fmt.amount(abs(gain))} "
-        f"{'better' if gain >= 0 else 'worse'} than the network that the search scored best"
+        f"{'better' if gain >= 0 else 'worse'} than the network with the best search score"
         f"{_error(together, data['sizes'][2], fmt)}."
     )
     every = [x for row in data["networks"] for x in row["measured"]]
@@ -101,18 +101,18 @@ def _notes(data: Mapping[str, Any], fmt: MetricFormat) -> Iterator[str]:
     points = " points" if fmt.fraction else ""
     yield (
         f"Validation minus test {fmt.words} is {fmt.signed(gap)}{points} on average. The "
-        "networks were chosen by the validation split, which makes it look too good."
+        "networks were selected on the validation split, so their validation values are optimistic."
     )
     failed = sum(row["failed"] for row in data["networks"])
     if failed:
         worst = "0" if fmt.fraction else "the best constant guess"
         yield f"{failed} trainings failed; they count as {worst} and are in no ensemble."
     if len(data["training_seeds"]) == 1:
-        yield "There is one seed, so nothing is known of the spread."
+        yield "There is one seed, so the spread is unknown."
 
 
 def _error(accuracy: float, size: int, fmt: MetricFormat) -> str:
-    """Return what one standard error of an accuracy is; of another metric it is not known."""
+    """Return a note on the standard error of a test accuracy; "" for another metric."""
     if fmt.metric != "accuracy":
         return ""
     share = min(max(accuracy, 0.5 / size), 1 - 0.5 / size)

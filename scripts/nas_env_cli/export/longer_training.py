@@ -1,4 +1,4 @@
-"""The best networks of a finished search, trained to convergence, alone and as an ensemble."""
+"""Training of the best networks of a search to convergence, alone and as an ensemble."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class LongerPlan:
-    """What is trained.
+    """Settings of the longer trainings.
 
     Attributes:
-        top: How many networks, the best of the run by score.
-        seeds: With how many training seeds each.
-        epochs: How long; the learning rate's schedule is laid out for as many.
-        device: Where.
+        top: Number of networks: the best of the run by score.
+        seeds: Training seeds of each network.
+        epochs: Epochs of each training; the learning-rate schedule spans all of them.
+        device: Device of the trainings.
 
     Raises:
         InvalidSettingError: A number is below 1.
@@ -49,13 +49,13 @@ class LongerPlan:
         for name in ("top", "seeds", "epochs"):
             if getattr(self, name) < 1:
                 raise InvalidSettingError(
-                    f"Option --{name} must be >= 1, but is {getattr(self, name)}."
+                    f"Option --{name} must be >= 1, got {getattr(self, name)}."
                 )
 
 
 @dataclass(frozen=True)
 class FoundNetwork:
-    """A network of a run: what it is, who found it, and its score in the search."""
+    """A network of a run, the agent that found it, and its score in the search."""
 
     candidate: Candidate
     agent: str
@@ -63,17 +63,17 @@ class FoundNetwork:
 
 
 def best_of(run: FinishedRun, top: int, store: str | None = None) -> list[FoundNetwork]:
-    """Return the best different networks of a run's searches, by score; the earliest of equals.
+    """Return the best distinct networks of a run's searches, by score; earlier ones win ties.
 
-    Networks that differ in their training recipe only are one.
+    Networks that differ only in their training recipe count as one.
 
     Args:
         run: The run.
-        top: How many at most.
-        store: Its store; None: the one of its options.
+        top: Maximum number of networks.
+        store: Store of the run; None: the one in its options.
 
     Raises:
-        IncompatibleError: The store does not know the run, or all of its networks failed.
+        IncompatibleError: The store does not contain the run, or all of its networks failed.
         StoreError: There is no such store.
     """
     where = store or run.options.get("store") or run.path / "store.sqlite"
@@ -93,7 +93,7 @@ def best_of(run: FinishedRun, top: int, store: str | None = None) -> list[FoundN
         raise run.all_failed()
     if not networks:
         raise IncompatibleError(
-            f"The store {where} has no network of the run in {run.path}. Name the store of the "
+            f"The store {where} has no network of the run in {run.path}. Give the store of the "
             "run with --store."
         )
     different: dict[str, FoundNetwork] = {}
@@ -103,15 +103,15 @@ def best_of(run: FinishedRun, top: int, store: str | None = None) -> list[FoundN
 
 
 class Trainings:
-    """Trainings of chosen networks; each that is finished is kept in a folder, and not repeated.
+    """Trainings of chosen networks; finished trainings are saved and not repeated.
 
     Args:
-        run: The run they come from.
-        plan: What is trained.
+        run: The run of the networks.
+        plan: Settings of the trainings.
         log: Called with one line after each training.
 
     Raises:
-        IncompatibleError: The task gives no validation split to measure on.
+        IncompatibleError: The task has no method `validate`.
     """
 
     def __init__(self, run: FinishedRun, plan: LongerPlan, log: Log) -> None:
@@ -127,12 +127,12 @@ class Trainings:
 
     @property
     def seeds(self) -> list[int]:
-        """The training seeds; no two searches share one, and none has the search's own."""
+        """The training seeds; they differ between searches and from the seed of the search."""
         first = 1 + int(self.run.options["seed"]) * self.plan.seeds
         return list(range(first, first + self.plan.seeds))
 
     def all(self, networks: Sequence[FoundNetwork]) -> list[list[dict[str, Any]]]:
-        """Return what each seed left of each network; no weights where training failed.
+        """Train each network with each seed; return the results, without weights after a failure.
 
         Raises:
             NASError: All trainings failed.
@@ -149,11 +149,11 @@ class Trainings:
                 )
             results.append(row)
         if not any(x["weights"] for row in results for x in row):
-            raise NASError("All trainings failed. The run's recipe does not suit so many epochs.")
+            raise NASError("All trainings failed. Try fewer --epochs.")
         return results
 
     def network(self, candidate: Candidate, result: dict[str, Any]) -> nn.Module | None:
-        """Return a network with its weights, as training left it; None where it failed."""
+        """Return the trained network of a result; None if the training failed."""
         import torch
 
         if result["weights"] is None:
@@ -185,7 +185,7 @@ class Trainings:
         return result
 
     def _train(self, candidate: Candidate, seed: int) -> dict[str, Any]:
-        """Return weights and validation metric of each epoch; no weights where it failed."""
+        """Return the weights and the validation curve; the weights are None after a failure."""
         budget = Budget(epochs=self.plan.epochs, training_seed=seed)
         result: dict[str, Any] = {"fingerprint": self.evaluator.fingerprint}
         trained = train_once(self.evaluator, candidate, budget)
@@ -203,16 +203,16 @@ def retrain_best(
     again: bool = False,
     log: Log = print,
 ) -> dict[str, Any]:
-    """Train the best networks of a run, open the test split once, and return what came out.
+    """Train the best networks of a run, open the test split once, and return the results.
 
-    All trainings come first; then the test split is opened for all networks and ensembles together.
-    The result is kept as `retrained.json` in the run's folder. With the same plan it is returned as
-    it is, unless `again` is on: then missing trainings are made up for, and the test split is
-    opened once more.
+    All trainings come first. Then the test split is opened once for all networks and ensembles.
+    The results are saved as `retrained.json` in the run folder. A second call with the same plan
+    returns the saved results. With `again`, it trains missing networks and opens the test split
+    once more.
 
     Raises:
-        InvalidSettingError: The test split was opened for another plan, and `again` is off.
-        NASError: As of `best_of` and `Trainings`.
+        InvalidSettingError: The test split was opened for another plan, and `again` is False.
+        NASError: See `best_of` and `Trainings`.
     """
     file = run.path / RETRAINED
     before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
@@ -222,7 +222,7 @@ def retrain_best(
         options = ", ".join(f"{key} {value}" for key, value in before["plan"].items())
         raise InvalidSettingError(
             f"The test split was opened for {file} already, with {options}. Give the same options "
-            "to see it, or --again to open it once more, which the table will say."
+            "to see the results, or --again to open it once more; the table reports how often."
         )
     networks = best_of(run, plan.top, store)
     trainings = Trainings(run, plan, log)
@@ -245,7 +245,7 @@ def retrain_best(
 def _measured(
     trainings: Trainings, networks: Sequence[FoundNetwork], results: Sequence[Sequence[Any]]
 ) -> dict[str, Any]:
-    """Return what networks and ensembles do on both splits; this opens the test split."""
+    """Measure networks and ensembles on both splits; this opens the test split."""
     from nas_env_cli.export.ensemble import Ensemble
 
     task, device = trainings.task, trainings.evaluator.device

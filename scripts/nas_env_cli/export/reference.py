@@ -1,4 +1,4 @@
-"""A network a person would draw by hand, as a yardstick beside what a search finds."""
+"""A hand-made network as a reference for the networks that a search finds."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from nas_env.tasks.base import TaskSpec
 
 
 def reference_candidate(spec: TaskSpec, recipe: Recipe) -> Candidate:
-    """Return two convolutions and a fully connected layer (after LeNet), or two of the latter.
+    """Return two convolutions and a fully connected layer (after LeNet) for images.
 
-    It was drawn once for 8x8 images, with a target of 10,000 parameters in mind, and never tuned;
-    for 14x14 images it has 14,426. Maps too small to be halved are not pooled.
+    Other tasks get two fully connected layers. The network was designed once for 8x8 images and
+    about 10,000 parameters, and never tuned; for 14x14 images it has 14,426. Maps that are too
+    small to be halved are not pooled.
     """
     if spec.modality != "image":
         layers = [Layer.of("linear", units=64), Layer.of("linear", units=32)]

@@ -1,4 +1,4 @@
-"""Training of the networks that the summary of a search compares on the test split."""
+"""Retraining of the networks that the summary of a search compares on the test split."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ OVER = " (over the limit)"
 def retrain_found(
     plan: SearchPlan, results: Mapping[str, SearchResult], store: str | Path
 ) -> list[Retrained]:
-    """Return the best network of each search and the reference, trained again with several seeds.
+    """Retrain the best network of each search and the reference with several seeds.
 
     Args:
         plan: The search.
-        results: Results by agent, the chosen one first.
-        store: Where precision="auto" keeps its verdict.
+        results: Results by agent, the chosen agent first.
+        store: Store in which precision="auto" saves its choice.
     """
     env: Any = plan.make_env(plan.agent, store).unwrapped
     evaluator: Any = env.evaluator.unwrapped
@@ -37,7 +37,7 @@ def retrain_found(
         if over or costs["params"] > (plan.options.limits.max_params or math.inf):
             name += OVER
         count = f"{len(seeds)} seed{'s' * (len(seeds) > 1)}"
-        print(f"training again with {count}: {name}", file=sys.stderr, flush=True)
+        print(f"retraining with {count}: {name}", file=sys.stderr, flush=True)
         trained.append(retrain(name, candidate, evaluator, env.objective, budget, seeds))
     return trained
 

@@ -1,4 +1,4 @@
-"""Train chosen networks again with several seeds and open the test split once."""
+"""Retraining of networks with several seeds, measured on the test split."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ FAILURES = (InvalidArchitectureError, TrainingDiverged, TrainingTimeout)
 
 @dataclass(frozen=True)
 class Retrained:
-    """One network trained again with several seeds, measured on the sealed test split.
+    """A network retrained with several seeds and measured on the sealed test split.
 
     Attributes:
-        name: Whose network it is.
+        name: Name in tables, such as "best of q-learning".
         candidate: The network.
         params: Trainable parameters.
         macs: Multiply-accumulates for one sample.
-        accuracies: Test value of the task's metric for each seed, an accuracy (fraction) unless
-            the task says otherwise; a failed training counts as 0, or as an error of a guess.
+        accuracies: Test value of the task's metric for each seed: an accuracy in [0, 1] by default.
+            A failed training counts as 0, or as the error of the best constant guess.
         scores: The objective's score with the test metrics in place of the validation metrics.
-        weights: Weights of the first seed, by name; None where it failed.
-        failed: Seeds whose training failed.
+        weights: Weights of the first seed, by name; None if its training failed.
+        failed: Number of seeds whose training failed.
         metric: The task's metric.
-        tested: All test metrics of each seed; nothing where training failed.
-        latency_ms: Milliseconds of a forward pass, where the search measures it.
+        tested: All test metrics of each seed; empty if its training failed.
+        latency_ms: Milliseconds of a forward pass, if the search measures it.
     """
 
     name: str
@@ -75,12 +75,12 @@ def retrain(
     """Train a network once for each seed on the training split and test it.
 
     Args:
-        name: Whose network it is.
+        name: Name in tables, such as "best of q-learning".
         candidate: The network.
-        evaluator: Trains it.
-        objective: Scores it.
-        budget: The budget of the search; only its seed is replaced.
-        seeds: Training seeds, none of them the search's.
+        evaluator: The evaluator that trains it.
+        objective: The objective that scores it.
+        budget: The budget of the search; only its training seed is replaced.
+        seeds: Training seeds, different from that of the search.
     """
     task = evaluator.task
     costs = evaluator.costs(candidate, Budget())[0]
@@ -113,7 +113,7 @@ def retrain(
 def train_once(
     evaluator: Training, candidate: Candidate, budget: Budget
 ) -> tuple[nn.Module, list[Metrics]] | None:
-    """Return a trained network with the metrics of every epoch; None where training failed."""
+    """Return a trained network with the metrics of every epoch; None if the training failed."""
     try:
         return evaluator.train(candidate, budget)
     except Exception as error:

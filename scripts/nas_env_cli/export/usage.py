@@ -1,4 +1,4 @@
-"""The parts of a model card on the purpose and the use of a network."""
+"""The title and the usage section of a model card."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from nas_env.tasks.own_data import DataTask
 from nas_env_cli.export.finished import FinishedRun
 from nas_env_cli.search.saved_options import NAMED_DATA
 
-MOST_NAMES = 50  # of classes or columns that the card names
+MOST_NAMES = 50  # classes or columns that the card lists
 OF_TABLE = """\
 import csv
 
 from network import {answer}, encode, load
 
 with open("new.csv", newline="", encoding="utf-8-sig") as file:
-    rows = list(csv.DictReader(file, delimiter=","))  # or what separates the values of your file
+    rows = list(csv.DictReader(file, delimiter=","))  # or the separator of your file
 print({answer}(load(), encode(rows)))"""
 OF_IMAGES = """\
 from network import {answer}, encode, load
@@ -29,17 +29,17 @@ import torch
 
 from network import {answer}, load
 
-samples = torch.zeros(2, {shape})  # put yours here, as the data have them
+samples = torch.zeros(2, {shape})  # replace by your samples, in the form of the data
 print({answer}(load(), samples))"""
 NOTES = {
     OF_TABLE: "Empty cells are missing values, and numbers have decimal points.",
-    OF_IMAGES: "Images may have any size; reading them needs Pillow.",
-    OF_TENSORS: "Samples are tensors as the data have them, before anything is done to them.",
+    OF_IMAGES: "Images may have any size. Reading them needs Pillow.",
+    OF_TENSORS: "Samples are tensors in the form of the data, before any preprocessing.",
 }
 
 
 def data_name(run: FinishedRun) -> str:
-    """Return the name of the data of a run for the card; of own data that of the file or folder."""
+    """Return the name of the data for the card; for own data, the name of the file or folder."""
     data = run.options.get("data")
     if data is None:
         return run.task.spec.name
@@ -51,14 +51,14 @@ def title(run: FinishedRun) -> str:
     if run.options.get("data") is None:
         return f"A network for {data_name(run)}"
     target, spec = _target(run), run.task.spec
-    what = f"tells {spec.num_outputs} classes apart"
+    what = f"distinguishes {spec.num_outputs} classes"
     if target or spec.problem == "regression":
         what = f"predicts {code(target) if target else 'a number'}"
-    return f"A network that {what}, from {data_name(run)}"
+    return f"A network that {what}, trained on {data_name(run)}"
 
 
 def usage(run: FinishedRun) -> str:
-    """Return what the network takes and answers, and a program that uses it, as Markdown."""
+    """Return the inputs and outputs of the network and an example program, as Markdown."""
     task, spec = run.task, run.task.spec
     first = next(iter(getattr(task, "preprocessing", [])), {"step": ""})["step"]
     program = {"columns": OF_TABLE, "image": OF_IMAGES}.get(first, OF_TENSORS)
@@ -74,7 +74,7 @@ def usage(run: FinishedRun) -> str:
 
 
 def _names(run: FinishedRun) -> Iterator[str]:
-    """Yield what is predicted, and from which columns."""
+    """Yield sentences on the prediction and the columns that it needs."""
     task, target = run.task, _target(run)
     classes = [str(x) for x in getattr(task, "classes", ())]
     what = f"It predicts the column {code(target)}" if target else "It predicts"
@@ -83,7 +83,7 @@ def _names(run: FinishedRun) -> Iterator[str]:
     elif classes:
         yield f"{what}{', ' if target else ' '}one of these classes: {_listed(classes)}."
     else:
-        yield f"{what} one of {task.spec.num_outputs} classes, by their numbers."
+        yield f"{what} one of {task.spec.num_outputs} classes, given as an index."
     for step in getattr(task, "preprocessing", []):
         for kind, words in (("numeric", "numbers"), ("categorical", "text")):
             names = [x["name"] for x in step.get("columns", ()) if x["kind"] == kind]
@@ -97,6 +97,6 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _target(run: FinishedRun) -> str | None:
-    """Return the column that is predicted, where the data are a table."""
+    """Return the target column if the data are a table."""
     task: Any = run.task
     return (task.data.target or None) if isinstance(task, DataTask) else None

@@ -359,7 +359,7 @@ BAD = {
     "--agents random --envs NAS-v0 --processes 0": "--processes must be >= 1",
     "--agents random --envs NASChain-v0 --simulated-seconds 0": "simulated_seconds must be > 0",
     f"--agents random --envs {TABLE} {SYNTHETIC} --simulated-seconds 9": "no effect on syn: its",
-    "--agents random --envs NASBenchGraph-v0 --simulated-seconds 9": "no effect on NASBenchGraph-v0",
+    "--agents random --envs NASBenchGraph-v0 --simulated-seconds 9": "no effect on NASBenchGraph",
     "--agents random --envs NAS-v0 --results x.json": "must end in .parquet or .csv",
     "--agents random:foo=1 --envs NAS-v0": "'random:foo=1' cannot be made with its settings",
     "--agents reinforce-lstm:units=2,foo=1 --envs NAS-v0": "unexpected keyword argument 'foo'",

@@ -119,11 +119,11 @@ def outcome(program: str, folder: Path) -> str:
 def test_the_card_of_a_table_says_what_it_predicts_and_how(houses: Path) -> None:
     folder = houses / "run" / "export"
     card = (folder / "card.md").read_text(encoding="utf-8")
-    assert card.startswith("# A network that predicts `price`, from `houses.csv`\n")
+    assert card.startswith("# A network that predicts `price`, trained on `houses.csv`\n")
     assert "- It predicts the column `price`: a number.\n" in card
     assert "- It needs columns of numbers: `age`, `size`.\n" in card
     assert "- It needs columns of text: `colour`, 'is \"it\"\ufffd&lt;b>'.\n" in card
-    assert "- It is known to work on samples as those of `houses.csv` only." in card
+    assert "- It was evaluated only on samples like those of `houses.csv`." in card
     assert str(houses) not in card and "<b>" not in card
     shutil.copy(houses / "houses.csv", folder / "new.csv")
     assert outcome(program_of(card), folder).startswith("tensor([")
@@ -133,9 +133,9 @@ def test_the_card_of_a_table_says_what_it_predicts_and_how(houses: Path) -> None
 def test_mse_is_in_the_square_of_the_unit(houses: Path) -> None:
     data = houses / "houses.csv"
     spec = own_data(data, target="price", problem="regression", metric="mse").spec
-    assert _metric(spec).startswith("mse, in the square of the target's own unit; ")
+    assert _metric(spec).startswith("mse, in the square of the target's unit; ")
     spec = own_data(data, target="price", problem="regression", metric="mae").spec
-    assert _metric(spec).startswith("mae, in the target's own unit; ")
+    assert _metric(spec).startswith("mae, in the target's unit; ")
 
 
 def test_the_report_of_a_search_says_its_metric(houses: Path, tmp_path: Path) -> None:
@@ -164,8 +164,8 @@ def test_images_are_exported_as_they_were_searched(without_onnx: None, pets: Pat
     assert module.classify(module.load(), raw) == [task.classes[best] for best in outputs.argmax(1)]
     card = (pets / "run" / "export" / "card.md").read_text(encoding="utf-8")
     assert f"| validation F1, % | {100 * task.validate(searched(run))['f1']:.2f} |" in card
-    assert "chosen by its F1" in card and "accuracy" not in card
-    assert card.startswith("# A network that tells 3 classes apart, from `pets`\n")
+    assert "selected by its F1" in card and "accuracy" not in card
+    assert card.startswith("# A network that distinguishes 3 classes, trained on `pets`\n")
     assert "- It predicts one of these classes: `cat`, `dog`, `owl`.\n" in card
     for name, place in (("one.png", 0), ("two.png", -1)):
         shutil.copy(files[place], pets / "run" / "export" / name)
@@ -269,9 +269,9 @@ def test_data_that_were_moved_can_be_named(
     told = f"{gone}: no such file or folder. The search read its data from there. Put them back"
     with pytest.raises(InvalidDataError) as refused:
         export_run(copy / "run")
-    assert str(refused.value) == f"{told}, or say where they are now with --data PATH."
+    assert str(refused.value) == f"{told}, or give their new path with --data PATH."
     assert f"error: {told}.\n" in script("report", copy / "run", code=2).stderr
-    assert "from `moved.csv`" in export_card(copy / "run", str(moved))
+    assert "trained on `moved.csv`" in export_card(copy / "run", str(moved))
     command = vars(retrain_command)
     short = {"top": 1, "seeds": 1, "epochs": 1, "device": "cpu"}
     assert command["run"](command["Options"](copy / "run", **short)) == 2

@@ -144,9 +144,9 @@ def test_the_card_says_what_is_known(made: Path) -> None:
     assert len(sizes) == 7
     for name, size in sizes:
         assert (made / "export" / name).stat().st_size == int(size.replace(",", ""))
-    assert "was read for the report of the search alone, and" in card
+    assert "was read only for the report of the search. Each" in card
     assert card.startswith("# A network for digits\n")
-    assert "- It predicts one of 10 classes, by their numbers.\n" in card
+    assert "- It predicts one of 10 classes, given as an index.\n" in card
     assert "from network import predict, load" in card and "torch.zeros(2, 1, 8, 8)" in card
     assert "2.64 points" in card  # the largest standard error of a share over 359 samples
 
@@ -175,13 +175,13 @@ def test_a_run_without_weights_says_how_to_get_them(without_onnx: None, untraine
     export_run(untrained, train=True, device="cpu")
     card = (untrained / "export" / "card.md").read_text(encoding="utf-8")
     assert "the test split was not opened for them" in card
-    assert "the test split\n  was not read, and" in card
+    assert "The test\n  split was not read. Each" in card
     assert "test accuracy" not in card
     assert "`network.onnx` was left out: It needs onnx, which is not" in " ".join(card.split())
 
 
 def test_the_card_says_which_limits_there_were(without_onnx: None, run: Path) -> None:
-    assert "A network had no limits." in export_card(run)
+    assert "Networks had no limits." in export_card(run)
     for name, change in (
         ("options", lambda x: x.update(max_params=50_000, max_latency_ms=2.0)),
         ("summary", lambda x: [row.update(latency_ms=3.25) for row in x["retrained"]]),
@@ -221,7 +221,7 @@ def test_a_folder_with_something_else_in_it_is_refused(
     (tmp_path / "mine" / "network.py").write_text("mine")
     (tmp_path / "file").write_text("mine")
     refused = script("export", run, "--output", tmp_path / "mine", code=2).stderr
-    assert f"{tmp_path / 'mine'} holds files that are no export" in refused and "empty" in refused
+    assert f"{tmp_path / 'mine'} has files that are not an export" in refused and "empty" in refused
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["network.py"]
     with pytest.raises(InvalidSettingError, match="file is a file"):
         export_run(run, tmp_path / "file")
@@ -331,7 +331,7 @@ def test_what_was_trained_longer_is_exported_unless_told_otherwise(
     with torch.inference_mode():
         assert torch.equal(export_folder.load(tmp_path / "longer")(x), found(x))
     card = (tmp_path / "longer/card.md").read_text(encoding="utf-8")
-    assert "read for the report of the search, and once for networks trained longer, and" in card
+    assert "read for the report of the search, and once for networks trained longer. Each" in card
     assert "- epochs: 2\n- training seed: 7\n" in card and f"`{best['key']}`" in card
     assert f"| test accuracy, % | {100 * best['measured'][0]['test']:.2f} |" in card
     assert "weights of the search's report" in export_run(run, tmp_path / "first", searched=True)
