@@ -104,9 +104,7 @@ def _metric(spec: TaskSpec) -> str:
     words = MetricFormat.of(spec).words
     if spec.higher_is_better:
         return words
-    unit = (
-        "the square of the target's unit" if spec.metric == "mse" else "the target's unit"
-    )
+    unit = "the square of the target's unit" if spec.metric == "mse" else "the target's unit"
     baseline = f"the best constant guess has {spec.baseline_error:.5g} on the training split"
     return f"{words}, in {unit}; {baseline}"
 

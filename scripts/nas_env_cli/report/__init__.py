@@ -1,1 +1,1 @@
-"""The report of searches as one HTML page: what is read (`data`), its charts, and the page."""
+"""The report of searches as one HTML page: its data (`data`), its charts, and the page."""

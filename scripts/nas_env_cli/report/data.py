@@ -23,7 +23,7 @@ BASELINE = "random"
 
 
 class TrialRow(TypedDict):
-    """One evaluated network of a search, in its order."""
+    """One evaluated network of a search."""
 
     number: int
     new: bool
@@ -36,11 +36,11 @@ class TrialRow(TypedDict):
     labels: list[str]
     key: str
     evaluation_seconds: float
-    place: int  # networks new to the search so far, this one included
+    place: int  # networks new to the search so far, including this one
 
 
 class SearchData(TypedDict):
-    """One search: who, how it went, and what a summary adds to that."""
+    """One search: its agent, settings and trials, and measurements from the summary."""
 
     name: str
     agent: str
@@ -70,17 +70,17 @@ class RunData(TypedDict):
     searches: list[SearchData]
     verdicts: list[str]
     retrained: list[dict[str, Any]]
-    longer: dict[str, Any] | None  # what `nas-env retrain` left
+    longer: dict[str, Any] | None  # content of `retrained.json`, written by `nas-env retrain`
     candidates: dict[str, dict[str, Any]]  # the networks by key, as JSON
-    about: str  # what own data are; of other tasks nothing
+    about: str  # description of own data; "" for other tasks
 
 
 def open_store(run: Path) -> SQLStore:
     """Return the store of a run folder.
 
     Raises:
-        InvalidSettingError: The search has not begun.
-        StoreError: It cannot be opened.
+        InvalidSettingError: The search has no store yet.
+        StoreError: The store cannot be opened.
     """
     elsewhere = read_options(run)["store"]
     if elsewhere is None and not (run / "store.sqlite").is_file():
@@ -91,7 +91,7 @@ def open_store(run: Path) -> SQLStore:
 
 
 def searches_of(run: Path, store: SQLStore) -> list[Search]:
-    """Return the searches of a run folder among those of its store, the agent's first."""
+    """Return the searches of a run folder from its store, the agent's first."""
     agent = read_options(run)["agent"]
     by_token = {search.info.token: search for search in store.searches()}
     tokens = [token_of(run, name) for name in dict.fromkeys((agent, BASELINE))]
@@ -99,15 +99,15 @@ def searches_of(run: Path, store: SQLStore) -> list[Search]:
 
 
 def read_run(run: Path, env: NASEnv, name: str | None = None) -> RunData:
-    """Return what a report shows of a run.
+    """Return the content of a report about a run.
 
     Args:
         run: The folder of a search, which may still run.
         env: An environment with its space and task.
-        name: What the report calls it; the folder's name if left out.
+        name: Name in the report; None: the name of the folder.
 
     Raises:
-        InvalidSettingError: The folder holds no search, or nothing was evaluated yet.
+        InvalidSettingError: The folder has no search, or nothing was evaluated yet.
     """
     store = open_store(run)
     try:
@@ -115,9 +115,7 @@ def read_run(run: Path, env: NASEnv, name: str | None = None) -> RunData:
     finally:
         store.close()
     if not any(entries for _, entries in searches):
-        raise InvalidSettingError(
-            f"No network was evaluated yet in {run}. Try again when its search has begun."
-        )
+        raise InvalidSettingError(f"No network was evaluated yet in {run}. Try again later.")
     agent, summary = read_options(run)["agent"], _json(run / "summary.json")
     how = agent, Labels(env.space), summary, MetricFormat.of(env.task.spec)
     return RunData(
@@ -136,14 +134,14 @@ def read_run(run: Path, env: NASEnv, name: str | None = None) -> RunData:
 
 
 def _about(task: Any) -> str:
-    """Return what own data are, under their name: the page is passed on, their folder is not."""
+    """Return the description of own data without the path of their folder, to share the page."""
     if not isinstance(task, DataTask):
         return ""
     return replace(task.summary, source=Path(task.summary.source).name).text()
 
 
 def _json(file: Path) -> dict[str, Any]:
-    """Return the content of a file; empty if it is missing, as while the search runs."""
+    """Return the content of a JSON file; empty if the file is missing."""
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
@@ -203,7 +201,7 @@ def _trials(entries: Sequence[Entry], labels: Labels) -> list[TrialRow]:
 
 
 def best_trials(search: SearchData, count: int) -> list[TrialRow]:
-    """Return the best different networks of a search, the best first, the earliest of equals."""
+    """Return the best distinct networks of a search, best first; earlier ones win ties."""
     best: dict[str, TrialRow] = {}
     for trial in sorted(search["trials"], key=lambda x: (-x["score"], x["number"])):
         if trial["ok"]:

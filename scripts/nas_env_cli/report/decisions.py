@@ -1,4 +1,4 @@
-"""Decisions as words, and what was decided where: shares by depth, and the tree of prefixes."""
+"""Statistics of decisions: labels, shares by depth, and the tree of prefixes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from nas_env_agents.q_learning import QLearning
 from nas_env_cli.search.q_table import picture_of
 
-COLUMNS = 32  # words in one chart, from which types of layers stand for them
+COLUMNS = 32  # maximum labels of a chart; beyond it, labels are grouped by type
 
 
 def type_of(label: str) -> str:
@@ -30,7 +30,7 @@ def type_of(label: str) -> str:
 
 
 def columns_of(labels: Sequence[Sequence[str]]) -> dict[str, str]:
-    """Return what each label is shown as: itself, or its type where there are too many."""
+    """Return the column of each label: the label, or its type if there are too many labels."""
     ordered = list(dict.fromkeys(sorted({x for walk in labels for x in walk}, key=_natural)))
     if len(ordered) <= COLUMNS:
         return {label: label for label in ordered}
@@ -45,7 +45,7 @@ def _natural(label: str) -> list[Any]:
 
 @dataclass
 class Heat:
-    """A table by depth: a value (None: never), and the words for it, of each row and column."""
+    """A table by depth: a value (None: never occurred) and a text for each cell."""
 
     what: str
     rows: list[str]
@@ -57,7 +57,7 @@ class Heat:
 
 
 def shares_of(walks: Sequence[Sequence[str]]) -> Heat:
-    """Return how often each label was decided at each depth, as a share of the walks so long."""
+    """Return the share of each label at each depth, among the walks that reach the depth."""
     column_of = columns_of(walks)
     columns = list(dict.fromkeys(column_of.values()))
     depth = max(map(len, walks))
@@ -109,7 +109,7 @@ def q_heat(agent: QLearning) -> Heat:
 
 @dataclass
 class Branch:
-    """A prefix of walks: how often it was visited, and the scores of what it led to."""
+    """A prefix of walks, with the number of visits and the scores of its networks."""
 
     label: str
     depth: int
@@ -125,7 +125,7 @@ class Branch:
 
 
 def tree_of(walks: Sequence[tuple[Sequence[str], float]], depth: int) -> Branch:
-    """Return the tree of prefixes of walks with their scores, down to a depth."""
+    """Return the prefix tree of walks with their scores, up to a depth."""
     root = Branch("start", 0)
     for labels, score in walks:
         branch = root

@@ -1,4 +1,4 @@
-"""What charts have in common: the card around them, axes, marks, and a legend."""
+"""Shared parts of charts: the card around a chart, axes, marks, and the legend."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ WIDTH, HEIGHT = 380.0, 280.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 12.0, 46.0
 X = (LEFT, WIDTH - RIGHT)
 Y = (HEIGHT - BOTTOM, TOP)
-TICK, APART = 12.5, 5.0  # size of the numbers on axes, and the least room between two
+TICK, APART = 12.5, 5.0  # font size of the numbers on axes, and the minimum space between two
 
 
 @dataclass(frozen=True)
 class Series:
-    """How something is drawn that stands for one search, everywhere on the page."""
+    """The name and style of one search in all charts of the page."""
 
     name: str
     number: int
@@ -29,7 +29,7 @@ class Series:
 
     @property
     def style(self) -> str:
-        """Class of its colour and dash."""
+        """CSS class of the colour and dash."""
         if self.reference:
             return f"ref ref{self.number % REFERENCES}"
         return f"s{self.number % SERIES}"
@@ -43,15 +43,15 @@ def card(
     legend: Content = None,
     wide: bool = False,
 ) -> Markup:
-    """Return a chart with its heading, as part of the page.
+    """Return a chart with its heading, as a section of the page.
 
     Args:
-        name: Its id.
-        title: What it shows.
-        body: The picture.
-        about: A sentence on how it is to be read.
-        legend: What stands for what.
-        wide: Whether it takes a whole row, and is scrolled sideways on a narrow screen.
+        name: Id of the section.
+        title: Heading.
+        body: The chart.
+        about: A sentence on how to read the chart.
+        legend: The legend.
+        wide: Whether the chart takes a whole row, and scrolls sideways on a narrow screen.
     """
     if wide:
         label = f"{title} (scrolls sideways)"
@@ -68,7 +68,7 @@ def card(
 
 
 def missing(name: str, title: str, sentence: str) -> Markup:
-    """Return what stands in the place of a chart that cannot be drawn, and why."""
+    """Return the section in place of a chart that cannot be drawn, with the reason."""
     heading, why = element("h3", title), element("p", sentence, class_="missing")
     return element("section", heading, why, class_="card", id=name)
 
@@ -76,7 +76,7 @@ def missing(name: str, title: str, sentence: str) -> Markup:
 def picture(
     title: str, about: str, *content: Content, width: float = WIDTH, height: float = HEIGHT
 ) -> Markup:
-    """Return an SVG that says what it is, and whose marks are reached with the arrow keys."""
+    """Return an SVG with title and description; the arrow keys move between its marks."""
     return element(
         "svg",
         element("title", title),
@@ -88,12 +88,12 @@ def picture(
         tabindex="0",
         width=f"{width:.0f}",
         height=f"{height:.0f}",
-        aria_label=f"{title}. Arrow keys go through its marks.",
+        aria_label=f"{title}. Arrow keys move between its marks.",
     )
 
 
 def mark(name: str, tip: str, *content: Content, drawing: str = "", **attributes: object) -> Markup:
-    """Return a mark that tells something where it is pointed at, and may open a drawing."""
+    """Return a mark with a tooltip that may open a drawing."""
     return element(
         name,
         *content,
@@ -107,19 +107,19 @@ def mark(name: str, tip: str, *content: Content, drawing: str = "", **attributes
 
 
 def area(x: float, y: float, width: float, height: float) -> dict[str, Any]:
-    """Return the attributes of a rectangle's place."""
+    """Return the position and size attributes of a rectangle."""
     return {"x": x, "y": y, "width": width, "height": height}
 
 
 def axes(x: Scale, y: Scale, x_label: str, y_label: str) -> list[Markup]:
-    """Return grid, numbers and labels of both axes."""
+    """Return the grid, numbers and labels of both axes."""
     parts = []
     up, along = y.ticks(), x.ticks()
     for value, text in zip(up, numbers(up), strict=True):
         at = y(value)
         parts.append(line(X[0], at, X[1], at, "grid"))
         parts.append(label(X[0] - 8, at + 4, text, "end"))
-    free = -math.inf  # where the number before ends
+    free = -math.inf  # end of the previous number
     for value, text in zip(along, numbers(along), strict=True):
         at, half = x(value), text_width(text, TICK) / 2
         parts.append(line(at, Y[0], at, Y[0] + 5, "axis"))
@@ -169,7 +169,7 @@ def dot(
 
 
 def legend(series: Sequence[Series]) -> Markup:
-    """Return which line is whose."""
+    """Return the legend of the lines."""
     items = []
     for one in series:
         swatch = element(

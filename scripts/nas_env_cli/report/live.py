@@ -23,15 +23,15 @@ from nas_env_cli.search.saved_options import read_options
 
 RECENT = 20
 LATEST = 8
-LONGEST = 60  # letters of what a failure says
+LONGEST = 60  # characters of the message of a failure
 Found = list[tuple[Search, list[Entry]]]
 
 
 def read_live(run: Path) -> Found:
-    """Return the searches of a run and what they entered so far.
+    """Return the searches of a run and their entries so far.
 
     Raises:
-        InvalidSettingError: The folder holds no search, or its search has no store yet.
+        InvalidSettingError: The folder has no search, or its search has no store yet.
         StoreError: The store cannot be opened.
     """
     store = open_store(run)
@@ -42,7 +42,7 @@ def read_live(run: Path) -> Found:
 
 
 def is_over(run: Path, searches: Found) -> bool:
-    """Return whether the search and the random search beside it have ended, or were interrupted."""
+    """Return whether the search and its random baseline have ended, or were interrupted."""
     expected = {read_options(run)["agent"], BASELINE}
     ended = {search.info.agent: search.reason for search, _ in searches if search.ended is not None}
     none_runs = len(ended) == len(searches)
@@ -50,7 +50,7 @@ def is_over(run: Path, searches: Found) -> bool:
 
 
 def view(run: Path, searches: Found) -> RenderableType:
-    """Return the table of the searches, and the latest networks of the one that runs."""
+    """Return the table of the searches, and the latest networks of the running search."""
     running = [pair for pair in searches if pair[0].ended is None] or searches[-1:]
     parts: list[RenderableType] = [_searches(run, searches)]
     parts += [Text(f"  {_state(search, entries)}") for search, entries in searches]
@@ -69,7 +69,7 @@ def _searches(run: Path, searches: Found) -> Table:
     for search, entries in searches:
         table.add_row(*_row(search, entries))
     if not searches:
-        table.add_row("none has begun yet")
+        table.add_row("no search has begun yet")
     return table
 
 
@@ -91,7 +91,7 @@ def _row(search: Search, entries: Sequence[Entry]) -> list[RenderableType]:
 
 
 def _state(search: Search, entries: Sequence[Entry]) -> str:
-    """Return why a search ended, or how long ago it was heard of."""
+    """Return why a search ended, or the age of its last network."""
     repeats = sum(not entry.new for entry in entries)
     name = f"{search.info.agent}: {repeats} repeats"
     if search.ended is not None:
@@ -102,7 +102,7 @@ def _state(search: Search, entries: Sequence[Entry]) -> str:
 
 
 def _best(entries: Sequence[Entry]) -> float | None:
-    """Return the best score of the networks that did not fail; None where all did."""
+    """Return the best score of the networks that did not fail; None if all failed."""
     return max((entry.score for entry in entries if entry.evaluation.ok), default=None)
 
 
@@ -116,7 +116,7 @@ def _outcome(entry: Entry, best: bool) -> str:
 
 
 def _metric_format(options: Mapping[str, Any]) -> MetricFormat:
-    """Return how the metric of a search is shown, from its options."""
+    """Return the format of the metric of a search, from its options."""
     metric = options.get("metric") or "accuracy"
     return MetricFormat(metric, metric not in METRICS["regression"])
 

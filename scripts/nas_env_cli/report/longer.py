@@ -12,12 +12,12 @@ TITLE = "Networks trained longer"
 
 
 def longer(name: str, data: Mapping[str, Any], run: str = "") -> Markup:
-    """Return the table of what `nas-env retrain` left.
+    """Return the table of the results of `nas-env retrain`.
 
     Args:
-        name: Its id.
-        data: What it left.
-        run: Of which run it is, where there are several.
+        name: Id of the card.
+        data: Content of `retrained.json`.
+        run: Name of the run; "" if the page has one run.
     """
     table = BestTable.of(data)
     heads = [element("th", x, class_=_kind(n), scope="col") for n, x in enumerate(table.heads)]

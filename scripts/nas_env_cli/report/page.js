@@ -37,16 +37,16 @@
     if (mark) show(mark, event.clientX, event.clientY); else hide();
   });
   document.addEventListener("focusin", (event) => { const mark = marked(event); if (mark) show(mark); else hide(); });
-  document.addEventListener("scroll", () => {  // a mark that was reached by key keeps what it tells
+  document.addEventListener("scroll", () => {  // a mark focused by keyboard keeps its tooltip
     const mark = document.activeElement ? document.activeElement.closest("[data-tip]") : null;
     if (mark && !tip.hidden && tip.textContent === mark.dataset.tip) show(mark); else hide();
   }, true);
 
   const open = (origin) => {
-    const found = document.getElementById("drawing-" + origin.dataset.drawing);
-    if (!found) return;
+    const template = document.getElementById("drawing-" + origin.dataset.drawing);
+    if (!template) return;
     hide();
-    holder.replaceChildren(found.content.cloneNode(true));
+    holder.replaceChildren(template.content.cloneNode(true));
     from = origin;
     dialog.showModal();
   };

@@ -1,4 +1,4 @@
-"""The page: everything of one or several runs in one file."""
+"""The HTML page about one or several runs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Drawings = Mapping[str, Markup]
 
 @dataclass(frozen=True)
 class Run:
-    """A run as the page needs it: what was read, the task, and the Q-table where there is one."""
+    """The data of a run for the page, its task, and its Q-table if it has one."""
 
     data: RunData
     spec: TaskSpec
@@ -44,7 +44,7 @@ class Run:
 
 
 def page(runs: Sequence[Run], title: str = "") -> str:
-    """Return the page as HTML, complete in itself."""
+    """Return the page as self-contained HTML."""
     runs = [_apart(number, run) for number, run in enumerate(runs)] if len(runs) > 1 else runs
     series = _series(runs)
     drawings = {key: drawn for run in runs for key, drawn in _drawings(run).items()}
@@ -82,7 +82,7 @@ def page(runs: Sequence[Run], title: str = "") -> str:
 
 
 def _apart(number: int, run: Run) -> Run:
-    """Return a run whose networks have keys of their own, for each task draws them otherwise."""
+    """Return a run with the run number in its network keys: drawings depend on the task."""
     searches: list[SearchData] = [
         {**search, "trials": [{**x, "key": f"{number}-{x['key']}"} for x in search["trials"]]}
         for search in run.data["searches"]
@@ -92,7 +92,7 @@ def _apart(number: int, run: Run) -> Run:
 
 
 def _style() -> str:
-    """Return the style with the colours of both themes."""
+    """Return the CSS with the colours of both themes."""
     light, dark = variables(LIGHT), variables(DARK)
     system = f":root:not([data-theme=light]){{color-scheme:dark;{dark}}}"
     return (
@@ -115,7 +115,7 @@ def _subtitle(runs: Sequence[Run]) -> str:
 
 
 def _series(runs: Sequence[Run]) -> list[list[tuple[Series, SearchData]]]:
-    """Return the searches of each run with how they are drawn; random search is the reference."""
+    """Return the searches of each run with their series; random search is the reference."""
     agents, references, pairs_by_run = 0, 0, []
     for run in runs:
         pairs = []
@@ -132,7 +132,7 @@ def _series(runs: Sequence[Run]) -> list[list[tuple[Series, SearchData]]]:
 
 
 def _drawings(run: Run) -> dict[str, Markup]:
-    """Return a drawing of the best networks, of those on a front, and of those that were best."""
+    """Return drawings of the best networks, of Pareto fronts and of the latest improvements."""
     scores: dict[str, float] = {}
     for search in run.data["searches"]:
         chosen = [
@@ -160,7 +160,7 @@ def _overview(runs: Sequence[Run], series: Sequence[Sequence[tuple[Series, Searc
     body = element("div", table, class_="scroll", tabindex="0", role="group", aria_label=label)
     verdicts = [_verdicts(run, len(runs) > 1) for run in runs]
     card = element(
-        "section", element("h3", "What came out"), body, verdicts, class_="card wide", id="overview"
+        "section", element("h3", "Results"), body, verdicts, class_="card wide", id="overview"
     )
     trained = [
         longer(f"longer-{number}", run.data["longer"], run.data["name"] if len(runs) > 1 else "")
@@ -171,7 +171,7 @@ def _overview(runs: Sequence[Run], series: Sequence[Sequence[tuple[Series, Searc
 
 
 def _data(runs: Sequence[Run]) -> list[Markup]:
-    """Return what is known of own data, once for runs on the same."""
+    """Return the descriptions of own data, once for runs on the same data."""
     texts = dict.fromkeys(x.data["about"] for x in runs if x.data["about"])
     title = element("h3", "The data")
     parts = [element("pre", text, class_="data") for text in texts]
@@ -184,8 +184,8 @@ def _row(series: Series, search: SearchData, fmt: MetricFormat) -> Markup:
     new = new_trials(search)
     cells = [
         f"{top[0]['score']:.4f}" if top else "none",
-        fmt.sentence(metrics[fmt.metric]) if fmt.metric in metrics else "not told",
-        f"{metrics['params']:,.0f}" if "params" in metrics else "not told",
+        fmt.sentence(metrics[fmt.metric]) if fmt.metric in metrics else "unknown",
+        f"{metrics['params']:,.0f}" if "params" in metrics else "unknown",
         f"{len(new):,}",
         f"{sum(not x['ok'] for x in new):,}",
         str(search["seed"]),
@@ -194,12 +194,12 @@ def _row(series: Series, search: SearchData, fmt: MetricFormat) -> Markup:
         "tr",
         element("th", series.name, scope="row"),
         [element("td", x, class_="number") for x in cells],
-        element("td", search["reason"] or "running, or killed"),
+        element("td", search["reason"] or "running or killed"),
     )
 
 
 def _verdicts(run: Run, with_heading: bool) -> list[Markup]:
-    """Return what the summary of a run says, with the task's metric on the test split."""
+    """Return the conclusions of a run's summary, with the test metric of retrained networks."""
     lines = [*run.data["verdicts"], *_retrained(run)]
     if not lines:
         return []
@@ -208,18 +208,18 @@ def _verdicts(run: Run, with_heading: bool) -> list[Markup]:
 
 
 def _retrained(run: Run) -> list[str]:
-    """Return one sentence on how good the networks are that were trained anew."""
+    """Return one sentence on the test metric of the retrained networks."""
     fmt, networks = MetricFormat.of(run.spec), run.data["retrained"]
     if not networks:
         return []
     parts = [f"{x['name']} {fmt.spread(x[fmt.key])}{fmt.unit}" for x in networks]
     seeds = len(networks[0][fmt.key])
-    words = f"Test {fmt.words}, trained anew with {seeds} seed{'s' * (seeds > 1)}"
+    words = f"Test {fmt.words}, retrained with {seeds} seed{'s' * (seeds > 1)}"
     return [f"{words}: {', '.join(parts)}."]
 
 
 def _phases(number: int, pairs: Sequence[tuple[Series, SearchData]]) -> Markup:
-    """Return the chart of the agent's phases beside the random search of its run."""
+    """Return the chart of the agent's phases, with the random search of the run."""
     reference = next((x for series, x in pairs if series.reference), None)
     return phases(f"phases-{number}", *pairs[0], reference)
 

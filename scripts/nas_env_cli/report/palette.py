@@ -1,6 +1,6 @@
-"""Colours of the report, for light and dark, told apart without red against green.
+"""Colours of the report for the light and the dark theme, distinguishable if colour-blind.
 
-Lines and marks are at least 3 to 1 against what is behind them, text at least 4.5 to 1 (WCAG 2.2,
+The contrast with the background is at least 3:1 for lines and marks, and 4.5:1 for text (WCAG 2.2,
 AA); `tests/nas_env_cli/report/test_palette.py` computes it. Series also differ by dash and mark.
 """
 
@@ -72,11 +72,11 @@ DARK = {
     "d-other": "#544b17",
     "d-head": "#652c3b",
 }
-HEAT = (0.08, 0.62)  # least and most opacity of the colour "heat": ink on it stays readable
+HEAT = (0.08, 0.62)  # minimum and maximum opacity of the colour "heat": text on it stays readable
 
 
 def variables(colours: dict[str, str]) -> str:
-    """Return the colours as custom properties of CSS."""
+    """Return the colours as CSS custom properties."""
     return "".join(f"--{name}:{colour};" for name, colour in colours.items())
 
 
@@ -87,7 +87,7 @@ def opacity(share: float) -> float:
 
 
 def blended(over: str, under: str, opacity: float) -> str:
-    """Return the colour that one gives over another.
+    """Return the colour of a translucent colour over another.
 
     Example:
         >>> blended("#ffffff", "#000000", 0.5)

@@ -1,4 +1,4 @@
-"""The phases of a search: those of an agent's exploration where it has some, else fifths."""
+"""The phases of a search: those of the agent's epsilon schedule, or fifths of the search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FIFTHS = 5
 
 
 class Phase(TypedDict):
-    """A part of a search: its name, and the places of its first trial and of that after it."""
+    """A part of a search: its name, and the indices of its first trial and past its last."""
 
     name: str
     first: int
@@ -24,9 +24,9 @@ def phases_of(
     """Return the phases of a search, in order.
 
     Args:
-        used: Of each trial, the new networks and the seconds so far.
+        used: New networks and seconds so far, for each trial.
         limits: Limits of the search.
-        settings: Of the agent; `schedule` holds pairs of epsilon and its share of the limit.
+        settings: Settings of the agent; `schedule` has pairs of epsilon and share of the limit.
     """
     schedule = settings.get("schedule")
     if isinstance(schedule, Sequence) and schedule and limits.get("evaluations"):
@@ -49,7 +49,7 @@ def _fifth(number: int, count: int) -> str:
 def _epsilon(
     schedule: Sequence[Sequence[float]], limits: Mapping[str, Any], used: tuple[int, float]
 ) -> str:
-    """Return epsilon after what was used of the limit, as `q-learning` follows it."""
+    """Return the epsilon of `q-learning` after the used part of the limit."""
     shares = [used[0] / limits["evaluations"]]
     if limits.get("seconds"):
         shares.append(used[1] / limits["seconds"])

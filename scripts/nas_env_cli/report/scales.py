@@ -1,4 +1,4 @@
-"""From numbers to places on an axis, and the numbers that are written there."""
+"""Scales of axes: from values to positions, and the numbers of ticks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scale:
-    """Maps [low, high] to [start, end], by logarithm where told.
+    """Maps [low, high] to [start, end], linearly or by logarithm.
 
     Example:
         >>> Scale(0, 10, 100, 200)(5), Scale(1, 100, 0, 200, log=True)(10)
@@ -23,7 +23,7 @@ class Scale:
     log: bool = False
 
     def __call__(self, value: float) -> float:
-        """Return the place of a value."""
+        """Return the position of a value."""
         low, high, value = (self._up(x) for x in (self.low, self.high, value))
         return self.start + (self.end - self.start) * (value - low) / ((high - low) or 1.0)
 
@@ -31,13 +31,13 @@ class Scale:
         return math.log10(max(value, 1e-12)) if self.log else value
 
     def ticks(self, count: int = 5) -> list[float]:
-        """Return about so many round numbers within the range."""
+        """Return about `count` round numbers within the range."""
         candidates = _log_ticks(self.low, self.high) if self.log else []
         return candidates if len(candidates) > 1 else _ticks(self.low, self.high, count)
 
 
 def linear(values: Iterable[float], start: float, end: float, zero: bool = False) -> Scale:
-    """Return a scale that holds the values with a little room; from 0 where told."""
+    """Return a linear scale for values, with a margin; from 0 if `zero`."""
     points = list(values)
     low, high = (0.0 if zero else min(points)), max(points)
     room = (high - low) * 0.05 or abs(high) * 0.05 or 0.5
@@ -45,7 +45,7 @@ def linear(values: Iterable[float], start: float, end: float, zero: bool = False
 
 
 def logarithmic(values: Iterable[float], start: float, end: float) -> Scale:
-    """Return a logarithmic scale that holds the values, which are positive, with a little room."""
+    """Return a logarithmic scale for positive values, with a margin."""
     points = list(values)
     return Scale(min(points) / 1.15, max(points) * 1.15, start, end, log=True)
 
@@ -70,7 +70,7 @@ def _log_ticks(low: float, high: float) -> list[float]:
 
 
 def numbers(values: Sequence[float]) -> list[str]:
-    """Return numbers for an axis, with as many digits as tell them apart.
+    """Return numbers as texts for an axis, with enough digits to differ.
 
     Example:
         >>> numbers([20_000, 20_005]), numbers([0.25, 0.5])
@@ -84,7 +84,7 @@ def numbers(values: Sequence[float]) -> list[str]:
 
 
 def short(value: float, digits: int = 4) -> str:
-    """Return a number for an axis.
+    """Return a number as text for an axis.
 
     Example:
         >>> short(20_000), short(1.5e6), short(0.25), short(0.30000000000000004), short(0)

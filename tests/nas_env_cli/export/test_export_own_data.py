@@ -144,7 +144,7 @@ def test_the_report_of_a_search_says_its_metric(houses: Path, tmp_path: Path) ->
     assert "data: houses.csv (table, regression)" in text and str(houses) not in text
     (best, *_) = json.loads((houses / "run" / "summary.json").read_text())["retrained"]
     mean = np.mean(best["test_mae"])
-    assert f"Test mae, trained anew with 2 seeds: best of q-learning {mean:.5g} ± " in text
+    assert f"Test mae, retrained with 2 seeds: best of q-learning {mean:.5g} ± " in text
     assert "Test accuracy" not in text
 
 

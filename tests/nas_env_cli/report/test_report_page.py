@@ -151,7 +151,7 @@ def test_searches_by_another_metric_are_not_compared_with_it(run: Run) -> None:
     ]
     mixed = [run, replace(run, data=run.data | {"name": "other", "searches": other})]
     shown = " ".join(Parsed(page(mixed)).texts)
-    assert "Left out, for they have another metric: other: q-learning, other: random" in shown
+    assert "Left out because they have another metric: other: q-learning, other: random" in shown
 
 
 @pytest.mark.parametrize(
@@ -164,9 +164,9 @@ def test_scores_that_mean_different_things_share_no_axis(run: Run, what: dict[st
         first, second = (section(text, x) for x in (name, f"{name}-1"))
         assert "mine: q-learning" in first and "other: q-learning" not in first
         assert "other: q-learning" in second and "mine: q-learning" not in second
-        assert "Other scores have charts of their own" in first and "(accuracy)" in first
+        assert "Other scores have their own charts" in first and "(accuracy)" in first
     alone = page([run, replace(run, data=run.data | {"name": "other"})])
-    assert 'id="progress-networks-1"' not in alone and "charts of their own" not in alone
+    assert 'id="progress-networks-1"' not in alone and "their own charts" not in alone
 
 
 def test_the_best_networks_are_those_of_all_searches(run: Run) -> None:
@@ -214,7 +214,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     shown = " ".join(Parsed(page([run])).texts)
     assert "There is no random search to compare with." in shown
     assert "not recorded: the search has no summary yet" in shown
-    assert "It is recorded when a search ends" in shown
+    assert "Times are recorded when a search ends" in shown
     assert "Not finished yet: run." in shown
     assert "The agent has no Q-table" in shown
     (search,) = run.data["searches"]
@@ -222,8 +222,8 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     all_failed = replace(run, data=run.data | {"searches": [search | {"trials": failed}]})
     parsed = Parsed(page([all_failed]))
     shown = " ".join(parsed.texts)
-    assert shown.count("No network was evaluated without failing.") == 4
-    assert "No evaluation tells both accuracy and parameters." in shown
+    assert shown.count("No network was evaluated successfully.") == 4
+    assert "No evaluation has both accuracy and parameters." in shown
     assert {x for x in CHARTS if x not in parsed.all("id")} == set()
 
 

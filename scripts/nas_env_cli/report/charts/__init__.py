@@ -1,1 +1,1 @@
-"""The charts of a report, one file each; every one returns a card, or says what is missing."""
+"""The charts of a report, one module each; each returns a card with the chart or a reason."""

@@ -15,14 +15,14 @@ COUNT = 10
 
 @dataclass
 class Found:
-    """A network, and which searches found it."""
+    """A network and the searches that found it."""
 
     trial: TrialRow
     by: list[str] = field(default_factory=list)
 
 
 def best_of_run(searches: Sequence[SearchData], count: int = COUNT) -> list[Found]:
-    """Return the best different networks of all searches of a run, the best first."""
+    """Return the best distinct networks of all searches of a run, best first."""
     networks: dict[str, Found] = {}
     for search in searches:
         name = "random search" if search["reference"] else search["name"]
@@ -35,11 +35,11 @@ def best_of_run(searches: Sequence[SearchData], count: int = COUNT) -> list[Foun
 
 
 def best(name: str, searches: Sequence[SearchData], drawings: Mapping[str, Markup]) -> Markup:
-    """Return the drawings of a run's best networks, the best first; a click makes one large."""
+    """Return drawings of the best networks of a run, best first; a click enlarges one."""
     networks = best_of_run(searches)
     title = f"The {len(networks)} best networks" if len(networks) > 1 else "The best network"
     if not networks:
-        return missing(name, "The best networks", "No network was evaluated without failing.")
+        return missing(name, "The best networks", "No network was evaluated successfully.")
     fmt, several = searches[0]["metric_format"], len(searches) > 1
     figures = [
         _figure(f"{rank}. ", x.trial, drawings[x.trial["key"]], fmt, x.by if several else ())
@@ -49,7 +49,7 @@ def best(name: str, searches: Sequence[SearchData], drawings: Mapping[str, Marku
     return element(
         "section",
         element("h3", title),
-        element("p", f"{about}; click one to see it in full size.", class_="about"),
+        element("p", f"{about}; click a drawing to enlarge it.", class_="about"),
         element("div", figures, class_="gallery"),
         class_="card wide gallery-card",
         id=name,

@@ -1,4 +1,4 @@
-"""The task's metric against what networks cost, and those that no other beats in both."""
+"""The task's metric against the cost of networks, with the Pareto front of each search."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ from nas_env_cli.report.frame import (
 from nas_env_cli.report.scales import linear, logarithmic
 
 NAME = "pareto"
-ABOUT = "The line joins the networks that no other of the same search beats in both."
-COSTS = {"latency_ms": "latency in ms", "params": "parameters"}  # the first one that all tell
+ABOUT = "The line joins the Pareto front of each search."
+COSTS = {
+    "latency_ms": "latency in ms",
+    "params": "parameters",
+}  # the first one that all networks have
 
 
 def comparable(search: SearchData) -> list[TrialRow]:
-    """Return the new networks whose metric and parameters are known."""
+    """Return the new networks with known metric and parameters."""
     return [
         trial
         for trial in new_trials(search)
@@ -41,12 +44,12 @@ def comparable(search: SearchData) -> list[TrialRow]:
 
 
 def cost_of(trials: Sequence[TrialRow]) -> str:
-    """Return the cost that networks are compared by: latency where all were measured."""
+    """Return the cost to compare by: latency if all networks have it, else parameters."""
     return next(x for x in COSTS if all(x in trial["metrics"] for trial in trials))
 
 
 def front_of(trials: Sequence[TrialRow], fmt: MetricFormat) -> list[TrialRow]:
-    """Return the networks that no other beats in metric and cost, the cheapest first."""
+    """Return the Pareto front of metric and cost, the cheapest network first."""
     if not trials:
         return []
     cost = cost_of(trials)
@@ -56,16 +59,16 @@ def front_of(trials: Sequence[TrialRow], fmt: MetricFormat) -> list[TrialRow]:
 
 
 def front(searches: Sequence[tuple[Series, SearchData]], drawings: set[str]) -> Markup:
-    """Return the chart of all searches; those on a front open their drawing.
+    """Return the chart of all searches; networks on a front open their drawing.
 
-    Searches with another metric than the first are left out.
+    Searches with another metric than the first search are left out.
     """
     fmt = searches[0][1]["metric_format"]
     same = [(series, search) for series, search in searches if search["metric_format"] == fmt]
     plotted = [(series, measured) for series, search in same if (measured := comparable(search))]
     words = f"{fmt.words[0].upper()}{fmt.words[1:]}"
     if not plotted:
-        why = f"No evaluation tells both {fmt.words} and parameters."
+        why = f"No evaluation has both {fmt.words} and parameters."
         return missing(NAME, f"{words} against parameters", why)
     everything = [trial for _, trials in plotted for trial in trials]
     cost = cost_of(everything)
@@ -91,13 +94,13 @@ def front(searches: Sequence[tuple[Series, SearchData]], drawings: set[str]) -> 
             lines.append(dot(*place(trial), series, tip, drawing))
     labels = f"{COSTS[cost]} (logarithmic)", f"validation {fmt.words}"
     drawn = picture(title, ABOUT, axes(x, y, *labels), clouds, lines)
-    about = f"{ABOUT}{_left_out(searches, fmt)} Click one for its drawing."
+    about = f"{ABOUT}{_left_out(searches, fmt)} Click a network on the line for its drawing."
     return card(NAME, title, drawn, about, legend([series for series, _ in plotted]))
 
 
 def _left_out(searches: Sequence[tuple[Series, SearchData]], fmt: MetricFormat) -> str:
     others = [series.name for series, search in searches if search["metric_format"] != fmt]
-    return f" Left out, for they have another metric: {', '.join(others)}." if others else ""
+    return f" Left out because they have another metric: {', '.join(others)}." if others else ""
 
 
 def _tip(series: Series, trial: TrialRow, fmt: MetricFormat) -> str:

@@ -1,4 +1,4 @@
-"""The Q-table, or what was decided, by depth and by decision."""
+"""A heat map by depth and decision: the Q-table, or the shares of decisions."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nas_env_cli.report.palette import opacity
 
 CELL, DOWN, TOP, LETTER = 40.0, 26.0, 12.0, 7.0
 WIDEST = 1040.0
-LONGEST = 22  # letters of a label
+LONGEST = 22  # characters of a label
 ROWS = 60
 
 
 def heat(name: str, table: Heat) -> Markup:
-    """Return the chart of a table; its first rows where there are very many."""
+    """Return the chart of a table, limited to its first `ROWS` rows."""
     rows = table.rows[:ROWS]
     values = [x for row in table.values[:ROWS] for x in row if x is not None]
     low, high = min(values, default=0.0), max(values, default=1.0)
@@ -40,7 +40,7 @@ def heat(name: str, table: Heat) -> Markup:
 
 
 def _labels(table: Heat, rows: Sequence[str], left: float, wide: float) -> list[Content]:
-    """Return the words of rows and columns, and what the rows are."""
+    """Return the labels of rows and columns, and the title of the rows."""
     parts: list[Content] = []
     for r, row in enumerate(rows):
         if r % -(-len(rows) // 20) == 0:
@@ -58,13 +58,13 @@ def _labels(table: Heat, rows: Sequence[str], left: float, wide: float) -> list[
 def _words(table: Heat, low: float, high: float, row_count: int) -> tuple[str, str]:
     if table.what.startswith("Q"):
         title = "Q-table by depth" if table.rows_title.startswith("decisions") else "Q-table"
-        about = f"The stronger, the higher: from {low:.4f} to {high:.4f}; empty: never visited."
-        about += " Framed: the greedy path, as far as it was seen." if table.path else ""
+        about = f"Stronger colour: higher value, {low:.4f} to {high:.4f}. Empty: never visited."
+        about += " Framed: the greedy path through visited states." if table.path else ""
     else:
-        title = "Policy as it acted: decisions of the last quarter"
+        title = "Decisions in the last quarter"
         about = (
-            "Share of the networks of the last quarter of the search that took a decision at a "
-            "depth; empty: none did. The agent has no Q-table; this is what it did."
+            "Share of the networks in the last quarter of the search that took a decision at a "
+            "depth. Empty: never taken. The agent has no Q-table; the chart shows its decisions."
         )
     if row_count < len(table.rows):
         about += f" The first {row_count} of {len(table.rows)} rows."

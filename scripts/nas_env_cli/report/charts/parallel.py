@@ -12,16 +12,16 @@ from nas_env_cli.report.frame import card, label, line, mark, missing, picture
 from nas_env_cli.report.scales import Scale, linear, short
 
 TITLE = "Decisions against score"
-AXES, MOST = 10, 300  # decisions and networks that are shown
+AXES, MOST = 10, 300  # maximum decisions and networks in the chart
 LEFT, TOP, ACROSS, DOWN, BAND = 178.0, 26.0, 84.0, 22.0, 12.0
 END = "(end)"
 
 
 def parallel(name: str, search: SearchData) -> Markup:
-    """Return the chart of the different networks of a search."""
+    """Return the chart of the distinct networks of a search."""
     trials = sorted((x for x in new_trials(search) if x["ok"]), key=lambda x: x["score"])
     if not trials:
-        return missing(name, TITLE, "No network was evaluated without failing.")
+        return missing(name, TITLE, "No network was evaluated successfully.")
     plotted = _thinned(trials)
     words = columns_of([x["labels"] for x in plotted])
     rows = [*dict.fromkeys(words.values()), END]
@@ -36,19 +36,19 @@ def parallel(name: str, search: SearchData) -> Markup:
     for trial, path, kind in zip(plotted, lines, kinds, strict=True):
         parts.append(mark("path", _tip(trial), d=path, class_=f"pc {kind}"))
     about = (
-        "From left to right the decisions of a network, at the end its score; within a row, better "
-        "networks run higher. In colour: the best tenth."
+        "Each line shows the decisions of a network from left to right, then its score. Within a "
+        "row, better networks run higher. In colour: the best tenth."
     )
     if depth < max(len(x["labels"]) for x in plotted):
         about += f" The first {depth} decisions."
     if len(plotted) < len(trials):
-        about += f" {len(plotted)} of {len(trials)} networks, every so many by score."
+        about += f" {len(plotted)} of {len(trials)} networks, evenly spaced by rank."
     drawn = picture(TITLE, about, parts, width=right + 64, height=height)
     return card(name, TITLE, drawn, about, wide=True)
 
 
 def _thinned(trials: Sequence[TrialRow]) -> list[TrialRow]:
-    """Return all, or so many at equal distances, the best among them."""
+    """Return all trials, or `MOST` evenly spaced ones that include the best."""
     if len(trials) <= MOST:
         return list(trials)
     return [trials[round(i * (len(trials) - 1) / (MOST - 1))] for i in range(MOST)]

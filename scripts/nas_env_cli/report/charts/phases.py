@@ -1,4 +1,4 @@
-"""Score in each phase of exploration: mean, and the middle half."""
+"""Scores in each phase of exploration: the mean and the middle half."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nas_env_cli.report.scales import Scale, linear
 
 
 def phases(name: str, series: Series, search: SearchData, reference: SearchData | None) -> Markup:
-    """Return the chart of a search; random search's mean is a line across."""
+    """Return the chart of a search, with the mean of random search as a line."""
     scores = [trial["score"] for trial in search["trials"]]
     parts = [np.array(scores[x["first"] : x["end"]]) for x in search["phases"]]
     boxes = [np.quantile(part, (0.25, 0.75)).tolist() for part in parts]
@@ -58,7 +58,7 @@ def phases(name: str, series: Series, search: SearchData, reference: SearchData 
 
 def _axis(search: SearchData) -> str:
     by_epsilon = any(x["name"].startswith("\u03b5") for x in search["phases"])
-    return "chance of a random decision, in order" if by_epsilon else "part of the search"
+    return "probability of a random decision" if by_epsilon else "part of the search"
 
 
 def _phase(

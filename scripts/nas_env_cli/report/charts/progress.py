@@ -1,4 +1,4 @@
-"""Best score so far, against networks and against seconds."""
+"""Best score so far against networks and against seconds."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from nas_env_cli.report.frame import (
 from nas_env_cli.report.scales import Scale, linear
 
 Searches = Sequence[tuple[Series, SearchData]]
-MARKS = 40  # improvements that have a mark each
+MARKS = 40  # maximum improvements with a mark
 
 
 def progress(searches: Searches, drawings: set[str]) -> list[Markup]:
-    """Return both charts; of searches whose scores mean different things, both for each kind.
+    """Return both charts for each group of searches with the same objective and metric.
 
     Args:
-        searches: All of the page.
+        searches: All searches of the page.
         drawings: Keys of the networks that have a drawing.
     """
     kinds: dict[tuple[str, MetricFormat], list[tuple[Series, SearchData]]] = {}
@@ -39,13 +39,13 @@ def progress(searches: Searches, drawings: set[str]) -> list[Markup]:
         )
     charts = []
     for number, ((objective, fmt), same) in enumerate(kinds.items()):
-        about = "Each mark is a network better than all before it."
+        about = "Each mark is a network that is better than all before it."
         if not any(series.reference for series, _ in same):
             about += " There is no random search to compare with."
         after, name = "", f"-{number}" if number else ""
         if len(kinds) > 1:
             after = f" ({fmt.words})"
-            about += f" Other scores have charts of their own; this one: {objective}."
+            about += f" Objective: {objective}. Other scores have their own charts."
         for what, along in (("networks", _place), ("seconds", _seconds)):
             words = f"progress-{what}{name}", f"Best so far, by {what}{after}", about
             charts.append(_chart(*words, same, drawings, along))
@@ -53,7 +53,7 @@ def progress(searches: Searches, drawings: set[str]) -> list[Markup]:
 
 
 def improvements(search: SearchData) -> list[TrialRow]:
-    """Return the trials that are better than all before them."""
+    """Return the trials that improved the best score."""
     improved: list[TrialRow] = []
     for trial in new_trials(search):
         if trial["ok"] and (not improved or trial["score"] > improved[-1]["score"]):
@@ -80,7 +80,7 @@ def _chart(
     lines = [(series, improvements(search), search) for series, search in searches]
     lines = [entry for entry in lines if entry[1]]
     if not lines:
-        return missing(name, title, "No network was evaluated without failing.")
+        return missing(name, title, "No network was evaluated successfully.")
     ends = [max(map(along, search["trials"])) for _, _, search in lines]
     x = Scale(0.0, max(ends) or 1.0, *X)
     y = linear([trial["score"] for _, improved, _ in lines for trial in improved], *Y)

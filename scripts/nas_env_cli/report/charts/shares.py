@@ -1,4 +1,4 @@
-"""How many networks were new, failed, or needed an illegal action."""
+"""Shares of unique networks, failed networks and illegal actions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def shares(searches: Sequence[tuple[Series, SearchData]]) -> Markup:
             parts.append(_bar(scale, top, series, measured(search)))
             top += ROW
         top += GAP - ROW
-    about = "The bar is the share, in the colour of its search."
+    about = "Each bar is a share, in the colour of its search."
     drawn = picture(TITLE, about, parts, width=WIDTH, height=top)
     return card(NAME, TITLE, drawn, about, legend([series for series, _ in searches]))
 
@@ -63,7 +63,7 @@ def _bar(scale: Scale, top: float, series: Series, measured: tuple[float | None,
         return label(LEFT, top + 14, words, "start")
     tip = f"{series.name}\n{words}"
     kind, wide = f"bar {series.style}", max(2.0, scale(share) - LEFT)
-    if not share:  # nothing to see, but its place can be pointed at
+    if not share:  # nothing to see, but the place still has a tooltip
         kind, wide = "bar none", scale(1.0) - LEFT
     bar = mark("rect", tip, class_=kind, rx=2, **area(LEFT, top + 3, wide, ROW - 8))
     track = line(LEFT, top + ROW - 2, scale(1.0), top + ROW - 2, "grid")

@@ -1,4 +1,4 @@
-"""Where the time of each search went."""
+"""The time that each search spent in its parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas_env_cli.report.scales import Scale
 TITLE = "Where the time went"
 NAME = "times"
 LEFT, WIDTH, ROW = 16.0, 380.0, 52.0
-NARROWEST = 4.0  # of a part that took hardly any time: it can still be pointed at
+NARROWEST = 4.0  # minimum width of a part, so that it can be pointed at
 PARTS = {
     "evaluations": "training and measuring networks",
     "environment": "building them, store, waiting",
@@ -21,7 +21,7 @@ PARTS = {
 
 
 def times(searches: Sequence[tuple[Series, SearchData]]) -> Markup:
-    """Return the chart of all searches whose summary tells it."""
+    """Return the chart of all searches that have recorded their times."""
     recorded = [
         (series, seconds) for series, x in searches if (seconds := x["wall_seconds"]) is not None
     ]
@@ -30,7 +30,7 @@ def times(searches: Sequence[tuple[Series, SearchData]]) -> Markup:
             f"{series.name} {sum(t['evaluation_seconds'] for t in x['trials'] if t['new']):.1f} s"
             for series, x in searches
         )
-        why = "It is recorded when a search ends. Evaluations alone took: "
+        why = "Times are recorded when a search ends. Evaluations alone took: "
         return missing(NAME, TITLE, f"{why}{spent}.")
     scale = Scale(0.0, max(seconds["total"] for _, seconds in recorded) or 1.0, LEFT, WIDTH - LEFT)
     content: list[Content] = []
@@ -48,7 +48,7 @@ def times(searches: Sequence[tuple[Series, SearchData]]) -> Markup:
             content.append(mark("rect", tip, class_=f"bar time{place}", **box))
             at += wide
     left_out = [series.name for series, x in searches if x["wall_seconds"] is None]
-    about = "Wall-clock seconds of each search; its evaluations found in the store took none."
+    about = "Wall-clock seconds of each search. Evaluations from the store take no time."
     about += f" Not recorded: {', '.join(left_out)}." if left_out else ""
     drawn = picture(TITLE, about, content, width=WIDTH, height=ROW * len(recorded))
     return card(NAME, TITLE, drawn, about, _legend())

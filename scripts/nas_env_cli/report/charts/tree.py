@@ -1,4 +1,4 @@
-"""The tree of visited decisions: as wide as often visited, as strong in colour as good."""
+"""The tree of visited decisions: width by visits, colour by mean score."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def tree(name: str, search: SearchData) -> Markup:
     narrow = _draw(root, (), 0.0, WIDTH, span, root.visits, parts)
     depth = 1 + max(x.depth for x in _all(root))
     about = (
-        "Each row is one decision more. A box is as wide as its beginning was visited often, its "
-        f"colour as strong as the mean score of what it led to ({span[0]:.4f} to {span[1]:.4f})."
+        "Each row is one more decision. The width of a box shows the visits of its prefix, the "
+        f"strength of its colour their mean score ({span[0]:.4f} to {span[1]:.4f})."
     )
     if narrow:
-        about += f" Left out: {narrow} beginnings too narrow to see."
+        about += f" Left out: {narrow} prefixes too narrow to see."
     if any(len(labels) > DEPTH for labels, _ in walks):
         about += f" The first {DEPTH} decisions."
     drawn = picture(TITLE, about, parts, width=WIDTH, height=ROW * depth)
@@ -47,7 +47,7 @@ def _draw(
     visits: int,
     parts: list[Content],
 ) -> int:
-    """Draw a branch and what is under it; return how many were too narrow."""
+    """Draw a branch and its descendants; return the number of branches too narrow to draw."""
     path = (*before, branch.label) if branch.depth else ()
     parts.append(_box(branch, path, left, width, span))
     narrow = 0
@@ -75,7 +75,7 @@ def _box(
 
 
 def _fitting(text: str, width: float) -> str:
-    """Return a text as far as it fits, "" where hardly any of it does."""
+    """Return a text, shortened to fit; "" if fewer than three characters fit."""
     if text_width(text, 12) <= width:
         return text
     while text and text_width(text + "\u2026", 12) > width:
