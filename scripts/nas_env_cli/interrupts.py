@@ -1,4 +1,4 @@
-"""Exit codes of the commands: what Ctrl-C and refused input turn into."""
+"""Exit codes of the commands after Ctrl-C and after invalid input."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 from types import FrameType
 
 INTERRUPTED, REFUSED = 130, 2
-RETRY_SECONDS = 0.01  # until it is checked again whether the interrupted code may be left
+RETRY_SECONDS = 0.01  # interval of the checks whether the interrupted code can be left
 KEPT = "Finished work is kept; run the same command again to continue."
 
 
 def exit_code(run: Callable[[], int], interrupted: str = KEPT) -> int:
-    """Return the exit code of a command; print why it was refused, or how to continue.
+    """Run a command and return its exit code; print the error, or a text after Ctrl-C.
 
     Args:
         run: The command; returns its exit code.
-        interrupted: What is printed after an interrupt.
+        interrupted: Text to print after an interrupt.
     """
     import gymnasium
 
@@ -39,14 +39,14 @@ def exit_code(run: Callable[[], int], interrupted: str = KEPT) -> int:
 
 
 def resume_command(path: Path) -> str:
-    """Return the command that resumes the search in a folder, as this process was started."""
+    """Return the command that resumes the search in a folder, from this command line."""
     words = [word for word in sys.argv[1:] if word != "--resume"]
     folder = [] if "--output" in " ".join(words) else ["--output", str(path)]
     return shlex.join([_program(), *words, *folder, "--resume"])
 
 
 def _program() -> str:
-    """Return the command `nas-env` as a user types it here: with its folder if not on the path."""
+    """Return the command `nas-env`, with its folder if it is not on the PATH."""
     if shutil.which("nas-env") is not None:
         return "nas-env"
     program, here = Path(sys.executable).with_name("nas-env"), Path.cwd()
@@ -54,17 +54,18 @@ def _program() -> str:
 
 
 def leave_at_the_second_interrupt() -> None:
-    """Let the first Ctrl-C raise KeyboardInterrupt, and the second one end the process at once.
+    """Install a handler: the first Ctrl-C raises KeyboardInterrupt, the second one exits at once.
 
-    All evaluations are in the store by then, and worker processes end with their parent. The first
-    one waits for the store and for destructors: an exception there would be swallowed or logged.
+    An immediate exit is safe: evaluations are already in the store, and worker processes end with
+    their parent. The first Ctrl-C waits while code of the store or a destructor runs, because an
+    exception would be swallowed or only logged there.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _first)
 
 
 def _first(_: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt as soon as the running code may be left."""
+    """Raise KeyboardInterrupt as soon as the running code can be interrupted."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     if not hasattr(signal, "SIGALRM"):  # Windows has no timer signal
         raise KeyboardInterrupt
@@ -76,7 +77,7 @@ def _raise_or_retry(_: int, frame: FrameType | None) -> None:
     """Raise KeyboardInterrupt, or try again in a moment.
 
     Raises:
-        KeyboardInterrupt: The running code may be left.
+        KeyboardInterrupt: The running code can be interrupted.
     """
     if not _in_store_or_destructor(frame):
         raise KeyboardInterrupt

@@ -15,10 +15,10 @@ WORDS = {"True": True, "False": False, "None": None}
 def parse_settings(
     texts: Iterable[str], whole: str = "", form: str = "key=value"
 ) -> dict[str, Any]:
-    """Return the settings that texts of the form `key=value` name.
+    """Return the settings in texts of the form `key=value`.
 
     Args:
-        texts: One setting each; a later one replaces an earlier one of the same key.
+        texts: One setting each; a later text overrides an earlier one with the same key.
         whole: The text that the settings are part of, for messages.
         form: The expected form of the whole text, for messages.
 
@@ -71,5 +71,5 @@ def parse_value(text: str) -> Any:
 
 
 def as_texts(settings: dict[str, Any]) -> tuple[str, ...]:
-    """Return settings as texts from which `parse_settings` makes equal ones."""
+    """Return settings as texts; the inverse of `parse_settings`."""
     return tuple(f"{key}={json.dumps(value)}" for key, value in settings.items())

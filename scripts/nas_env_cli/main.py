@@ -1,4 +1,4 @@
-"""The command `nas-env`: a sub-command's name, then its own options."""
+"""The command `nas-env`, which dispatches to sub-commands."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Command(NamedTuple):
     """A sub-command.
 
     Attributes:
-        help: One line.
-        extra: The extra of nas-env that it needs; None: it needs none.
+        help: One line of help.
+        extra: The extra of nas-env that it needs, or None.
     """
 
     help: str
@@ -27,18 +27,20 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "search": Command("Search a network with an agent, beside random search.", "agents"),
+    "search": Command(
+        "Search for a network with an agent, with random search as baseline.", "agents"
+    ),
     "benchmark": Command("Compare agents on environments over many seeds.", "benchmark"),
-    "leaderboard": Command("Write the leaderboard page from files of results.", "benchmark"),
-    "replay": Command("Play committed results again and compare.", "benchmark"),
+    "leaderboard": Command("Write the leaderboard page from results files.", "benchmark"),
+    "replay": Command("Replay rows of a results file and compare.", "benchmark"),
     "export": Command("Write the best network of a run as plain PyTorch, ONNX, ...", "agents"),
     "retrain": Command("Train the best networks of a run longer, also as an ensemble.", "agents"),
     "report": Command("Write one HTML page about one or several runs.", "agents"),
     "watch": Command("Show a running search in the terminal.", "agents"),
     "plot-q": Command("Draw the Q-table of a finished search.", "agents"),
-    "pareto": Command("Show the networks of runs that no other is better than.", "agents"),
+    "pareto": Command("Show the Pareto set of the networks of runs.", "agents"),
     "list": Command("List spaces, tasks, agents, evaluators, objectives, environments."),
-    "describe": Command("Describe one of them, by its name."),
+    "describe": Command("Describe one of them."),
 }
 
 
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a sub-command and return its exit code.
 
     Args:
-        arguments: The words after `nas-env`; None for those of this process.
+        arguments: Command-line arguments after `nas-env`; None: those of this process.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help", "help"):
@@ -77,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(name: str, words: Sequence[str]) -> int:
-    """Run a sub-command; say which extra is missing if it needs one."""
+    """Run a sub-command; print an error if an extra is missing."""
     from nas_env.errors import MissingDependencyError
     from nas_env.extras import EXTRAS, require
 

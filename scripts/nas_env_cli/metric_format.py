@@ -1,4 +1,4 @@
-"""How a task's metric is shown: fractions in percent, errors in their own unit."""
+"""The format of a task's metric: fractions in percent, errors in their unit."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ class MetricFormat:
 
     @classmethod
     def of(cls, spec: TaskSpec) -> MetricFormat:
-        """Return how the metric of a task is shown."""
+        """Return the format of the metric of a task."""
         return cls(spec.metric, spec.higher_is_better)
 
     @property
     def words(self) -> str:
-        """Name in a sentence."""
+        """Name of the metric in a sentence."""
         return {"roc_auc": "ROC-AUC", "f1": "F1"}.get(self.metric, self.metric.replace("_", " "))
 
     @property
     def title(self) -> str:
-        """Head of a column."""
+        """Name of the metric as a column head."""
         return f"{self.words}, %" if self.fraction else self.words
 
     @property
     def unit(self) -> str:
-        """What stands behind a number in a sentence."""
+        """Suffix of a number in a sentence."""
         return " %" if self.fraction else ""
 
     @property
     def sign(self) -> int:
-        """1 where more is better, -1 of an error."""
+        """1 if higher is better, -1 for an error."""
         return 1 if self.fraction else -1
 
     @property
     def key(self) -> str:
-        """Name of the test values of all seeds in `summary.json`."""
+        """Key of the test values of all seeds in `summary.json`."""
         return f"test_{'accuracies' if self.metric == 'accuracy' else self.metric}"
 
     def number(self, value: float) -> str:
@@ -70,13 +70,13 @@ class MetricFormat:
         return f"{'-' if value < 0 else '+'}{self.number(abs(value))}"
 
     def spread(self, values: Sequence[float]) -> str:
-        """Return mean ± standard deviation as text; of a single value, the value."""
+        """Return mean ± standard deviation as text, or the value if there is only one."""
         mean, sd = mean_sd(values)
         return " ± ".join(map(self.number, (mean, sd)[: len(values)]))
 
 
 def ending(evaluation: Evaluation) -> str:
-    """Return in words how an evaluation ended.
+    """Return the outcome of an evaluation in words.
 
     Example:
         >>> from nas_env.evaluation import Outcome
@@ -89,5 +89,5 @@ def ending(evaluation: Evaluation) -> str:
 
 
 def times_in_words(count: int) -> str:
-    """Return how often something was done, amid a sentence."""
+    """Return a count as an adverb: "once" or "3 times"."""
     return "once" if count == 1 else f"{count} times"

@@ -1,4 +1,4 @@
-"""What `--agents` and `--envs` name: a registered name or an import path, settings, a label."""
+"""Specifications of agents and environments on the command line: label, name and settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nas_env_agents.common.hyperparameters import hyperparameters, preset
 from nas_env_cli.key_values import parse_settings, split_settings
 
 LABEL = re.compile(r"([^:=\[\]{}]+)=(.+)", re.DOTALL)
-FILES = ("path", "data")  # settings that name a file
+FILES = ("path", "data")  # settings that are paths of files
 FORM = "LABEL=NAME:SETTING=VALUE,SETTING=VALUE; the label may be left out"
 
 
@@ -32,7 +32,7 @@ class EnvSpec:
     """An environment of a benchmark, such as `c10=NASBench201-v0:dataset=cifar10`.
 
     Attributes:
-        label: How tables name it; the whole text where no label was given.
+        label: Name in tables; the whole text if it has no label.
         id: Environment id.
         settings: Arguments of `gymnasium.make`.
 
@@ -47,7 +47,7 @@ class EnvSpec:
 
     @classmethod
     def parse(cls, text: str) -> EnvSpec:
-        """Return the environment that a text names.
+        """Parse the text of an environment.
 
         Raises:
             UnknownNameError: No such environment.
@@ -67,7 +67,7 @@ class EnvSpec:
         return gymnasium.make(self.id, **{**more, **self.settings})
 
     def tells_seconds(self) -> bool:
-        """Return whether a table or a surrogate tells how long the networks took to train."""
+        """Return whether the table or surrogate has training times of the networks."""
         return simulates_seconds(self.make().unwrapped)
 
     def to_json(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class EnvSpec:
         return {"id": self.id, "settings": self.settings}
 
     def files(self) -> dict[str, str]:
-        """Return the SHA-256 of each file that a setting names: a table, or data."""
+        """Return the SHA-256 of each file in the settings, such as a table or data."""
         paths = {name: self.settings.get(name) for name in FILES}
         return {
             name: hashlib.sha256(Path(path).read_bytes()).hexdigest()
@@ -90,13 +90,13 @@ class AgentSpec:
 
     A class from an import path needs either `create(env, seed, device, **settings)` or the
     constructor of Stable-Baselines3, `(policy, env, seed=, device=, **settings)`, and
-    `learn(total_timesteps, callback)`. Its attribute `observation` (none: "tokens") names the
-    observation it wants, the setting `policy` (none: "MlpPolicy") the policy.
+    `learn(total_timesteps, callback)`. Its attribute `observation` (default: "tokens") is the
+    observation that it needs, and the setting `policy` (default: "MlpPolicy") its policy.
 
     Attributes:
-        label: How tables name it; the whole text where no label was given.
+        label: Name in tables; the whole text if it has no label.
         name: A registered name, or MODULE:CLASS.
-        settings: Hyper-parameters over the stored ones.
+        settings: Hyper-parameters that override the stored ones.
 
     Example:
         >>> AgentSpec.parse("a2c=stable_baselines3:A2C:n_steps=8").settings
@@ -109,7 +109,7 @@ class AgentSpec:
 
     @classmethod
     def parse(cls, text: str) -> AgentSpec:
-        """Return the agent that a text names; a class is imported to see that it is there.
+        """Parse the text of an agent; import its class to check that it exists.
 
         Raises:
             UnknownNameError: No such agent, or no such class.
@@ -130,7 +130,7 @@ class AgentSpec:
         return ":" in self.name
 
     def observation(self, env: EnvSpec) -> str | None:
-        """Return the observation that suits the agent; None: the environment's own."""
+        """Return the observation that the agent needs; None: the default of the environment."""
         if self.imported:
             return getattr(self.load(), "observation", None)
         return observation_of(self.name, env.id)
@@ -146,10 +146,10 @@ class AgentSpec:
         return kind(settings.pop("policy"), env, **settings)
 
     def check_settings(self, env: gymnasium.Env[Any, Any]) -> None:
-        """Refuse settings that a registered agent does not take; a class is made by its run only.
+        """Check the settings of a registered agent; imported classes are not checked.
 
         Raises:
-            InvalidSettingError: It has no such setting, or one is out of its range.
+            InvalidSettingError: A setting is unknown or out of its range.
         """
         if self.imported:
             return
@@ -157,7 +157,7 @@ class AgentSpec:
             self.make(env, 0)
         except TypeError as error:
             raise InvalidSettingError(
-                f"Agent {self.label!r} cannot be made with its settings ({error}). Correct them."
+                f"Agent {self.label!r} cannot be created with its settings ({error}). Correct them."
             ) from None
 
     def to_json(self, envs: Iterable[EnvSpec] = ()) -> dict[str, Any]:
@@ -181,7 +181,7 @@ class AgentSpec:
         if not self.imported or module.startswith(".") or "/" in module or module[-3:] == ".py":
             raise UnknownNameError(
                 f"Unknown agent {self.name!r}. Give MODULE:CLASS, such as my_module:MyAgent for "
-                "the class MyAgent of my_module.py in the folder you are in, or one of: "
+                "the class MyAgent of my_module.py in the current folder, or one of: "
                 f"{', '.join(AGENTS)}."
             )
         if str(Path.cwd()) not in sys.path:
@@ -190,13 +190,13 @@ class AgentSpec:
             return getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError) as error:
             raise UnknownNameError(
-                f"Unknown agent {self.name!r} ({error}). Give MODULE:CLASS that Python finds from "
-                f"here, or one of: {', '.join(AGENTS)}."
+                f"Unknown agent {self.name!r} ({error}). Give an importable MODULE:CLASS, or one "
+                f"of: {', '.join(AGENTS)}."
             ) from None
 
 
 def file_name(agent: str) -> str:
-    """Return the name of an agent's files and folders.
+    """Return the file name for an agent.
 
     Example:
         >>> file_name("q-learning"), file_name("my_package.agents:Mine")
@@ -206,7 +206,7 @@ def file_name(agent: str) -> str:
 
 
 def check_learn(agent: Any) -> None:
-    """Refuse an agent that cannot be called as `learn(total_timesteps, callback)`.
+    """Check that an agent has a method `learn(total_timesteps, callback)`.
 
     Raises:
         InvalidSettingError: It has no such method.
@@ -216,26 +216,26 @@ def check_learn(agent: Any) -> None:
     except (AttributeError, TypeError) as error:
         raise InvalidSettingError(
             f"Class {type(agent).__name__} has no learn(total_timesteps, callback) ({error}). "
-            "Give it one."
+            "Add it."
         ) from None
 
 
 def distinct(specs: Iterable[Any], what: str) -> None:
-    """Refuse two with one label.
+    """Check that all labels are distinct.
 
     Raises:
-        InvalidSettingError: A label stands twice.
+        InvalidSettingError: A label is used twice.
     """
     labels = [spec.label for spec in specs]
     for label in labels:
         if labels.count(label) > 1:
             raise InvalidSettingError(
-                f"Two {what} have the label {label!r}. Give one of them another: LABEL={label}."
+                f"Two {what} have the label {label!r}. Rename one: LABEL={label}."
             )
 
 
 def _label(text: str) -> tuple[str, str]:
-    """Return label and rest; where the text has no label, it is its own."""
+    """Return the label and the rest of a text; a text without label is its own label."""
     match = LABEL.fullmatch(text.strip())
     return (match[1], match[2]) if match else (text.strip(), text.strip())
 

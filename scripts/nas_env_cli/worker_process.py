@@ -1,4 +1,4 @@
-"""What worker processes share: one thread for numerical libraries, and an end with the parent."""
+"""Helpers of worker processes: single-threaded libraries, and an end with the parent."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ ORPHANED = 3
 
 
 def one_thread_each() -> None:
-    """Let numerical libraries use one thread in all processes that start from now on."""
+    """Make numerical libraries use one thread in all processes that start from now on."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
 
 
 def end_with_parent() -> None:
-    """End this process as soon as its parent has ended, in whatever way."""
+    """Wait for the parent to end, then end this process."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

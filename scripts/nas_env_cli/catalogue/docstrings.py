@@ -1,4 +1,4 @@
-"""Docstrings as data: a summary, and sections with headings."""
+"""Parsing of docstrings into a summary and sections."""
 
 from __future__ import annotations
 
@@ -59,31 +59,31 @@ class Docstring:
 
     @classmethod
     def of(cls, entry: Any) -> Docstring:
-        """Return the parts of the docstring of a class or function, or of a partial one."""
+        """Return the parsed docstring of a class, a function or a partial."""
         return cls.parse(inspect.getdoc(plain(entry)) or "")
 
 
 def plain(entry: Any) -> Any:
-    """Return the class or function inside of partial ones."""
+    """Return the class or function inside partials."""
     while isinstance(entry, partial):
         entry = entry.func
     return entry
 
 
 def module_docstring(entry: Any) -> Docstring:
-    """Return the parts of the docstring of the module in which something is defined."""
+    """Return the parsed docstring of the module that defines an entry."""
     module = sys.modules.get(getattr(plain(entry), "__module__", ""))
     return Docstring.parse(getattr(module, "__doc__", None) or "")
 
 
 def sentence_case(text: str) -> str:
-    """Return text that stands alone: without "Return ", and beginning with a capital letter."""
+    """Return text without "Return " at its start, and with a capital first letter."""
     text = text.removeprefix("Return ")
     return text[:1].upper() + text[1:]
 
 
 def first_sentence(text: str) -> str:
-    r"""Return the first sentence of a docstring as one line that can stand in a list.
+    r"""Return the first sentence of a docstring as one line, for a list.
 
     Example:
         >>> first_sentence("Return the digits: 8x8\nimages. More of them elsewhere.")
@@ -106,7 +106,7 @@ def _text(heading: str, lines: list[str]) -> str:
 
 
 def _unwrapped(text: str, lists: bool = False) -> str:
-    """Return text with one line for each paragraph, in lists one for each argument."""
+    """Return text with one line for each paragraph, or for each argument of a list."""
     lines: list[str] = []
     for line in text.strip().splitlines():
         entry = lists and ARGUMENT.match(line)

@@ -1,4 +1,4 @@
-"""The kinds of things that have names: spaces, tasks, agents, ..., environments."""
+"""The kinds of registered entries: spaces, tasks, agents, ..., environments."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from nas_env_cli.catalogue.docstrings import Docstring, first_sentence, module_d
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of things.
+    """A kind of registered entries.
 
     Attributes:
-        plural: As `nas-env list` takes it, such as "spaces".
-        name: One of them, such as "search space".
+        plural: Argument of `nas-env list`, such as "spaces".
+        name: Singular, such as "search space".
         names: Returns the registered names.
-        entry: Returns what is registered under a name.
+        entry: Returns the entry of a name.
         describe: Returns one sentence about a name.
-        option: The option of `nas-env search` that takes a name; None: there is none.
+        option: The option of `nas-env search` that takes a name, or None.
     """
 
     plural: str
@@ -93,7 +93,7 @@ def environment_spec(name: str) -> Any:
 
 
 def source_of(spec: Any) -> Any:
-    """Return what makes an environment special: its table, surrogate, process or class."""
+    """Return the entry that characterises an environment: its table, surrogate, MDP or class."""
     from nas_env.mdp import MDPS
     from nas_env.surrogates import SURROGATES
     from nas_env.tables import TABLES
@@ -106,7 +106,7 @@ def source_of(spec: Any) -> Any:
 
 
 def maker_of(spec: Any) -> Any:
-    """Return the class or function that makes an environment."""
+    """Return the class or function that creates an environment."""
     from gymnasium.envs.registration import load_env_creator
 
     point = spec.entry_point
@@ -144,12 +144,12 @@ KINDS = {
 
 
 def kinds_of(name: str) -> list[Kind]:
-    """Return the kinds in which a name is registered; those that are not installed are left out."""
+    """Return the kinds in which a name is registered, without kinds that are not installed."""
     return [kind for kind in KINDS.values() if name in names_or_none(kind)]
 
 
 def names_or_none(kind: Kind) -> list[str]:
-    """Return the names of a kind; none if a package is missing that it needs."""
+    """Return the names of a kind; empty if a required package is missing."""
     try:
         return kind.names()
     except MissingDependencyError:
@@ -157,7 +157,7 @@ def names_or_none(kind: Kind) -> list[str]:
 
 
 def unknown(name: str) -> UnknownNameError:
-    """Return the error for a name that is registered nowhere, with near matches of all kinds."""
+    """Return the error for an unknown name, with close matches of all kinds."""
     kind_names = {x: kind.name for kind in KINDS.values() for x in names_or_none(kind)}
     lower = {x.lower(): x for x in kind_names}
     near = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)

@@ -1,4 +1,4 @@
-"""The page of one name: what it is in numbers, and what its docstrings say."""
+"""The description of a registered name: its numbers and its docstrings."""
 
 from __future__ import annotations
 
@@ -26,9 +26,12 @@ ORDER = (
     "Reference",
     "Example",
 )
-INSIDE = {"tabular": "NASBench201-v0", "surrogate": "NASMobile-v0"}  # only in such environments
-MANY = 10**12  # from here on numbers are rounded
-NOT_SETTINGS = {"self", "env", "seed"}  # arguments that an environment or a search gives
+INSIDE = {
+    "tabular": "NASBench201-v0",
+    "surrogate": "NASMobile-v0",
+}  # evaluators that need such an environment
+MANY = 10**12  # larger numbers are rounded
+NOT_SETTINGS = {"self", "env", "seed"}  # arguments that the caller passes
 
 
 def page(kind: Kind, name: str) -> tuple[str, Sections]:
@@ -58,7 +61,7 @@ def space_page(name: str, factory: Any) -> tuple[str, Sections]:
 
 
 def task_page(name: str, factory: Any) -> tuple[str, Sections]:
-    """Return the page of a task; of one that is given its data, what it takes."""
+    """Return the page of a task; for a task on own data, its arguments."""
     docs, module = Docstring.of(factory), module_docstring(factory)
     example = _example(f'gym.make("NAS-v0", task="{name}")', f"--task {name}")
     if _required(factory):
@@ -127,7 +130,7 @@ def objective_page(name: str, factory: Any) -> tuple[str, Sections]:
     }
     try:
         objective = factory()
-    except (NASError, TypeError):  # it has settings without a default
+    except (NASError, TypeError):  # it has required settings
         return docs.summary, sections
     low, high = objective.bounds
     sections["Bounds"] = f"{low:g} to {high:g}; a failed evaluation scores {objective.failure:g}."
@@ -160,14 +163,14 @@ def environment_page(name: str, spec: Any) -> tuple[str, Sections]:
 
 
 def _numbers_of(name: str, is_specific: bool) -> Sections:
-    """Return what an environment says of itself once it is made; nothing if it needs arguments."""
+    """Return sections from an instance of an environment; a note if it needs arguments."""
     import gymnasium
 
     try:
         settings: dict[str, Any] = {} if is_specific else {"evaluator": "synthetic"}
         env: Any = gymnasium.make(name, **settings)
     except (NASError, TypeError):
-        return {"Size": "That of its arguments: it cannot be made without them."}
+        return {"Size": "Depends on its arguments; it cannot be created without them."}
     space, mdp = env.unwrapped.space, env.unwrapped.mdp
     decided = _own(Docstring.of(type(mdp)), "Decisions")
     decided = decided or _own(Docstring.of(type(space)), "Decisions")
@@ -182,7 +185,7 @@ def _numbers_of(name: str, is_specific: bool) -> Sections:
 
 
 def _rewards_of(factory: Any) -> Sections:
-    """Return which columns of a table are rewarded and reported."""
+    """Return the section on the reward and report columns of a table."""
     if _required(factory):
         return {}
     table = factory()
@@ -190,14 +193,14 @@ def _rewards_of(factory: Any) -> Sections:
     others = ", ".join(repr(x) for x in sorted(table.columns) if x not in (reward, table.report))
     text = (
         f"0 until the walk is complete, then column {reward!r} (epochs: {table.fidelity}); the "
-        f"report is {table.report!r}. How far both are below the best of the table is in "
-        "`info`, as regret."
+        f"report is {table.report!r}. `info` has their regrets: the differences to the best "
+        "values of the table."
     )
     return {"Reward": text + (f" Other columns: {others}." if others else "")}
 
 
 def _observations(space: Any, registry: Any = None) -> str:
-    """Return what the observations of a space look like, one a line."""
+    """Return the observations of a space and their Gymnasium spaces, one a line."""
     from nas_env.observations import OBSERVATIONS
 
     observations = OBSERVATIONS if registry is None else registry
@@ -207,7 +210,7 @@ def _observations(space: Any, registry: Any = None) -> str:
 
 
 def _space(space: Any) -> str:
-    """Return a Gymnasium space as text; one with many equal entries in short."""
+    """Return a Gymnasium space as text; many equal entries are abbreviated."""
     entries = getattr(space, "nvec", None)
     if entries is not None and len(entries) > 1 and len(set(entries.tolist())) == 1:
         return f"MultiDiscrete([{entries[0]}] * {len(entries)})"
@@ -224,13 +227,13 @@ def _number(count: int) -> str:
 
 
 def _own(docs: Docstring, heading: str) -> str:
-    """Return a section without the words that only point to the environment."""
+    """Return a section without the phrase "given by the environment"."""
     text = docs.sections.get(heading, "").removeprefix("given by the environment")
     return sentence_case(text.lstrip(".;, "))
 
 
 def _arguments(*docs: Docstring, without: Iterable[str] = ()) -> str:
-    """Return the arguments that can be set, one a line; of equal names the first."""
+    """Return the documented settings, one a line; the first docstring wins."""
     lines: dict[str, str] = {}
     for line in "\n".join(x.sections.get("Args", "") for x in docs).splitlines():
         lines.setdefault(line.partition(":")[0], line)
@@ -245,14 +248,14 @@ def _reference(entry: Any) -> str:
 
 
 def _required(factory: Any) -> list[str]:
-    """Return the arguments without which something cannot be made."""
+    """Return the required arguments of a factory."""
     parameters = inspect.signature(factory).parameters.values()
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [x.name for x in parameters if x.default is x.empty and x.kind not in kinds]
 
 
 def _signature(factory: Any) -> str:
-    """Return the settings of something with their defaults, one a line."""
+    """Return the settings of a factory with their defaults, one a line."""
     parameters: Mapping[str, inspect.Parameter] = inspect.signature(factory).parameters
     if plain(factory) is factory and "__init__" not in vars(factory):
         return ""

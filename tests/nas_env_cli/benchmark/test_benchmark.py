@@ -361,7 +361,7 @@ BAD = {
     f"--agents random --envs {TABLE} {SYNTHETIC} --simulated-seconds 9": "no effect on syn: its",
     "--agents random --envs NASBenchGraph-v0 --simulated-seconds 9": "no effect on NASBenchGraph",
     "--agents random --envs NAS-v0 --results x.json": "must end in .parquet or .csv",
-    "--agents random:foo=1 --envs NAS-v0": "'random:foo=1' cannot be made with its settings",
+    "--agents random:foo=1 --envs NAS-v0": "'random:foo=1' cannot be created with its settings",
     "--agents reinforce-lstm:units=2,foo=1 --envs NAS-v0": "unexpected keyword argument 'foo'",
     "--agents x=regularized-evolution:sample_size=0 --envs NAS-v0": "sample_size must be",
     "--agents random random --envs NAS-v0": "Two agents have the label 'random'",

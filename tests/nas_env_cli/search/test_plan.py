@@ -92,7 +92,7 @@ def test_the_space_of_a_table_may_be_trained() -> None:
     [
         ("--agent maskable-pp", "Did you mean 'maskable-ppo'"),
         ("--agent no_such_module:Mine", "No module named 'no_such_module'"),
-        ("--agent q-learning --agent-option replai=5", "cannot be made with its settings"),
+        ("--agent q-learning --agent-option replai=5", "cannot be created with its settings"),
         ("--agent-option replay", "Setting 'replay' is not key=value"),
         ("--env NASBench202-v0", "Did you mean 'NASBench201-v0'"),
         ("--env CartPole-v1", "cannot be searched .*Choose a NASEnv"),
