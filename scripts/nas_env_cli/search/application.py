@@ -1,4 +1,4 @@
-"""`nas-env search`: the agent and random search, training of the best networks, the summary."""
+"""`nas-env search`: the searches, the retraining of the best networks, and the summary."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from nas_env_cli.specs import AgentSpec
 
 
 def run(options: SearchOptions) -> int:
-    """Run the search that the options name; return the exit code."""
+    """Run the search of the options; return the exit code."""
     leave_at_the_second_interrupt()
-    torch.set_num_threads(1)  # agents and networks are small: one thread is fastest
+    torch.set_num_threads(1)  # one thread is fastest for small agents and networks
     path = options.output.output or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     resume_hint = f"All evaluations are kept. To resume: {resume_command(path)}"
     return exit_code(partial(_run, options, path), resume_hint)
@@ -56,10 +56,10 @@ def _run(options: SearchOptions, path: Path) -> int:
 
 
 def begin(plan: SearchPlan, path: Path) -> RunFolder:
-    """Return the folder of the search, new or as it was left.
+    """Return the run folder, new or resumed.
 
     Raises:
-        IncompatibleError: A resumed search had other data.
+        IncompatibleError: The data of a resumed search have changed.
         InvalidSettingError: The folder is not empty, or its search had other options.
         StoreError: The store cannot be opened.
     """
@@ -67,7 +67,7 @@ def begin(plan: SearchPlan, path: Path) -> RunFolder:
     if resume:
         check_same_data(path, plan.task)
     elif store is not None:
-        SQLStore(store).close()  # refused before anything is written
+        SQLStore(store).close()  # raises before anything is written
     folder = RunFolder(path, plan.saved, resume)
     if plan.options.data.data is not None:
         hashed = {"data_hash": getattr(plan.task, "data_hash", "")}
@@ -76,9 +76,9 @@ def begin(plan: SearchPlan, path: Path) -> RunFolder:
 
 
 def search(plan: SearchPlan, folder: RunFolder, resumed: bool) -> None:
-    """Run all searches of a plan, train the best networks again, write and print the summary."""
+    """Run all searches of a plan, retrain the best networks, write and print the summary."""
     if resumed:
-        print("resuming: the store answers what was evaluated before", file=sys.stderr)
+        print("resuming: earlier evaluations come from the store", file=sys.stderr)
     store = plan.options.output.store or folder.store
     results = {}
     for agent in plan.agents:
@@ -122,18 +122,18 @@ def search_with(
 
 
 def settings_of(plan: SearchPlan) -> dict[str, object]:
-    """Return how a search was made, for its summary."""
+    """Return the settings and versions of a search, for its summary."""
     data_hash = getattr(plan.task, "data_hash", "")
     return {**plan.saved, "versions": versions(), "data_hash": data_hash}
 
 
 def best_found(results: dict[str, SearchResult]) -> tuple[str, Trial]:
-    """Return who found the best network of all searches, and it; of equal ones the agent's."""
+    """Return the best network of all searches, after its agent; the chosen agent wins ties."""
     best = {name: result.best for name, result in results.items()}
     name = max(best, key=lambda x: (best[x].evaluation.ok, best[x].score))
     return name, best[name]
 
 
 def export_best(plan: SearchPlan, path: Path) -> None:
-    """Write the best network of the run as files that need nothing of this repository."""
+    """Export the best network of the run."""
     print(export_run(path, task=plan.task))

@@ -35,7 +35,7 @@ class SearchCallback(BaseCallback):
         self._seen = 0
 
     def on_step(self) -> bool:
-        """Return whether to continue; needs nothing of the agent, so that any class may call it."""
+        """Return whether to continue; uses no attribute of the agent, so any agent may call it."""
         return self._on_step()
 
     def _on_step(self) -> bool:
@@ -43,7 +43,7 @@ class SearchCallback(BaseCallback):
         return self.tracker.finished is None
 
     def catch_up(self) -> None:
-        """Log and record the trials that are new: many where they were settled together."""
+        """Log and record the new trials; deferred scoring settles several together."""
         if self.record is not None and self._seen < len(self.tracker.trials):
             self.record.catch_up()
         while self._seen < len(self.tracker.trials):

@@ -1,4 +1,4 @@
-"""From the command line of `nas-env search` to its options."""
+"""Parsing of the command line of `nas-env search`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ REPEATABLE = ("--agent-option", "--env-option", "--import")  # each takes severa
 def parse(arguments: Sequence[str]) -> SearchOptions:
     """Return the options of a command line.
 
-    With --resume, options that are left out have the values that the search was begun with.
+    With --resume, omitted options have the values of the interrupted search.
 
     Args:
-        arguments: The words after `nas-env search`.
+        arguments: Command-line arguments after `nas-env search`.
     """
     words = _one_value_each(arguments)
     options = _cli(words, SearchOptions())
@@ -31,7 +31,7 @@ def parse(arguments: Sequence[str]) -> SearchOptions:
     begun = begun_with(folder)
     flags: dict[str, Any] = {name: True for name, x in begun.items() if x is True}
     again = _cli(words, begun.changed(**dict.fromkeys(flags, False)))
-    return again.changed(**flags)  # a flag cannot be given again where it is the default
+    return again.changed(**flags)  # tyro cannot set a flag whose default is True
 
 
 def _cli(words: Sequence[str], default: SearchOptions) -> SearchOptions:
@@ -42,7 +42,7 @@ def _cli(words: Sequence[str], default: SearchOptions) -> SearchOptions:
 
 
 def _one_value_each(words: Sequence[str]) -> list[str]:
-    """Return the words with the flag before each value: `--import a b`, `--import a --import b`."""
+    """Repeat the flag before each value: `--import a b` becomes `--import a --import b`."""
     result: list[str] = []
     flag, values = "", 0
     for word in words:

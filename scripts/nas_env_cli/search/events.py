@@ -1,8 +1,8 @@
-"""What TensorBoard shows of a search while it runs: curves, pictures, texts and rows.
+"""TensorBoard events of a search: curves, images, texts and rows of HParams.
 
-The x-axis of everything, of what the agent itself logs as well, is evaluations: the networks that
-were charged to the search so far. Steps of the environment would stretch long networks, and
-numbers of episodes differ between agents that edit and those that append.
+The x-axis is always evaluations, also for values that the agent logs: the networks charged to the
+search so far. Environment steps would stretch long networks, and episodes differ between agents
+that edit and agents that append.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from nas_env_cli.search.policy_table import picture_of_agent
 from nas_env_cli.search.q_table import draw_q
 
 RECENT = 20
-TABLES = 5  # pictures of what an agent thinks in a search, at equal shares of its limit
+TABLES = 5  # heat maps of the agent in a search, at equal shares of the limit
 HEAT_MAPS = {"Q-value": "search/q_values", "probability": "search/policy"}
 
 
 class OverEvaluations(TensorBoardOutputFormat):
-    """Writes what an agent logs, with evaluations for the steps that it counts.
+    """Writes the log of an agent against evaluations instead of its own steps.
 
     Args:
-        writer: Where to.
+        writer: The writer of the event files.
         tracker: The trials of the search.
     """
 
@@ -46,7 +46,7 @@ class OverEvaluations(TensorBoardOutputFormat):
     def write(
         self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0
     ) -> None:
-        """Write values; the given step is not used."""
+        """Write values; `step` is ignored."""
         super().write(key_values, key_excluded, self.tracker.charged)
 
 
@@ -60,16 +60,16 @@ class SearchEvents:
     layers as text; of an agent with Q-values or a policy a heat map at each fifth of the limit; and
     each network as a row of HParams, see `NetworkRows`.
 
-    The rows are in a folder of their own, FOLDER/networks/AGENT, beside FOLDER/search/AGENT with
-    all else: each row is a run to TensorBoard, which switches all runs off where there are many.
+    The rows are in FOLDER/networks/AGENT, everything else in FOLDER/search/AGENT: TensorBoard
+    takes each row for a run, and disables all runs if there are many.
 
-    Drawings are those of `nas_env.rendering`: matplotlib's Agg on the layout that the SVG has,
-    because TensorBoard shows rasters only, and a renderer of SVG would be one more dependency, or
-    a browser. A resumed search begins at its first evaluation again; events of the earlier process
-    are then hidden.
+    Drawings are those of `nas_env.rendering`: the layout of the SVG drawn with matplotlib's Agg,
+    because TensorBoard shows raster images only, and an SVG renderer would be another dependency.
+    A resumed search starts again at its first evaluation; the events of the earlier process are
+    then hidden.
 
     Args:
-        folder: Folder of the event files of all agents, made where it is missing.
+        folder: Folder of the event files of all agents; created if it does not exist.
         tracker: The trials of the search.
         agent: Name of the agent.
     """
@@ -86,7 +86,7 @@ class SearchEvents:
         self._tables = 0
 
     def log(self, number: int, agent: object) -> None:
-        """Log the trial of a number, from 1, and what the agent logged since the one before."""
+        """Log a trial by its number, from 1, and the agent's log since the previous trial."""
         trial = self.tracker.trials[number - 1]
         self._failed += not trial.evaluation.ok
         if trial.best:
@@ -100,7 +100,7 @@ class SearchEvents:
         self.logger.dump(trial.evaluations)  # flushes too
 
     def close(self) -> None:
-        """Write what is left and close the files."""
+        """Write pending events and close the files."""
         self.logger.dump()
         self.logger.close()
 
@@ -151,7 +151,7 @@ class SearchEvents:
 
 
 def answered(evaluator: Evaluator) -> int:
-    """Return how many evaluations the store answered so far; 0 without a cache."""
+    """Return the number of evaluations from the store so far; 0 without a cache."""
     while isinstance(evaluator, EvaluatorWrapper):
         if isinstance(evaluator, Cached):
             return evaluator.answered

@@ -24,25 +24,25 @@ LIMITS = ("evaluations", "seconds", "until_score")
 
 
 class RunFolder:
-    """One folder per search.
+    """The folder of one search.
 
-    Holds `options.json`, `token` (the search's name in its store), `store.sqlite` (unless the store
-    is elsewhere), `tensorboard/`, `agents/`, and at the end `summary.md`, `summary.json`,
+    It contains `options.json`, `token` (the search's name in its store), `store.sqlite` (unless the
+    store is elsewhere), `tensorboard/`, `agents/`, and at the end `summary.md`, `summary.json`,
     `best.json`, `best.svg`, `best.png` and `best.safetensors`.
 
-    A search is resumed by running it again with the same options. The store answers what was
-    evaluated before, so the agent quickly repeats its decisions up to where it stopped. With a
-    limit of seconds it repeats them only roughly, because schedules then follow the clock. An
+    A search is resumed by running it again with the same options. Earlier evaluations come from the
+    store, so the agent quickly repeats its decisions up to the interruption. With a limit of
+    seconds, it repeats them only approximately, because schedules then follow the clock. An
     asynchronous agent does not repeat decisions: it recalls the stored evaluations in order.
 
     Args:
         path: The folder.
         options: Options of the search as plain data.
-        resume: Whether to continue what is there.
+        resume: Whether to continue the search in the folder.
 
     Raises:
-        InvalidSettingError: The folder is not empty and `resume` is off, there is nothing to
-            continue, or the options differ from those it was begun with.
+        InvalidSettingError: The folder is not empty and `resume` is False, there is nothing to
+            continue, or the options differ from those of the interrupted search.
     """
 
     def __init__(self, path: Path, options: dict[str, Any], resume: bool) -> None:
@@ -63,12 +63,12 @@ class RunFolder:
             self._write("token", uuid4().hex)
 
     def token(self, name: str) -> str:
-        """Return what names the search of an agent in the store."""
+        """Return the name of the search of an agent in the store."""
         return token_of(self.path, name)
 
     @property
     def store(self) -> Path:
-        """Path of the store, where it is not elsewhere."""
+        """Default path of the store."""
         return self.path / "store.sqlite"
 
     @property
@@ -78,7 +78,7 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether the search in this folder has come to its end."""
+        """Whether the search in this folder has finished."""
         return (self.path / "summary.json").is_file()
 
     @property
@@ -91,7 +91,7 @@ class RunFolder:
         self._write("data.json", json.dumps(data, indent=2))
 
     def write_best(self, candidate: Candidate, spec: TaskSpec, score: float, found_by: str) -> None:
-        """Write the best network, and which search found it, as JSON and as drawings."""
+        """Write the best network and the search that found it, as JSON and as drawings."""
         data = {"key": candidate.key, **candidate.to_json(), "score": score, "task": spec.name}
         data["found_by"] = found_by
         self._write("best.json", json.dumps(data, indent=2))
@@ -105,11 +105,11 @@ class RunFolder:
 
     @staticmethod
     def agent_in(run: Path, name: str) -> Path:
-        """Return the path of a saved agent, as `save` and `load` take it."""
+        """Return the path of a saved agent for `save` and `load`."""
         return run / "agents" / file_name(name)
 
     def write_agent(self, name: str, agent: Any) -> None:
-        """Write an agent as it is after its search, if it can be saved."""
+        """Save the agent after its search, if it has a method `save`."""
         path = self.agent_in(self.path, name)
         path.parent.mkdir(exist_ok=True)
         if hasattr(agent, "save"):
@@ -124,7 +124,7 @@ class RunFolder:
             save_file(weights, self.path / "best.safetensors")
 
     def write_summary(self, summary: SearchSummary, text: str) -> None:
-        """Write the summaries; their presence says that the search is finished."""
+        """Write the summaries; `summary.json` marks the search as finished."""
         self._write("summary.md", text)
         self._write("summary.json", json.dumps(summary.to_json(), indent=2))
 
@@ -142,7 +142,7 @@ class RunFolder:
                 )
 
     def _remedy(self, name: str, value: Any, store: str | None) -> str:
-        """Return what to do about an option that differs."""
+        """Return the remedy for an option that differs."""
         if name == "store" and value is None:
             return "Give --store again: its password is not kept."
         other = "Leave the option out, or give another output folder."
@@ -152,10 +152,10 @@ class RunFolder:
         return f"{other} To search further, begin one with {where}, which has all evaluations."
 
     def _write(self, name: str, text: str) -> None:
-        """Write a file as a whole or not at all."""
+        """Write a file atomically."""
         write_atomically(self.path / name, text)
 
 
 def token_of(path: Path, name: str) -> str:
-    """Return what names the search of an agent, from the run folder at `path`, in its store."""
+    """Return the name in the store of the search of an agent, for the run folder `path`."""
     return uuid5(UUID((path / "token").read_text(encoding="utf-8")), name).hex

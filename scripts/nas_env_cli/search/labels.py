@@ -1,4 +1,4 @@
-"""The words of decisions, as tables and charts show them."""
+"""The labels of decisions in tables and charts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nas_env.spaces import SearchSpace
 
 
 class Labels:
-    """The words of walks in a space, each step looked up once."""
+    """The labels of walks in a space, with a cache of steps."""
 
     def __init__(self, space: SearchSpace) -> None:
         self.space = space

@@ -1,4 +1,4 @@
-"""What the summary says where networks are looked up in a table, or predicted by a surrogate."""
+"""Notes of the summary for networks from a table or a surrogate."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from nas_env.surrogates.base import Surrogate
 
 
 def notes_on(env: NASEnv) -> list[str]:
-    """Return where the numbers of an environment come from; nothing where networks are trained."""
+    """Return notes on the source of the numbers; empty if networks are trained."""
     evaluator = env.evaluator
     if isinstance(evaluator, Tabular):
         return [
             f"Networks were looked up in table {evaluator.table.name!r} after "
             f"{env.budget.epochs} epochs; none was trained. Report: column {evaluator.report!r}. "
-            "Regret: how far below the best of the table, of the reward and of the report."
+            "Regret: the difference to the best value of the table, for reward and report."
         ]
     if isinstance(evaluator, SurrogateEvaluator):
         wanted = {"accuracy", *env.objective.needs}
@@ -24,7 +24,7 @@ def notes_on(env: NASEnv) -> list[str]:
 
 
 def _notes_on_surrogate(surrogate: Surrogate, wanted: set[str]) -> list[str]:
-    """Return how well a surrogate predicts the wanted numbers of held-out networks."""
+    """Return notes on the held-out errors of a surrogate for the wanted metrics."""
     notes = [
         f"Networks were scored by surrogate {surrogate.name!r}, fitted to {surrogate.networks:,} "
         "networks; none was trained. The optimum is unknown, so there is no regret."
@@ -36,7 +36,7 @@ def _notes_on_surrogate(surrogate: Surrogate, wanted: set[str]) -> list[str]:
             f"relative error {100 * error.relative:.2f} %."
         )
     notes.append(
-        "Of the held-out networks predicted best (one hundredth), the accuracy is predicted "
+        "For the best predicted hundredth of the held-out networks, the predicted accuracy is "
         f"{100 * surrogate.excess:.2f} points too high on average."
     )
     return notes

@@ -1,7 +1,7 @@
-"""Every network of a search as a row of TensorBoard's HParams: its decisions and what came out.
+"""Networks of a search as rows of TensorBoard's HParams: decisions and metrics.
 
-TensorBoard takes one run, which is a folder with an event file, for each row. A file is written at
-once, by the record writer of TensorBoard: the summary writers begin a thread for each file.
+TensorBoard needs one run, a folder with an event file, for each row. The files are written with the
+record writer of TensorBoard, because summary writers start a thread for each file.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from nas_env.spaces import SearchSpace
 from nas_env.wrappers import Trial
 from nas_env_cli.search.labels import Labels
 
-ROWS = 1000  # from which on a row is written for a new best network only
-COLUMNS = 20  # decisions that have a column
-MISSING = "-"  # stands where a walk has ended: a row with an empty cell would not be drawn
+ROWS = 1000  # after this many rows, only new best networks get a row
+COLUMNS = 20  # maximum decisions with a column
+MISSING = "-"  # after the end of a walk; TensorBoard does not draw rows with empty cells
 FILE = "events.out.tfevents.row"
 
 
 class NetworkRows:
     """Writes a row for each of the first 1,000 different networks, and for each later new best.
 
-    Columns are "agent" and "decision 01" and so on to the longest walk, at most 20, with "-" where
-    a walk has ended. Metrics are the score, the seconds of training, and the parameters where they
-    are known; what is not finite is left out. A network that failed has the status "failure". The
-    row of a network has its number in its name: a resumed search writes it again.
+    Columns are "agent", "decision 01" and so on up to the longest walk (at most 20), with "-" after
+    the end of a walk. Metrics are the score, the training seconds, and the parameters if known;
+    values that are not finite are left out. A failed network has the status "failure". The folder
+    of a row has the number of the network as its name, so a resumed search overwrites it.
 
     Args:
-        folder: Where the folders of the rows are made.
+        folder: Parent folder of the rows.
         space: The space of the walks.
         agent: Name of the agent.
     """
@@ -48,7 +48,7 @@ class NetworkRows:
         self._columns = min(space.max_length, COLUMNS)
 
     def write(self, trial: Trial) -> None:
-        """Write the row of a network that is new to the search; nothing for another one."""
+        """Write the row of a network if it is new to the search."""
         if not trial.new or (trial.distinct > ROWS and not trial.best):
             return
         now, metrics = time.time(), trial.evaluation.metrics
@@ -71,7 +71,7 @@ class NetworkRows:
         (folder / FILE).write_bytes(_records(values, trial.evaluations, now))
 
     def decisions(self, trial: Trial) -> dict[str, str]:
-        """Return what stands in each column."""
+        """Return the value of each column."""
         words = self._labels.of(trial.walk[: self._columns])
         words += [MISSING] * (self._columns - len(words))
         columns = {f"decision {place:02d}": word for place, word in enumerate(words, 1)}
@@ -79,7 +79,7 @@ class NetworkRows:
 
 
 def scalars(numbers: Mapping[str, float]) -> list[Summary.Value]:
-    """Return the finite ones of some numbers: one that is not would spoil the axis of all rows."""
+    """Return summaries of the finite numbers; others would spoil the axis of all rows."""
     return [
         Summary.Value(tag=name, simple_value=value)
         for name, value in numbers.items()

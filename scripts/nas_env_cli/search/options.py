@@ -47,7 +47,7 @@ def hint(metavar: str, default: str) -> Any:
 
 @dataclass(frozen=True)
 class DataOptions:
-    """The task, or your own data. What is left out is chosen from the data.
+    """The task, or your own data. Omitted options are chosen from the data.
 
     Example: nas-env search --data houses.csv --target price --metric mae
     """
@@ -73,7 +73,7 @@ class DataOptions:
 
 @dataclass(frozen=True)
 class ControllerOptions:
-    """The environment, and the agent that searches. Random search always runs beside it.
+    """The environment, and the agent that searches. Random search always runs as baseline.
 
     Example: nas-env search --env NASBench201-v0 --env-option dataset=cifar100 --agent q-learning
     """
@@ -99,8 +99,8 @@ class ControllerOptions:
     target_params: int = 10_000
     """Parameters above which accuracy-under-cost subtracts a cost."""
     evaluator: Annotated[ToEnv[str | None], hint("NAME", EVALUATOR)] = None
-    """How networks are scored (nas-env list evaluators). The scores of synthetic are made up and
-    free."""
+    """How networks are scored (nas-env list evaluators). The synthetic evaluator makes up scores
+    without training."""
     start: Annotated[ToEnv[str | None], hint("WALK", "random")] = None
     """First network of an episode that edits: random, or decisions, such as 3,14,18,19,21."""
     max_edits: Annotated[ToEnv[int | None], hint("COUNT", "the environment's own")] = None
@@ -115,28 +115,28 @@ class ControllerOptions:
 
 @dataclass(frozen=True)
 class LimitOptions:
-    """When the search ends, and what a network may cost. Over a limit, a network fails.
+    """When the search ends, and what a network may cost. A network over a limit fails.
 
     Example: nas-env search --evaluations 50 --max-params 20000 --max-seconds 30
     """
 
     evaluations: Annotated[int | None, tyro.conf.arg(metavar="COUNT|None")] = 60
-    """End after so many networks new to this search."""
+    """End after this many networks that are new to this search."""
     seconds: Annotated[float | None, hint("SECONDS", NO_LIMIT)] = None
-    """End after so many seconds; a network found in the store costs what it cost then."""
+    """End after this many seconds; a network from the store counts its original seconds."""
     until_score: Annotated[float | None, hint("SCORE", NO_LIMIT)] = None
     """End as soon as a network has this score."""
     max_params: Annotated[ToEnv[int | None], hint("COUNT", NO_LIMIT)] = None
-    """Most parameters of a network; the action mask keeps it."""
+    """Maximum parameters of a network; enforced by the action mask."""
     max_macs: Annotated[ToEnv[float | None], hint("COUNT", NO_LIMIT)] = None
-    """Most multiply-accumulates of a network for one sample; checked before it is built."""
+    """Maximum multiply-accumulates of a network for one sample; checked before it is built."""
     max_seconds: Annotated[ToEnv[float | None], hint("SECONDS", NO_LIMIT)] = None
-    """Most seconds of training of one network."""
+    """Maximum training time of one network, in seconds."""
     max_latency_ms: Annotated[ToEnv[float | None], hint("MS", NO_LIMIT)] = None
-    """Most milliseconds of a network for one sample on this machine (median of 50 passes on one
+    """Maximum latency of a network for one sample on this machine (median of 50 passes on one
     thread); measured before training. Implies --latency."""
     max_memory_mb: Annotated[ToEnv[float | None], hint("MB", NO_LIMIT)] = None
-    """Most memory for training a network, as predicted, in 10^6 bytes; checked before it is
+    """Maximum predicted memory for training a network, in 10^6 bytes; checked before it is
     built."""
 
 
@@ -154,12 +154,12 @@ class TrainingOptions:
     latency: ToEnv[Flag] = False
     """Measure how long each network takes for one sample on this machine."""
     workers: Annotated[ToEnv[int | None], hint("COUNT", "train in this process")] = None
-    """Worker processes that train; a network that crashes one harms nothing else. Several help
+    """Worker processes that train; the search survives the crash of a worker. More workers help
     agents that learn from rollouts (ppo, maskable-ppo, a2c) and those named async-."""
     retry_failed: ToEnv[Flag] = False
-    """Evaluate networks once more that failed before, according to the store."""
+    """Evaluate networks again that failed before, according to the store."""
     retrain_seeds: int = 5
-    """Seeds with which the reported networks are trained again."""
+    """Number of seeds with which the reported networks are retrained."""
     device: Annotated[ToEnv[str], tyro.conf.arg(metavar="{auto,cpu,cuda}")] = "auto"
     """Device of the trainings."""
     precision: ToEnv[Literal["float32", "bfloat16", "auto"]] = "float32"
@@ -186,7 +186,7 @@ class OutputOptions:
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """Search a network with a reinforcement-learning agent; random search runs beside it.
+    """Search for a network with a reinforcement-learning agent, and random search as baseline.
 
     The defaults are the main job (docs/main-job.md): the agent imagination searches a small
     convolutional network for moved and noisy digits (task mnist-small, space chain-bench): 60

@@ -1,4 +1,4 @@
-"""The plan of a search: everything that its options leave open is decided here, once."""
+"""The plan of a search: the options with all defaults resolved."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ LEAST = {"seed": 0, "retrain_seeds": 1}
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """A search with nothing left open.
+    """A search with all options resolved.
 
     Attributes:
         options: The options, complete.
         agent: The agent, with its settings.
         env: The environment's id and the settings of --env-option.
-        arguments: What else the environment is made with, except task, store and observation.
+        arguments: Other arguments of the environment, except task, store and observation.
         limits: When the search ends.
         task: The task, with its data.
-        trains: Whether networks are trained: if not, nothing is retrained at the end.
-        looks_up: Whether a table or a surrogate answers, which needs no task and no store.
-        user_data: The user's data as they were read for a new search; None for another task, and
-            for a search that is read back.
+        trains: Whether networks are trained; if not, nothing is retrained at the end.
+        looks_up: Whether a table or a surrogate evaluates, which needs no task and no store.
+        user_data: The user's data of a new search; None for another task, and for the search of an
+            existing run folder.
     """
 
     options: SearchOptions
@@ -75,8 +75,8 @@ class SearchPlan:
 
         Raises:
             UnknownNameError: A name is not registered.
-            InvalidSettingError: A value is out of its range, or means nothing here.
-            NASError: The options do not fit each other, or the data cannot be read.
+            InvalidSettingError: A value is out of its range, or an option does not apply.
+            NASError: The options contradict each other, or the data cannot be read.
         """
         import_modules(options.search.imports)
         check(options)
@@ -96,9 +96,9 @@ class SearchPlan:
         """Return the plan of the search in a run folder, which may still run.
 
         Raises:
-            InvalidSettingError: The folder holds no search.
-            InvalidDataError: Its data cannot be read any more.
-            IncompatibleError: Its data have changed.
+            InvalidSettingError: The folder has no search.
+            InvalidDataError: The data of the search can no longer be read.
+            IncompatibleError: The data of the search have changed.
         """
         saved = read_options(run)
         options = SearchOptions.from_json(saved)
@@ -112,7 +112,7 @@ class SearchPlan:
 
     @classmethod
     def _of(cls, options: SearchOptions, task: Task | None) -> SearchPlan:
-        """Return the plan for options that own data have completed; `task` is that of such data."""
+        """Return the plan for options; `task` is the task of the user's data, if any."""
         agent, env = agent_of(options), env_of(options)
         own = LOOK_UP.get(KNOWN_IDS[env.id].family) if env.id in KNOWN_IDS else None
         looks_up = own is not None and options.search.evaluator in (None, own)
@@ -130,7 +130,7 @@ class SearchPlan:
 
     @property
     def agents(self) -> list[AgentSpec]:
-        """The agents that search: the chosen one first, and random search beside it."""
+        """The agents that search: the chosen agent, then random search."""
         return [self.agent] if self.agent.name == BASELINE.name else [self.agent, BASELINE]
 
     @property
@@ -147,37 +147,37 @@ class SearchPlan:
 
     @property
     def evaluator_name(self) -> str:
-        """What scores the networks, for messages."""
+        """The evaluator or environment that scores networks, for messages."""
         name = self.options.search.evaluator
         return f"evaluator {name!r}" if name else f"environment {self.env.id!r}"
 
     @property
     def saved(self) -> dict[str, Any]:
-        """The options as `options.json` holds them."""
+        """The content of `options.json`."""
         return to_json(self.options)
 
     def make_env(self, agent: AgentSpec, store: str | Path | None = None) -> Any:
         """Return an environment of the search.
 
         Args:
-            agent: The agent, whose observation it has.
-            store: Where evaluations are stored; None: in memory.
+            agent: The agent, which determines the observation.
+            store: Store of the evaluations; None: in memory.
         """
         if self.looks_up:
             return _make(self.env, self.arguments, agent)
         more: dict[str, Any] = {"task": self.task, "data": None, "store": store}
         if store is None:
-            more["precision"] = None  # "auto" measures, and keeps its verdict in the store
+            more["precision"] = None  # "auto" needs a store for its measurements
         return _make(self.env, {**self.arguments, **more}, agent)
 
     def env_for_reading(self) -> NASEnv:
-        """Return the agent's environment without wrappers and store, to read a run with."""
+        """Return the agent's environment without wrappers and store, for reading a run."""
         inner: NASEnv = self.make_env(self.agent).unwrapped
         return inner
 
 
 def import_modules(names: tuple[str, ...]) -> None:
-    """Import modules that register things; the working directory is on the path.
+    """Import modules with registrations; the working directory is on the path.
 
     Raises:
         UnknownNameError: A module cannot be imported.
@@ -189,25 +189,25 @@ def import_modules(names: tuple[str, ...]) -> None:
             importlib.import_module(name)
         except ImportError as error:
             raise UnknownNameError(
-                f"Module {name!r} of --import cannot be imported ({error}). Give the name of a "
-                "module that Python finds from here, such as my_plugin for my_plugin.py."
+                f"Module {name!r} of --import cannot be imported ({error}). Give the name of an "
+                "importable module, such as my_plugin for my_plugin.py in the current folder."
             ) from None
 
 
 def check(options: SearchOptions) -> None:
-    """Refuse values that cannot work, before data are read.
+    """Check options before data are read.
 
     Raises:
-        InvalidSettingError: A number is out of its range, or an option means nothing here.
+        InvalidSettingError: A number is out of its range, or an option does not apply.
     """
     if options.search.start == "best":
         raise InvalidSettingError(
             "Option --start best needs a store with networks, but a search begins with an empty "
-            "one. Give decisions."
+            "store. Give decisions."
         )
     if options.output.resume and options.output.output is None:
         raise InvalidSettingError(
-            "Option --resume continues the search in a folder. Name it with --output."
+            "Option --resume continues the search in a folder. Give the folder with --output."
         )
     values = dict(options.items())
     for name, least in LEAST.items():
@@ -218,7 +218,7 @@ def check(options: SearchOptions) -> None:
 
 
 def agent_of(options: SearchOptions) -> AgentSpec:
-    """Return the agent that the options name, or the one that suits them.
+    """Return the agent of the options, or the default agent.
 
     Raises:
         UnknownNameError: No such agent, class or preset.
@@ -245,7 +245,7 @@ def env_of(options: SearchOptions) -> EnvSpec:
 
     Raises:
         UnknownNameError: No such environment.
-        InvalidSettingError: A setting was given as an option, too.
+        InvalidSettingError: A setting was also given as an option.
     """
     name, settings = options.search.env, env_settings(options)
     ids = environment_ids()
@@ -253,14 +253,14 @@ def env_of(options: SearchOptions) -> EnvSpec:
         raise unknown_name("environment", name, ids)
     for twice in settings.keys() & options.passed().keys():
         raise InvalidSettingError(
-            f"Setting {twice!r} of --env-option was given as option --{twice.replace('_', '-')}, "
-            "too. Leave one of them out."
+            f"Setting {twice!r} of --env-option was also given as --{twice.replace('_', '-')}. "
+            "Leave one of them out."
         )
     return EnvSpec(name, name, settings)
 
 
 def _left_out(options: SearchOptions, own: str | None) -> dict[str, Any]:
-    """Return the values of options that are left out, where the environment has no own default."""
+    """Return defaults of omitted options for which the environment has no default."""
     if own is not None:
         return {"evaluator": own}
     row = KNOWN_IDS.get(options.search.env)
@@ -274,7 +274,7 @@ def _left_out(options: SearchOptions, own: str | None) -> dict[str, Any]:
 
 
 def arguments_of(options: SearchOptions) -> dict[str, Any]:
-    """Return the arguments of the environment that the options stand for."""
+    """Return the arguments of the environment from the options."""
     passed = options.passed()
     budget = {name: passed.pop(name) for name in BUDGET if name in passed}
     arguments = {**passed, **({"budget": budget} if budget else {})}
@@ -293,16 +293,16 @@ def arguments_of(options: SearchOptions) -> dict[str, Any]:
 
 
 def parse_start(text: str) -> str | list[int]:
-    """Return the first network of episodes that --start names: a word, or decisions."""
+    """Parse --start: a word, or decisions."""
     parts = text.split(",")
     return [int(part) for part in parts] if all(x.strip().isdigit() for x in parts) else text
 
 
 def _make(env: EnvSpec, arguments: Mapping[str, Any], agent: AgentSpec) -> Any:
-    """Return an environment with the agent's observation; arguments of None are left out.
+    """Return an environment with the agent's observation, without arguments that are None.
 
     Raises:
-        IncompatibleError: It is an environment of something else.
+        IncompatibleError: The environment is not a NASEnv.
     """
     kwargs = {name: value for name, value in arguments.items() if value is not None}
     try:

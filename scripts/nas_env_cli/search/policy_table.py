@@ -1,4 +1,4 @@
-"""The values that an agent without a table gives each decision, drawn like a Q-table."""
+"""The values or probabilities of decisions of an agent without a table, as plot data."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from nas_env_agents.q_learning import QLearning
 from nas_env_agents.reinforce import Reinforce
 from nas_env_cli.search.q_table import Cells, QPicture, picture_of
 
-WALKS = 100  # the latest ones, whose states a mean is over
+WALKS = 100  # the latest walks, over whose states the mean is taken
 
 
 def picture_of_agent(agent: object, env: Any, walks: Sequence[Walk]) -> QPicture | None:
-    """Return the values that an agent gives each decision, or None if it has none.
+    """Return the values of decisions of an agent, or None if it has none.
 
-    A tabular agent has its table. Of a deep Q-network it is the Q-values, of a policy (that of
-    Stable-Baselines3's agents, and of `reinforce`) the probabilities, where decisions are appended:
-    the mean over the states of the latest 100 walks in which a decision was legal.
+    For a tabular agent, this is its table. For other agents, in environments that append decisions,
+    it is the mean over the states of the latest 100 walks in which a decision was legal: of the
+    Q-values for a deep Q-network, of the probabilities for a policy (those of Stable-Baselines3 and
+    of `reinforce`).
 
     Args:
         agent: The agent.
@@ -44,8 +45,8 @@ def picture_of_agent(agent: object, env: Any, walks: Sequence[Walk]) -> QPicture
 def values_of(agent: Any, mdp: Construct, states: Sequence[Any]) -> NDArray[Any]:
     """Return (states, actions) Q-values or probabilities of an agent, NaN where illegal.
 
-    A policy that knows no masks gives illegal actions a probability too: its rows do not add up
-    to 1.
+    Rows of a policy without action masks do not sum to 1, because illegal actions have a
+    probability, too.
     """
     masks = np.array([mdp.mask(state) for state in states], dtype=bool)
     if isinstance(agent, Reinforce):
@@ -88,7 +89,7 @@ def _picture(agent: Any, mdp: Construct, walks: Sequence[Walk]) -> QPicture:
 
 
 def _states(mdp: Construct, walk: Walk) -> list[Any]:
-    """Return the states in which the decisions of a walk were made."""
+    """Return the states in which the decisions of a walk were taken."""
     states = [mdp.begin(np.random.default_rng()).state]
     for decision in walk[:-1]:
         states.append(mdp.take(states[-1], decision, illegal=False).state)
@@ -96,7 +97,7 @@ def _states(mdp: Construct, walk: Walk) -> list[Any]:
 
 
 def _greedy_path(agent: Any, mdp: Construct, depth: int) -> Cells:
-    """Return the best legal action of each state from the first on, as deep as was seen."""
+    """Return the best legal actions from the start state, up to the given depth."""
     state, path = mdp.begin(np.random.default_rng()).state, list[tuple[int, int]]()
     while len(path) < depth and not mdp.over(state):
         action = int(np.nanargmax(values_of(agent, mdp, [state])[0]))

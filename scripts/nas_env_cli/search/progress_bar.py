@@ -1,4 +1,4 @@
-"""Live progress of a search: a bar on a terminal, a line now and then elsewhere."""
+"""Live progress of a search: a bar on a terminal, else up to `LINES` lines."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ LINES = 10
 
 
 class SearchProgress:
-    """Shows networks tried, best so far, mean score of the latest (at most twenty), and time left.
+    """Shows the number of networks, the best score, the mean of the latest 20, and the time left.
 
     Args:
         title: Name of the search, at the start of the line.
-        stream: Where to; standard error where none is given.
+        stream: Output stream; None: standard error.
     """
 
     def __init__(self, title: str, stream: TextIO | None = None) -> None:
@@ -37,7 +37,7 @@ class SearchProgress:
             self._show_line(tracker, trial)
 
     def close(self) -> None:
-        """Leave the last state on the screen."""
+        """Close the bar; its last state stays on the screen."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None

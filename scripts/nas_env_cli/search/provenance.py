@@ -1,4 +1,4 @@
-"""Provenance of numbers: versions, the git commit, the machine."""
+"""Provenance of results: versions, the git commit, the machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CODE = ("nas_env", "agents", "scripts", "pyproject.toml")
 def versions() -> dict[str, str]:
     """Return versions of Python and packages, the git commit and the machine.
 
-    "code" says whether the code is that of the commit, or was "changed since".
+    "code" is "as committed", or "changed since" if the checkout differs from the commit.
     """
     return dict(_versions())
 
@@ -38,7 +38,7 @@ def _versions() -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str:
-    """Return what git says of this checkout; nothing where there is no git or no checkout."""
+    """Return the output of git for this checkout; "" without git or checkout."""
     git = ["git", "-C", str(Path(__file__).parents[2]), *arguments]
     try:
         done = subprocess.run(git, capture_output=True, text=True, timeout=10, check=False)
@@ -48,7 +48,7 @@ def _git(*arguments: str) -> str:
 
 
 def cpu_model() -> str:
-    """Return the processor's name, with the matrix formats that training may use."""
+    """Return the name of the processor, with its vector and matrix extensions."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

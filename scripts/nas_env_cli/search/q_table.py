@@ -1,4 +1,4 @@
-"""The Q-table as a picture: values, visits, and the greedy path through what was seen."""
+"""Plots of Q-tables: values, visits, and the greedy path through visited states."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ Cells = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class QPicture:
-    """What is drawn of a Q-table.
+    """The data of a plot of a Q-table.
 
     Attributes:
-        values: (rows, actions) Q-values, NaN where never visited.
-        visits: (rows, actions) how often an action was taken.
+        values: (rows, actions) Q-values, NaN if never visited.
+        visits: (rows, actions) visit counts.
         rows: Label of each row.
         actions: Label of each action.
-        rows_title: What the rows are.
+        rows_title: Title of the rows.
         path: Row and action of each step of the greedy path.
-        quantity: What the values are.
-        about: What the picture shows, for its head.
-        followed: What the path is.
+        quantity: Name of the values.
+        about: Title of the plot.
+        followed: Description of the path.
     """
 
     values: NDArray[np.float64]
@@ -51,11 +51,11 @@ class QPicture:
 
 
 def picture_of(agent: QLearning) -> QPicture:
-    """Return the picture of an agent's table.
+    """Return the plot data of an agent's table.
 
-    With bins of the loss or the accuracy a row is a bin. Where decisions are appended, a row is the
-    number of decisions so far, and a value the mean over its states, weighted by their visits. In
-    other environments a row is a state that was visited.
+    With bins of the loss or the accuracy, a row is a bin. In environments that append decisions, a
+    row is the number of decisions so far, and a value is the visit-weighted mean over its states.
+    In other environments, a row is a visited state.
     """
     inner: Any = agent.env.unwrapped
     actions = [inner.mdp.label(action) for action in range(agent.q.shape[1])]
@@ -83,7 +83,7 @@ def picture_of(agent: QLearning) -> QPicture:
 
 
 def depths(space: SearchSpace) -> NDArray[np.int64]:
-    """Return (states,) the fewest decisions that lead to each automaton state."""
+    """Return (states,) the minimum number of decisions to each automaton state."""
     following = space.automaton().next_state
     depth = np.full(len(following), -1, dtype=np.int64)
     depth[0] = 0
@@ -109,7 +109,7 @@ def grouped(
 
 
 def greedy_path(agent: QLearning) -> Cells:
-    """Return table row and action of the greedy path, as far as it was seen.
+    """Return the table rows and actions of the greedy path through visited states.
 
     It begins where most remembered episodes began, takes the best visited action of each row, and
     follows the row that most often came next.
@@ -130,14 +130,14 @@ def greedy_path(agent: QLearning) -> Cells:
             break
         action = int(candidates[int(agent.q[row, candidates].argmax())])
         if (row, action) in path:
-            break  # it goes round in a circle
+            break  # a cycle
         path.append((row, action))
         row = follows[row, action].most_common(1)[0][0]
     return path
 
 
 def draw_q(picture: QPicture, title: str = "") -> Figure:
-    """Return a figure: the values with the greedy path, and visits beside them."""
+    """Return a figure with the values and the greedy path, and with the visits."""
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
 

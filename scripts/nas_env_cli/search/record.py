@@ -22,13 +22,13 @@ logger = logging.getLogger(__name__)
 class SearchRecord:
     """Writes a search into the store of its environment while it runs.
 
-    A resumed search has the same token and one record: existing entries stay. Where the
-    same agent is run again with the same seed and a full store, it makes the same trials again.
+    A resumed search has the same token and therefore one record: existing entries stay. An agent
+    that runs again with the same seed and a full store repeats its trials.
 
     Args:
         tracker: Counts the trials of the search.
         info: Agent, environment, seed and versions.
-        store: Where it is written; None: the store of the environment.
+        store: The store to write to; None: the store of the environment.
 
     Attributes:
         entries: Trials recorded by an earlier process.
@@ -44,7 +44,7 @@ class SearchRecord:
         self._same = True
 
     def catch_up(self) -> None:
-        """Write the trials that are not written yet, in one commit."""
+        """Write the new trials in one commit."""
         late = self.tracker.trials[self._written :]
         entries = [self._entry(number, x) for number, x in enumerate(late, self._written + 1)]
         already_stored = max(0, len(self.entries) - self._written)
@@ -77,9 +77,9 @@ class SearchRecord:
         if self._same and (entry.key, entry.candidate) != (before.key, before.candidate):
             self._same = False
             logger.warning(
-                "Trial %d of search %d differs from the one before the interruption, which stays "
-                "on record. Schedules that follow the clock and repeated evaluations of failures "
-                "can cause this.",
+                "Trial %d of search %d differs from the recorded trial before the interruption, "
+                "which is kept. Schedules that follow the clock and repeated evaluations of "
+                "failures can cause this.",
                 entry.number,
                 self.search,
             )
@@ -121,7 +121,7 @@ def describe(
 
 
 def _without_password(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of an environment as others may read them."""
+    """Return the options of an environment without the password of its store."""
     store = options.get("store")
     if not isinstance(store, str):
         return dict(options)
@@ -131,6 +131,6 @@ def _without_password(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values as JSON can hold them; of an object, its name or the name of its class."""
+    """Return values as plain JSON data; an object becomes its name or its class name."""
     text = json.dumps(values, default=lambda x: str(getattr(x, "name", None) or type(x).__name__))
     return json.loads(text)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""The agents that a search leaves in its folder."""
+"""Loading of the agents that a search has saved."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nas_env_cli.search.plan import SearchPlan
 
 
 def load_q_agent(run: Path, plan: SearchPlan) -> QLearning | None:
-    """Return the tabular agent that a search left in its folder; None where there is none."""
+    """Return the tabular agent saved by a search; None if there is none."""
     kind, saved = plan.agent.load(), RunFolder.agent_in(run, plan.agent.name)
     if not issubclass(kind, QLearning) or not list(saved.parent.glob(f"{saved.name}*")):
         return None

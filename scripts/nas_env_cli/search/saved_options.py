@@ -11,7 +11,7 @@ from nas_env.store.database import shown
 from nas_env_cli.key_values import parse_settings
 from nas_env_cli.search.options import SearchOptions
 
-FREE_ON_RESUME = (  # may differ where a search is resumed, and are not saved
+FREE_ON_RESUME = (  # may differ when a search is resumed, and are not saved
     "output",
     "resume",
     "workers",
@@ -21,7 +21,7 @@ FREE_ON_RESUME = (  # may differ where a search is resumed, and are not saved
     "export",
 )
 FILE_SETTINGS = ("path", "data")  # environment settings that name a file
-NAMED_DATA = ("torchvision:", "huggingface:")  # data that are no path
+NAMED_DATA = ("torchvision:", "huggingface:")  # prefixes of data that are not a path
 
 
 def to_json(options: SearchOptions) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def env_settings(options: SearchOptions) -> dict[str, Any]:
 
 
 def absolute_data(data: str) -> str:
-    """Return --data as an absolute path, or as it is where it is no path."""
+    """Return --data as an absolute path; a named data set is returned unchanged."""
     return data if data.startswith(NAMED_DATA) else str(Path(data).resolve())
 
 
@@ -55,7 +55,7 @@ def read_options(run: Path) -> dict[str, Any]:
     """Return the options of the search in a run folder.
 
     Raises:
-        InvalidSettingError: The folder holds no search.
+        InvalidSettingError: The folder has no search.
     """
     file = run / "options.json"
     if not file.is_file():
@@ -64,7 +64,7 @@ def read_options(run: Path) -> dict[str, Any]:
 
 
 def begun_with(run: Path) -> SearchOptions:
-    """Return the options that the search in a run folder was begun with.
+    """Return the options of the search in a run folder, to resume it.
 
     A store with a password is left out: `options.json` does not hold the password.
     """

@@ -1,4 +1,4 @@
-"""Run one agent on one environment until the search's limit."""
+"""Runs one agent on one environment until a limit of the search."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nas_env_cli.search.record import SearchRecord, describe
 from nas_env_cli.specs import AgentSpec, check_learn, file_name
 
 EPISODES_WITHOUT_LIMIT = 1_000_000
-KNOWN_LATE = {  # limits that depend on evaluations: the value of a trial they are compared with
+KNOWN_LATE = {  # limits on evaluation results: the attribute of a trial to compare with
     "until_score": "score",
     "seconds": "seconds",
     "epochs": "epochs",
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search leaves.
+    """The result of a search.
 
     Attributes:
         agent: The agent after the search.
@@ -52,7 +52,7 @@ class SearchResult:
     def trials(self) -> list[Trial]:
         """The trials within the limit.
 
-        Where episodes begin with a network, a last one may have begun before the agent was stopped.
+        If episodes begin with a network, a last episode may have begun before the agent stopped.
         """
         limits = self.tracker.limits
         most, latest = limits.evaluations, limits.simulated_seconds
@@ -70,7 +70,7 @@ class SearchResult:
 
     @property
     def best(self) -> Trial:
-        """The trial with the highest score, a failure last; the earliest of equals.
+        """The trial with the highest score; failures rank last, earlier trials win ties.
 
         Raises:
             InvalidSettingError: The limit was too small for a single network.
@@ -100,11 +100,11 @@ def run_search(
     store: Store | None = None,
     **settings: Any,
 ) -> SearchResult:
-    """Let an agent search until a limit is reached; all of it is recorded in the store.
+    """Run a search until a limit is reached, and record it in the store.
 
-    To resume an interrupted search, call this again with the same token, arguments and store. An
-    agent that steps repeats its decisions, which the store answers; an asynchronous one recalls
-    the stored evaluations.
+    To resume an interrupted search, call this again with the same token, arguments and store. A
+    stepping agent repeats its decisions, with evaluations from the store. An asynchronous agent
+    recalls the stored evaluations.
 
     Args:
         agent_name: A name in `AGENTS`, or MODULE:CLASS.
@@ -113,9 +113,9 @@ def run_search(
         seed: Seed of agent and environment.
         tensorboard: Folder for event files, see `nas_env_cli.search.events.SearchEvents`, or None.
         progress: Shows each trial, or None.
-        token: Names the search in the store; None for a new name.
-        store: Where the search is recorded; None: the store of the environment.
-        settings: Hyper-parameters that take the place of the stored ones.
+        token: Name of the search in the store; None: a new name.
+        store: Store of the record; None: the store of the environment.
+        settings: Hyper-parameters that override the stored ones.
 
     Raises:
         UnknownNameError: No such agent.
@@ -151,10 +151,10 @@ def run_search(
 
 
 def _warn_of_overshoot(tracker: TrackSearch) -> None:
-    """Log how many networks were evaluated after the limit that ended the search was reached.
+    """Log the number of networks evaluated after the limit that ended the search was reached.
 
-    There are none where each score is known before the next step. Deferred scoring notices a score
-    or a number of seconds at the end of the rollout.
+    Deferred scoring notices a score or a number of seconds only at the end of a rollout. With
+    immediate scoring, the number is 0.
     """
     for name, value in KNOWN_LATE.items():
         limit = getattr(tracker.limits, name)
@@ -165,7 +165,7 @@ def _warn_of_overshoot(tracker: TrackSearch) -> None:
 
 
 def _most_steps(env: gymnasium.Env[Any, Any], limits: Limits) -> int:
-    """Return more steps than any search under these limits can take."""
+    """Return an upper bound on the steps of a search under these limits."""
     inner: Any = env.unwrapped
     episodes = EPISODES_WITHOUT_LIMIT
     if limits.evaluations is not None:

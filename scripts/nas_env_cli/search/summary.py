@@ -1,4 +1,4 @@
-"""The honest table at the end of a search, as text and as data."""
+"""The summary at the end of a search, as text and as data."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from nas_env_cli.spread import pooled_sd
 if TYPE_CHECKING:
     from nas_env_cli.export.retraining import Retrained
 
-FEW = 20  # networks; the quarters of fewer say nothing of learning
-LOOKED_UP = ("report", "regret_reward", "regret_report")  # numbers of a table
-CHANCE = 0.05  # a difference of means that chance alone makes more rarely counts
+FEW = 20  # minimum networks to compare the first and the last quarter
+LOOKED_UP = ("report", "regret_reward", "regret_report")  # metrics of a table
+CHANCE = 0.05  # significance level of a difference of means
 
 
 @dataclass(frozen=True)
 class SearchSummary:
-    """Everything the summary says.
+    """The content of a summary.
 
     Attributes:
         settings: Options of the search and versions, as plain data.
-        searches: Result of the agent and of random search, by name; the agent first.
-        retrained: The networks that were trained anew; empty where nothing is trained.
+        searches: Results of the agent and of random search, by name; the agent first.
+        retrained: The retrained networks; empty if nothing is trained.
         test_size: Samples in the test split.
         seeds: Training seeds of the retraining.
-        fmt: How the task's metric is shown.
-        notes: Where the numbers come from, if networks were not trained.
+        fmt: Format of the task's metric.
+        notes: Notes on the source of the numbers, if networks were not trained.
     """
 
     settings: dict[str, Any]
@@ -60,7 +60,7 @@ class SearchSummary:
         return data
 
     def noise_floor(self) -> dict[str, float | None]:
-        """Return what a new seed changes (None: one seed), and what one test image is worth."""
+        """Return the sd over training seeds (None: one seed), and the share of one test sample."""
         several = len(self.seeds) > 1
         return {
             f"pooled_sd_{self.fmt.metric}": self._pooled("accuracies") if several else None,
@@ -82,7 +82,7 @@ class SearchSummary:
         return "\n\n".join(parts) + "\n"
 
     def verdicts(self) -> list[str]:
-        """Return one sentence per comparison; whatever wins, it says so."""
+        """Return one sentence for each comparison, whichever search wins."""
         failed = [_all_failed(*x) for x in self.searches.items() if not x[1].best.evaluation.ok]
         many = {name: x for name, x in self.searches.items() if x.evaluations >= FEW}
         lines = [_learns(name, result) for name, result in many.items()]
@@ -92,7 +92,7 @@ class SearchSummary:
         seeds = ", ".join(map(str, self.seeds))
         measured = any(x.latency_ms is not None for x in self.retrained)
         lines = [
-            f"Each network trained anew with {len(self.seeds)} seeds ({seeds}); test split of "
+            f"Each network retrained with {len(self.seeds)} seeds ({seeds}); test split of "
             f"{self.test_size} samples, opened once. Score: the objective with test "
             f"{self.fmt.words}.",
             "",
@@ -119,26 +119,29 @@ class SearchSummary:
         if self.fmt.metric == "accuracy":
             sample = f"one test sample is {100 / self.test_size:.2f} points."
         if len(self.seeds) == 1:
-            return f"Noise floor: unknown, for there is one retraining seed; {sample}"
+            return f"Noise floor: unknown with one retraining seed; {sample}"
         return (
             f"Noise floor: a new seed moves test {self.fmt.words} by "
             f"{self.fmt.amount(self._pooled('accuracies'))} and score by "
-            f"{self._pooled('scores'):.4f} (pooled sd); {sample} Networks are told apart from "
-            f"{self._clear():.2f} standard errors (Student's t, {100 * CHANCE:.0f} %)."
+            f"{self._pooled('scores'):.4f} (pooled sd); {sample} A difference of "
+            f"{self._clear():.2f} standard errors is significant (Student's t, "
+            f"{100 * CHANCE:.0f} %)."
         )
 
     def _clear(self) -> float:
-        """Return how many of its standard errors a difference of means needs to count."""
+        """Return the standard errors that make a difference of means significant."""
         from scipy.stats import t as student
 
-        freedom = len(self.retrained) * (len(self.seeds) - 1)  # the deviation is that of all
+        freedom = len(self.retrained) * (
+            len(self.seeds) - 1
+        )  # the standard deviation is pooled over all networks
         return float(student.ppf(1 - CHANCE / 2, freedom))
 
     def _settings(self) -> str:
         lines = ["How it was made:", ""]
         for name, value in self.settings.items():
             if value in (None, {}, []):
-                continue  # summary.json has all
+                continue  # summary.json has all settings
             if isinstance(value, list):
                 value = ", ".join(map(str, value))
             if isinstance(value, dict):
@@ -233,8 +236,8 @@ def _verdict(agent: Retrained, other: Retrained, error: float, clear: float) -> 
 
 def _all_failed(name: str, result: SearchResult) -> str:
     return (
-        f"All networks of {name} failed ({_failures(result)}): what is called its best is the "
-        "first of them."
+        f"All networks of {name} failed ({_failures(result)}): its best network is the first of "
+        "them."
     )
 
 
@@ -248,13 +251,13 @@ def _learns(name: str, result: SearchResult) -> str:
 
 
 def _failures(result: SearchResult) -> str:
-    """Return how many new networks failed, by how they did."""
+    """Return the counts of failed new networks by outcome, as text."""
     counts = outcomes(result)
     return ", ".join(f"{counts[x]} {x}" for x in counts if x != Outcome.OK) or "0"
 
 
 def outcomes(result: SearchResult) -> dict[str, int]:
-    """Return how many new networks ended in each way, the most frequent first."""
+    """Return the counts of new networks by outcome, the most frequent first."""
     counts = Counter(str(x.evaluation.outcome) for x in result.trials if x.new)
     return dict(counts.most_common())
 
@@ -285,7 +288,7 @@ def _search_json(result: SearchResult) -> dict[str, Any]:
 
 
 def _wall_seconds(result: SearchResult) -> dict[str, float]:
-    """Return how long the search took, and what of it was spent where."""
+    """Return the total time of the search and the time of its parts."""
     tracker, total = result.tracker, result.wall_seconds
     parts = {
         "evaluations": tracker.evaluation_seconds,

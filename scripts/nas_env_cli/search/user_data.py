@@ -1,4 +1,4 @@
-"""Data of the user: read for a search, what is searched on them, and read again from its run."""
+"""The user's data of a search: reading, choice of settings, and checks for later commands."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ABOUT_DATA = ("target", "image_size", "problem", "metric", "data_cache", "data_m
 
 @dataclass(frozen=True)
 class UserData:
-    """The task of the user's data, and what is searched on it.
+    """The task of the user's data, and the settings of its search.
 
     Attributes:
         task: The task.
-        settings: Value of "metric" and of each option in `CHOSEN`: as given, else as suggested.
+        settings: Value of "metric" and of each option in `CHOSEN`: requested, or else suggested.
         text: Summary of the data and the reasons for the settings, for the terminal.
     """
 
@@ -47,11 +47,11 @@ class UserData:
 
 
 def read_user_data(options: SearchOptions) -> UserData | None:
-    """Return the data that the options name and what is searched on them; None without data.
+    """Read the data of --data and choose settings; None without --data.
 
     Raises:
         InvalidSettingError: An option about data was given without data.
-        NASError: The data break a rule, or do not fit the options.
+        NASError: The data are invalid, or do not fit the options.
     """
     values = dict(options.items())
     if values["data"] is None or values["task"] is not None:
@@ -66,23 +66,23 @@ def read_user_data(options: SearchOptions) -> UserData | None:
 def choose_settings(
     path: Path | str, reading: ReadOptions, metric: str | None, requested: Mapping[str, Any]
 ) -> UserData:
-    """Read data and choose what to search with.
+    """Read data and choose the settings of a search.
 
     Args:
         path: See `nas_env.tasks.own_data.own_data`.
-        reading: How the data are read.
-        metric: Metric of the task; None: the one that suits the data.
+        reading: Options for reading the data.
+        metric: Metric of the task; None: the metric suggested for the data.
         requested: Value of each option in `CHOSEN`; None: it is chosen here.
 
     Raises:
-        NASError: The data break a rule, or do not fit the requested values.
+        NASError: The data are invalid, or do not fit the requested values.
     """
     data = read_data(path, reading)
     suggestion = suggest(summarise(data))
     task = DataTask(data, metric or str(suggestion.metric.value))
     settings = {**_settings(suggestion, requested, task), "metric": task.spec.metric}
     explained = {**requested, "metric": metric}
-    if settings["max_params"] is None:  # the space cannot keep it
+    if settings["max_params"] is None:  # the space has no such limit
         explained["max_params"] = "none"
     if settings["batch_size"] is None:
         explained["batch_size"] = "as the space decides"
@@ -96,7 +96,7 @@ def read_task_again(saved: Mapping[str, Any]) -> DataTask | None:
         saved: The run's `options.json`.
 
     Raises:
-        NASError: The data cannot be read any more.
+        NASError: The data can no longer be read.
     """
     if saved.get("data") is None or saved["task"] is not None:
         return None
@@ -107,14 +107,14 @@ def read_task_again(saved: Mapping[str, Any]) -> DataTask | None:
 
 
 def check_data_exist(saved: Mapping[str, Any], remedy: str = "") -> None:
-    """Refuse a run whose data are gone.
+    """Check that the data of a run exist.
 
     Args:
         saved: The run's `options.json`.
-        remedy: What else can be done than to put them back, as the end of the sentence.
+        remedy: An alternative to restoring the data, as the end of the sentence.
 
     Raises:
-        InvalidDataError: There is nothing at the path of the data.
+        InvalidDataError: The path of the data does not exist.
     """
     data = saved.get("data")
     if data is None or data.startswith(NAMED_DATA) or Path(data).exists():
@@ -139,11 +139,11 @@ def moved_to(data: str, saved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_same_data(run: Path, task: Task, before: str | None = None) -> None:
-    """Refuse data that are not those of a search.
+    """Check that data have not changed since a search.
 
     Args:
         run: Folder of the search.
-        task: The task, from the data as they are now.
+        task: The task with the current data.
         before: Hash of the data of the search; None: the one in its `data.json`, if any.
 
     Raises:
@@ -158,8 +158,8 @@ def check_same_data(run: Path, task: Task, before: str | None = None) -> None:
     if now != before:
         raise IncompatibleError(
             f"The data of task {task.spec.name!r} have the hash {now[:16]}, but those of the "
-            f"search in {run} had {before[:16]}. Bring the old data back, or search again; also "
-            "if another version of nas-env, which read the same data differently, searched."
+            f"search in {run} had {before[:16]}. Bring the old data back, or search again. Search "
+            "again also if another version of nas-env read the same data differently."
         )
 
 

@@ -99,7 +99,7 @@ def test_the_space_of_a_table_may_be_trained() -> None:
         ("--env NASBench201-v0 --env-option datasat=cifar100", "Did you mean 'dataset'"),
         ("--env NASBench201-v0 --workers 2", "workers would have no effect"),
         ("--env NASBench201-v0 --export", "--export needs trained networks, but evaluator 'tab"),
-        ("--max-params 9000 --env-option max_params=9", "given as option --max-params, too"),
+        ("--max-params 9000 --env-option max_params=9", "also given as --max-params"),
         ("--import no_such_plugin", "Module 'no_such_plugin' of --import cannot be imported"),
         ("--seed -1", "Option --seed must be >= 0, got -1"),
         ("--start best --env NASEdit-v0", "needs a store with networks"),

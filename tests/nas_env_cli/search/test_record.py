@@ -124,4 +124,4 @@ def test_other_decisions_after_an_interruption_are_logged(caplog: pytest.LogCapt
     assert not caplog.records
     env = env_with("random", store)
     run_search("random", env, Limits(evaluations=10), 4, token="mine")
-    assert caplog.text.count("differs from the one before") == 1
+    assert caplog.text.count("differs from the recorded trial") == 1

@@ -289,7 +289,7 @@ def test_a_preset_is_for_the_agent_and_recorded(tmp_path):
 
 def test_a_search_goes_on_only_in_a_folder_that_is_named():
     done = search(*FREE, "--resume", check=False)
-    assert done.returncode == 2 and "Name it with --output" in done.stderr
+    assert done.returncode == 2 and "Give the folder with --output" in done.stderr
 
 
 def test_the_summary_counts_what_failed(tmp_path):
@@ -301,7 +301,7 @@ def test_the_summary_counts_what_failed(tmp_path):
     again = search(*options, "--output", tmp_path / "run", "--resume", "--retry-failed")
     assert "No network was evaluated again" in again.stdout
     assert summary["verdicts"][0] == (
-        "All networks of random failed (4 too_large): what is called its best is the first of them."
+        "All networks of random failed (4 too_large): its best network is the first of them."
     )
     for script in ("export", "retrain"):
         command = [*NAS_ENV, script.replace("_", "-"), str(tmp_path / "run")]
@@ -333,7 +333,7 @@ def test_an_interrupt_while_workers_start_is_told_without_a_traceback(tmp_path):
 
 def test_free_scores_are_not_retrained(tmp_path):
     done = search(*FREE, "--agent", "dqn", "--evaluations", "40", "--output", tmp_path / "run")
-    assert "trained anew" not in done.stdout
+    assert "retrained with" not in done.stdout
     assert not (tmp_path / "run" / "best.safetensors").exists()
     assert (tmp_path / "run" / "best.json").exists()
 

@@ -1,4 +1,4 @@
-"""What the report of a search says of networks that were trained anew."""
+"""The statements of a search summary about retrained networks."""
 
 from __future__ import annotations
 
