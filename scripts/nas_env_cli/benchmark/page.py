@@ -192,7 +192,7 @@ class Leaderboard:
                 "By queries to the best reward of the table (fewer is better). A run that did not "
                 "find it counts one query more than the limit here, so that finding it with the "
                 "last query is better. The means in the tables count the limit itself for such a "
-                "run, which is a lower bound:"
+                "run, which is a lower bound."
             )
             parts.append(self._list("queries"))
         return parts
