@@ -174,7 +174,7 @@ class Source(ABC):
         """
 
 
-def refuse(what: str, name: str, value: Any, kind: str) -> InvalidSettingError:
+def does_not_apply(what: str, name: str, value: Any, kind: str) -> InvalidSettingError:
     """Return the error for an option that does not apply to a kind of data."""
     return InvalidSettingError(
         f"Data setting {name}={value!r} does not apply to {kind} ({what}). Leave it out."

@@ -20,9 +20,9 @@ from nas_env.sources.base import (
     ReadOptions,
     Samples,
     Source,
+    does_not_apply,
     existing,
     no_such_file,
-    refuse,
 )
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -57,7 +57,7 @@ class ImageFolder(Source):
             raise no_such_file(data)
         for name in ("target", "problem"):
             if (value := getattr(options, name)) not in (None, "classification"):
-                raise refuse(str(folder), name, value, "images in folders of their class")
+                raise does_not_apply(str(folder), name, value, "images in folders of their class")
         image = pil()
         files, others = _files(folder)
         paths = [file.path for file in files]

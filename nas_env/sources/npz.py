@@ -23,7 +23,7 @@ from nas_env.sources.base import (
     ReadOptions,
     Samples,
     Source,
-    refuse,
+    does_not_apply,
 )
 from nas_env.sources.storage import ArrayLike, MappedArray, Storage
 
@@ -56,7 +56,7 @@ class Npz(Source):
         source, content, others = _read(data, options.storage)
         for name in ("target", "image_size"):
             if (value := getattr(options, name)) is not None:
-                raise refuse(source, name, value, "arrays")
+                raise does_not_apply(source, name, value, "arrays")
         suffixes = _suffixes(source, content, others)
         targets = options.problem != "classification"
         pairs = {part: _pair(source, content, part, targets) for part in suffixes}

@@ -20,9 +20,9 @@ from nas_env.sources.base import (
     ReadOptions,
     Samples,
     Source,
+    does_not_apply,
     existing,
     no_such_file,
-    refuse,
 )
 from nas_env.sources.storage import free_memory_mb
 
@@ -84,7 +84,7 @@ def samples_of_table(
         MissingDependencyError: scikit-learn is not installed.
     """
     if options.image_size is not None:
-        raise refuse(source, "image_size", options.image_size, "tables")
+        raise does_not_apply(source, "image_size", options.image_size, "tables")
     _check_table(source, table)
     table = table.set_axis(
         [str(x) for x in table.columns], axis=1

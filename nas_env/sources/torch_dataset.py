@@ -24,7 +24,7 @@ from nas_env.sources.base import (
     ReadOptions,
     Samples,
     Source,
-    refuse,
+    does_not_apply,
 )
 
 PREFIX = "torchvision:"
@@ -51,7 +51,7 @@ class TorchDataset(Source):
         """Read all samples once."""
         source = data if isinstance(data, str) else f"The given {type(data).__name__}"
         if options.target is not None:
-            raise refuse(source, "target", options.target, "data sets of torch")
+            raise does_not_apply(source, "target", options.target, "data sets of torch")
         if isinstance(data, str):
             data = _torchvision(data.removeprefix(PREFIX), options)
         parts = {str(k): v for k, v in data.items()} if isinstance(data, Mapping) else {"": data}

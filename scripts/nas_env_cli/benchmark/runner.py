@@ -26,7 +26,7 @@ START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() 
 
 
 @dataclass(frozen=True)
-class Done:
+class CellOutcome:
     """The outcome of a cell.
 
     Attributes:
@@ -58,7 +58,7 @@ class Worker:
         self.cell = cell
         self.connection.send(cell)
 
-    def take(self) -> Done:
+    def take(self) -> CellOutcome:
         """Receive the outcome of its cell."""
         assert self.cell is not None
         cell, self.cell = self.cell, None
@@ -66,8 +66,8 @@ class Worker:
             reason, error = self.connection.recv()
         except (EOFError, OSError):
             self.process.join()
-            return Done(cell, error=f"its process ended with code {self.process.exitcode}")
-        return Done(cell, reason, error)
+            return CellOutcome(cell, error=f"its process ended with code {self.process.exitcode}")
+        return CellOutcome(cell, reason, error)
 
     def stop(self) -> None:
         """End the process, even in the middle of a cell."""
@@ -78,7 +78,7 @@ class Worker:
 
 def run_plan(
     plan: Plan, folder: BenchmarkFolder, processes: int, results: str = "results.parquet"
-) -> list[Done]:
+) -> list[CellOutcome]:
     """Run every unfinished cell of a plan, merge the results, and return the failures.
 
     Raises:
@@ -104,12 +104,12 @@ def run_cells(
     folder: BenchmarkFolder,
     limits: Limits,
     processes: int,
-    tell: Callable[[Done], Any],
-) -> list[Done]:
+    tell: Callable[[CellOutcome], Any],
+) -> list[CellOutcome]:
     """Run cells, call `tell` with each outcome, and return the failures."""
     waiting = deque(cells)
     workers: list[Worker] = []
-    failed: list[Done] = []
+    failed: list[CellOutcome] = []
     one_thread_each()
     try:
         while waiting or any(worker.cell for worker in workers):
@@ -173,7 +173,7 @@ class CellProgress:
         text = f"{total} cells to run"
         self._print(f"{text}, {finished} already finished" if finished else text)
 
-    def show(self, done: Done) -> None:
+    def show(self, done: CellOutcome) -> None:
         """Show the progress after a cell; print a failure at once."""
         self.done += 1
         if done.error:

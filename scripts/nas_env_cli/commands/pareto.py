@@ -45,7 +45,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Found:
+class EvaluatedNetwork:
     """An evaluated network, its run folder and its agent."""
 
     run: Path
@@ -77,7 +77,7 @@ def run(options: Options) -> int:
     return 0
 
 
-def evaluations_of(path: Path) -> list[Found]:
+def evaluations_of(path: Path) -> list[EvaluatedNetwork]:
     """Return the networks that were new to the searches of a run, in order.
 
     Raises:
@@ -86,7 +86,7 @@ def evaluations_of(path: Path) -> list[Found]:
     store = open_store(path)
     try:
         return [
-            Found(path, search.info.agent, entry)
+            EvaluatedNetwork(path, search.info.agent, entry)
             for search in searches_of(path, store)
             for entry in store.entries(search.id)
             if entry.new
@@ -95,16 +95,16 @@ def evaluations_of(path: Path) -> list[Found]:
         store.close()
 
 
-def distinct(networks: Sequence[Found]) -> list[Found]:
+def distinct(networks: Sequence[EvaluatedNetwork]) -> list[EvaluatedNetwork]:
     """Return the first evaluation of each network; isomorphic table entries may differ."""
-    first: dict[Any, Found] = {}
+    first: dict[Any, EvaluatedNetwork] = {}
     for x in networks:
         metrics = tuple(sorted(x.entry.evaluation.metrics.items()))
         first.setdefault((x.entry.candidate.key, metrics), x)
     return list(first.values())
 
 
-def check_comparable(networks: Sequence[Found]) -> None:
+def check_comparable(networks: Sequence[EvaluatedNetwork]) -> None:
     """Check that all evaluations are comparable.
 
     Raises:
@@ -149,7 +149,7 @@ def directions(metrics: Sequence[str]) -> tuple[list[str], list[str]]:
     return maximise, minimise
 
 
-def rows_of(pareto: ParetoSet, networks: Sequence[Found]) -> list[dict[str, Any]]:
+def rows_of(pareto: ParetoSet, networks: Sequence[EvaluatedNetwork]) -> list[dict[str, Any]]:
     """Return a row for each network of the set: metrics, run, agent, number and key."""
     found_by = {id(x.entry.candidate): x for x in networks}  # two searches may find one network
     rows: list[dict[str, Any]] = []
@@ -194,7 +194,10 @@ def check_output(path: Path | None, metrics: int) -> None:
 
 
 def write(
-    path: Path, pareto: ParetoSet, rows: Sequence[dict[str, Any]], networks: Sequence[Found]
+    path: Path,
+    pareto: ParetoSet,
+    rows: Sequence[dict[str, Any]],
+    networks: Sequence[EvaluatedNetwork],
 ) -> None:
     """Write the set as data or as a plot."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -213,7 +216,7 @@ def write(
         draw(path, pareto, networks)
 
 
-def draw(path: Path, pareto: ParetoSet, networks: Sequence[Found]) -> None:
+def draw(path: Path, pareto: ParetoSet, networks: Sequence[EvaluatedNetwork]) -> None:
     """Write a plot of all networks, with the set as a step curve."""
     from matplotlib.figure import Figure
 

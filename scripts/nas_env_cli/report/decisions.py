@@ -44,7 +44,7 @@ def _natural(label: str) -> list[Any]:
 
 
 @dataclass
-class Heat:
+class HeatTable:
     """A table by depth: a value (None: never occurred) and a text for each cell."""
 
     what: str
@@ -56,7 +56,7 @@ class Heat:
     path: list[tuple[int, int]] = field(default_factory=list)
 
 
-def shares_of(walks: Sequence[Sequence[str]]) -> Heat:
+def shares_of(walks: Sequence[Sequence[str]]) -> HeatTable:
     """Return the share of each label at each depth, among the walks that reach the depth."""
     column_of = columns_of(walks)
     columns = list(dict.fromkeys(column_of.values()))
@@ -69,10 +69,10 @@ def shares_of(walks: Sequence[Sequence[str]]) -> Heat:
         values.append([counts[x] / total if counts[x] else None for x in columns])
         words.append([f"{counts[x]} of {total} networks" for x in columns])
     rows = [str(number + 1) for number in range(depth)]
-    return Heat("share of the networks", rows, columns, values, words)
+    return HeatTable("share of the networks", rows, columns, values, words)
 
 
-def q_heat(agent: QLearning) -> Heat:
+def q_heat(agent: QLearning) -> HeatTable:
     """Return the Q-table of an agent by depth, see `nas_env_cli.search.q_table.picture_of`."""
     picture = picture_of(agent)
     actions = list(picture.actions)
@@ -102,7 +102,7 @@ def q_heat(agent: QLearning) -> Heat:
     first, end = (used[0], used[-1] + 1) if used else (0, len(values))  # without unvisited bins
     rows = list(map(str, picture.rows))[first:end]
     path = [(row - first, column) for row, column in path]
-    return Heat(
+    return HeatTable(
         "Q-value", rows, columns, values[first:end], words[first:end], picture.rows_title, path
     )
 

@@ -24,10 +24,10 @@ from nas_env_cli.search.saved_options import read_options
 RECENT = 20
 LATEST = 8
 LONGEST = 60  # characters of the message of a failure
-Found = list[tuple[Search, list[Entry]]]
+LiveSearches = list[tuple[Search, list[Entry]]]
 
 
-def read_live(run: Path) -> Found:
+def read_live(run: Path) -> LiveSearches:
     """Return the searches of a run and their entries so far.
 
     Raises:
@@ -41,7 +41,7 @@ def read_live(run: Path) -> Found:
         store.close()
 
 
-def is_over(run: Path, searches: Found) -> bool:
+def is_over(run: Path, searches: LiveSearches) -> bool:
     """Return whether the search and its random baseline have ended, or were interrupted."""
     expected = {read_options(run)["agent"], BASELINE}
     ended = {search.info.agent: search.reason for search, _ in searches if search.ended is not None}
@@ -49,7 +49,7 @@ def is_over(run: Path, searches: Found) -> bool:
     return none_runs and (ended.keys() >= expected or "interrupted" in ended.values())
 
 
-def view(run: Path, searches: Found) -> RenderableType:
+def view(run: Path, searches: LiveSearches) -> RenderableType:
     """Return the table of the searches, and the latest networks of the running search."""
     running = [pair for pair in searches if pair[0].ended is None] or searches[-1:]
     parts: list[RenderableType] = [_searches(run, searches)]
@@ -59,7 +59,7 @@ def view(run: Path, searches: Found) -> RenderableType:
     return Group(*parts)
 
 
-def _searches(run: Path, searches: Found) -> Table:
+def _searches(run: Path, searches: LiveSearches) -> Table:
     table = Table(title=Text(f"Search in {run}"), title_justify="left", box=SIMPLE_HEAD)
     table.add_column("search", overflow="fold")
     table.add_column("networks", justify="right", no_wrap=True)

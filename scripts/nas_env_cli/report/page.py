@@ -24,7 +24,7 @@ from nas_env_cli.report.charts.shares import shares
 from nas_env_cli.report.charts.times import times
 from nas_env_cli.report.charts.tree import tree
 from nas_env_cli.report.data import RunData, SearchData, best_trials, new_trials
-from nas_env_cli.report.decisions import Heat, shares_of
+from nas_env_cli.report.decisions import HeatTable, shares_of
 from nas_env_cli.report.frame import Series
 from nas_env_cli.report.longer import longer
 from nas_env_cli.report.palette import DARK, LIGHT, variables
@@ -40,7 +40,7 @@ class Run:
 
     data: RunData
     spec: TaskSpec
-    q_table: Heat | None = None
+    q_table: HeatTable | None = None
 
 
 def page(runs: Sequence[Run], title: str = "") -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_env_cli.benchmark.folder import BenchmarkFolder, Plan
-from nas_env_cli.benchmark.runner import Done, run_plan
+from nas_env_cli.benchmark.runner import CellOutcome, run_plan
 from nas_env_cli.specs import AgentSpec, EnvSpec
 
 FIRST = 1000
@@ -99,7 +99,9 @@ class Experiment:
             for part in self.parts
         ]
 
-    def run(self, folder: Path, seeds: int | None, processes: int, command: str) -> list[Done]:
+    def run(
+        self, folder: Path, seeds: int | None, processes: int, command: str
+    ) -> list[CellOutcome]:
         """Play what is not finished and return what failed."""
         kept = BenchmarkFolder(folder)
         return [x for plan in self.plans(seeds, command) for x in run_plan(plan, kept, processes)]

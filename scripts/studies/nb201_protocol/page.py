@@ -45,7 +45,7 @@ PUBLISHED = {
 }
 
 
-class Found(NamedTuple):
+class AgentResult(NamedTuple):
     """Our numbers of an agent.
 
     Attributes:
@@ -76,7 +76,7 @@ class Found(NamedTuple):
         return found is not None and bool((np.abs(found) <= TOLERANCE).all())
 
 
-def protocol_results(table: pa.Table, settings: dict[str, Any]) -> list[Found]:
+def protocol_results(table: pa.Table, settings: dict[str, Any]) -> list[AgentResult]:
     """Return our numbers: of each run the cell with the best 12-epoch validation accuracy.
 
     Raises:
@@ -90,7 +90,7 @@ def protocol_results(table: pa.Table, settings: dict[str, Any]) -> list[Found]:
     picks = {agent: [run.walks[-1] for run in runs.of(agent, SEARCHED)] for agent in runs.agents}
     tests = _tests({walk for walks in picks.values() for walk in walks})
     return [
-        Found(
+        AgentResult(
             agent,
             settings["agents"][agent]["name"],
             np.array([tests[walk] for walk in walks]),
@@ -108,7 +108,7 @@ def _tests(walks: Iterable[str]) -> dict[str, list[float]]:
     }
 
 
-def protocol_page(found: list[Found], settings: dict[str, Any], source: str) -> str:
+def protocol_page(found: list[AgentResult], settings: dict[str, Any], source: str) -> str:
     """Return the page with our numbers beside the published ones."""
     seconds = settings["simulated_seconds"]
     head = f"| method | runs | networks | {' | '.join(f'{x}, %' for x in NAMES)} | agrees |"
@@ -145,7 +145,7 @@ def protocol_page(found: list[Found], settings: dict[str, Any], source: str) -> 
     )
 
 
-def _rows(found: list[Found]) -> list[str]:
+def _rows(found: list[AgentResult]) -> list[str]:
     lines = []
     for name, row in PUBLISHED.items():
         cells = [f"{x:.2f} ± {s:.2f}" for x, s in zip(row.means, row.spreads, strict=True)]
@@ -154,7 +154,7 @@ def _rows(found: list[Found]) -> list[str]:
     return lines + [_line(x) for x in found if x.name not in PUBLISHED]
 
 
-def _line(row: Found) -> str:
+def _line(row: AgentResult) -> str:
     spreads = row.tests.std(axis=0, ddof=1) if len(row.tests) > 1 else np.full(3, np.nan)
     cells = [f"{x:.2f} ± {s:.2f}" for x, s in zip(row.means, spreads, strict=True)]
     verdict = ("yes" if row.agrees() else "no") if row.name in PUBLISHED else ""
@@ -162,7 +162,7 @@ def _line(row: Found) -> str:
     return f"| `{row.label}` | {numbers} | {' | '.join(cells)} | {verdict} |"
 
 
-def _sentence(row: Found) -> str:
+def _sentence(row: AgentResult) -> str:
     differences = row.differences()
     assert differences is not None
     said = " / ".join(f"{x:+.2f}" for x in differences)

@@ -14,20 +14,20 @@ COUNT = 10
 
 
 @dataclass
-class Found:
+class BestNetwork:
     """A network and the searches that found it."""
 
     trial: TrialRow
     by: list[str] = field(default_factory=list)
 
 
-def best_of_run(searches: Sequence[SearchData], count: int = COUNT) -> list[Found]:
+def best_of_run(searches: Sequence[SearchData], count: int = COUNT) -> list[BestNetwork]:
     """Return the best distinct networks of all searches of a run, best first."""
-    networks: dict[str, Found] = {}
+    networks: dict[str, BestNetwork] = {}
     for search in searches:
         name = "random search" if search["reference"] else search["name"]
         for trial in best_trials(search, len(search["trials"])):
-            entry = networks.setdefault(trial["key"], Found(trial))
+            entry = networks.setdefault(trial["key"], BestNetwork(trial))
             entry.by.append(name)
             if trial["score"] > entry.trial["score"]:
                 entry.trial = trial

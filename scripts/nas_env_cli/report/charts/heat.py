@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nas_env.markup import Content, Markup, element
-from nas_env_cli.report.decisions import Heat
+from nas_env_cli.report.decisions import HeatTable
 from nas_env_cli.report.frame import area, card, label, mark, picture
 from nas_env_cli.report.palette import opacity
 
@@ -16,7 +16,7 @@ LONGEST = 22  # characters of a label
 ROWS = 60
 
 
-def heat(name: str, table: Heat) -> Markup:
+def heat(name: str, table: HeatTable) -> Markup:
     """Return the chart of a table, limited to its first `ROWS` rows."""
     rows = table.rows[:ROWS]
     values = [x for row in table.values[:ROWS] for x in row if x is not None]
@@ -39,7 +39,7 @@ def heat(name: str, table: Heat) -> Markup:
     return card(name, title, body, about, _key(low, high, is_share), wide=True)
 
 
-def _labels(table: Heat, rows: Sequence[str], left: float, wide: float) -> list[Content]:
+def _labels(table: HeatTable, rows: Sequence[str], left: float, wide: float) -> list[Content]:
     """Return the labels of rows and columns, and the title of the rows."""
     parts: list[Content] = []
     for r, row in enumerate(rows):
@@ -55,7 +55,7 @@ def _labels(table: Heat, rows: Sequence[str], left: float, wide: float) -> list[
     return [*parts, label(14, middle, table.rows_title, strong=True, transform=turned)]
 
 
-def _words(table: Heat, low: float, high: float, row_count: int) -> tuple[str, str]:
+def _words(table: HeatTable, low: float, high: float, row_count: int) -> tuple[str, str]:
     if table.what.startswith("Q"):
         title = "Q-table by depth" if table.rows_title.startswith("decisions") else "Q-table"
         about = f"Stronger colour: higher value, {low:.4f} to {high:.4f}. Empty: never visited."
@@ -71,7 +71,9 @@ def _words(table: Heat, low: float, high: float, row_count: int) -> tuple[str, s
     return title, about
 
 
-def _cell(table: Heat, r: int, c: int, span: tuple[float, float], box: dict[str, Any]) -> Markup:
+def _cell(
+    table: HeatTable, r: int, c: int, span: tuple[float, float], box: dict[str, Any]
+) -> Markup:
     value = table.values[r][c]
     share = None if value is None else (value - span[0]) / ((span[1] - span[0]) or 1.0)
     tip = f"{table.rows_title} {table.rows[r]}: {table.columns[c]}\n{table.words[r][c]}"
