@@ -189,13 +189,14 @@ def page(settings: Options, env: NASEnv, rows: dict[str, list[Result]]) -> str:
         "",
         "Made by `python -m scripts.studies compression`.",
         "",
-        f"Each search begins with {', '.join(settings.start[:-1])} (space `{settings.space}`, "
-        f"{env.task.spec.name}) and trains {settings.evaluations} networks, {settings.epochs} "
-        f"epochs each; the score is accuracy under a cost above {settings.target_params:,} "
-        f"parameters{limit}. Its best network (validation) is trained anew with a seed of its own "
-        f"and tested. Mean ± standard deviation over {settings.seeds} searches; before: over as "
-        "many training seeds. Latency: one image, one thread, median of "
-        f"{settings.latency_repeats} forward passes, all networks taking turns.",
+        f"Each search starts from one network: {', '.join(settings.start[:-1])} (space "
+        f"`{settings.space}`, {env.task.spec.name}). It trains {settings.evaluations} networks, "
+        f"{settings.epochs} epochs each. The score is accuracy, reduced above "
+        f"{settings.target_params:,} parameters{limit}. The network with the best validation score "
+        "is retrained with a separate seed and tested. Mean ± standard deviation over "
+        f"{settings.seeds} searches; for the large network before, over as many training seeds. "
+        "Latency: one image, one thread, median of "
+        f"{settings.latency_repeats} forward passes, alternating between all networks.",
         "",
         f"- Command: `{typed_command()}`",
         f"- Versions: {', '.join(f'{k} {v}' for k, v in versions().items() if k != 'commit')}",
@@ -226,6 +227,6 @@ def sentence(name: str, after: Sequence[Result], before: Sequence[Result]) -> st
     ends = [mean_sd([100 * x.accuracy for x in results])[0] for results in (before, after)]
     change = ends[1] - ends[0]
     return (
-        f"{name}: {params:.1f} times fewer parameters, {faster:.2f} times as fast, test accuracy "
-        f"{change:+.2f} points in the mean."
+        f"{name}: {params:.1f} times fewer parameters, {faster:.2f} times as fast, mean test "
+        f"accuracy {change:+.2f} points."
     )

@@ -174,11 +174,11 @@ def page(experiment: Experiment) -> str:
         "",
         f"- Command: `{commands(experiment)}`",
         f"- Versions: {versions}",
-        "- Episodes that edit begin from random networks. Hill climbing takes the first edit that "
-        "helps, in random order, and begins anew where none does.",
+        "- Episodes that edit start from random networks. Hill climbing tries edits in random order "
+        "and takes the first improvement; if no edit improves, it restarts.",
         "- Tutorial Q-learning: alpha 0.1, gamma 0.9, epsilon 0.1, a table of zeros; here with the "
-        "mask. MetaQNN's: alpha 0.01, gamma 1, its epsilon schedule, 100 replayed episodes, an "
-        "optimistic start.",
+        "mask. MetaQNN's Q-learning: alpha 0.01, gamma 1, its epsilon schedule, 100 replayed "
+        "episodes, optimistic initial values.",
         "",
         "| method | best score | its accuracy, % | its parameters | found after | "
         "against random search |",

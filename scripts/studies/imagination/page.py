@@ -87,8 +87,8 @@ def headline(results: Path) -> str:
     ours, theirs = (" / ".join(means[agent]) for agent in files)
     return (
         "It finds the best network of NAS-Bench-201 (CIFAR-10, CIFAR-100, ImageNet16-120) and of "
-        f"NAS-Bench-Macro after {ours} networks in the mean, local search after {theirs}, where "
-        "the reward is without noise; below are the other cases, the failures among them."
+        f"NAS-Bench-Macro after {ours} networks in the mean if the reward has no noise; local "
+        f"search needs {theirs}. Other cases and failures are below."
     )
 
 
@@ -216,8 +216,8 @@ def noisy_table(picks: Sequence[Pick]) -> str:
     if short:
         lines.append("")
         lines.append(
-            "Runs that repeated themselves until their episodes were used up, with fewer different "
-            f"networks, are judged by their last pick: {'; '.join(short)}."
+            "Some runs used up their episodes with repeated networks and evaluated fewer different "
+            f"ones. They are judged by their last pick: {'; '.join(short)}."
         )
     return "\n".join(lines)
 
@@ -233,8 +233,8 @@ def unseen_table(table: Any, settings: dict[str, Any]) -> str:
     count = len(runs.of(runs.agents[0], runs.envs[0]))
     return "\n".join(
         [
-            f"Regret after {runs.limit} queries, in points (hundredths of what is rewarded where "
-            f"that is a fraction), mean ± standard error of {count} runs:",
+            f"Regret after {runs.limit} queries, in points (hundredths if the reward is a "
+            f"fraction), mean ± standard error of {count} runs:",
             "",
             *first,
             "",
@@ -273,7 +273,7 @@ def _winners(runs: Runs) -> list[str]:
         low, high = bootstrap(gaps, np.mean)
         word = "no difference is shown" if low <= 0 <= high else "lower" if high < 0 else "higher"
         lines.append(
-            f"- {env}: regret of `imagination` less that of `{other}`, the lowest of the others: "
+            f"- {env}: regret of `imagination` minus that of `{other}`, the best of the others: "
             f"{gaps.mean():+.3f} points [{low:+.3f}, {high:+.3f}]: {word}."
         )
     return lines

@@ -84,7 +84,7 @@ def protocol_results(table: pa.Table, settings: dict[str, Any]) -> list[AgentRes
     """
     if settings["envs"].get(SEARCHED, {}).get("id") != "NASBench201-v0":
         raise InvalidSettingError(
-            "These results are not of python -m scripts.studies.nb201_protocol. Run it."
+            "The results were made by another command. Run: python -m scripts.studies nb201-protocol."
         )
     runs = Runs(table, settings["limit"] or 0)
     picks = {agent: [run.walks[-1] for run in runs.of(agent, SEARCHED)] for agent in runs.agents}
@@ -120,15 +120,16 @@ def protocol_page(found: list[AgentResult], settings: dict[str, Any], source: st
             "`nas-env replay` plays its rows again.",
             "",
             "A run searches CIFAR-10 by 12-epoch validation accuracy for "
-            f"{seconds:,.0f} simulated seconds (12 epochs and a pass over the validation images "
-            "of each network; a repeated network costs again; the network in which the time runs "
-            "out does not count). Reported is the 200-epoch test accuracy, on three data sets, of "
-            "the run's network with the best validation accuracy: mean ± standard deviation over "
-            "runs. *networks*: mean number within the time, repeats included; a run also ends "
-            "where the best validation accuracy of the table is found.",
+            f"{seconds:,.0f} simulated seconds. Each network costs 12 epochs and a pass over the "
+            "validation images, also if it is repeated. The network in which the time runs out "
+            "does not count. A run reports the network with the best validation accuracy: its "
+            "200-epoch test accuracy on three data sets, mean ± standard deviation over runs.",
             "",
-            f"Published: Dong and Yang, ICLR 2020, 500 runs. *agrees*: our three means "
-            f"within {' / '.join(map(str, TOLERANCE))} points of the published ones.",
+            "- *networks*: mean number within the time, repeats included. A run also ends when it "
+            "finds the best validation accuracy of the table.",
+            "- *published*: Dong and Yang, ICLR 2020, 500 runs.",
+            f"- *agrees*: our three means are within {' / '.join(map(str, TOLERANCE))} points of "
+            "the published ones.",
             "",
             head,
             "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
@@ -136,8 +137,8 @@ def protocol_page(found: list[AgentResult], settings: dict[str, Any], source: st
             "",
             *[f"- {_sentence(row)}" for row in found if row.name in PUBLISHED],
             "",
-            "Local search stands beside them because it is what a controller must beat; the paper "
-            "has no row for it.",
+            "Local search is included because a controller should beat it; the paper has no row "
+            "for it.",
             "",
             *made(settings),
             "",

@@ -195,7 +195,7 @@ def _facts(experiment: Experiment, choice: Choice, runs: list[Run]) -> dict[str,
 
 def _choices(choice: Choice) -> Iterator[str]:
     """Yield the lines of the table of settings that were tried."""
-    yield "| setting | hypervolume of what is searched, % | |"
+    yield "| setting | searched hypervolume, % | |"
     yield "| --- | ---: | --- |"
     chosen = {method.label for method in choice.chosen.values()}
     for label, mean in choice.means.items():
@@ -225,14 +225,15 @@ def _section(results: DeviceRuns, folder: str) -> Iterator[str]:
     yield f"## {results.device}"
     yield ""
     yield (
-        f"The front of all {len(everything):,} cells has {len(front)} of what is searched; the "
-        f"greatest latency is {found.greatest_ms:.2f} ms. Judged by what is reported, that front "
-        f"has {100 * found.volumes(everything)[1]:.2f} % of the hypervolume, for validation after "
-        "12 epochs is not the test after 200: who finds all of it, has that."
+        f"Of all {len(everything):,} cells, {len(front)} are on the front of the searched "
+        f"objectives; the highest latency is {found.greatest_ms:.2f} ms. This front has "
+        f"{100 * found.volumes(everything)[1]:.2f} % of the reported hypervolume, because "
+        "validation after 12 epochs differs from test after 200. A run that finds the whole front "
+        "reaches this value."
     )
     yield ""
-    yield f"![Hypervolume that is missed, {results.device}]({folder}/curves-{results.device}.svg)"
-    for name, words in (("searched", "What is searched"), ("reported", "What is reported")):
+    yield f"![Missing hypervolume, {results.device}]({folder}/curves-{results.device}.svg)"
+    for name, words in (("searched", "Searched objectives"), ("reported", "Reported objectives")):
         yield ""
         yield f"{words}, % of the hypervolume, mean [95 % interval] over up to {runs} runs:"
         yield ""

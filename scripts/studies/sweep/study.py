@@ -311,14 +311,18 @@ INTRODUCTION = """# Sweep of hyper-parameters
 
 Made by `{command}` on {machine}, {versions}.
 
-Each search looks for {evaluations} new networks in a landscape of the evaluator `synthetic` over
-{spaces}, with landscape seed and agent seed 1, 2, … ({seeds} over each space, {cheap_seeds} for
-{cheap}); it ends early after {episodes} episodes. Scores are in standard deviations above the mean
-of {sample} random networks of the landscape. "mean best": the best so far, in the mean over the
-queries; "last best": at the end; "against random" and "against stored": differences of "mean best"
-in the same landscapes with the same seed; "new": new networks found. ± is the standard error over
-searches. "as stored" is `agents/nas_env_agents/hyperparameters.toml` when the sweep
-ran; other rows say what differs from it."""
+Each search evaluates {evaluations} new networks in a landscape of the evaluator `synthetic` over
+{spaces}. Landscape and agent have the seeds 1, 2, … ({seeds} over each space, {cheap_seeds} for
+{cheap}). A search ends early after {episodes} episodes. Scores are in standard deviations above the
+mean of {sample} random networks of the landscape. ± is the standard error over searches.
+
+| column | meaning |
+| --- | --- |
+| settings | difference from `agents/nas_env_agents/hyperparameters.toml` at the time of the sweep |
+| mean best | best score so far, as a mean over the queries |
+| last best | best score at the end |
+| against random, against stored | differences of "mean best" in the same landscapes with the same seed |
+| new | new networks evaluated |"""
 
 
 def header(experiment: Experiment, settings: Options) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def test_tables_are_made_where_runs_miss_the_optimum(
         assert text.splitlines()[2].count("1.00 [1.00, 1.00]") == 2
         assert "~ " in text, "runs of both sides count as the cap"
     if name == "unseen":
-        assert "Regret after 26 queries" in text and "less that of `random`" in text
+        assert "Regret after 26 queries" in text and "minus that of `random`" in text
     if name == "digits":
         assert "[" in text.splitlines()[2], "an interval"
 
