@@ -107,14 +107,14 @@ def heading(table: Table) -> Iterator[str]:
         f"The table behind `NASChain-v0`: {count:,} of the {total:,} networks of the space "
         f"`{about['space']}`, each trained {about['epochs']} epochs with training seeds "
         f"{', '.join(map(str, about['seeds']))} on `mnist-small` (1,000 images of digits, 14x14, "
-        f"moved and noisy; {validation:,} for validation, {test:,} for test). Scores are "
-        "validation accuracy after the last epoch unless a line says otherwise; ± is the standard "
-        "deviation between seeds. Test columns are for reports only; nothing here was chosen by "
-        "them.",
+        f"shifted and noisy; {validation:,} for validation, {test:,} for test). Unless stated "
+        "otherwise, a score is the validation accuracy after the last epoch; ± is the standard "
+        "deviation between seeds. Test accuracies are reported only and were not used for any "
+        "selection.",
         "",
         "```bash",
         "make data",
-        "python -m scripts.data chain_bench  # an hour on two cores; goes on if killed",
+        "python -m scripts.data chain_bench  # an hour on two cores; resumes if killed",
         "python -m scripts.studies chain-bench  # this page, from the table alone",
         "```",
         "",
@@ -122,8 +122,8 @@ def heading(table: Table) -> Iterator[str]:
         f"- Recipe: {recipe}",
         f"- Versions: {versions}",
         f"- Time: {table.arrays['seconds'].sum() / 60:,.0f} minutes of one core for all trainings, "
-        f"{np.median(table.arrays['seconds']):.2f} s in the median (`seconds` are those of the "
-        "processor, measured while other programs ran beside; a quiet machine is faster).",
+        f"{np.median(table.arrays['seconds']):.2f} s in the median (processor seconds, measured "
+        "while other programs were running; an idle machine is faster).",
         "- Latency: one image, one thread, median of 25 passes, then of 3 rounds.",
         f"- Failed trainings: {int((table.last == 0).sum())} of {table.last.size:,}.",
         "",
@@ -147,7 +147,7 @@ def scores(table: Table, pictures: str) -> Iterator[str]:
         digits = 0 if values.max() > 1000 else 2
         cells = (f"{x:,.{digits}f}" for x in np.quantile(values, SHARES))
         body.append((name, *cells))
-    yield "Share of networks (means over the seeds) that are at most as good or as large as this:"
+    yield "Quantiles over all networks (means over the seeds):"
     yield ""
     yield from rows_of(head, body)
     ranks = [f"{name.split(',')[0]} {rank_correlation(table.mean, x):.3f}" for name, x in columns]
@@ -171,8 +171,8 @@ def noise(table: Table) -> Iterator[str]:
         f"{losses:.3f}); {top_ranks:.3f} among the {TOP} best of the third seed. Aim: at least 0.8 "
         f"over all. **It {'holds' if ranks >= 0.8 else 'does not hold'}.**",
         f"- Taking the best network of one seed costs {percent(regret.mean())} points in the mean "
-        f"of the other two ({', '.join(percent(x) for x in regret)}): the error of a search that "
-        "trusts one training.",
+        f"of the other two ({', '.join(percent(x) for x in regret)}). This is the error of a search "
+        "with one training per network.",
         "",
     )
     mean = table.mean[table.order]
@@ -189,11 +189,11 @@ def noise(table: Table) -> Iterator[str]:
     yield from rows_of(("place", "mean of seeds, %", "below the best", "in seed deviations"), body)
     near = int((mean >= mean[0] - top).sum())
     yield (
-        f"Within one standard deviation of the {TOP} best below the best: {near} networks "
-        f"({100 * near / len(mean):.1f} %). Aim: the best are separated by more than the seed's "
-        f"spread. **It {'holds' if near == 1 else 'does not hold'} for the single best**; the best "
-        f"{near} cannot be told apart with one seed, and their order in the table's mean is partly "
-        "luck."
+        f"Networks within one standard deviation (of the {TOP} best) of the best one: {near} "
+        f"({100 * near / len(mean):.1f} %). Aim: the best networks differ by more than the spread "
+        f"between seeds. **It {'holds' if near == 1 else 'does not hold'} for the best network**: "
+        f"one seed cannot distinguish the best {near}, and their order by the mean is partly "
+        "random."
     )
     yield ""
 
@@ -208,9 +208,10 @@ def fidelities(table: Table) -> Iterator[str]:
     yield from (
         "## Fidelity",
         "",
-        "The first epochs of one training: the learning rate runs along the whole horizon, so a "
-        "score after k epochs is that of a training stopped there (`Budget(epochs=k, horizon="
-        f"{table.curves.shape[2]})`), not of a short schedule. Rank correlations:",
+        "Scores after fewer epochs come from the same training. The learning-rate schedule covers "
+        "all epochs, so a score after k epochs is that of a training stopped early "
+        f"(`Budget(epochs=k, horizon={table.curves.shape[2]})`), not that of a shorter schedule. "
+        "Rank correlations:",
         "",
     )
     body = [
@@ -260,7 +261,7 @@ def kinds(table: Table) -> Iterator[str]:
         part = table.mean[rows]
         cells = (percent(part.mean()), percent(part.min()), percent(part.max()))
         body.append((name, f"{len(rows):,}", *cells))
-    yield from ("What networks have in common:", "")
+    yield from ("Scores by common features:", "")
     yield from rows_of(("networks", "number", "mean, %", "worst", "best"), body)
 
 
@@ -274,15 +275,16 @@ def walking(table: Table, found: Landscape, far: Floats, pictures: str) -> Itera
         "",
         f"![Landscape]({pictures}/landscape.png)",
         "",
-        "Distance is the fewest decisions to substitute, insert or remove; neighbours are at "
-        f"distance 1, {found.neighbours:.1f} in the mean. Scores are means of the seeds.",
+        "The distance is the minimum number of decisions to substitute, insert or remove. A "
+        f"network has {found.neighbours:.1f} neighbours (distance 1) in the mean. Scores are means "
+        "over the seeds.",
         "",
         f"- Fitness-distance correlation, with the distance to the nearest best network: "
         f"{np.corrcoef(far, mean)[0, 1]:.3f} (Pearson), {rank_correlation(far, mean):.3f} "
-        "(Spearman); it would be -1 if the score fell with every step away.",
+        "(Spearman); -1 would mean that the score falls with every step away.",
         f"- Local optima: {len(found.optima)} of {len(mean):,} networks ({len(single.optima)} "
-        "where seed 0 alone is the score).",
-        f"- The steepest climb reaches a best network from {np.mean(reached == best):.1%} of the "
+        "if the score is that of seed 0 alone).",
+        f"- Steepest ascent reaches a best network from {np.mean(reached == best):.1%} of the "
         f"networks, and ends {percent(best - reached.mean())} points below it in the mean.",
         "",
     )

@@ -85,10 +85,10 @@ def heading(settings: Options) -> Iterator[str]:
     yield "Made by `python -m scripts.studies halving`."
     yield ""
     yield (
-        f"`Halving` evaluates a batch of {settings.batch} networks: all for a few epochs, one in "
-        "eta of them for more, and so on up to the whole schedule. Full training evaluates the "
-        "same networks to the end. Chosen is the network with the best validation accuracy among "
-        "those that were evaluated furthest."
+        f"`Halving` evaluates a batch of {settings.batch} networks. It trains all of them for a "
+        "few epochs, one in eta of them for more, and so on up to the whole schedule. Full "
+        "training evaluates the same networks to the end. The chosen network is the one with the "
+        "best validation accuracy among those trained for the most epochs."
     )
     yield ""
     yield f"- Command: `{typed_command()}`"
@@ -137,10 +137,11 @@ def table_part(settings: Options) -> Iterator[str]:
     yield ""
     yield (
         f"{settings.seeds} batches (seeds 0 to {settings.seeds - 1}), {budget.epochs} epochs. "
-        '"Validation" is the accuracy of the chosen network after all epochs in the run that was '
-        'searched, in which full training cannot be beaten; "test" its mean test accuracy in the '
-        "two other runs, which nothing was chosen by. Differences are paired by batch, halving "
-        "minus full training: mean ± standard deviation between batches (standard error)."
+        '"Validation" is the accuracy of the chosen network after all epochs, in the run that was '
+        'used for the choice; there, full training is the upper bound. "Test" is its mean test '
+        "accuracy in the two other runs, which were not used for the choice. Differences are "
+        "paired by batch, halving minus full training: mean ± standard deviation between batches "
+        "(standard error)."
     )
     yield ""
     yield from columns()
@@ -158,8 +159,8 @@ def table_part(settings: Options) -> Iterator[str]:
     yield row(f"full training of the first {fewer}", some, full, values)
     yield ""
     yield (
-        "Aim: the same best network quality with at most a third of the epochs. The quality counts "
-        f"as the same where the loss and {CLEAR:.0f} of its standard errors stay below "
+        "Aim: the same quality of the best network with at most a third of the epochs. The quality "
+        f"counts as the same if the loss in accuracy plus {CLEAR:.0f} standard errors is below "
         f"{MARGIN:.0f} point, in validation and test."
     )
     yield ""
@@ -264,11 +265,11 @@ def training_part(settings: Options) -> Iterator[str]:
     yield f"## On real training: {settings.task}"
     yield ""
     yield (
-        f"Once: {settings.batch} networks of the space `chain` (seed 0), {settings.epochs} epochs, "
-        f"rungs {', '.join(map(str, halving.rungs(budget)))}, one thread; networks continue from "
-        f"their checkpoints, whose folder held {kept / 1e6:.1f} MB in the end. The accuracy is the "
-        "validation accuracy of the chosen network after all epochs; one image is "
-        f"{100 / task.spec.sizes[1]:.2f}."
+        f"One batch: {settings.batch} networks of the space `chain` (seed 0), {settings.epochs} "
+        f"epochs, rungs {', '.join(map(str, halving.rungs(budget)))}, one thread. Networks "
+        f"continue from their checkpoints, which took {kept / 1e6:.1f} MB at the end. The accuracy "
+        "is the validation accuracy of the chosen network after all epochs; one image is "
+        f"{100 / task.spec.sizes[1]:.2f} points."
     )
     yield ""
     yield "| what | epochs | wall time, s | accuracy, % |"

@@ -80,21 +80,21 @@ class Page:
                 "data before the first training",
                 f"{settings.megabytes:g} MB",
                 f"{settings.gigabits:g} Gbit/s, a copy for {settings.workers_per_node} workers, "
-                "nodes pass it on",
+                "nodes forward it",
             ],
         ]
         return f"""# What limits a search on a cluster
 
 Made by `{command(settings)}`.
 
-An event simulation over the {len(self.table.walks):,} networks of NAS-Bench-201 on CIFAR-10 with
-their real training times (of the authors' GPU). Nothing is trained, and nothing here was measured
-on a cluster of this size. One head decides, hands out and stores, one thing after the other;
-workers train. What the engine costs (where they are measured, a task's cost to the head is that of
-a batch for a few workers, and a result's that of one of several processes that share a store, hence
-at most so much):
+This page simulates events for the {len(self.table.walks):,} networks of NAS-Bench-201 on CIFAR-10,
+with their real training times (on the authors' GPU). Nothing is trained, and nothing was measured on
+a cluster of this size. One head decides, distributes networks and stores results, one after the other;
+workers train. The table gives the costs of the engine. Measured costs are upper bounds: the cost of a
+task was measured with a batch for a few workers, and the cost of a result with several processes that
+share a store.
 
-{table_of(["cost", "value", "where from"], rows)}"""
+{table_of(["cost", "value", "source"], rows)}"""
 
     def busy(self) -> str:
         """Return how busy the workers are, and why not more."""
@@ -108,10 +108,15 @@ at most so much):
             blocks.append(table_of([scale, *head[1:]], rows))
         return f"""## How busy the workers are
 
-Share of the workers' time spent on training, in a search of {self.settings.trainings} mean training
-times of random networks, the shipping of the data included; then the first bottleneck: that cost
-without which the share would grow most. "Stragglers": if all trainings were equally long. "Too few
-networks in a batch": if there were as many for every worker. "Nothing": none takes a hundredth.
+Each cell gives the share of the workers' time spent on training, in a search of {self.settings.trainings} mean
+training times of random networks, including the transfer of the data. Then it names the bottleneck: the
+cost without which the share would increase most.
+
+| bottleneck | the share would increase most if |
+| --- | --- |
+| stragglers | all trainings took the same time |
+| too few networks in a batch | every worker had the same number of networks |
+| nothing | no cost takes as much as one percent |
 
 {(chr(10) * 2).join(blocks)}
 
@@ -135,11 +140,11 @@ networks in a batch": if there were as many for every worker. "Nothing": none ta
 
 Test accuracy after 200 epochs, in percent, of the network with the best 12-epoch validation
 accuracy so far; mean ± standard deviation of {self.settings.seeds} seeds. The best such
-network of the table has {100 * self.best():.2f}. Evolution is the agent's (population 10, sample
-3). A dash: more than four fifths of the table would have been trained; with 10,000 workers that
-takes two rounds, and no table is large enough to compare searches there.
+network of the table has {100 * self.best():.2f}. Evolution has the settings of the agent (population 10,
+sample 3). A dash means that more than four fifths of the table would have been trained. With 10,000
+workers this takes two rounds, and no table is large enough to compare searches.
 
-{table_of(["workers", "search", *walls, "results an hour"], rows)}
+{table_of(["workers", "search", *walls, "results per hour"], rows)}
 
 ![Best network against simulated time]({self.pictures}/quality.svg)"""
 
@@ -156,10 +161,10 @@ takes two rounds, and no table is large enough to compare searches there.
             rows.append([name, f"{workers:,}", *cells])
         rows.sort(key=lambda row: SEARCHES.index(row[0]))
         counts = [f"after {count:,} results" for count in self.settings.counts]
-        return f"""## What deciding early costs
+        return f"""## Cost of early decisions
 
-The same, after equal numbers of results: with more workers a decision knows fewer of them (as many
-are missing as there are workers), and networks that train fast come in first.
+The same accuracy after equal numbers of results. With more workers, each decision is based on fewer
+results, because as many are pending as there are workers, and fast networks finish first.
 
 {table_of(["search", "workers", *counts], rows)}"""
 
@@ -181,14 +186,14 @@ are missing as there are workers), and networks that train fast come in first.
             for gigabits in GIGABITS
         ]
         nodes = [f"{n:,} workers" for n in self.settings.workers]
-        return f"""## Where head, store and network end
+        return f"""## Limits of head, store and network
 
-Workers that one head could keep busy if it only stored, and that it can keep busy:
+Maximum number of workers that one head keeps busy, if it only stores results and with all its tasks:
 
-{table_of(["mean training", "storing alone", "head"], rows)}
+{table_of(["mean training", "storing only", "all tasks"], rows)}
 
-Seconds until all nodes ({self.settings.workers_per_node} workers each) have the data: passed on
-from node to node / all from the head.
+Seconds until all nodes ({self.settings.workers_per_node} workers each) have the data: each node forwards
+them / the head sends all copies.
 
 {table_of(["data", "network", *nodes], sizes)}"""
 
@@ -204,10 +209,10 @@ from node to node / all from the head.
         """Return what the simulation leaves out."""
         return """## What is left out
 
-Failures and slow nodes, the start of processes, Ray's own scheduler beyond its cost per task, data
-that do not fit into memory, and what PPO learns: its rows tell how busy workers are, not how good
-its networks get. Training times are one GPU's, a linear fit by the table's authors; a spread larger
-than theirs (here a factor of seven) makes batches worse."""
+The simulation does not cover failures, slow nodes, the start of processes, Ray's scheduler beyond its
+cost per task, data that do not fit into memory, and the learning of PPO: its rows show how busy the
+workers are, not how good the networks get. Training times are those of one GPU, a linear fit by the
+authors of the table. They differ by a factor of seven; with a larger spread, batches perform worse."""
 
 
 def run(settings: Options) -> int:

@@ -189,7 +189,7 @@ def where_it_ends(stories: list[Story]) -> str:
     better = sum(float(np.mean(x.ends[-10:])) > start for x in stories)
     return (
         f"In {better} of {len(stories)} runs the last ten episodes end, in the mean, with a better "
-        "network than they began with"
+        "network than the initial one"
     )
 
 
