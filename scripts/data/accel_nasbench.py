@@ -127,8 +127,8 @@ def page(found: Arrays) -> str:
         lines.append(f"| `{name}` | {r2:.3f} | {tau:.3f} | {100 * relative:.1f} % |")
     best, excess, tau = found["top"].tolist()
     top = (
-        f"Of {found['networks'][0]:,} networks; the best was measured at {100 * best:.2f} %. The "
-        f"hundredth that is predicted best is predicted {100 * excess:.2f} points too high in the "
-        f"mean; within the best tenth τ is {tau:.3f}."
+        f"The sample has {found['networks'][0]:,} networks. The best measured accuracy is "
+        f"{100 * best:.2f} %. For the 1 % of networks with the highest predictions, predictions "
+        f"are {100 * excess:.2f} points too high on average. Among the best tenth, τ is {tau:.3f}."
     )
     return "\n".join([*lines, "", top])
