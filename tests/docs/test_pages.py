@@ -94,7 +94,7 @@ def test_the_glossary_refers_to_what_exists() -> None:
     rows = re.findall(
         r"^\| ([\w -]+) \| .* \| (.*) \|$", (DOCS / "glossary.md").read_text("utf-8"), re.MULTILINE
     )
-    words = [word for word, _ in rows if word not in ("word", "---")]
+    words = [word for word, _ in rows if word not in ("term", "---")]
     assert len(words) == len(set(words)) > 30
     for _, cell in rows:
         for name in re.findall(r"^`([A-Za-z_.0-9]+)`$", cell):

@@ -22,17 +22,17 @@ PAGE = ROOT / "docs" / "ci.md"
 LIMIT = 0.3  # seconds from which a test is slow
 SLOWEST = 25
 HEAD = "# Tests that `make test` leaves out; measured and written by `make slow-tests`.\n"
-TEMPLATE = Template("""# What continuous integration spends where
+TEMPLATE = Template("""# Time of the tests
 
-`.ci/run` makes a short search as README does, installs everything, checks style and types, and
-runs the tests in two parts: the quick ones (`make test`) and the slow ones (`make test-slow`).
+`.ci/run` runs the short search of the README, installs everything, checks style and types, and runs
+the tests in two parts: the quick ones (`make test`) and the slow ones (`make test-slow`).
 Slow tests take longer than $limit s each. The aims on 2 cores are less than 4 minutes for
 `make test` and less than 40 minutes for `.ci/run`.
 
 This page is written by `$command`. $note
 
 Seconds are summed over tests; two workers need about half of them. Processor seconds include the
-processes that a test starts. They depend less on what else runs on the machine.
+processes that a test starts. They depend less on the load of the machine.
 
 | part | tests | seconds | processor seconds |
 | --- | ---: | ---: | ---: |
@@ -46,7 +46,7 @@ $folders
 
 ## The slowest tests
 
-All cases of a test together.
+Each row sums over all cases of a test.
 
 | test | cases | seconds | processor seconds |
 | --- | ---: | ---: | ---: |
