@@ -290,9 +290,9 @@ def _check_replay_only(replay_only: bool, online: bool, replay: int) -> None:
         )
 
 
-def _schedule(given: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
+def _schedule(schedule: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
     try:
-        pairs = np.array(given, dtype=np.float64)
+        pairs = np.array(schedule, dtype=np.float64)
     except (TypeError, ValueError):
         pairs = np.empty(0)
     if pairs.ndim == 2 and pairs.shape[1] == 2 and len(pairs):
@@ -301,7 +301,7 @@ def _schedule(given: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
             return list(zip(epsilons.tolist(), weights.tolist(), strict=True))
     raise InvalidSettingError(
         "Setting schedule must be pairs of an epsilon in [0, 1] and a weight > 0, but is "
-        f"{given}. For example [[1.0, 3], [0.1, 7]]."
+        f"{schedule}. For example [[1.0, 3], [0.1, 7]]."
     )
 
 
@@ -309,10 +309,10 @@ def _initial_value(env: gymnasium.Env[Any, Any], value: float | str) -> float:
     if not isinstance(value, str):
         return float(value)
     low, high = env.unwrapped.objective.bounds  # type: ignore[attr-defined]
-    known = {"middle": (low + high) / 2, "optimistic": high}
-    if value not in known:
-        raise unknown_name("initial value", value, known)
-    return float(known[value])
+    named_values = {"middle": (low + high) / 2, "optimistic": high}
+    if value not in named_values:
+        raise unknown_name("initial value", value, named_values)
+    return float(named_values[value])
 
 
 def _rows(env: gymnasium.Env[Any, Any], bins: bool) -> NDArray[np.int64]:

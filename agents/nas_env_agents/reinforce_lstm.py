@@ -67,15 +67,15 @@ class Controller(nn.Module):
     def logits(self, hidden: Tensor) -> Tensor:
         """Return (steps, episodes, actions) logits for outputs from the first step on."""
         logits: Tensor = self.head(hidden)
-        found = [x for x in self.anchors.values() if x.position < len(hidden)]
-        if not found:
+        anchors = [x for x in self.anchors.values() if x.position < len(hidden)]
+        if not anchors:
             return logits
         scores = self.attention(
-            hidden[[x.earlier for x in found]], hidden[[x.layer for x in found]]
+            hidden[[x.earlier for x in anchors]], hidden[[x.layer for x in anchors]]
         )
-        rows = torch.zeros(len(found), *logits.shape[1:])
-        rows[range(len(found)), :, [x.reads for x in found]] = scores  # 0 where left apart
-        return logits.index_copy(0, torch.tensor([x.position for x in found]), rows)
+        rows = torch.zeros(len(anchors), *logits.shape[1:])
+        rows[range(len(anchors)), :, [x.reads for x in anchors]] = scores  # 0 where left apart
+        return logits.index_copy(0, torch.tensor([x.position for x in anchors]), rows)
 
     def attention(self, earlier: Tensor, layer: Tensor) -> Tensor:
         """Return the log-odds of reading, for outputs (..., units) at two anchor points."""
@@ -211,11 +211,11 @@ class ReinforceLSTM(PolicyGradient):
             old: (steps, episodes) log-probabilities of the decisions when they were made, for PPO's
                 clipped surrogate; None for advantage times log-probability.
         """
-        taken, logs, present = self.read(batch)
+        log_probs, logs, present = self.read(batch)
         advantages = torch.tensor([episode.advantage for episode in batch])
-        gains = taken * advantages
+        gains = log_probs * advantages
         if old is not None:
-            ratio = (taken - old).exp()
+            ratio = (log_probs - old).exp()
             clipped = ratio.clamp(1 - self.clip, 1 + self.clip)
             gains = torch.minimum(ratio * advantages, clipped * advantages)
         total = (gains * present).sum(0)
@@ -235,9 +235,9 @@ class ReinforceLSTM(PolicyGradient):
         shape = (max(len(episode.actions) for episode in batch), len(batch))
         actions, masks = np.zeros(shape, np.int64), np.ones((*shape, self.num_actions), bool)
         weights = np.zeros(shape, np.float32)
-        for column, (mask, taken, _) in enumerate(batch):
-            actions[: len(taken), column], masks[: len(taken), column] = taken, mask
-            weights[: len(taken), column] = 1
+        for column, (mask, decisions, _) in enumerate(batch):
+            actions[: len(decisions), column], masks[: len(decisions), column] = decisions, mask
+            weights[: len(decisions), column] = 1
         before = np.vstack([np.full((1, len(batch)), self.controller.start), actions[:-1]])
         logits = self.controller.logits(self.controller.read(torch.from_numpy(before))[0])
         logs = logits.masked_fill(~torch.from_numpy(masks), -1e9).log_softmax(-1)

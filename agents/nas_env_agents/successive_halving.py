@@ -51,8 +51,8 @@ class SuccessiveHalving(WalkAgent):
             ("eta", eta, is_count(eta) and eta >= 2, "an integer >= 2"),
         )
         inner: Any = env.unwrapped
-        known = getattr(inner.evaluator, "fidelities", ()) or ()
-        self.fidelities = rungs_of([x for x in known if x <= inner.budget.epochs], eta)
+        fidelities = getattr(inner.evaluator, "fidelities", ()) or ()
+        self.fidelities = rungs_of([x for x in fidelities if x <= inner.budget.epochs], eta)
         self.bracket_size, self.eta = bracket_size, eta
         self.rung = self.best_rung = 0
         self.waiting: list[Walk] = []

@@ -81,12 +81,12 @@ def run(settings: Options) -> int:
         f"{settings.repeats} searches, taking turns",
         ("search", "median, ms", "95th percentile, ms", "longest, ms", "memory grown by, MB"),
     )
-    found: dict[str, list[tuple[list[float], float]]] = {name: [] for name in SEARCHES}
+    results: dict[str, list[tuple[list[float], float]]] = {name: [] for name in SEARCHES}
     with threadpool_limits(1):
         for seed in range(settings.repeats):
             for name, (env_id, planner) in SEARCHES.items():
-                found[name].append(decisions(env_id, planner, settings.evaluations, seed))
-    for name, runs in found.items():
+                results[name].append(decisions(env_id, planner, settings.evaluations, seed))
+    for name, runs in results.items():
         medians = [statistics.median(times) for times, _ in runs]
         late = [float(np.percentile(times, 95)) for times, _ in runs]
         longest, grown = [max(times) for times, _ in runs], [size for _, size in runs]

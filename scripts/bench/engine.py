@@ -93,7 +93,7 @@ def measure(
     name = f"`Parallel`, {settings.workers} workers"
     auto = f'{name}, `precision="auto"`: {faster.precision}'
     seconds: dict[str, list[float]] = {x: [] for x in (PLAIN, INLINE, name, auto, START)}
-    found: dict[str, list[float]] = {}
+    accuracies_of: dict[str, list[float]] = {}
     training.evaluate(batch[:1], BUDGET)  # the first pays for the imports
     for _ in range(settings.repeats):
         with (
@@ -111,21 +111,26 @@ def measure(
                 torch.set_num_threads(threads)
                 started = time.perf_counter()
                 if row == PLAIN:
-                    found[row] = [train_plainly(task, x, BUDGET) for x in batch]
+                    accuracies_of[row] = [train_plainly(task, x, BUDGET) for x in batch]
                 else:
-                    found[row] = accuracies(evaluators[row], batch)
+                    accuracies_of[row] = accuracies(evaluators[row], batch)
                 seconds[row].append(time.perf_counter() - started)
-    return seconds, found
+    return seconds, accuracies_of
 
 
 def add(
-    page: Page, seconds: dict[str, list[float]], found: dict[str, list[float]], networks: int
+    page: Page,
+    seconds: dict[str, list[float]],
+    accuracies_of: dict[str, list[float]],
+    networks: int,
 ) -> None:
     """Add rows and verdicts."""
     _, _, name, auto, _ = seconds
     for row, values in seconds.items():
         times = [a / b for a, b in zip(seconds[PLAIN], values, strict=True)] if row != START else []
-        accuracy = f"{100 * statistics.mean(found[row]):.2f}" if row in found else ""
+        accuracy = (
+            f"{100 * statistics.mean(accuracies_of[row]):.2f}" if row in accuracies_of else ""
+        )
         page.rows.append((row, spread(values), spread(times) if times else "", accuracy))
     for row, precision in ((name, "float32"), (auto, '`precision="auto"`')):
         times = [a / b for a, b in zip(seconds[PLAIN], seconds[row], strict=True)]
@@ -134,10 +139,12 @@ def add(
     times = [a / b for a, b in zip(seconds[INLINE], seconds[name], strict=True)]
     aim = f"at least 1.4 times as fast as one process ({statistics.median(times):.2f} times)"
     page.verdicts.append(verdict(aim, statistics.median(times) >= 1.4))
-    equal = found[name] == found[INLINE]
+    equal = accuracies_of[name] == accuracies_of[INLINE]
     aim = "the accuracies of all networks are equal in one process and in several, bit for bit"
     page.verdicts.append(verdict(aim, equal))
-    differences = "; ".join(f"{row}: {gap(found[row], found[PLAIN])}" for row in (name, auto))
+    differences = "; ".join(
+        f"{row}: {gap(accuracies_of[row], accuracies_of[PLAIN])}" for row in (name, auto)
+    )
     page.verdicts.append(
         f"Mean difference of the accuracy from the plain script's over {networks} networks, in "
         f"points (standard error): {differences}. They draw other random numbers than it."

@@ -58,21 +58,21 @@ def measure(settings: Options, folder: Path) -> tuple[dict[str, list[float]], in
     """
     task = TASKS.get("wine")()
     space = SPACES.get("mlp")(task.spec.input_shape, task.spec.num_outputs)
-    rng, seen = np.random.default_rng(0), set[int]()
+    rng, all_pids = np.random.default_rng(0), set[int]()
     store = SQLStore(folder / "store.sqlite")
-    found: dict[str, list[float]] = {}
+    megabytes: dict[str, list[float]] = {}
     with Parallel(Training(task, device="cpu"), settings.workers) as parallel:
         cached = Cached(parallel, store, Accuracy())
         for number in range(settings.evaluations // settings.batch):
             batch = [space.decode(space.sample(rng)) for _ in range(settings.batch)]
             cached.evaluate(batch, Budget(epochs=2, training_seed=number))
             pids = parallel.pids()
-            seen.update(pids)
+            all_pids.update(pids)
             sizes = resident_mb([os.getpid(), *pids])
             for name, size in zip(names(settings.workers), sizes, strict=False):
-                found.setdefault(name, []).append(size)
+                megabytes.setdefault(name, []).append(size)
         assert len(store) > 0.5 * settings.evaluations  # few networks were drawn twice at once
-    return found, len(seen)
+    return megabytes, len(all_pids)
 
 
 def names(workers: int) -> list[str]:
@@ -80,11 +80,11 @@ def names(workers: int) -> list[str]:
     return [PARENT, *(f"{WORKERS} {number + 1}" for number in range(workers))]
 
 
-def draw(found: dict[str, list[float]], batch: int, path: Path) -> None:
+def draw(megabytes: dict[str, list[float]], batch: int, path: Path) -> None:
     """Draw the memory of each process over the evaluations."""
     matplotlib.use("Agg")
     figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
-    for name, values in found.items():
+    for name, values in megabytes.items():
         axes.plot(np.arange(1, len(values) + 1) * batch, values, label=name)
     axes.set(xlabel="evaluations", ylabel="resident memory, 10^6 bytes", ylim=(0, None))
     axes.legend()
@@ -95,7 +95,7 @@ def draw(found: dict[str, list[float]], batch: int, path: Path) -> None:
 def run(settings: Options) -> int:
     """Measure, draw and write the page."""
     with tempfile.TemporaryDirectory() as folder:
-        found, processes = measure(settings, Path(folder))
+        megabytes, processes = measure(settings, Path(folder))
     page = Page(
         "engine_memory",
         "Memory of the evaluation engine",
@@ -108,7 +108,7 @@ def run(settings: Options) -> int:
         ("process", "MB, second quarter", "MB, last quarter", "growth, %"),
     )
     growths = []
-    for name, values in found.items():
+    for name, values in megabytes.items():
         quarter = max(1, len(values) // 4)
         before = statistics.median(values[quarter : 2 * quarter] or values)
         after = statistics.median(values[-quarter:])
@@ -118,5 +118,5 @@ def run(settings: Options) -> int:
     aim = f"no process grows by more than {100 * GROWTH - 100:.0f} %"
     page.verdicts.append(verdict(aim, max(growths) <= GROWTH))
     page.write(settings.output)
-    draw(found, settings.batch, settings.output / "engine_memory.png")
+    draw(megabytes, settings.batch, settings.output / "engine_memory.png")
     return 0

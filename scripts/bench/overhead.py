@@ -79,11 +79,11 @@ def distinct(count: int) -> list[Candidate]:
     """Return different networks of `chain`."""
     spec = TASKS.get("digits")().spec
     space = SPACES.get("chain")(spec.input_shape, spec.num_outputs)
-    rng, found = np.random.default_rng(0), dict[str, Candidate]()
-    while len(found) < count:
+    rng, candidates = np.random.default_rng(0), dict[str, Candidate]()
+    while len(candidates) < count:
         candidate = space.decode(space.sample(rng))
-        found[candidate.trained_key] = candidate
-    return list(found.values())
+        candidates[candidate.trained_key] = candidate
+    return list(candidates.values())
 
 
 def run(settings: Options) -> int:
@@ -100,18 +100,18 @@ def run(settings: Options) -> int:
     )
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         works = dict(rows(settings, Path(folder), stack))
-        found: dict[str, list[float]] = {name: [] for name in works}
+        milliseconds: dict[str, list[float]] = {name: [] for name in works}
         for repeat in range(settings.repeats + 1):
             for name, work in works.items():
                 started = time.perf_counter()
                 work(batch)
                 if repeat:  # the first warms up, and fills the store
-                    found[name].append(1000 * (time.perf_counter() - started) / len(batch))
-    for name, values in found.items():
+                    milliseconds[name].append(1000 * (time.perf_counter() - started) / len(batch))
+    for name, values in milliseconds.items():
         shares = [value / (10 * TRAINING_SECONDS) for value in values]
         page.rows.append((name, spread(values, 3), spread(shares, 3)))
     for name, limit in LIMITS.items():
         aim = f"{name}: less than {limit:.0f} ms"
-        page.verdicts.append(verdict(aim, float(np.median(found[name])) < limit))
+        page.verdicts.append(verdict(aim, float(np.median(milliseconds[name])) < limit))
     page.write(settings.output)
     return 0

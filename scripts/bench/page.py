@@ -28,13 +28,13 @@ def fresh(program: str) -> list[str]:
 
 def versions() -> str:
     """Return the versions of Python and of the packages that matter."""
-    found = [f"Python {platform.python_version()}"]
+    parts = [f"Python {platform.python_version()}"]
     for name in PACKAGES:
         try:
-            found.append(f"{name} {version(name)}")
+            parts.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             continue
-    return ", ".join(found)
+    return ", ".join(parts)
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:

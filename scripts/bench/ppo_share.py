@@ -68,10 +68,10 @@ class Timed(VecEnvWrapper):
         self.seconds += time.perf_counter() - started
         return result
 
-    def env_method(self, *arguments: Any, **named: Any) -> list[Any]:
+    def env_method(self, *arguments: Any, **kwargs: Any) -> list[Any]:
         """Call a method of the lanes and count the seconds."""
         started = time.perf_counter()
-        result = self.venv.env_method(*arguments, **named)
+        result = self.venv.env_method(*arguments, **kwargs)
         self.seconds += time.perf_counter() - started
         return result
 

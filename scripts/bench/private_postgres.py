@@ -118,9 +118,9 @@ class PrivatePostgres:
 def _programs() -> Path:
     """Return the folder of the server's programs, the newest where there are several."""
     debian = Path("/usr/lib/postgresql").glob("*/bin/postgres")
-    found = sorted(debian, key=lambda path: float(path.parts[-3]))
-    if found:
-        return found[-1].parent
+    servers = sorted(debian, key=lambda path: float(path.parts[-3]))
+    if servers:
+        return servers[-1].parent
     if (program := shutil.which("postgres")) is None:
         raise NoPostgreSQL("PostgreSQL is not installed (no program `postgres`)")
     return Path(program).resolve().parent

@@ -45,9 +45,9 @@ def run(settings: Options) -> int:
     torch_loaded = dict.fromkeys(seconds, False)
     for repeat in range(-1, settings.repeats):  # the first round fills the file cache
         for module in seconds:
-            taken, torch_loaded[module] = import_once(module)
+            duration, torch_loaded[module] = import_once(module)
             if repeat >= 0:
-                seconds[module].append(taken)
+                seconds[module].append(duration)
     more = [a - b for a, b in zip(seconds["nas_env"], seconds["gymnasium"], strict=True)]
     page = Page(
         "startup",
@@ -57,8 +57,8 @@ def run(settings: Options) -> int:
         f"{settings.repeats} of each, taking turns, after one round that fills the file cache",
         ("import", "seconds", "loads torch"),
         [
-            (f"`import {module}`", spread(taken, 3), "yes" if torch_loaded[module] else "no")
-            for module, taken in seconds.items()
+            (f"`import {module}`", spread(duration, 3), "yes" if torch_loaded[module] else "no")
+            for module, duration in seconds.items()
         ],
     )
     page.rows.append(("difference", spread(more, 3), ""))

@@ -115,14 +115,14 @@ def measure(url: str, settings: Options) -> tuple[int, Times]:
     ]
     for process in running:
         process.start()
-    found: list[Times] = [results.get(timeout=3600 * LONGEST_HOURS) for _ in running]
+    all_times: list[Times] = [results.get(timeout=3600 * LONGEST_HOURS) for _ in running]
     for process in running:
         process.join()
     expected = settings.evaluations * settings.processes
-    lost = sum(times.lost for times in found) + expected - len(store)
+    lost = sum(times.lost for times in all_times) + expected - len(store)
     lost += expected - sum(len(store.entries(search.id)) for search in store.searches())
     store.close()
-    return lost, Times(*(max(values) for values in zip(*found, strict=True)))
+    return lost, Times(*(max(values) for values in zip(*all_times, strict=True)))
 
 
 def measured(settings: Options) -> tuple[dict[str, list[tuple[int, Times]]], list[str]]:
@@ -134,8 +134,8 @@ def measured(settings: Options) -> tuple[dict[str, list[tuple[int, Times]]], lis
             results["SQLite"].append(measure(str(Path(folder) / "store.sqlite"), settings))
         try:
             with PrivatePostgres() as server:
-                found = measure(server.create(f"repeat{repeat}"), settings)
-                results.setdefault("PostgreSQL", []).append(found)
+                result = measure(server.create(f"repeat{repeat}"), settings)
+                results.setdefault("PostgreSQL", []).append(result)
         except NoPostgreSQL as reason:
             left_out = [f"PostgreSQL was left out: {reason}."]
     return results, left_out
@@ -157,8 +157,8 @@ def run(settings: Options) -> int:
         f"{settings.repeats}, the rows taking turns",
         COLUMNS,
     )
-    for name, found in results.items():
-        times = [one for _, one in found]
+    for name, repeats in results.items():
+        times = [one for _, one in repeats]
         page.rows.append(
             (
                 name,
@@ -166,13 +166,13 @@ def run(settings: Options) -> int:
                 spread([rows / one.reading for one in times], 0),
                 spread([rows / one.entering for one in times], 0),
                 spread([1000 * one.reading / settings.evaluations for one in times]),
-                str(sum(lost for lost, _ in found)),
+                str(sum(lost for lost, _ in repeats)),
                 spread([1000 * one.storing / settings.evaluations for one in times]),
             )
         )
         hits = [1000 * one.reading / settings.evaluations for one in times]
         page.verdicts.append(
-            verdict(f"{name}: nothing lost", not sum(lost for lost, _ in found))
+            verdict(f"{name}: nothing lost", not sum(lost for lost, _ in repeats))
             + " "
             + verdict(f"a read takes less than {HIT_MS:g} ms", statistics.median(hits) < HIT_MS)
         )

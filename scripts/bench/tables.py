@@ -51,9 +51,9 @@ def run(settings: Options) -> int:
     peaks: dict[str, list[float]] = {name: [] for name in IDS}
     for repeat in range(-1, settings.repeats):  # the first round fills the file cache
         for name in IDS:
-            taken, peak = make_once(name)
+            duration, peak = make_once(name)
             if repeat >= 0:
-                seconds[name].append(taken)
+                seconds[name].append(duration)
                 peaks[name].append(peak)
     page = Page(
         "tables",

@@ -102,10 +102,10 @@ Evaluators = dict[str, Training]
 def evaluators_for(task: SupervisedTask) -> Evaluators:
     """Return the evaluator in float32 and, where "auto" chooses something else, in that too."""
     auto = Training(task, "cpu", "auto")
-    made = {"evaluator, float32": Training(task, "cpu")}
+    evaluators = {"evaluator, float32": Training(task, "cpu")}
     if auto.precision != "float32":
-        made[f"evaluator, auto ({auto.precision})"] = auto
-    return made
+        evaluators[f"evaluator, auto ({auto.precision})"] = auto
+    return evaluators
 
 
 def ratios(runs: dict[str, list[Run]], name: str) -> list[float]:

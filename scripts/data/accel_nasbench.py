@@ -77,19 +77,19 @@ def ridge(features: Numbers, values: Numbers) -> Numbers:
 
 def held_out(features: Numbers, values: Numbers, folds: NDArray[np.int64]) -> Numbers:
     """Return (rows, targets) predictions, each by a model that was fitted without its network."""
-    found = np.full(values.shape, np.nan)
+    predictions = np.full(values.shape, np.nan)
     for fold in range(FOLDS):
         out = folds == fold
-        found[out] = features[out] @ ridge(features[~out], values[~out])
-    columns = [from_fitted(found[:, i], name in ACCURACIES) for i, name in enumerate(TARGETS)]
+        predictions[out] = features[out] @ ridge(features[~out], values[~out])
+    columns = [from_fitted(predictions[:, i], name in ACCURACIES) for i, name in enumerate(TARGETS)]
     return np.stack(columns, axis=1)
 
 
 def errors(measured: Numbers, predicted: Numbers) -> Numbers:
     """Return (3,) R2, Kendall's tau-b and the median relative error, see `Errors`."""
-    left = ((measured - predicted) ** 2).sum() / ((measured - measured.mean()) ** 2).sum()
+    unexplained = ((measured - predicted) ** 2).sum() / ((measured - measured.mean()) ** 2).sum()
     tau = kendalltau(measured, predicted).statistic
-    return np.array([1 - left, tau, np.median(np.abs(predicted - measured) / measured)])
+    return np.array([1 - unexplained, tau, np.median(np.abs(predicted - measured) / measured)])
 
 
 def top(measured: Numbers, predicted: Numbers) -> Numbers:
@@ -106,28 +106,28 @@ def fit(table: Arrays) -> Arrays:
     features, values = model().features(walks), fitted(numbers)
     predicted = held_out(features, values, folds_of(walks))
     weights = ridge(features, values)
-    found: Arrays = {}
+    arrays: Arrays = {}
     for column, name in enumerate(TARGETS):
-        found[f"{name}.weights"] = weights[:, column].astype(np.float32)
-        found[f"{name}.errors"] = errors(numbers[:, column], predicted[:, column])
+        arrays[f"{name}.weights"] = weights[:, column].astype(np.float32)
+        arrays[f"{name}.errors"] = errors(numbers[:, column], predicted[:, column])
     accuracy = TARGETS.index("accuracy")
-    found["top"] = top(numbers[:, accuracy], predicted[:, accuracy])
-    found["networks"] = np.array([len(np.unique(walks, axis=0))])
-    return found
+    arrays["top"] = top(numbers[:, accuracy], predicted[:, accuracy])
+    arrays["networks"] = np.array([len(np.unique(walks, axis=0))])
+    return arrays
 
 
-def page(found: Arrays) -> str:
+def page(arrays: Arrays) -> str:
     """Return the table of held-out errors of docs/environments.md, and the sentence below it."""
     lines = [
         "| number | R² | Kendall's τ | median relative error |",
         "| --- | ---: | ---: | ---: |",
     ]
     for name in TARGETS:
-        r2, tau, relative = found[f"{name}.errors"].tolist()
+        r2, tau, relative = arrays[f"{name}.errors"].tolist()
         lines.append(f"| `{name}` | {r2:.3f} | {tau:.3f} | {100 * relative:.1f} % |")
-    best, excess, tau = found["top"].tolist()
+    best, excess, tau = arrays["top"].tolist()
     top = (
-        f"The sample has {found['networks'][0]:,} networks. The best measured accuracy is "
+        f"The sample has {arrays['networks'][0]:,} networks. The best measured accuracy is "
         f"{100 * best:.2f} %. For the 1 % of networks with the highest predictions, predictions "
         f"are {100 * excess:.2f} points too high on average. Among the best tenth, τ is {tau:.3f}."
     )

@@ -87,11 +87,11 @@ class Job:
 
     def finished(self) -> set[tuple[str, int]]:
         """Return key and seed of every finished training."""
-        found: set[tuple[str, int]] = set()
+        keys: set[tuple[str, int]] = set()
         for seed in SEEDS:
             records = self.store.records(self.evaluator.fingerprint, budget(seed))
-            found |= {(candidate.key, seed) for candidate, _ in records}
-        return found
+            keys |= {(candidate.key, seed) for candidate, _ in records}
+        return keys
 
 
 class Tested(Training):
@@ -172,8 +172,10 @@ def watch(workers: Sequence[Any], job: Job, todo: int, every: float) -> None:
         for worker in workers:
             worker.join(max(0.0, deadline - time.monotonic()))
         done, seconds = len(job.store) - before, time.monotonic() - started
-        left = f"{(todo - done) * seconds / done / 60:.0f} min left" if done else "no training yet"
-        print(f"{done}/{todo} after {seconds / 60:.1f} min, {left}", flush=True)
+        remaining = (
+            f"{(todo - done) * seconds / done / 60:.0f} min left" if done else "no training yet"
+        )
+        print(f"{done}/{todo} after {seconds / 60:.1f} min, {remaining}", flush=True)
     if any(worker.exitcode for worker in workers):
         sys.exit("A worker failed; see above. Give the same command again to go on.")
 
@@ -240,14 +242,14 @@ def latency(job: Job, walks: NDArray[np.int8], rounds: int) -> NDArray[np.float3
     which all networks take their turn; NaN without rounds.
     """
     image = torch.zeros(1, *job.task.spec.input_shape)
-    seen = np.full((max(rounds, 1), len(walks)), np.nan, dtype=np.float32)
+    samples = np.full((max(rounds, 1), len(walks)), np.nan, dtype=np.float32)
     for turn in range(rounds):
         for row, padded in enumerate(walks):
             walk = tuple(int(decision) for decision in padded if decision >= 0)
             network = build(job.space.decode(walk).architecture, job.task.spec).eval()
             times = [timed(network, image) for _ in range(30)][5:]
-            seen[turn, row] = np.median(times)
-    return np.median(seen, axis=0).astype(np.float32)
+            samples[turn, row] = np.median(times)
+    return np.median(samples, axis=0).astype(np.float32)
 
 
 def timed(network: torch.nn.Module, image: torch.Tensor) -> float:

@@ -111,12 +111,12 @@ def write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
 def run(settings: Options) -> int:
     """Write the files."""
     settings.output.mkdir(parents=True, exist_ok=True)
-    made = {"digits": digits(), "wine": wine(), "breast_cancer": breast_cancer()}
+    data_sets = {"digits": digits(), "wine": wine(), "breast_cancer": breast_cancer()}
     if settings.mnist.is_file():
-        made["mnist_small"] = mnist_small(settings.mnist)
+        data_sets["mnist_small"] = mnist_small(settings.mnist)
     else:
         print(f"{settings.mnist} is not there: mnist_small.npz is left as it is.")
-    for name, arrays in made.items():
+    for name, arrays in data_sets.items():
         path = settings.output / f"{name}.npz"
         write(path, arrays)
         shapes = ", ".join(f"{key} {value.shape} {value.dtype}" for key, value in arrays.items())

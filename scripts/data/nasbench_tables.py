@@ -55,28 +55,28 @@ def stacked(table: Arrays, names: tuple[str, ...], kind: type) -> NDArray[Any]:
 def nasbench201(source: Path) -> Arrays:
     """Return cells (rows, 6), accuracies in percent by data set, seconds of a CIFAR-10 epoch."""
     table = columns(source / "nb201.parquet")
-    found = {"walks": stacked(table, EDGES, np.int8)}
+    arrays = {"walks": stacked(table, EDGES, np.int8)}
     for short, name in DATASETS.items():
         for column in ACCURACIES:
-            found[f"{name}.{column}"] = table[f"{short}_{column}"].astype(np.float32)
+            arrays[f"{name}.{column}"] = table[f"{short}_{column}"].astype(np.float32)
         for column in ("params", "flops"):
             millions = np.asarray(table[f"{column}_m_{short}"], np.float64)
-            found[f"{name}.{column}"] = np.rint(millions * 1e6).astype(np.int32)
-    found["seconds_per_epoch"] = table["train_s_per_epoch_c10_est"].astype(np.float32)
-    return found
+            arrays[f"{name}.{column}"] = np.rint(millions * 1e6).astype(np.int32)
+    arrays["seconds_per_epoch"] = table["train_s_per_epoch_c10_est"].astype(np.float32)
+    return arrays
 
 
 def nasbench201_hardware(source: Path) -> Arrays:
     """Return latency (ms) and energy (mJ) by data set and device; NaN where not measured."""
     table = columns(source / "nb201_hw.parquet")
-    found = {}
+    arrays = {}
     for name in DATASETS.values():
         rows = table["dataset"] == name.replace("imagenet16-120", "ImageNet16-120")
         order = np.argsort(table["index"][rows])
         for column in table:
             if column.endswith(("_ms", "_mj")):
-                found[f"{name}.{column}"] = table[column][rows][order].astype(np.float32)
-    return found
+                arrays[f"{name}.{column}"] = table[column][rows][order].astype(np.float32)
+    return arrays
 
 
 def nasbench_macro(source: Path) -> Arrays:
@@ -94,7 +94,7 @@ def nasbench_graph(source: Path) -> Arrays:
     """Return rows by data set: input nodes, operations (numbers of `operations`) and figures."""
     table = columns(source / "nas_bench_graph.parquet")
     operations = sorted(set(np.unique(np.asarray(table["op_1"], dtype=str))))
-    found: Arrays = {"operations": np.array(operations)}
+    arrays: Arrays = {"operations": np.array(operations)}
     for name in sorted(set(np.asarray(table["dataset"], dtype=str))):
         rows = np.asarray(table["dataset"], dtype=str) == name
         links = [table[f"link_{i}"][rows] for i in range(1, 5)]
@@ -104,10 +104,10 @@ def nasbench_graph(source: Path) -> Arrays:
         ]
         walks = np.stack([*links, *ops], axis=1).astype(np.int8)
         order = np.lexsort(walks.T[::-1])
-        found[f"{name}.walks"] = walks[order]
+        arrays[f"{name}.walks"] = walks[order]
         for column in GRAPH_NUMBERS:
-            found[f"{name}.{column}"] = table[column][rows][order].astype(np.float32)
-    return found
+            arrays[f"{name}.{column}"] = table[column][rows][order].astype(np.float32)
+    return arrays
 
 
 def accel_nasbench(source: Path) -> Arrays:

@@ -37,8 +37,8 @@ class Asynchronous(WalkAgent):
             (`Halving`).
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], *arguments: Any, **named: Any) -> None:
-        super().__init__(env, *arguments, **named)
+    def __init__(self, env: gymnasium.Env[Any, Any], *arguments: Any, **kwargs: Any) -> None:
+        super().__init__(env, *arguments, **kwargs)
         if self.edits:
             raise IncompatibleError(
                 f"Agent {type(self).__name__} evaluates without steps, but mdp='edit' scores every "
@@ -52,21 +52,21 @@ class Asynchronous(WalkAgent):
             )
         self._running: dict[int, Candidate] = {}
 
-    def recall(self, told: Sequence[tuple[Candidate, Evaluation]]) -> None:
+    def recall(self, results: Sequence[tuple[Candidate, Evaluation]]) -> None:
         """Learn the results of an interrupted search, in order.
 
         The random generator is seeded with the seed and the number of evaluations, because the
         draws for the networks that ran at the interruption are not recorded.
 
         Args:
-            told: Candidates and their evaluations.
+            results: Candidates and their evaluations.
         """
         self._begin()
-        for candidate, evaluation in told:
+        for candidate, evaluation in results:
             self.num_timesteps += len(candidate.walk)
             self._learn_of(candidate, evaluation)
-        if told:
-            self.rng = np.random.default_rng((self.seed, len(told)))
+        if results:
+            self.rng = np.random.default_rng((self.seed, len(results)))
 
     def _play(self, callbacks: BaseCallback) -> None:
         """Evaluate proposals until the limit, or until the callback returns False."""
@@ -113,10 +113,10 @@ class Asynchronous(WalkAgent):
         self, candidate: Candidate, evaluation: Evaluation, callbacks: BaseCallback
     ) -> bool:
         """Process an evaluation at the last step of its walk; return whether to continue."""
-        for left in reversed(range(len(candidate.walk))):
+        for remaining in reversed(range(len(candidate.walk))):
             self.num_timesteps += 1
-            score = 0.0 if left else self._learn_of(candidate, evaluation)
-            if not after_step(callbacks, left == 0, score):
+            score = 0.0 if remaining else self._learn_of(candidate, evaluation)
+            if not after_step(callbacks, remaining == 0, score):
                 return False
         return True
 

@@ -55,7 +55,7 @@ def observation_of(name: str, env_id: str = "default") -> str:
     return str(hyperparameters(name, env_id).get("observation", default))
 
 
-def settings_of(name: str, env_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of(name: str, env_id: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return the hyper-parameters of an agent: given ones override stored ones.
 
     The setting `preset` selects a named set of stored values, such as "zoph-le", instead of the
@@ -64,9 +64,13 @@ def settings_of(name: str, env_id: str, given: Mapping[str, Any]) -> dict[str, A
     Raises:
         UnknownNameError: The agent has no such preset.
     """
-    chosen = dict(given)
-    named = chosen.pop("preset", None)
-    values = {**hyperparameters(name, env_id), **(preset(name, named) if named else {}), **chosen}
+    chosen = dict(overrides)
+    preset_name = chosen.pop("preset", None)
+    values = {
+        **hyperparameters(name, env_id),
+        **(preset(name, preset_name) if preset_name else {}),
+        **chosen,
+    }
     values.pop("observation", None)
     return values
 
@@ -95,11 +99,11 @@ def make_agent(
         UnknownNameError: No such agent, or no such preset.
         IncompatibleError: `env` is not an environment, or scoring cannot be deferred.
     """
-    given: Any = env
-    if not isinstance(given, gymnasium.Env | gymnasium.vector.VectorEnv | VecEnv):
+    untyped_env: Any = env
+    if not isinstance(untyped_env, gymnasium.Env | gymnasium.vector.VectorEnv | VecEnv):
         raise IncompatibleError(
-            f"Agent {name!r} needs an environment, but was given {given!r}. Make one, such as "
-            "gymnasium.make('NAS-v0')."
+            f"Agent {name!r} needs an environment, but was given {untyped_env!r}. Make one, such "
+            "as gymnasium.make('NAS-v0')."
         )
     values = settings_of(name, _env_id(env), settings)
     deferred = values.pop("deferred", None)

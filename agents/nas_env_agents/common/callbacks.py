@@ -21,15 +21,15 @@ Function = Callable[[dict[str, Any], dict[str, Any]], bool]
 Given = BaseCallback | Function | Sequence[BaseCallback | Function] | None
 
 
-def one_callback(given: Given, progress_bar: bool) -> BaseCallback:
+def one_callback(argument: Given, progress_bar: bool) -> BaseCallback:
     """Combine the `callback` argument of `learn` (callback, list, function or None) into one.
 
     Raises:
         IncompatibleError: It contains an `EvalCallback`.
     """
-    each: Sequence[Any] = given if isinstance(given, list | tuple) else [given]
-    held = [x for x in each if x is not None]
-    listed = [x if isinstance(x, BaseCallback) else ConvertCallback(x) for x in held]
+    each: Sequence[Any] = argument if isinstance(argument, list | tuple) else [argument]
+    present = [x for x in each if x is not None]
+    listed = [x if isinstance(x, BaseCallback) else ConvertCallback(x) for x in present]
     if any(_evaluates(callback) for callback in listed):
         raise IncompatibleError(
             "EvalCallback evaluates in a second environment, but these agents read masks from "
@@ -52,6 +52,6 @@ def after_step(
     callback: BaseCallback, done: bool, reward: float = 0.0, info: dict[str, Any] | None = None
 ) -> bool:
     """Call a callback after a step of one environment; return whether to continue."""
-    told = {"dones": np.array([done]), "rewards": np.array([reward]), "infos": [info or {}]}
-    callback.update_locals(told)
+    step_locals = {"dones": np.array([done]), "rewards": np.array([reward]), "infos": [info or {}]}
+    callback.update_locals(step_locals)
     return callback.on_step()

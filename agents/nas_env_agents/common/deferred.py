@@ -97,7 +97,7 @@ class DeferredBuffer(RolloutBuffer):
         reward: NDArray[Any],
         episode_start: NDArray[Any],
         *others: Any,
-        **named: Any,
+        **kwargs: Any,
     ) -> None:
         """Add a step of all lanes; remember where rewards are pending."""
         if self.lanes is not None:
@@ -106,7 +106,7 @@ class DeferredBuffer(RolloutBuffer):
                 self._gaps.append(Gap(self.pos, lane, float(self._returns[lane])))
             self._returns += reward
             self._returns[np.isnan(reward)] = 0.0
-        super().add(obs, action, reward, episode_start, *others, **named)
+        super().add(obs, action, reward, episode_start, *others, **kwargs)
 
     def settle(self) -> None:
         """Write the pending scores into the rewards and the episodes' returns."""
@@ -167,15 +167,15 @@ def deferred_scoring(agent: Any) -> Iterator[None]:
     buffer = before if isinstance(before, DeferredBuffer) else deferred_copy(before)
     evaluators = evaluators_of(base)
     wrapped = {id(x): x if isinstance(x, Deferred) else Deferred(x) for x in evaluators}
-    asked = [wrapped[id(x)] for x in evaluators]
-    buffer.attach(Lanes(asked, base.get_attr("objective")), agent)
+    deferred_evaluators = [wrapped[id(x)] for x in evaluators]
+    buffer.attach(Lanes(deferred_evaluators, base.get_attr("objective")), agent)
     agent.rollout_buffer = buffer
-    ask(base, asked)
+    ask(base, deferred_evaluators)
     try:
         yield
         buffer.settle()  # of a rollout that was broken off
     finally:
-        for evaluator in asked:
+        for evaluator in deferred_evaluators:
             evaluator.drop()
         ask(base, evaluators)
         buffer.detach()
@@ -201,16 +201,16 @@ class DeferredScoring:
             return self.deferred
         return why_not(self) is None and evaluators_of(base_of(self.env))[0].slots > 1
 
-    def learn(self, *arguments: Any, **named: Any) -> Any:
+    def learn(self, *arguments: Any, **kwargs: Any) -> Any:
         """Learn for so many steps, or until the callback says stop."""
         if not self.defers:
-            return super().learn(*arguments, **named)  # type: ignore[misc]
+            return super().learn(*arguments, **kwargs)  # type: ignore[misc]
         with deferred_scoring(self):
-            return super().learn(*arguments, **named)  # type: ignore[misc]
+            return super().learn(*arguments, **kwargs)  # type: ignore[misc]
 
-    def collect_rollouts(self, *arguments: Any, **named: Any) -> bool:
+    def collect_rollouts(self, *arguments: Any, **kwargs: Any) -> bool:
         """Collect a rollout; settle it also if the callback stops it."""
-        complete: bool = super().collect_rollouts(*arguments, **named)  # type: ignore[misc]
+        complete: bool = super().collect_rollouts(*arguments, **kwargs)  # type: ignore[misc]
         if not complete and isinstance(self.rollout_buffer, DeferredBuffer):
             self.rollout_buffer.settle()
         return complete

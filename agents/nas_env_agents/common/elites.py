@@ -105,25 +105,25 @@ class Elites:
         agent.elites, agent.archive = elites, Archive()
         return agent
 
-    def collect_rollouts(self, *arguments: Any, **named: Any) -> bool:
+    def collect_rollouts(self, *arguments: Any, **kwargs: Any) -> bool:
         """Collect a rollout, elites first."""
         if not self.elites:
-            return super().collect_rollouts(*arguments, **named)  # type: ignore[misc, no-any-return]
+            return super().collect_rollouts(*arguments, **kwargs)  # type: ignore[misc, no-any-return]
         self.archive.waiting = self.archive.best(self.elites)
         with self._played_again():
-            return super().collect_rollouts(*arguments, **named)  # type: ignore[misc, no-any-return]
+            return super().collect_rollouts(*arguments, **kwargs)  # type: ignore[misc, no-any-return]
 
     @contextmanager
     def _played_again(self) -> Iterator[None]:
         """Let the policy take the actions of elites, inside the block."""
         usual = self.policy.forward
 
-        def forward(observation: Any, *arguments: Any, **named: Any) -> tuple[Any, Tensor, Tensor]:
+        def forward(observation: Any, *arguments: Any, **kwargs: Any) -> tuple[Any, Tensor, Tensor]:
             decision = self.archive.next(bool(self._last_episode_starts[0]))
             if decision is None:
-                return usual(observation, *arguments, **named)  # type: ignore[no-any-return]
+                return usual(observation, *arguments, **kwargs)  # type: ignore[no-any-return]
             action = torch.tensor([decision], device=self.policy.device)
-            masks = {name: named[name] for name in ("action_masks",) if name in named}
+            masks = {name: kwargs[name] for name in ("action_masks",) if name in kwargs}
             values, likelihood, _ = self.policy.evaluate_actions(observation, action, **masks)
             return action, values, likelihood
 

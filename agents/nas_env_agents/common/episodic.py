@@ -48,11 +48,11 @@ class EpisodicAgent(ABC):
     observation: ClassVar[str] = "state"
 
     def __init__(self, env: gymnasium.Env[Any, Any], seed: int = 0) -> None:
-        given: Any = env
-        if isinstance(given, VecEnv | gymnasium.vector.VectorEnv):
+        untyped_env: Any = env
+        if isinstance(untyped_env, VecEnv | gymnasium.vector.VectorEnv):
             raise IncompatibleError(
                 f"Agent {type(self).__name__} plays one environment, but was given "
-                f"{given.num_envs} lanes. Make one by gymnasium.make, or use an agent of "
+                f"{untyped_env.num_envs} lanes. Make one by gymnasium.make, or use an agent of "
                 "Stable-Baselines3, such as ppo."
             )
         check_rules(("seed", seed, _is_whole(seed, 0), "an integer >= 0"))
@@ -156,8 +156,8 @@ class EpisodicAgent(ABC):
                 f"Agent {type(self).__name__} plays one environment, but was given "
                 f"{len(observation)} observations. Give one."
             )
-        seen = observation[0] if batched else observation
-        action = np.int64(self.act(seen, np.asarray(mask, dtype=bool).ravel(), deterministic))
+        unbatched = observation[0] if batched else observation
+        action = np.int64(self.act(unbatched, np.asarray(mask, dtype=bool).ravel(), deterministic))
         return (np.array([action]) if batched else action), None
 
     def get_env(self) -> VecEnv:
@@ -238,9 +238,9 @@ class EpisodicAgent(ABC):
             after, reward, terminated, truncated, info = self.env.step(action)
             done = terminated or truncated
             decision = int(info.get("decision", action))
-            taken = action if decision < 0 else decision
+            executed = action if decision < 0 else decision
             legal = info["action_mask"].astype(bool)
-            steps.append(Step(observation, taken, float(reward), after, legal, terminated))
+            steps.append(Step(observation, executed, float(reward), after, legal, terminated))
             self.end_step(steps[-1])
             observation = after
             self.num_timesteps += 1

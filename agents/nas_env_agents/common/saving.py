@@ -50,9 +50,9 @@ def read(path: str | Path, kind: type[Any]) -> Saved:
     """
     try:
         zipped = Path(f"{path}.zip")  # as Stable-Baselines3's checkpoints are named
-        found = file_of(path)
-        found = zipped if zipped.is_file() and not found.is_file() else found
-        with np.load(found, allow_pickle=False) as file:
+        file_path = file_of(path)
+        file_path = zipped if zipped.is_file() and not file_path.is_file() else file_path
+        with np.load(file_path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         state = json.loads(str(arrays.pop("settings")))
         if not _related(kind, state["agent"]):

@@ -86,13 +86,13 @@ class NASVecEnv(VecEnv):
         """Take the actions; return observations, rewards (float32), dones and infos."""
         observations, rewards, terminated, truncated, infos = self.envs.step(self._actions)
         dones = terminated | truncated
-        told: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        lane_infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for lane in np.flatnonzero(dones).tolist():
             last, info = infos.final(lane)
             info["terminal_observation"] = last
             info["TimeLimit.truncated"] = bool(truncated[lane])
-            told[lane] = info
-        return observations, rewards.astype(np.float32), dones, told
+            lane_infos[lane] = info
+        return observations, rewards.astype(np.float32), dones, lane_infos
 
     def close(self) -> None:
         """Close the vector environment."""
@@ -130,8 +130,8 @@ class NASVecEnv(VecEnv):
             raise AttributeError(
                 f"Lanes have no method {method_name!r}. Known: {', '.join(methods)}."
             )
-        found = methods[method_name]()
-        return [None if found is None else found[lane] for lane in lanes]
+        values = methods[method_name]()
+        return [None if values is None else values[lane] for lane in lanes]
 
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
         """Refuse: lanes share one environment.

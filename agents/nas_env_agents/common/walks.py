@@ -74,24 +74,24 @@ class WalkAgent(EpisodicAgent):
         every = self.space.automaton().walks[0]
         return self.space.size() if every <= LISTED else every
 
-    def fresh(self, known: Container[Walk]) -> Walk:
-        """Return a random walk, drawn decision by decision, that is not in `known`.
+    def fresh(self, excluded: Container[Walk]) -> Walk:
+        """Return a random walk, drawn decision by decision, that is not in `excluded`.
 
-        It returns a known one only if none is left, or if 100 draws find no other in a space of
-        more than 20,000 walks.
+        It returns an excluded walk only if no other exists, or if 100 draws find no other in a
+        space of more than 20,000 walks.
         """
         for _ in range(DRAWS):
             walk = self.space.sample(self.rng)
-            if walk not in known:
+            if walk not in excluded:
                 return walk
-        return self.unknown(known) or walk
+        return self.unknown(excluded) or walk
 
-    def unknown(self, known: Container[Walk]) -> Walk | None:
-        """Return a random walk that is not in `known`; None if the space is too large to list."""
+    def unknown(self, excluded: Container[Walk]) -> Walk | None:
+        """Return a random walk that is not in `excluded`; None if the space is too large."""
         if self.num_walks > LISTED:
             return None
-        left = [walk for walk in self.space.enumerate() if walk not in known]
-        return left[int(self.rng.integers(len(left)))] if left else None
+        remaining = [walk for walk in self.space.enumerate() if walk not in excluded]
+        return remaining[int(self.rng.integers(len(remaining)))] if remaining else None
 
     def receive(self, walk: Walk, score: float) -> None:
         """Keep the walk if it is the best so far, and learn its score.

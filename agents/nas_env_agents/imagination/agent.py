@@ -119,10 +119,10 @@ class Imagination(WalkAgent):
         self.queue: list[Walk] = []  # proposals that wait to be played
         self.pending: list[Walk] = []  # and all that are not known yet
 
-    def learn(self, *arguments: Any, **named: Any) -> Self:
+    def learn(self, *arguments: Any, **kwargs: Any) -> Self:
         """Learn; walks that an interruption left pending are played first."""
         self.queue = list(self.pending)
-        return super().learn(*arguments, **named)
+        return super().learn(*arguments, **kwargs)
 
     def propose(self) -> Walk:
         """Return the next walk to evaluate."""
@@ -185,7 +185,7 @@ class Imagination(WalkAgent):
     def _plan_ahead(self, count: int) -> list[Walk]:
         """Return `count` walks, planned without the scores of one another."""
         posterior: Posterior | None = None
-        found: list[Walk] = []
+        walks: list[Walk] = []
         for _ in range(count):
             walk: Walk | None = None
             if self._knows_enough():
@@ -196,8 +196,8 @@ class Imagination(WalkAgent):
             if posterior is not None:
                 posterior = posterior.extended(self.model.encode([walk]))
             self.pending.append(walk)
-            found.append(walk)
-        return found
+            walks.append(walk)
+        return walks
 
     def _knows_enough(self) -> bool:
         """Return whether the initial random walks, or all walks of the space, were proposed."""
@@ -223,10 +223,10 @@ class Imagination(WalkAgent):
         if self.random_share and self.rng.random() < self.random_share:
             return None
         order = np.argsort(-self.model.scores, kind="stable")
-        known = list(self.model.walks)
-        elites = [known[index] for index in order[:5]]
+        evaluated = list(self.model.walks)
+        elites = [evaluated[index] for index in order[:5]]
         value = self._per_second if self.per_second else self._bound
-        seen = {*known, *self.pending}
+        seen = {*evaluated, *self.pending}
         dream = Dream(lambda walks: value(posterior, list(walks)), seen, elites)
         self.plan.imagine(dream, self.rng)
         self.logger.record("imagination/best_value", dream.best_value)
@@ -239,16 +239,16 @@ class Imagination(WalkAgent):
     def _per_second(self, posterior: Posterior, walks: list[Walk]) -> Numbers:
         """Return the logarithm of the expected improvement per predicted second."""
         mean, spread = posterior.predict(self.model.encode(walks))
-        told = posterior.data.targets[: len(self.model)]
-        incumbent = float((self.model.expected() if self.noisy else told).max())
+        targets = posterior.data.targets[: len(self.model)]
+        incumbent = float((self.model.expected() if self.noisy else targets).max())
         gain = log_expected_improvement(mean, spread, incumbent)
         return gain - self._expected_log_seconds(walks) if len(self.log_seconds) else gain
 
     def _expected_log_seconds(self, walks: list[Walk]) -> Numbers:
         """Return the predicted logarithm of the seconds of evaluations."""
-        known = self.log_seconds.scores
+        log_seconds = self.log_seconds.scores
         mean, _ = self.log_seconds.posterior().predict(self.log_seconds.encode(walks))
-        return np.asarray(known.mean() + known.std() * mean)
+        return np.asarray(log_seconds.mean() + log_seconds.std() * mean)
 
 
 def seconds_of(evaluation: Evaluation) -> float:

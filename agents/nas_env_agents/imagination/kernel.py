@@ -188,14 +188,14 @@ class Kernel:
         rng, all_of_them = np.random.default_rng(0), self.space.automaton().walks[0] <= LISTED
         drawn = (self.space.sample(rng) for _ in range(SAMPLED))
         walks = self.space.enumerate() if all_of_them else drawn
-        found = [self.space.descriptors(walk) for walk in walks]
-        if not found[0]:
+        descriptors = [self.space.descriptors(walk) for walk in walks]
+        if not descriptors[0]:
             raise InvalidSettingError(
                 f"Space {self.space.name!r} has no descriptors of walks. Leave descriptors=True "
                 "out, or let the space define `descriptors`."
             )
-        for name in found[0]:
-            values = np.array([x[name] for x in found])
+        for name in descriptors[0]:
+            values = np.array([x[name] for x in descriptors])
             spread = values.std(axis=0)
             self._means.append(values.mean(axis=0))
             self._spreads.append(np.where(spread > 0, spread, 1.0))

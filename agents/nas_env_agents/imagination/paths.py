@@ -32,19 +32,19 @@ class Paths:
 
     def steps(self, state: int, spent: int) -> list[Step]:
         """Return the legal decisions of a state, given the parameters used so far."""
-        found = self._known.get((state, spent))
-        if found is None:
+        legal_steps = self._known.get((state, spent))
+        if legal_steps is None:
             if len(self._known) >= CACHE_SIZE:  # many sums of parameters lead to one state
                 self._known.clear()
-            found = self._known[state, spent] = self._find(state, spent)
-        return found
+            legal_steps = self._known[state, spent] = self._find(state, spent)
+        return legal_steps
 
     def _find(self, state: int, spent: int) -> list[Step]:
         automaton = self._automaton
-        following, found = automaton.next_state[state], []
+        following, legal_steps = automaton.next_state[state], []
         for decision in automaton.allowed(state, spent, self._limit).nonzero()[0].tolist():
             price = 0
             if self._limit is not None and automaton.cost is not None:
                 price = int(automaton.cost[state, decision])
-            found.append(Step(decision, int(following[decision]), spent + price))
-        return found
+            legal_steps.append(Step(decision, int(following[decision]), spent + price))
+        return legal_steps

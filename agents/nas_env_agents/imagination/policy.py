@@ -40,11 +40,11 @@ class ImaginedPolicy(Planner):
         self.own *= MEMORY
         self.after *= MEMORY
         for _ in range(ROUNDS):
-            taken, slopes = self._sample(rng)
-            walks: list[Walk] = [tuple(row[row >= 0].tolist()) for row in taken]
+            decisions, slopes = self._sample(rng)
+            walks: list[Walk] = [tuple(row[row >= 0].tolist()) for row in decisions]
             values = np.array(dream.values(walks))
             values[[walk in dream.seen for walk in walks]] = -np.inf
-            self._learn(taken, slopes, advantages(values))
+            self._learn(decisions, slopes, advantages(values))
 
     def arrays(self) -> dict[str, Numbers]:
         """Return the parameters."""
@@ -61,41 +61,41 @@ class ImaginedPolicy(Planner):
         """
         automaton, limit = self.space.automaton(), self.space.max_params
         state, spent = np.zeros(EPISODES, np.int64), np.zeros(EPISODES, np.int64)
-        taken = np.full((EPISODES, self.space.max_length), -1, dtype=np.int64)
-        slopes = np.zeros((*taken.shape, self.space.num_decisions))
+        decisions = np.full((EPISODES, self.space.max_length), -1, dtype=np.int64)
+        slopes = np.zeros((*decisions.shape, self.space.num_decisions))
         for position in range(self.space.max_length):
             going = np.flatnonzero(~automaton.final[state])
             here = state[going]
             legal = automaton.next_state[here] >= 0
             if limit is not None and automaton.to_go is not None:
                 legal &= automaton.to_go[here] <= limit - spent[going, None]
-            chances = masked_softmax(self._logits(taken[going], position), legal)
+            chances = masked_softmax(self._logits(decisions[going], position), legal)
             drawn = rng.random((len(going), 1)) * chances.sum(axis=1, keepdims=True)
             chosen = (chances.cumsum(axis=1) <= drawn).sum(axis=1)
             chosen = np.minimum(chosen, chances.shape[1] - 1 - legal[:, ::-1].argmax(axis=1))
-            taken[going, position] = chosen
+            decisions[going, position] = chosen
             slopes[going, position] = -chances
             slopes[going, position, chosen] += 1.0
             if automaton.cost is not None:
                 spent[going] += automaton.cost[here, chosen]
             state[going] = automaton.next_state[here, chosen]
-        return taken, slopes
+        return decisions, slopes
 
-    def _logits(self, taken: NDArray[np.int64], position: int) -> Numbers:
+    def _logits(self, decisions: NDArray[np.int64], position: int) -> Numbers:
         """Return (episodes, decisions) logits after the decisions before a position."""
-        logits = np.repeat(self.own[position][None], len(taken), axis=0)
+        logits = np.repeat(self.own[position][None], len(decisions), axis=0)
         for before in range(position):
-            logits += self.after[before, position, taken[:, before]]
+            logits += self.after[before, position, decisions[:, before]]
         return logits
 
-    def _learn(self, taken: NDArray[np.int64], slopes: Numbers, advantage: Numbers) -> None:
+    def _learn(self, decisions: NDArray[np.int64], slopes: Numbers, advantage: Numbers) -> None:
         """Go one step along the gradient of the mean of advantage times log-probability."""
         slopes = LEARNING_RATE * advantage[:, None, None] * slopes
         self.own += slopes.sum(axis=0)
         for position in range(1, self.space.max_length):
-            going = taken[:, position] >= 0
+            going = decisions[:, position] >= 0
             for before in range(position):
-                rows = taken[going, before]
+                rows = decisions[going, before]
                 np.add.at(self.after[before, position], rows, slopes[going, position])
 
 

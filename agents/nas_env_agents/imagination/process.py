@@ -65,10 +65,10 @@ class Posterior:
 
     def predict(self, inputs: Inputs) -> tuple[Numbers, Numbers]:
         """Return (m,) means and standard deviations of the values of m walks, without noise."""
-        likeness = self.kernel.gram(self.vector, self.data.inputs, inputs)  # (n, m)
-        explained = ((self.inverse_factor @ likeness) ** 2).sum(axis=0)
+        similarity = self.kernel.gram(self.vector, self.data.inputs, inputs)  # (n, m)
+        explained = ((self.inverse_factor @ similarity) ** 2).sum(axis=0)
         spread = np.sqrt(np.maximum(1.0 - explained, 0.0))
-        return self.weights @ likeness, spread
+        return self.weights @ similarity, spread
 
     def extended(self, inputs: Inputs, targets: Numbers | None = None) -> Self:
         """Return the posterior after one more walk, by adding one row to the factor.
@@ -79,8 +79,8 @@ class Posterior:
         """
         if targets is None:
             targets = self.predict(inputs)[0]
-        likeness = self.kernel.gram(self.vector, self.data.inputs, inputs)[:, 0]
-        row = self.inverse_factor @ likeness
+        similarity = self.kernel.gram(self.vector, self.data.inputs, inputs)[:, 0]
+        row = self.inverse_factor @ similarity
         own = np.sqrt(1.0 + noise(self.vector) - row @ row)
         size = len(row)
         factor = np.zeros((size + 1, size + 1))

@@ -134,14 +134,14 @@ def fit(make: Any, settings: Mapping[str, Any], table: Any, target: str) -> dict
     words = [name for name in columns if name not in numbers]
     model = make(settings, words, numbers)
     model.fit(train, train[target])
-    told = {"settings": dict(settings), "validation": quality(model, validation, target)}
-    return {**told, "model": model}
+    record = {"settings": dict(settings), "validation": quality(model, validation, target)}
+    return {**record, "model": model}
 
 
 def tested(fitted: Mapping[str, Any], table: Any, target: str) -> dict[str, Any]:
     """Return what is known of a fitted model, with what it does on the test split."""
-    told = {key: x for key, x in fitted.items() if key != "model"}
-    return {**told, "test": quality(fitted["model"], table[table["split"] == "test"], target)}
+    record = {key: x for key, x in fitted.items() if key != "model"}
+    return {**record, "test": quality(fitted["model"], table[table["split"] == "test"], target)}
 
 
 def quality(model: Any, part: Any, target: str) -> dict[str, float]:
@@ -149,10 +149,10 @@ def quality(model: Any, part: Any, target: str) -> dict[str, float]:
     from sklearn.metrics import accuracy_score, roc_auc_score
 
     chances = model.predict_proba(part)
-    told = {"accuracy": accuracy_score(part[target], model.predict(part))}
+    metrics = {"accuracy": accuracy_score(part[target], model.predict(part))}
     if chances.shape[1] == 2:
-        told["roc_auc"] = roc_auc_score(part[target] == model.classes_[1], chances[:, 1])
-    return {key: float(value) for key, value in told.items()}
+        metrics["roc_auc"] = roc_auc_score(part[target] == model.classes_[1], chances[:, 1])
+    return {key: float(value) for key, value in metrics.items()}
 
 
 def lines(rows: list[dict[str, Any]]) -> Iterator[str]:

@@ -88,8 +88,8 @@ def run(options: Options) -> int:
         steps[name].run()
     table = folder / "table.json"
     if "passengers" in options.names:
-        found = [numbers(ROOT / RUNS / f"passengers-{seed}") for seed in SPLITS]
-        table.write_text(json.dumps(found, indent=1), encoding="utf-8")
+        tables = [numbers(ROOT / RUNS / f"passengers-{seed}") for seed in SPLITS]
+        table.write_text(json.dumps(tables, indent=1), encoding="utf-8")
     splits = json.loads(table.read_text("utf-8")) if table.is_file() else []
     done = {name: x.done() for name, x in steps.items()}
     save_page(options.page, page(done, splits))
@@ -135,8 +135,8 @@ def excerpt(step: Mapping[str, Any]) -> str:
     """Return what a page shows of what a command said."""
     command, output = step["command"], step["output"].strip()
     if "nas-env search" in command:
-        found: str = output[output.index("# Search with") :].partition("\n")[2]
-        return found.partition("How it was made:")[0].strip()
+        summary: str = output[output.index("# Search with") :].partition("\n")[2]
+        return summary.partition("How it was made:")[0].strip()
     if "nas-env retrain" in command:
         return str(output.partition("\nWritten to")[0].strip())
     if output and ("nas-env export" in command or " -c " in command):
@@ -144,6 +144,6 @@ def excerpt(step: Mapping[str, Any]) -> str:
     if "scripts.studies report" in command:
         words = shlex.split(command)
         folder = Path(words[words.index("--output") + 1]).relative_to("docs")
-        shown = {"The report": "light-1280", "Further down": "light-1280-below"}
-        return "\n".join(f"![{x}: {words[4]}]({folder}/{shown[x]}.png)" for x in shown)
+        pictures = {"The report": "light-1280", "Further down": "light-1280-below"}
+        return "\n".join(f"![{x}: {words[4]}]({folder}/{pictures[x]}.png)" for x in pictures)
     return ""

@@ -61,10 +61,10 @@ class Steps:
 
     def done(self) -> list[dict[str, Any]]:
         """Return what is known of the commands that have ended, up to the first that changed."""
-        found = json.loads(self.file.read_text("utf-8")) if self.file.is_file() else []
-        same = [x["command"] == y for x, y in zip(found, self.commands, strict=False)]
+        records = json.loads(self.file.read_text("utf-8")) if self.file.is_file() else []
+        same = [x["command"] == y for x, y in zip(records, self.commands, strict=False)]
         count = (*same, False).index(False)
-        return list(found[:count])
+        return list(records[:count])
 
 
 def left_by(words: Sequence[str]) -> list[Path]:

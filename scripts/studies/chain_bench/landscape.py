@@ -43,8 +43,8 @@ class Table:
     @cached_property
     def about(self) -> dict[str, Any]:
         """How it was made."""
-        found: dict[str, Any] = json.loads(str(self.arrays["about"]))
-        return found
+        facts: dict[str, Any] = json.loads(str(self.arrays["about"]))
+        return facts
 
     @cached_property
     def walks(self) -> list[Walk]:
@@ -120,12 +120,12 @@ def between_seeds_at_the_top(values: Floats, top: int = TOP) -> float:
 
     Chosen by a seed of their own, the best rows have no luck in the two that are compared.
     """
-    found = []
+    correlations = []
     for chooser in range(values.shape[1]):
         rows = np.argsort(-values[:, chooser], kind="stable")[:top]
         others = np.delete(values[rows], chooser, axis=1)
-        found.append(between_seeds(others))
-    return float(np.mean(found))
+        correlations.append(between_seeds(others))
+    return float(np.mean(correlations))
 
 
 def regret_of_one_seed(values: Floats) -> Floats:
@@ -139,14 +139,14 @@ def regret_of_one_seed(values: Floats) -> Floats:
 
 def fidelity(curves: Floats, rows: Sequence[int] | NDArray[np.intp]) -> list[float]:
     """Return each epoch's rank correlation with the last epoch's mean of the other seeds."""
-    found = []
+    correlations = []
     for epoch in range(curves.shape[2]):
         one = []
         for seed in range(curves.shape[1]):
             others = np.delete(curves[rows, :, -1], seed, axis=1).mean(axis=1)
             one.append(rank_correlation(curves[rows, seed, epoch], others))
-        found.append(float(np.mean(one)))
-    return found
+        correlations.append(float(np.mean(one)))
+    return correlations
 
 
 def distance(a: Walk, b: Walk) -> int:
@@ -162,12 +162,12 @@ def distance(a: Walk, b: Walk) -> int:
 
 def neighbours(walk: Walk, rows: dict[Walk, int], num_decisions: int) -> list[int]:
     """Return the rows whose walk is at distance 1."""
-    found = {walk[:i] + walk[i + 1 :] for i in range(len(walk))}
+    candidates = {walk[:i] + walk[i + 1 :] for i in range(len(walk))}
     for decision in range(num_decisions):
-        found |= {(*walk[:i], decision, *walk[i + 1 :]) for i in range(len(walk))}
-        found |= {(*walk[:i], decision, *walk[i:]) for i in range(len(walk) + 1)}
-    found.discard(walk)
-    return sorted(rows[other] for other in found if other in rows)
+        candidates |= {(*walk[:i], decision, *walk[i + 1 :]) for i in range(len(walk))}
+        candidates |= {(*walk[:i], decision, *walk[i:]) for i in range(len(walk) + 1)}
+    candidates.discard(walk)
+    return sorted(rows[other] for other in candidates if other in rows)
 
 
 @dataclass(frozen=True)

@@ -48,13 +48,13 @@ def run(settings: Options) -> int:
     """Write the page and the pictures."""
     matplotlib.use("Agg")
     table = Table.read(settings.table)
-    found = landscape(table.walks, table.mean, table.space.num_decisions)
+    analysis = landscape(table.walks, table.mean, table.space.num_decisions)
     far = distances(table)
     pictures = settings.page.with_suffix("")
     pictures.mkdir(parents=True, exist_ok=True)
     draw_scores(table, pictures / "scores.png")
     draw_landscape(table, far, pictures / "landscape.png")
-    save_page(settings.page, page(table, found, far, pictures.name))
+    save_page(settings.page, page(table, analysis, far, pictures.name))
     return 0
 
 
@@ -64,7 +64,7 @@ def distances(table: Table) -> Floats:
     return np.array([float(min(distance(walk, x) for x in best)) for walk in table.walks])
 
 
-def page(table: Table, found: Landscape, far: Floats, pictures: str) -> str:
+def page(table: Table, analysis: Landscape, far: Floats, pictures: str) -> str:
     """Return the page."""
     parts: Sequence[Callable[[], Iterator[str]]] = (
         partial(heading, table),
@@ -73,7 +73,7 @@ def page(table: Table, found: Landscape, far: Floats, pictures: str) -> str:
         partial(fidelities, table),
         partial(networks, table),
         partial(kinds, table),
-        partial(walking, table, found, far, pictures),
+        partial(walking, table, analysis, far, pictures),
     )
     return "\n".join(line for part in parts for line in part())
 
@@ -171,8 +171,8 @@ def noise(table: Table) -> Iterator[str]:
         f"{losses:.3f}); {top_ranks:.3f} among the {TOP} best of the third seed. Aim: at least 0.8 "
         f"over all. **It {'holds' if ranks >= 0.8 else 'does not hold'}.**",
         f"- Taking the best network of one seed costs {percent(regret.mean())} points in the mean "
-        f"of the other two ({', '.join(percent(x) for x in regret)}). This is the error of a search "
-        "with one training per network.",
+        f"of the other two ({', '.join(percent(x) for x in regret)}). This is the error of a "
+        "search with one training per network.",
         "",
     )
     mean = table.mean[table.order]
@@ -265,10 +265,10 @@ def kinds(table: Table) -> Iterator[str]:
     yield from rows_of(("networks", "number", "mean, %", "worst", "best"), body)
 
 
-def walking(table: Table, found: Landscape, far: Floats, pictures: str) -> Iterator[str]:
+def walking(table: Table, analysis: Landscape, far: Floats, pictures: str) -> Iterator[str]:
     """Yield the landscape under one-decision changes."""
     mean, best = table.mean, table.mean.max()
-    reached = mean[found.ends]
+    reached = mean[analysis.ends]
     single = landscape(table.walks, table.last[:, 0], table.space.num_decisions)
     yield from (
         "## Landscape",
@@ -276,13 +276,13 @@ def walking(table: Table, found: Landscape, far: Floats, pictures: str) -> Itera
         f"![Landscape]({pictures}/landscape.png)",
         "",
         "The distance is the minimum number of decisions to substitute, insert or remove. A "
-        f"network has {found.neighbours:.1f} neighbours (distance 1) in the mean. Scores are means "
-        "over the seeds.",
+        f"network has {analysis.neighbours:.1f} neighbours (distance 1) in the mean. Scores are "
+        "means over the seeds.",
         "",
         f"- Fitness-distance correlation, with the distance to the nearest best network: "
         f"{np.corrcoef(far, mean)[0, 1]:.3f} (Pearson), {rank_correlation(far, mean):.3f} "
         "(Spearman); -1 would mean that the score falls with every step away.",
-        f"- Local optima: {len(found.optima)} of {len(mean):,} networks ({len(single.optima)} "
+        f"- Local optima: {len(analysis.optima)} of {len(mean):,} networks ({len(single.optima)} "
         "if the score is that of seed 0 alone).",
         f"- Steepest ascent reaches a best network from {np.mean(reached == best):.1%} of the "
         f"networks, and ends {percent(best - reached.mean())} points below it in the mean.",

@@ -80,13 +80,13 @@ class Experiment:
         Each has `command`, `settings`, `versions`, `seeds` and `seconds`; the last two are empty
         and None where they are not known.
         """
-        found: list[dict[str, Any]] = []
+        entries: list[dict[str, Any]] = []
         for line in self._lines():
             if "call" in line:
-                found.append({"seeds": [], "seconds": None, **line["call"]})
+                entries.append({"seeds": [], "seconds": None, **line["call"]})
             elif "seconds" in line:
-                found[-1]["seconds"] = line["seconds"]
-        return found
+                entries[-1]["seconds"] = line["seconds"]
+        return entries
 
     def missing(self, jobs: Iterable[Job]) -> list[Job]:
         """Return the jobs that have no result yet, each once."""
@@ -110,16 +110,18 @@ class Experiment:
         call: dict[str, Any] = {"command": command or typed_command(), "settings": self.settings}
         call |= {"versions": versions(), "seeds": sorted({x["seed"] for x in missing})}
         self._append({"call": call})
-        started = shown = time.monotonic()
+        started = last_shown = time.monotonic()
         try:
             for number, finished in enumerate(played(missing, play, processes), start=1):
                 self._append(finished._asdict())
                 now = time.monotonic()
-                if now - shown > PROGRESS_SECONDS or number in (1, len(missing)):
-                    shown = now
-                    left = (now - started) / number * (len(missing) - number) / 60
-                    said = f"{number}/{len(missing)} jobs, about {left:.1f} minutes left"
-                    print(f"{said}; {describe(finished.job)}", file=sys.stderr, flush=True)
+                if now - last_shown > PROGRESS_SECONDS or number in (1, len(missing)):
+                    last_shown = now
+                    minutes_left = (now - started) / number * (len(missing) - number) / 60
+                    progress = (
+                        f"{number}/{len(missing)} jobs, about {minutes_left:.1f} minutes left"
+                    )
+                    print(f"{progress}; {describe(finished.job)}", file=sys.stderr, flush=True)
         finally:
             self._append({"seconds": round(time.monotonic() - started, 1)})
 

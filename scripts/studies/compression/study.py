@@ -85,12 +85,12 @@ def run(settings: Options) -> int:
     settings.store.parent.mkdir(parents=True, exist_ok=True)
     env = make(settings, settings.agents[0])
     start = env.space.assemble(walk_of(env, settings.start))
-    found = {
+    best_trials = {
         name: [smallest(settings, name, seed) for seed in range(settings.seeds)]
         for name in settings.agents
     }
     networks = {"before": [start] * settings.seeds}
-    networks |= {f"after, {x}": [t.candidate for t in trials] for x, trials in found.items()}
+    networks |= {f"after, {x}": [t.candidate for t in trials] for x, trials in best_trials.items()}
     rows = measured(settings, env, networks)
     settings.page.parent.mkdir(parents=True, exist_ok=True)
     settings.page.write_text(page(settings, env, rows), encoding="utf-8")
@@ -104,11 +104,11 @@ def walk_of(env: NASEnv, labels: Sequence[str]) -> tuple[int, ...]:
     Raises:
         UnknownNameError: The space has no such decision.
     """
-    known = [option.label for option in env.space.options()]
+    available = [option.label for option in env.space.options()]
     for label in labels:
-        if label not in known:
-            raise unknown_name(f"decision of space {env.space.name!r}", label, known)
-    return tuple(known.index(label) for label in labels)
+        if label not in available:
+            raise unknown_name(f"decision of space {env.space.name!r}", label, available)
+    return tuple(available.index(label) for label in labels)
 
 
 def make(settings: Options, agent: str) -> NASEnv:
@@ -172,12 +172,12 @@ def latency(candidates: Sequence[Candidate], env: NASEnv, repeats: int) -> list[
     image = torch.zeros(1, *env.task.spec.input_shape)
     times: list[list[float]] = [[] for _ in networks]
     for repeat in range(repeats + 10):  # the first ten warm up
-        for network, seen in zip(networks, times, strict=True):
+        for network, samples in zip(networks, times, strict=True):
             started = time.perf_counter()
             network(image)
             if repeat >= 10:
-                seen.append(1000 * (time.perf_counter() - started))
-    return [statistics.median(seen) for seen in times]
+                samples.append(1000 * (time.perf_counter() - started))
+    return [statistics.median(samples) for samples in times]
 
 
 def page(settings: Options, env: NASEnv, rows: dict[str, list[Result]]) -> str:

@@ -153,11 +153,11 @@ def search(settings: Options, job: Job) -> dict[str, Any]:
 
 def page(experiment: Experiment) -> str:
     """Return the page of the results."""
-    found = [{**job, **result} for job, result in experiment.results()]
+    searches = [{**job, **result} for job, result in experiment.results()]
     by_method = {
         name: rows
         for name in METHODS
-        if (rows := sorted((x for x in found if x["method"] == name), key=lambda x: x["seed"]))
+        if (rows := sorted((x for x in searches if x["method"] == name), key=lambda x: x["seed"]))
     }
     seeds, shared = len(by_method[BASELINE]), experiment.settings
     versions = versions_text(experiment.calls()[-1]["versions"], without=("commit",))
@@ -174,8 +174,8 @@ def page(experiment: Experiment) -> str:
         "",
         f"- Command: `{commands(experiment)}`",
         f"- Versions: {versions}",
-        "- Episodes that edit start from random networks. Hill climbing tries edits in random order "
-        "and takes the first improvement; if no edit improves, it restarts.",
+        "- Episodes that edit start from random networks. Hill climbing tries edits in random "
+        "order and takes the first improvement; if no edit improves, it restarts.",
         "- Tutorial Q-learning: alpha 0.1, gamma 0.9, epsilon 0.1, a table of zeros; here with the "
         "mask. MetaQNN's Q-learning: alpha 0.01, gamma 1, its epsilon schedule, 100 replayed "
         "episodes, optimistic initial values.",

@@ -79,7 +79,7 @@ def run(settings: Options) -> int:
 
 def heading(settings: Options) -> Iterator[str]:
     """Yield what is measured and how."""
-    found = versions()
+    installed = versions()
     yield "# Successive halving against full training"
     yield ""
     yield "Made by `python -m scripts.studies halving`."
@@ -92,9 +92,9 @@ def heading(settings: Options) -> Iterator[str]:
     )
     yield ""
     yield f"- Command: `{typed_command()}`"
-    yield f"- Machine: {found.pop('machine')}"
-    shown = (f"{name} {value}" for name, value in found.items() if name != "commit")
-    yield f"- Versions: {', '.join(shown)}"
+    yield f"- Machine: {installed.pop('machine')}"
+    version_texts = (f"{name} {value}" for name, value in installed.items() if name != "commit")
+    yield f"- Versions: {', '.join(version_texts)}"
     yield ""
 
 
@@ -112,14 +112,14 @@ def draw(space: SearchSpace, count: int, seed: int) -> list[Candidate]:
 def choose(evaluator: Evaluator, batch: Sequence[Candidate], budget: Budget) -> Choice:
     """Evaluate a batch and choose the best of those that came furthest."""
     started = time.perf_counter()
-    found = evaluator.evaluate(batch, budget)
+    evaluations = evaluator.evaluate(batch, budget)
     seconds = time.perf_counter() - started
 
     def rank(index: int) -> tuple[int, float]:
-        evaluation = found[index]
+        evaluation = evaluations[index]
         return (evaluation.epochs, evaluation.metrics["accuracy"]) if evaluation.ok else (0, 0.0)
 
-    return Choice(max(range(len(batch)), key=rank), sum(x.epochs for x in found), seconds)
+    return Choice(max(range(len(batch)), key=rank), sum(x.epochs for x in evaluations), seconds)
 
 
 # ---- stored curves ----
@@ -259,7 +259,7 @@ def training_part(settings: Options) -> Iterator[str]:
         halving = Halving(Training(task, "cpu", checkpoints=folder), "accuracy")
         halved = choose(halving, batch, budget)
         full = choose(plain, batch, budget)
-        kept = sum(path.stat().st_size for path in Path(folder).iterdir())
+        checkpoint_bytes = sum(path.stat().st_size for path in Path(folder).iterdir())
     values = plain.evaluate([batch[x.network] for x in (full, halved)], budget)
     accuracies = [100 * x.metrics["accuracy"] for x in values]
     yield f"## On real training: {settings.task}"
@@ -267,8 +267,9 @@ def training_part(settings: Options) -> Iterator[str]:
     yield (
         f"One batch: {settings.batch} networks of the space `chain` (seed 0), {settings.epochs} "
         f"epochs, rungs {', '.join(map(str, halving.rungs(budget)))}, one thread. Networks "
-        f"continue from their checkpoints, which took {kept / 1e6:.1f} MB at the end. The accuracy "
-        "is the validation accuracy of the chosen network after all epochs; one image is "
+        f"continue from their checkpoints, which took {checkpoint_bytes / 1e6:.1f} MB at the end. "
+        "The accuracy is the validation accuracy of the chosen network after all epochs; one image "
+        "is "
         f"{100 / task.spec.sizes[1]:.2f} points."
     )
     yield ""

@@ -103,8 +103,10 @@ class Experiment:
         self, folder: Path, seeds: int | None, processes: int, command: str
     ) -> list[CellOutcome]:
         """Play what is not finished and return what failed."""
-        kept = BenchmarkFolder(folder)
-        return [x for plan in self.plans(seeds, command) for x in run_plan(plan, kept, processes)]
+        benchmark = BenchmarkFolder(folder)
+        return [
+            x for plan in self.plans(seeds, command) for x in run_plan(plan, benchmark, processes)
+        ]
 
 
 def variants(*settings: str) -> tuple[str, ...]:
@@ -114,8 +116,8 @@ def variants(*settings: str) -> tuple[str, ...]:
 
 def trained(label: str, store: Path, **settings: Any) -> str:
     """Return an environment whose networks are trained, under a mild cost of parameters."""
-    given = {"objective": "accuracy-under-cost", "store": str(store), **settings}
-    texts = (f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in given.items())
+    options = {"objective": "accuracy-under-cost", "store": str(store), **settings}
+    texts = (f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in options.items())
     return f"{label}=NAS-v0:{','.join(texts)}"
 
 

@@ -69,9 +69,9 @@ def _similarities(axes: Any, agent: Imagination) -> None:
     """Draw the learned likeness of operations."""
     process = agent.model.process
     embedding = process.kernel.unpack(process.vector).embedding[: len(SHORT)]
-    likeness = np.exp(-distances(embedding, embedding))
-    axes.imshow(likeness, cmap="Blues", vmin=0, vmax=1)
-    for i, line in enumerate(likeness):
+    similarity = np.exp(-distances(embedding, embedding))
+    axes.imshow(similarity, cmap="Blues", vmin=0, vmax=1)
+    for i, line in enumerate(similarity):
         for j, value in enumerate(line):
             axes.text(
                 j,
@@ -96,8 +96,8 @@ def _judged(axes: Any, agent: Imagination, walks: list[Any], means: Any) -> None
     rows = {tuple(walk): number for number, walk in enumerate(table.walks.tolist())}
     truth = 100 * table.column("test_200")[[rows[walk] for walk in walks]]
     axes.scatter(truth, means, s=1, c=FAINT, rasterized=True)
-    known = [rows[walk] for walk in agent.model.walks]
-    scores = 100 * table.column("test_200")[known]
+    evaluated = [rows[walk] for walk in agent.model.walks]
+    scores = 100 * table.column("test_200")[evaluated]
     axes.scatter(scores, agent.model.expected(), s=14, c=INK, label="evaluated")
     axes.set_xlim(np.percentile(truth, 15), truth.max() + 0.2)
     axes.set(xlabel="accuracy, %", ylabel="expected, in normal scores")

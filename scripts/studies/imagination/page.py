@@ -94,7 +94,7 @@ def headline(results: Path) -> str:
 
 def random_search() -> str:
     """Return how many queries random search without repeats needs in the mean, table by table."""
-    said = []
+    parts = []
     for text in UPPER_BOUND:
         spec = EnvSpec.parse(text)
         evaluator: Any = spec.make().unwrapped.evaluator  # type: ignore[attr-defined]
@@ -103,8 +103,8 @@ def random_search() -> str:
         if scores.ndim == 2:
             scores = scores.mean(axis=1)
         optima = int((scores == scores.max()).sum())
-        said.append(f"{(len(scores) + 1) / (optima + 1):,.0f} on {spec.label} ({optima})")
-    return ", ".join(said)
+        parts.append(f"{(len(scores) + 1) / (optima + 1):,.0f} on {spec.label} ({optima})")
+    return ", ".join(parts)
 
 
 def _part(results: Path, name: str, make: Callable[[Any, dict[str, Any]], str]) -> str:
@@ -138,14 +138,14 @@ def neural_table(table: Any, settings: dict[str, Any]) -> str:
 
 def queries_cell(runs: Runs, agent: str, env: str) -> str:
     """Return mean ± standard error (median, 95th percentile; runs that found the optimum)."""
-    found = runs.to_optimum(agent, env)
-    if not found:
+    queries = runs.to_optimum(agent, env)
+    if not queries:
         return ""
-    counts = capped(found, runs.limit)
-    successes = len(found) - found.count(None)
-    sign = "" if successes == len(found) else "≥ "
+    counts = capped(queries, runs.limit)
+    successes = len(queries) - queries.count(None)
+    sign = "" if successes == len(queries) else "≥ "
     middle, late = np.percentile(counts, (50, 95))
-    return f"{sign}{with_error(counts)} ({middle:.0f}, {late:.0f}; {successes} of {len(found)})"
+    return f"{sign}{with_error(counts)} ({middle:.0f}, {late:.0f}; {successes} of {len(queries)})"
 
 
 def with_error(values: Numbers, digits: int = 1) -> str:
@@ -160,9 +160,9 @@ def reached(runs: Runs) -> list[str]:
     """Return a sentence on each aim for `imagination`, where there is one."""
     lines = []
     for env, aim in REACH.items():
-        found = runs.to_optimum("imagination", env)
-        if found:
-            mean = capped(found, runs.limit).mean()
+        queries = runs.to_optimum("imagination", env)
+        if queries:
+            mean = capped(queries, runs.limit).mean()
             word = "reached" if mean <= aim else "**not reached**"
             lines.append(f"- {env}: aim at most {aim} queries: {word} ({mean:.1f}).")
     return lines
@@ -175,18 +175,18 @@ def protocol_table(table: Any, settings: dict[str, Any]) -> str:
         cells = [f"{m:.2f} ± {s:.2f}" for m, s in zip(means, spreads, strict=True)]
         lines.append(row(f"{words}, published", "500", "", *cells, ""))
     runs, aims = Runs(table, 0), []
-    for found in protocol_results(table, settings):
-        means, spreads = found.tests.mean(axis=0), found.tests.std(axis=0, ddof=1)
+    for result in protocol_results(table, settings):
+        means, spreads = result.tests.mean(axis=0), result.tests.std(axis=0, ddof=1)
         cells = [f"{m:.2f} ± {s:.2f}" for m, s in zip(means, spreads, strict=True)]
-        optima = [x.values["regret_reward"][-1] == 0 for x in runs.of(found.label, "cifar10")]
+        optima = [x.values["regret_reward"][-1] == 0 for x in runs.of(result.label, "cifar10")]
         share = f"{100 * np.mean(optima):.0f} %"
-        count = str(len(found.tests))
-        lines.append(row(f"`{found.label}`", count, f"{found.networks:.0f}", *cells, share))
-        if found.label == "imagination" or found.label.startswith("random_share"):
+        count = str(len(result.tests))
+        lines.append(row(f"`{result.label}`", count, f"{result.networks:.0f}", *cells, share))
+        if result.label == "imagination" or result.label.startswith("random_share"):
             word = "reached" if means[0] >= REACH_PROTOCOL else "**not reached**"
-            error = spreads[0] / np.sqrt(len(found.tests))
+            error = spreads[0] / np.sqrt(len(result.tests))
             aims.append(
-                f"- Aim on CIFAR-10, at least {REACH_PROTOCOL:.2f} %, by `{found.label}`: {word} "
+                f"- Aim on CIFAR-10, at least {REACH_PROTOCOL:.2f} %, by `{result.label}`: {word} "
                 f"({means[0]:.3f}, standard error {error:.3f})."
             )
     return "\n".join([*lines, "", *aims])
@@ -263,9 +263,11 @@ def _winners(runs: Runs) -> list[str]:
     for env in runs.envs:
         unit = points(runs, env)
         regret = {
-            agent: {run.seed: unit * float(run.at("regret_reward", runs.limit)) for run in found}
+            agent: {
+                run.seed: unit * float(run.at("regret_reward", runs.limit)) for run in agent_runs
+            }
             for agent in runs.agents
-            if (found := runs.of(agent, env))
+            if (agent_runs := runs.of(agent, env))
         }
         own = regret.pop("imagination")
         other = min(regret, key=lambda agent: float(np.mean([*regret[agent].values()])))

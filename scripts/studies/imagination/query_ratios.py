@@ -12,16 +12,16 @@ from nas_env_cli.benchmark.runs import Runs
 Numbers = NDArray[np.float64]
 
 
-def capped(found: Iterable[int | None], cap: int) -> Numbers:
+def capped(queries: Iterable[int | None], cap: int) -> Numbers:
     """Return queries, the cap where the optimum was not found."""
-    return np.array([cap if x is None else x for x in found], dtype=float)
+    return np.array([cap if x is None else x for x in queries], dtype=float)
 
 
 def told_apart(runs: Runs, env: str) -> str:
     """Return which agents need more or fewer queries than `imagination` as it is."""
-    found = {agent: ratio(runs, agent, env) for agent in runs.agents}
-    more = [f"`{agent}`" for agent, (_, _, low, _) in found.items() if low > 1]
-    fewer = [f"`{agent}`" for agent, (*_, high) in found.items() if high < 1]
+    ratios = {agent: ratio(runs, agent, env) for agent in runs.agents}
+    more = [f"`{agent}`" for agent, (_, _, low, _) in ratios.items() if low > 1]
+    fewer = [f"`{agent}`" for agent, (*_, high) in ratios.items() if high < 1]
     return (
         f"- {env}, intervals without 1: more queries with {', '.join(more) or 'none'}; fewer with "
         f"{', '.join(fewer) or 'none'}."
@@ -45,8 +45,8 @@ def ratio(
     for name in (agent, to):
         seeds = [run.seed for run in runs.of(name, env)]
         sides.append(dict(zip(seeds, runs.to_optimum(name, env), strict=True)))
-    found, usual = sides
-    seeds = [seed for seed in found if seed in usual]
+    compared, usual = sides
+    seeds = [seed for seed in compared if seed in usual]
     short, usually_short = (None in [side[seed] for seed in seeds] for side in sides)
     sign = "~ " if short and usually_short else "≥ " if short else "≤ " if usually_short else ""
     above, below = (capped([side[seed] for seed in seeds], runs.limit) for side in sides)

@@ -52,8 +52,8 @@ def run(options: Options) -> int:
     if options.source.is_dir():
         tables = unseen(options.source, options.folder)
         make_images(options.source / "mnist_15k.npz", images)
-    known = experiments(tables, options.folder, images)
-    everything = (*known, NOISY)
+    available = experiments(tables, options.folder, images)
+    everything = (*available, NOISY)
     names = everything if options.names == ("all",) else options.names
     for name in names:
         if name not in everything:
@@ -66,10 +66,10 @@ def run(options: Options) -> int:
         if name == NOISY:
             seeds = range(FIRST, FIRST + (options.seeds or noisy_reward.SEEDS))
             experiment = noisy_reward.experiment_of(results / "noisy.jsonl")
-            jobs, said = noisy_reward.jobs(seeds), command(name, options)
-            experiment.play(jobs, noisy_reward.play, options.processes, said)
+            jobs, command_line = noisy_reward.jobs(seeds), command(name, options)
+            experiment.play(jobs, noisy_reward.play, options.processes, command_line)
         else:
-            failed += play(name, known[name], options, results)
+            failed += play(name, available[name], options, results)
     write_page(results, options.page)
     print(f"Written: {options.page}")
     return 1 if failed else 0
@@ -77,8 +77,8 @@ def run(options: Options) -> int:
 
 def play(name: str, experiment: Experiment, options: Options, results: Path) -> int:
     """Play what is missing of an experiment, keep its results, return the number of failures."""
-    folder, said = options.folder / name, command(name, options)
-    failed = experiment.run(folder, options.seeds, options.processes, said)
+    folder, command_line = options.folder / name, command(name, options)
+    failed = experiment.run(folder, options.seeds, options.processes, command_line)
     for done in failed:
         print(f"failed: {done.cell}: {done.error}", file=sys.stderr)
     table, settings = read_results(folder / "best.parquet")

@@ -60,15 +60,15 @@ def small_cells(source: Path, folder: Path) -> dict[str, str]:
     rows = pq.read_table(source / "ecnas_nb101_small.parquet").to_pandas()
     rows = rows.groupby(["n_nodes", "adjacency", "ops"], as_index=False)["val_acc"].mean()
     names = ["nodes", *(f"edge_{i}" for i in range(EDGES)), *(f"op_{i}" for i in range(INNER))]
-    made = []
+    table_rows = []
     for nodes, adjacency, operations, accuracy in rows.itertuples(index=False):
         matrix = [adjacency[i * nodes : (i + 1) * nodes] for i in range(nodes)]
         edges = [f"edge {matrix[i][j]}" for i in range(nodes) for j in range(i + 1, nodes)]
         inner = operations.split("|")[1:-1]
         walk = [f"{nodes} nodes", *edges, *inner]
-        made.append([*walk, *[None] * (len(names) - len(walk)), accuracy])
+        table_rows.append([*walk, *[None] * (len(names) - len(walk)), accuracy])
     path = folder / "nb101-small.parquet"
-    pd.DataFrame(made, columns=[*names, "val_acc"]).to_parquet(path)
+    pd.DataFrame(table_rows, columns=[*names, "val_acc"]).to_parquet(path)
     return {"nb101-small": _environment("nb101-small", path, names, "val_acc")}
 
 

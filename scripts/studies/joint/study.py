@@ -136,7 +136,7 @@ def search(settings: Options, job: Job) -> dict[str, Any]:
 
 def page(experiment: Experiment) -> str:
     """Return the page of the results."""
-    found = sorted(
+    results = sorted(
         (
             Result(**{**job, "agent": AgentSpec.parse(job["agent"]).label}, **result)
             for job, result in experiment.results()
@@ -144,14 +144,14 @@ def page(experiment: Experiment) -> str:
         key=lambda x: (x.agent, x.kind, x.seed),
     )
     groups: dict[tuple[str, str], list[Result]] = {}
-    for result in found:
+    for result in results:
         groups.setdefault((result.agent, result.kind), []).append(result)
     values = {
         **{name: str(value) for name, value in experiment.settings.items()},
         **commands_and_versions(experiment),
         "table": "\n".join(table(groups)),
         "comparison": "\n".join(compared(groups)),
-        "recipes": "\n".join(recipes(found)),
+        "recipes": "\n".join(recipes(results)),
         "least": f"{least_chance(min(map(len, groups.values()))):.3f}",
         "seeds": str(max(map(len, groups.values()))),
     }
@@ -188,14 +188,14 @@ def compared(groups: dict[tuple[str, str], list[Result]]) -> Iterator[str]:
             yield f"- {difference(names[0], [*map(tested, one)], names[1], [*map(tested, other)])}"
 
 
-def recipes(found: list[Result]) -> Iterator[str]:
+def recipes(results: list[Result]) -> Iterator[str]:
     """Yield what was chosen, and how often."""
     chosen = Counter(
         json.dumps({name: value}).strip("{}").replace('"', "")
-        for result in found
+        for result in results
         if result.kind == "joint"
         for name, value in result.recipe.items()
     )
-    searches = sum(result.kind == "joint" for result in found)
+    searches = sum(result.kind == "joint" for result in results)
     for setting, count in sorted(chosen.items(), key=lambda x: (-x[1], x[0])):
         yield f"- {setting}: {count} of {searches}"

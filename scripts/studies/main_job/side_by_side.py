@@ -59,9 +59,9 @@ def _row(runs: Runs, env: str, agent: str) -> str:
     report, random = (runs.values(x, env, "report") for x in (agent, BASELINE))
     regret = 100 * runs.values(agent, env, "regret_report").mean()
     share = "-" if agent == BASELINE else f"{100 * (report > random).mean():.0f} %"
-    found = plus_minus(runs.values(agent, env, "score").tolist())
+    score = plus_minus(runs.values(agent, env, "score").tolist())
     return (
-        f"| {agent} | {found} | {plus_minus((100 * report).tolist(), 2)} | {regret:.2f} | {share} |"
+        f"| {agent} | {score} | {plus_minus((100 * report).tolist(), 2)} | {regret:.2f} | {share} |"
     )
 
 
@@ -69,12 +69,13 @@ def _pairs(runs: Runs, env: str) -> list[str]:
     lines = []
     order = sorted(runs.agents, key=lambda agent: -runs.values(agent, env, "report").mean())
     for one, other in combinations(order, 2):
-        found = Difference.of(
+        difference = Difference.of(
             *((100 * runs.values(x, env, "report")).tolist() for x in (one, other))
         )
-        verdict = f"{one} is better" if found.clear else "not told apart"
+        verdict = f"{one} is better" if difference.clear else "not told apart"
         lines.append(
-            f"- {one} against {other}: {found.mean:+.2f} ± {found.half:.2f} points: {verdict}."
+            f"- {one} against {other}: {difference.mean:+.2f} ± {difference.half:.2f} points: "
+            f"{verdict}."
         )
     return lines
 

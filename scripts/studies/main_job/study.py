@@ -114,13 +114,13 @@ def _retrained(runs: Sequence[Summary]) -> list[str]:
 def _verdicts(runs: Sequence[Summary]) -> list[str]:
     """Return one sentence for each comparison, whoever wins."""
     agent = runs[0]["settings"]["agent"]
-    found = [[run["searches"][x]["best"]["score"] for run in runs] for x in (agent, BASELINE)]
+    best_scores = [[run["searches"][x]["best"]["score"] for run in runs] for x in (agent, BASELINE)]
     tests = [_means(runs, index, "test_scores") for index in (AGENT, RANDOM, REFERENCE)]
     accuracies = [_means(runs, index, "test_accuracies") for index in (AGENT, REFERENCE)]
     searches = [run["searches"][agent] for run in runs]
     learned = sum(x["mean_score_last_quarter"] > x["mean_score_first_quarter"] for x in searches)
     return [
-        f"Best score found: {Difference.of(*found).sentence(agent, 'random search')}",
+        f"Best score found: {Difference.of(*best_scores).sentence(agent, 'random search')}",
         "Trained anew, test score: "
         f"{Difference.of(tests[AGENT], tests[RANDOM]).sentence(agent, 'random search')}",
         "Trained anew, test score: "

@@ -42,15 +42,15 @@ def write_page(experiment: Experiment, page: Path) -> None:
 
 def searches_of(experiment: Experiment) -> list[Found]:
     """Return the searches, seed by seed, MetaQNN first."""
-    found = [{**job, **result} for job, result in experiment.results()]
-    return sorted(found, key=lambda x: (x["seed"], list(METHODS).index(x["method"])))
+    results = [{**job, **result} for job, result in experiment.results()]
+    return sorted(results, key=lambda x: (x["seed"], list(METHODS).index(x["method"])))
 
 
 def numbers(experiment: Experiment, searches: list[Found]) -> dict[str, str]:
     """Return the numbers of the page, by their place in the template."""
     settings = experiment.settings
     by_method = {name: [x for x in searches if x["method"] == name] for name in METHODS}
-    networks = [x for found in searches for x in found["networks"]]
+    networks = [x for search in searches for x in search["networks"]]
     trained = [x["seconds"] for x in networks if x["outcome"] == "ok"]
     seeds = [str(x["seed"]) for x in by_method[METAQNN]]
     versions = dict.fromkeys(versions_text(call["versions"]) for call in experiment.calls())
@@ -92,8 +92,8 @@ def phase_table(by_method: dict[str, list[Found]]) -> str:
     epsilons = [x["epsilon"] for x in by_method[METAQNN][0]["networks"]]
     for epsilon in dict.fromkeys(epsilons):
         phase = [
-            [x for x in found["networks"] if x["epsilon"] == epsilon]
-            for found in by_method[METAQNN]
+            [x for x in search["networks"] if x["epsilon"] == epsilon]
+            for search in by_method[METAQNN]
         ]
         lines.append(phase_row(f"{epsilon:.1f}", [networks for networks in phase if networks]))
     lines.append(phase_row("random search", [x["networks"] for x in by_method[BASELINE]]))
@@ -118,22 +118,22 @@ def phase_row(name: str, seeds: Sequence[Sequence[dict[str, Any]]]) -> str:
 
 def failures(by_method: dict[str, list[Found]]) -> str:
     """Say how many networks of each method failed, and how."""
-    said = []
+    parts = []
     for name, title in METHODS.items():
-        outcomes = [x["outcome"] for found in by_method[name] for x in found["networks"]]
+        outcomes = [x["outcome"] for search in by_method[name] for x in search["networks"]]
         kinds = {x: outcomes.count(x) for x in sorted(set(outcomes)) if x != "ok"}
         how = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in kinds.items())
-        said.append(f"{title}: {how or 'none'} of {len(outcomes):,}")
-    return "; ".join(said)
+        parts.append(f"{title}: {how or 'none'} of {len(outcomes):,}")
+    return "; ".join(parts)
 
 
 def first_and_last(searches: Sequence[Found]) -> str:
     """Say what the mean reward was in the first phase and in the last, and in how many seeds."""
     pairs = []
-    for found in searches:
-        epsilons = [x["epsilon"] for x in found["networks"]]
+    for search in searches:
+        epsilons = [x["epsilon"] for x in search["networks"]]
         means = [
-            100 * float(np.mean([x["reward"] for x in found["networks"] if x["epsilon"] == edge]))
+            100 * float(np.mean([x["reward"] for x in search["networks"] if x["epsilon"] == edge]))
             for edge in (epsilons[0], epsilons[-1])
         ]
         pairs.append((*means, epsilons[0], epsilons[-1]))
@@ -162,26 +162,26 @@ def best_table(searches: Sequence[Found]) -> str:
         "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, title in METHODS.items():
-        for found in (x for x in searches if x["method"] == name):
-            best = found["best"]
+        for search in (x for x in searches if x["method"] == name):
+            best = search["best"]
             costs = [f"{best[x]:,.0f}" if best[x] is not None else "-" for x in ("params", "macs")]
-            tested = plus_minus([100 * x for x in found["retrained"]["accuracies"]], 2)
-            failed = found["retrained"]["failed"]
+            tested = plus_minus([100 * x for x in search["retrained"]["accuracies"]], 2)
+            failed = search["retrained"]["failed"]
             tested += f" ({failed} failed, counted as 0)" if failed else ""
-            cells = (title, str(found["seed"]), f"{100 * best['accuracy']:.2f}")
+            cells = (title, str(search["seed"]), f"{100 * best['accuracy']:.2f}")
             more = (str(best["found_after"]), *costs, tested)
             lines.append(f"| {' | '.join((*cells, *more))} |")
     return "\n".join(lines)
 
 
-def on_validation(found: Found) -> float:
+def on_validation(search: Found) -> float:
     """Return the best network's validation accuracy in the search."""
-    return float(found["best"]["accuracy"])
+    return float(search["best"]["accuracy"])
 
 
-def on_test(found: Found) -> float:
+def on_test(search: Found) -> float:
     """Return the mean test accuracy of the best network, trained anew."""
-    return float(np.mean(found["retrained"]["accuracies"]))
+    return float(np.mean(search["retrained"]["accuracies"]))
 
 
 def verdict(by_method: dict[str, list[Found]], value: Callable[[Found], float], split: str) -> str:
@@ -236,13 +236,13 @@ def draw(searches: Sequence[Found]) -> Figure:
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes: Any = figure.subplots()
     for name, colour in ((BASELINE, "0.6"), (METAQNN, "C0")):
-        found = [x["networks"] for x in searches if x["method"] == name]
-        rewards = [[100 * x["reward"] for x in networks] for networks in found]
+        network_lists = [x["networks"] for x in searches if x["method"] == name]
+        rewards = [[100 * x["reward"] for x in networks] for networks in network_lists]
         for number, row in enumerate(rewards):
             label = f"{METHODS[name]}, rolling mean of {WINDOW}" if number == 0 else None
             axes.plot(range(1, len(row) + 1), rolling(row), color=colour, lw=1, label=label)
         if name == METAQNN:
-            draw_phases(axes, [x["epsilon"] for x in found[0]], rewards)
+            draw_phases(axes, [x["epsilon"] for x in network_lists[0]], rewards)
     axes.set_xlabel("unique networks")
     axes.set_ylabel("reward: validation accuracy, %")
     axes.legend(loc="lower right")

@@ -72,8 +72,8 @@ class AgentResult(NamedTuple):
 
     def agrees(self) -> bool:
         """Return whether all three means are as near to the published ones as `TOLERANCE` says."""
-        found = self.differences()
-        return found is not None and bool((np.abs(found) <= TOLERANCE).all())
+        gaps = self.differences()
+        return gaps is not None and bool((np.abs(gaps) <= TOLERANCE).all())
 
 
 def protocol_results(table: pa.Table, settings: dict[str, Any]) -> list[AgentResult]:
@@ -84,7 +84,8 @@ def protocol_results(table: pa.Table, settings: dict[str, Any]) -> list[AgentRes
     """
     if settings["envs"].get(SEARCHED, {}).get("id") != "NASBench201-v0":
         raise InvalidSettingError(
-            "The results were made by another command. Run: python -m scripts.studies nb201-protocol."
+            "The results were made by another command. Run: python -m scripts.studies "
+            "nb201-protocol."
         )
     runs = Runs(table, settings["limit"] or 0)
     picks = {agent: [run.walks[-1] for run in runs.of(agent, SEARCHED)] for agent in runs.agents}
@@ -102,13 +103,13 @@ def protocol_results(table: pa.Table, settings: dict[str, Any]) -> list[AgentRes
 
 def _tests(walks: Iterable[str]) -> dict[str, list[float]]:
     """Return the 200-epoch test accuracy of cells on all three data sets, %."""
-    made = [EnvSpec(name, "NASBench201-v0", {"dataset": name}).make() for name in DATASETS]
+    envs = [EnvSpec(name, "NASBench201-v0", {"dataset": name}).make() for name in DATASETS]
     return {
-        walk: [100 * play_walk(env, decisions(walk))["report"] for env in made] for walk in walks
+        walk: [100 * play_walk(env, decisions(walk))["report"] for env in envs] for walk in walks
     }
 
 
-def protocol_page(found: list[AgentResult], settings: dict[str, Any], source: str) -> str:
+def protocol_page(results: list[AgentResult], settings: dict[str, Any], source: str) -> str:
     """Return the page with our numbers beside the published ones."""
     seconds = settings["simulated_seconds"]
     head = f"| method | runs | networks | {' | '.join(f'{x}, %' for x in NAMES)} | agrees |"
@@ -133,9 +134,9 @@ def protocol_page(found: list[AgentResult], settings: dict[str, Any], source: st
             "",
             head,
             "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
-            *_rows(found),
+            *_rows(results),
             "",
-            *[f"- {_sentence(row)}" for row in found if row.name in PUBLISHED],
+            *[f"- {_sentence(row)}" for row in results if row.name in PUBLISHED],
             "",
             "Local search is included because a controller should beat it; the paper has no row "
             "for it.",
@@ -146,13 +147,13 @@ def protocol_page(found: list[AgentResult], settings: dict[str, Any], source: st
     )
 
 
-def _rows(found: list[AgentResult]) -> list[str]:
+def _rows(results: list[AgentResult]) -> list[str]:
     lines = []
     for name, row in PUBLISHED.items():
         cells = [f"{x:.2f} ± {s:.2f}" for x, s in zip(row.means, row.spreads, strict=True)]
         lines.append(f"| {row.words}, published | 500 | | {' | '.join(cells)} | |")
-        lines += [_line(x) for x in found if x.name == name]
-    return lines + [_line(x) for x in found if x.name not in PUBLISHED]
+        lines += [_line(x) for x in results if x.name == name]
+    return lines + [_line(x) for x in results if x.name not in PUBLISHED]
 
 
 def _line(row: AgentResult) -> str:
@@ -166,6 +167,6 @@ def _line(row: AgentResult) -> str:
 def _sentence(row: AgentResult) -> str:
     differences = row.differences()
     assert differences is not None
-    said = " / ".join(f"{x:+.2f}" for x in differences)
+    gaps = " / ".join(f"{x:+.2f}" for x in differences)
     word = "agrees with" if row.agrees() else "does not agree with"
-    return f"`{row.label}` {word} the published {PUBLISHED[row.name].words}: {said} points."
+    return f"`{row.label}` {word} the published {PUBLISHED[row.name].words}: {gaps} points."

@@ -60,10 +60,10 @@ def run(options: Options) -> int:
         print(f"{len(failed)} runs failed. The first: {failed[0].cell}: {failed[0].error}")
         return 1
     table, settings = read_results(folder.path / "best.parquet")
-    kept = options.page.with_suffix("") / "best.parquet"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    write_results(kept, [incumbents(table)], settings)
-    source = kept.relative_to(options.page.parent).as_posix()
+    results_file = options.page.with_suffix("") / "best.parquet"
+    results_file.parent.mkdir(parents=True, exist_ok=True)
+    write_results(results_file, [incumbents(table)], settings)
+    source = results_file.relative_to(options.page.parent).as_posix()
     text = protocol_page(protocol_results(table, settings), settings, source)
     options.page.write_text(text, encoding="utf-8")
     print(f"{text}\nWritten: {options.page}")

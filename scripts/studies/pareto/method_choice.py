@@ -63,10 +63,10 @@ def points_of(networks: int) -> list[int]:
 def play(networks: int, job: Job) -> dict[str, Any]:
     """Play one run and judge it at each point; where it ended early, by all that it has."""
     started = time.monotonic()
-    found = problem(job["device"])
+    device_problem = problem(job["device"])
     method = Method(job["agent"], job["kind"], job["size"])
-    rows = found.rows(evaluated(method, job["device"], job["seed"], networks))
-    judged = [found.volumes(rows[:after]) for after in points_of(networks)]
+    rows = device_problem.rows(evaluated(method, job["device"], job["seed"], networks))
+    judged = [device_problem.volumes(rows[:after]) for after in points_of(networks)]
     searched, reported = ([round(x[i], 6) for x in judged] for i in (0, 1))
     seconds = round(time.monotonic() - started, 2)
     numbers = {"networks": len(rows), "searched": searched, "reported": reported}
@@ -104,11 +104,11 @@ class Plan:
 
     def candidates(self) -> dict[str, list[Method]]:
         """Return the settings that are tried, by agent."""
-        found = {NSGA2: [Method(NSGA2, size=x) for x in POPULATIONS]}
+        methods = {NSGA2: [Method(NSGA2, size=x) for x in POPULATIONS]}
         for agent in self.agents:
             if agent not in DEAR:
-                found[agent] = [Method(agent, kind, size) for kind in KINDS for size in SIZES]
-        return found
+                methods[agent] = [Method(agent, kind, size) for kind in KINDS for size in SIZES]
+        return methods
 
     def to_choose(self) -> list[Job]:
         """Return the runs that settings are chosen by."""
@@ -167,13 +167,13 @@ class Choice:
 
         Agents whose runs take long have what is best in the mean of the others.
         """
-        found = {"random": Method("random")}
+        selected = {"random": Method("random")}
         for agent, methods in self.plan.candidates().items():
-            found[agent] = max(methods, key=lambda x: self.means[x.label])
+            selected[agent] = max(methods, key=lambda x: self.means[x.label])
         for agent in self.plan.agents:
             if agent in DEAR:
-                found[agent] = Method(agent, *self.common)
-        return found
+                selected[agent] = Method(agent, *self.common)
+        return selected
 
     @cached_property
     def common(self) -> tuple[str, int]:

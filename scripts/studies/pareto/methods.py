@@ -86,17 +86,17 @@ class Portion(BaseCallback):
 
 
 class SharedSearch(TrackSearch):
-    """The books of a search that pays nothing for networks that were evaluated before it.
+    """The record of a search in which earlier evaluated networks cost nothing.
 
     Args:
         env: The environment.
         limits: When it ends.
-        known: Keys of networks that were evaluated; new ones are added.
+        evaluated_keys: Keys of networks that were evaluated; new ones are added.
     """
 
-    def __init__(self, env: Any, limits: Limits, known: set[Any]) -> None:
+    def __init__(self, env: Any, limits: Limits, evaluated_keys: set[Any]) -> None:
         super().__init__(env, limits)
-        self._keys = known
+        self._keys = evaluated_keys
 
 
 def evaluated(method: Method, device: str, seed: int, limit: int) -> list[Walk]:
@@ -108,14 +108,14 @@ def evaluated(method: Method, device: str, seed: int, limit: int) -> list[Walk]:
     if method.agent == NSGA2:
         return _evolve(method, device, seed, limit)
     spec = AgentSpec.parse(method.agent)
-    known: set[Any] = set()
+    evaluated_keys: set[Any] = set()
     walks: list[Walk] = []
     objectives = method.objectives(device)
     for number, objective in enumerate(objectives, start=1):
         portion = limit * number // len(objectives) - len(walks)  # with what others left
         if portion:
             own = seed + (number - 1) * APART
-            walks += _portion(spec, device, objective, own, portion, known)
+            walks += _portion(spec, device, objective, own, portion, evaluated_keys)
     return walks
 
 
@@ -125,7 +125,7 @@ def _portion(
     objective: Objective | None,
     seed: int,
     limit: int,
-    known: set[Any],
+    evaluated_keys: set[Any],
 ) -> list[Walk]:
     """Return the cells that an agent evaluates for one objective."""
     env = _env(device, spec.observation(EnvSpec.parse(ENV)))
@@ -133,7 +133,9 @@ def _portion(
     inner.objective = objective or Reward()
     set_random_seed(seed)
     env.reset(seed=seed)
-    tracker = SharedSearch(env, Limits(evaluations=limit, episodes=EPISODES * limit), known)
+    tracker = SharedSearch(
+        env, Limits(evaluations=limit, episodes=EPISODES * limit), evaluated_keys
+    )
     steps = EPISODES * limit * inner.space.max_length
     spec.make(tracker, seed).learn(steps, Portion(tracker))
     return [trial.walk for trial in tracker.trials if trial.new][:limit]
@@ -147,10 +149,10 @@ def _env(device: str, observation: str | None) -> gymnasium.Env[Any, Any]:
 
 
 def _evolve(method: Method, device: str, seed: int, limit: int) -> list[Walk]:
-    found = problem(device)
+    device_problem = problem(device)
 
     def points(walks: Sequence[Walk]) -> Numbers:
-        return found.searched[found.rows(walks)]
+        return device_problem.searched[device_problem.rows(walks)]
 
     inner: Any = _env(device, None).unwrapped
     return nsga2.search(inner.space, points, limit, method.size, seed)

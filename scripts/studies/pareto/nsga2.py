@@ -36,28 +36,28 @@ def search(
         Algorithm: NSGA-II", IEEE Transactions on Evolutionary Computation 6(2), 2002.
     """
     algorithm = _algorithm(_choices(space), population, seed)
-    known: dict[Walk, Any] = {}
+    evaluated: dict[Walk, Any] = {}
     waited = 0
-    while len(known) < limit and waited < PATIENCE:
-        asked = algorithm.ask()
-        walks = [tuple(int(x[str(i)]) for i in range(len(x))) for x in asked.get("X")]
-        new = [x for x in dict.fromkeys(walks) if x not in known][: limit - len(known)]
+    while len(evaluated) < limit and waited < PATIENCE:
+        generation = algorithm.ask()
+        walks = [tuple(int(x[str(i)]) for i in range(len(x))) for x in generation.get("X")]
+        new = [x for x in dict.fromkeys(walks) if x not in evaluated][: limit - len(evaluated)]
         waited = 0 if new else waited + 1
-        known |= dict(zip(new, points(new), strict=True)) if new else {}
-        if any(walk not in known for walk in walks):  # the limit ends in this generation
+        evaluated |= dict(zip(new, points(new), strict=True)) if new else {}
+        if any(walk not in evaluated for walk in walks):  # the limit ends in this generation
             break
-        asked.set("F", np.array([known[walk] for walk in walks]))
-        algorithm.tell(infills=asked)
-    return list(known)
+        generation.set("F", np.array([evaluated[walk] for walk in walks]))
+        algorithm.tell(infills=generation)
+    return list(evaluated)
 
 
 def _choices(space: SearchSpace) -> list[Sequence[int]]:
     """Return the decisions of each position."""
-    state, found = space.start(), list[Sequence[int]]()
+    state, choices = space.start(), list[Sequence[int]]()
     while (choice := space.choice(state)) is not None:
-        found.append(choice.legal)
+        choices.append(choice.legal)
         state = space.follow(state, choice.legal[0])
-    return found
+    return choices
 
 
 def _algorithm(choices: Sequence[Sequence[int]], population: int, seed: int) -> Any:

@@ -46,11 +46,11 @@ class DeviceRuns:
     def __init__(self, runs: list[Run], choice: Choice, device: str, networks: int) -> None:
         self.device, self.networks = device, networks
         self.points, self.marks = points_of(networks), marks_of(networks)
-        found = {
+        device_runs = {
             agent: [x for x in runs if (x.method, x.device) == (method.label, device)]
             for agent, method in choice.chosen.items()
         }
-        self.runs = {agent: chosen for agent, chosen in found.items() if chosen}
+        self.runs = {agent: chosen for agent, chosen in device_runs.items() if chosen}
         self.labels = {agent: choice.chosen[agent].label for agent in self.runs}
 
     def values(self, agent: str, name: str) -> Numbers:
@@ -80,8 +80,8 @@ class DeviceRuns:
                 x for x in COMPARED_WITH if x in self.runs and x != agent and agent != "random"
             ]
             if agent != NSGA2 and others:
-                said = "; ".join(self._versus(agent, other) for other in others)
-                yield f"- `{self.labels[agent]}`: {said}."
+                text = "; ".join(self._versus(agent, other) for other in others)
+                yield f"- `{self.labels[agent]}`: {text}."
         if NSGA2 in self.runs:
             yield f"- `{self.labels[NSGA2]}`: {self._versus(NSGA2, 'random')}."
 
@@ -116,9 +116,9 @@ def write_page(experiment: Experiment, choice: Choice, page: Path) -> None:
     """
     folder, runs = page.with_suffix(""), runs_of(experiment, "report")
     networks = experiment.settings["networks"]
-    found = [DeviceRuns(runs, choice, device, networks) for device in DEVICES]
+    by_device = [DeviceRuns(runs, choice, device, networks) for device in DEVICES]
     sections = []
-    for results in found:
+    for results in by_device:
         curves = {
             name: {results.labels[x]: results.values(x, name) for x in results.runs}
             for name in ("searched", "reported")
@@ -128,7 +128,7 @@ def write_page(experiment: Experiment, choice: Choice, page: Path) -> None:
         sections.append("\n".join(_section(results, folder.name)))
     text = string.Template(TEMPLATE.read_text("utf-8")).substitute(
         **_facts(experiment, choice, runs),
-        short="\n".join(_short(found)),
+        short="\n".join(_short(by_device)),
         results="\n\n".join(sections),
         source=f"{folder.name}/{experiment.file.name}",
         made="\n".join(made({"commands": experiment.calls()})),
@@ -136,23 +136,23 @@ def write_page(experiment: Experiment, choice: Choice, page: Path) -> None:
     page.write_text(text, encoding="utf-8")
 
 
-def _short(found: list[DeviceRuns]) -> Iterator[str]:
+def _short(by_device: list[DeviceRuns]) -> Iterator[str]:
     """Yield tables of who has more hypervolume, and a sentence on the learning agents.
 
     Args:
-        found: The results of each device, with the same agents.
+        by_device: The results of each device, with the same agents.
     """
-    agents, marks = list(found[0].runs), found[0].marks
+    agents, marks = list(by_device[0].runs), by_device[0].marks
     for other in (x for x in COMPARED_WITH if x in agents):
         heads = [f"{mark} networks" for mark in marks]
         yield f"| more than `{other}`? | {' | '.join(heads)} |"
         yield f"| --- |{' --- |' * len(heads)}"
         for agent in (x for x in agents if x != other):
-            cells = [_words(found, agent, other, mark) for mark in marks]
+            cells = [_words(by_device, agent, other, mark) for mark in marks]
             yield f"| `{agent}` | {' | '.join(cells)} |"
         yield ""
         learning = [x for x in LEARNING if x in agents]
-        words = [x.word(a, other, "searched", marks[-1]) for a in learning for x in found]
+        words = [x.word(a, other, "searched", marks[-1]) for a in learning for x in by_device]
         if learning:
             yield (
                 f"Reinforcement learning ({', '.join(f'`{x}`' for x in learning)}) against "
@@ -163,9 +163,9 @@ def _short(found: list[DeviceRuns]) -> Iterator[str]:
             yield ""
 
 
-def _words(found: list[DeviceRuns], agent: str, other: str, mark: int) -> str:
+def _words(by_device: list[DeviceRuns], agent: str, other: str, mark: int) -> str:
     """Return one word a device, or one for all where they agree."""
-    words = [results.word(agent, other, "searched", mark) for results in found]
+    words = [results.word(agent, other, "searched", mark) for results in by_device]
     return words[0] if len(set(words)) == 1 else ", ".join(words)
 
 
@@ -218,16 +218,16 @@ def _minutes(runs: list[Run]) -> Iterator[str]:
 
 
 def _section(results: DeviceRuns, folder: str) -> Iterator[str]:
-    found: Problem = problem(results.device)
-    everything = np.arange(len(found.searched))
-    front = found.front(everything)
+    device_problem: Problem = problem(results.device)
+    everything = np.arange(len(device_problem.searched))
+    front = device_problem.front(everything)
     runs = max(len(x) for x in results.runs.values())
     yield f"## {results.device}"
     yield ""
     yield (
         f"Of all {len(everything):,} cells, {len(front)} are on the front of the searched "
-        f"objectives; the highest latency is {found.greatest_ms:.2f} ms. This front has "
-        f"{100 * found.volumes(everything)[1]:.2f} % of the reported hypervolume, because "
+        f"objectives; the highest latency is {device_problem.greatest_ms:.2f} ms. This front has "
+        f"{100 * device_problem.volumes(everything)[1]:.2f} % of the reported hypervolume, because "
         "validation after 12 epochs differs from test after 200. A run that finds the whole front "
         "reaches this value."
     )

@@ -124,9 +124,9 @@ def _curves(axes: Any, runs: Runs, env: str, title: str, labels: Mapping[str, st
     """Draw the interquartile mean of the regret against networks, with 95 % intervals."""
     points = [point for point in curve_points(runs.limit) if point >= 5]
     for (agent, label), colour, style in zip(labels.items(), COLOURS, STYLES, strict=True):
-        found = middles(100 * runs.curves(agent, env, "regret_report", points))[1]
-        axes.plot(points, found.value, style, color=colour, label=label, linewidth=1.6)
-        axes.fill_between(points, found.low, found.high, color=colour, alpha=0.12, linewidth=0)
+        regret = middles(100 * runs.curves(agent, env, "regret_report", points))[1]
+        axes.plot(points, regret.value, style, color=colour, label=label, linewidth=1.6)
+        axes.fill_between(points, regret.low, regret.high, color=colour, alpha=0.12, linewidth=0)
     axes.set_xscale("log")
     ticks = (5, 10, 30, 100, 300)
     axes.set_xticks(ticks, ticks)

@@ -76,12 +76,12 @@ def chromium() -> str:
     Raises:
         MissingDependencyError: It is not installed.
     """
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
         raise MissingDependencyError(
             "Pictures need Chromium, which is not installed. Run: apt-get install chromium."
         )
-    return found
+    return program
 
 
 def photograph(html: str, program: str, options: Options) -> None:
@@ -96,12 +96,12 @@ def photograph(html: str, program: str, options: Options) -> None:
             for theme, width in product(options.themes, options.widths):
                 picture = options.output / f"{theme}-{width}.png"
                 viewport: Any = {"width": width, "height": HEIGHT}
-                shown = browser.new_page(viewport=viewport, color_scheme=theme)
-                shown.goto(file.as_uri())
-                keep(shown.screenshot(), picture)
-                shown.locator("#heat-0").evaluate("x => x.scrollIntoView()")
-                keep(shown.screenshot(), picture.with_stem(f"{picture.stem}-below"))
-                shown.close()
+                browser_page = browser.new_page(viewport=viewport, color_scheme=theme)
+                browser_page.goto(file.as_uri())
+                keep(browser_page.screenshot(), picture)
+                browser_page.locator("#heat-0").evaluate("x => x.scrollIntoView()")
+                keep(browser_page.screenshot(), picture.with_stem(f"{picture.stem}-below"))
+                browser_page.close()
         finally:
             browser.close()
 

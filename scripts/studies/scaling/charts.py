@@ -38,11 +38,11 @@ def draw_quality(runs: dict[tuple[str, int], list[Curve]], report: Numbers, path
     """Draw the mean report of the best network against simulated time."""
     figure, axis = plt.subplots(figsize=(8, 4), layout="constrained")
     colours = {n: f"C{i}" for i, n in enumerate(dict.fromkeys(workers for _, workers in runs))}
-    for (name, workers), found in runs.items():
-        first = max(times[0] for times, _ in found if len(times))
-        last = min(times[-1] for times, _ in found if len(times))
+    for (name, workers), seed_runs in runs.items():
+        first = max(times[0] for times, _ in seed_runs if len(times))
+        last = min(times[-1] for times, _ in seed_runs if len(times))
         moments = np.geomspace(first, last, POINTS)
-        means = [float(np.mean(at_time(found, x, report))) for x in moments]
+        means = [float(np.mean(at_time(seed_runs, x, report))) for x in moments]
         style = STYLES["random" if name.startswith("random") else name.split(", ")[1]]
         label = f"{name}, {workers:,}"
         axis.plot(moments / 60, means, style, color=colours[workers], label=label, linewidth=1)

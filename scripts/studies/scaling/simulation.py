@@ -85,26 +85,26 @@ def figures(settings: Options) -> Figures:
     )
 
 
-def _figure(given: float | None, page: Path, row: str, column: int, assumed: float) -> Figure:
-    if given is not None:
-        return Figure(given, "given")
+def _figure(setting: float | None, page: Path, row: str, column: int, assumed: float) -> Figure:
+    if setting is not None:
+        return Figure(setting, "given")
     for line in page.read_text(encoding="utf-8").splitlines() if page.is_file() else ():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) <= column or not cells[0].startswith(row):
             continue
-        if found := re.match(r"[\d.,]+", cells[column]):
-            return Figure(float(found[0].replace(",", "")), f"measured, benchmarks/{page.name}")
+        if match := re.match(r"[\d.,]+", cells[column]):
+            return Figure(float(match[0].replace(",", "")), f"measured, benchmarks/{page.name}")
     return Figure(assumed, ASSUMED)
 
 
-def costs(settings: Options, found: Figures, workers: int) -> Costs:
+def costs(settings: Options, engine_costs: Figures, workers: int) -> Costs:
     """Return the engine's costs with so many workers, in seconds; data travel as a tree."""
     nodes = -(-workers // settings.workers_per_node)
     return Costs(
         decision=settings.decision_ms / 1e3,
-        handling=found.handling_ms.value / 1e3,
-        writing=found.storing_ms.value / 1e3,
-        latency=found.latency_ms.value / 1e3,
+        handling=engine_costs.handling_ms.value / 1e3,
+        writing=engine_costs.storing_ms.value / 1e3,
+        latency=engine_costs.latency_ms.value / 1e3,
         shipping=shipping_seconds(settings.megabytes, settings.gigabits, nodes, tree=True),
         update=settings.update_seconds,
     )
@@ -136,9 +136,9 @@ def modes(settings: Options) -> dict[str, Mode]:
 
     def batches(size: Callable[[int], int], updates: bool) -> Mode:
         def run(seconds: Seconds, workers: int, cost: Costs, until: float, seed: int) -> Run:
-            kept = cost if updates else cost._replace(update=0.0)
+            batch_cost = cost if updates else cost._replace(update=0.0)
             search = Endless(len(seconds), seed)
-            return in_batches(search, seconds, workers, size(workers), kept, until)
+            return in_batches(search, seconds, workers, size(workers), batch_cost, until)
 
         return Mode(run, size)
 
@@ -190,13 +190,13 @@ def efficiency(mode: Mode, seconds: Numbers, workers: int, cost: Costs, training
 
 
 def efficiencies(
-    settings: Options, found: Figures, scales: dict[str, Numbers]
+    settings: Options, engine_costs: Figures, scales: dict[str, Numbers]
 ) -> dict[str, dict[str, list[Cell]]]:
     """Return for each length of training and each mode a cell for each number of workers."""
     return {
         scale: {
             name: [
-                efficiency(mode, seconds, n, costs(settings, found, n), settings.trainings)
+                efficiency(mode, seconds, n, costs(settings, engine_costs, n), settings.trainings)
                 for n in settings.workers
             ]
             for name, mode in modes(settings).items()
@@ -226,7 +226,9 @@ def search_run(
 Curve = tuple[Numbers, NDArray[np.int64]]
 
 
-def curves(settings: Options, found: Figures, table: Table) -> dict[tuple[str, int], list[Curve]]:
+def curves(
+    settings: Options, engine_costs: Figures, table: Table
+) -> dict[tuple[str, int], list[Curve]]:
     """Return the runs of every search by its name and number of workers, one for each seed."""
     most, mean = len(table.walks), float(table.seconds[12].mean())
     result = {}
@@ -235,7 +237,7 @@ def curves(settings: Options, found: Figures, table: Table) -> dict[tuple[str, i
         trainings = min(longest, SEEN * most / workers)
         if trainings < min(settings.wall_trainings):
             continue
-        cost = costs(settings, found, workers)
+        cost = costs(settings, engine_costs, workers)
         for name in SEARCHES:
             result[name, workers] = [
                 search_run(name, table, workers, cost, trainings * mean, seed)

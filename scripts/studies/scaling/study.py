@@ -48,7 +48,7 @@ class Page:
     """The page and all that stands on it."""
 
     settings: Options
-    found: Figures
+    engine_costs: Figures
     table: Table
     shares: dict[str, dict[str, list[Cell]]]
     runs: dict[tuple[str, int], list[Curve]]
@@ -61,21 +61,25 @@ class Page:
 
     def top(self) -> str:
         """Return the heading and what goes in."""
-        settings, found = self.settings, self.found
+        settings, engine_costs = self.settings, self.engine_costs
         rows = [
             ["head: choosing a network", f"{settings.decision_ms:g} ms", "assumed"],
             ["head: a PPO update with its decisions", f"{settings.update_seconds:g} s", "assumed"],
             [
                 "head: a task to Ray and back",
-                f"{found.handling_ms.value:.3g} ms",
-                found.handling_ms.source,
+                f"{engine_costs.handling_ms.value:.3g} ms",
+                engine_costs.handling_ms.source,
             ],
             [
                 "head: storing a result, two commits",
-                f"{found.storing_ms.value:.3g} ms",
-                found.storing_ms.source,
+                f"{engine_costs.storing_ms.value:.3g} ms",
+                engine_costs.storing_ms.source,
             ],
-            ["worker: latency", f"{found.latency_ms.value:.3g} ms", found.latency_ms.source],
+            [
+                "worker: latency",
+                f"{engine_costs.latency_ms.value:.3g} ms",
+                engine_costs.latency_ms.source,
+            ],
             [
                 "data before the first training",
                 f"{settings.megabytes:g} MB",
@@ -88,11 +92,11 @@ class Page:
 Made by `{command(settings)}`.
 
 This page simulates events for the {len(self.table.walks):,} networks of NAS-Bench-201 on CIFAR-10,
-with their real training times (on the authors' GPU). Nothing is trained, and nothing was measured on
-a cluster of this size. One head decides, distributes networks and stores results, one after the other;
-workers train. The table gives the costs of the engine. Measured costs are upper bounds: the cost of a
-task was measured with a batch for a few workers, and the cost of a result with several processes that
-share a store.
+with their real training times (on the authors' GPU). Nothing is trained, and nothing was measured
+on a cluster of this size. One head decides, distributes networks and stores results, one after the
+other; workers train. The table gives the costs of the engine. Measured costs are upper bounds: the
+cost of a task was measured with a batch for a few workers, and the cost of a result with several
+processes that share a store.
 
 {table_of(["cost", "value", "source"], rows)}"""
 
@@ -108,9 +112,9 @@ share a store.
             blocks.append(table_of([scale, *head[1:]], rows))
         return f"""## How busy the workers are
 
-Each cell gives the share of the workers' time spent on training, in a search of {self.settings.trainings} mean
-training times of random networks, including the transfer of the data. Then it names the bottleneck: the
-cost without which the share would increase most.
+Each cell gives the share of the workers' time spent on training, in a search of
+{self.settings.trainings} mean training times of random networks, including the transfer of the
+data. Then it names the bottleneck: the cost without which the share would increase most.
 
 | bottleneck | the share would increase most if |
 | --- | --- |
@@ -133,16 +137,17 @@ cost without which the share would increase most.
                 mean_sd(values, self.settings.seeds) if x * workers <= SEEN * most else "-"
                 for x, values in zip(self.settings.wall_trainings, times, strict=True)
             ]
-            hourly = [3600 * len(known) / known[-1] for known, _ in runs]
+            hourly = [3600 * len(result_times) / result_times[-1] for result_times, _ in runs]
             rows.append([f"{workers:,}", name, *cells, f"{sum(hourly) / len(hourly):,.0f}"])
         walls = [f"after {x * mean / 60:.0f} min" for x in self.settings.wall_trainings]
         return f"""## The best network at equal time
 
 Test accuracy after 200 epochs, in percent, of the network with the best 12-epoch validation
 accuracy so far; mean ± standard deviation of {self.settings.seeds} seeds. The best such
-network of the table has {100 * self.best():.2f}. Evolution has the settings of the agent (population 10,
-sample 3). A dash means that more than four fifths of the table would have been trained. With 10,000
-workers this takes two rounds, and no table is large enough to compare searches.
+network of the table has {100 * self.best():.2f}. Evolution has the settings of the agent
+(population 10, sample 3). A dash means that more than four fifths of the table would have been
+trained. With 10,000 workers this takes two rounds, and no table is large enough to compare
+searches.
 
 {table_of(["workers", "search", *walls, "results per hour"], rows)}
 
@@ -157,7 +162,7 @@ workers this takes two rounds, and no table is large enough to compare searches.
         report, rows = self.table.columns["test_200"], []
         for (name, workers), runs in self.runs.items():
             values = [at_count(runs, count, report) for count in self.settings.counts]
-            cells = [mean_sd(found, self.settings.seeds) for found in values]
+            cells = [mean_sd(reports, self.settings.seeds) for reports in values]
             rows.append([name, f"{workers:,}", *cells])
         rows.sort(key=lambda row: SEARCHES.index(row[0]))
         counts = [f"after {count:,} results" for count in self.settings.counts]
@@ -170,7 +175,7 @@ results, because as many are pending as there are workers, and fast networks fin
 
     def limits(self) -> str:
         """Return where head, store and network end."""
-        cost = costs(self.settings, self.found, 1)
+        cost = costs(self.settings, self.engine_costs, 1)
         head = cost.decision + cost.result
         rows = [
             [
@@ -188,12 +193,13 @@ results, because as many are pending as there are workers, and fast networks fin
         nodes = [f"{n:,} workers" for n in self.settings.workers]
         return f"""## Limits of head, store and network
 
-Maximum number of workers that one head keeps busy, if it only stores results and with all its tasks:
+Maximum number of workers that one head keeps busy, if it only stores results, and with all its
+tasks:
 
 {table_of(["mean training", "storing only", "all tasks"], rows)}
 
-Seconds until all nodes ({self.settings.workers_per_node} workers each) have the data: each node forwards
-them / the head sends all copies.
+Seconds until all nodes ({self.settings.workers_per_node} workers each) have the data: each node
+forwards them / the head sends all copies.
 
 {table_of(["data", "network", *nodes], sizes)}"""
 
@@ -209,23 +215,24 @@ them / the head sends all copies.
         """Return what the simulation leaves out."""
         return """## What is left out
 
-The simulation does not cover failures, slow nodes, the start of processes, Ray's scheduler beyond its
-cost per task, data that do not fit into memory, and the learning of PPO: its rows show how busy the
-workers are, not how good the networks get. Training times are those of one GPU, a linear fit by the
-authors of the table. They differ by a factor of seven; with a larger spread, batches perform worse."""
+The simulation does not cover failures, slow nodes, the start of processes, Ray's scheduler beyond
+its cost per task, data that do not fit into memory, and the learning of PPO: its rows show how busy
+the workers are, not how good the networks get. Training times are those of one GPU, a linear fit by
+the authors of the table. They differ by a factor of seven; with a larger spread, batches perform
+worse."""
 
 
 def run(settings: Options) -> int:
     """Simulate and write the page."""
     matplotlib.use("Agg")
-    table, found = TABLES.get("nasbench201")(), figures(settings)
-    shares = efficiencies(settings, found, scales_of(table))
-    runs = curves(settings, found, table)
+    table, engine_costs = TABLES.get("nasbench201")(), figures(settings)
+    shares = efficiencies(settings, engine_costs, scales_of(table))
+    runs = curves(settings, engine_costs, table)
     folder = settings.page.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     draw_efficiency(shares, settings.workers, folder / "efficiency.svg")
     draw_quality(runs, table.columns["test_200"], folder / "quality.svg")
-    page = Page(settings, found, table, shares, runs, folder.name)
+    page = Page(settings, engine_costs, table, shares, runs, folder.name)
     save_page(settings.page, page.text())
     return 0
 

@@ -107,6 +107,6 @@ class Evolution:
 def best_so_far(scores: NDArray[np.float64], networks: Sequence[int]) -> NDArray[np.int64]:
     """Return after each result the network with the best score so far, the first of equals."""
     order = np.asarray(networks, dtype=np.int64)
-    found = scores[order]
-    new = np.concatenate([[True], found[1:] > np.maximum.accumulate(found)[:-1]])
+    ordered_scores = scores[order]
+    new = np.concatenate([[True], ordered_scores[1:] > np.maximum.accumulate(ordered_scores)[:-1]])
     return order[np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))]

@@ -95,8 +95,8 @@ def objectives() -> str:
     """Return a table of the registered objectives with their bounds."""
     lines = ["| objective | bounds | score of a failure | needs |", "| --- | --- | ---: | --- |"]
     for name in OBJECTIVES:
-        made = OBJECTIVES.get(name)()
-        low, high = made.bounds
-        needs = ", ".join(made.needs) or "reward or accuracy"
-        lines.append(f"| `{name}` | {low:g} to {high:g} | {made.failure:g} | {needs} |")
+        objective = OBJECTIVES.get(name)()
+        low, high = objective.bounds
+        needs = ", ".join(objective.needs) or "reward or accuracy"
+        lines.append(f"| `{name}` | {low:g} to {high:g} | {objective.failure:g} | {needs} |")
     return "\n".join(lines)

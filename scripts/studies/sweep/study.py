@@ -244,17 +244,17 @@ def search(evaluations: int, job: Job) -> dict[str, Any]:
 
 def jobs(settings: Options) -> list[Job]:
     """Return every search of the sweep, random search first."""
-    found: list[Job] = []
+    searches: list[Job] = []
     for name in ("random", *settings.agents):
         cheap = name in CHEAP or name == "random"
         seeds = range(1, 1 + (settings.cheap_seeds if cheap else settings.seeds))
-        found += [
+        searches += [
             {"agent": name, "setting": setting, "space": space, "seed": seed}
             for setting in GRID.get(name, [{}])
             for space in settings.spaces
             for seed in seeds
         ]
-    return found
+    return searches
 
 
 def run(settings: Options) -> int:
@@ -321,18 +321,18 @@ mean of {sample} random networks of the landscape. ± is the standard error over
 | settings | difference from `agents/nas_env_agents/hyperparameters.toml` at the time of the sweep |
 | mean best | best score so far, as a mean over the queries |
 | last best | best score at the end |
-| against random, against stored | differences of "mean best" in the same landscapes with the same seed |
+| against random, against stored | difference of "mean best", same landscapes and seeds |
 | new | new networks evaluated |"""
 
 
 def header(experiment: Experiment, settings: Options) -> dict[str, Any]:
     """Return the values that the introduction names."""
-    found = experiment.calls()[-1]["versions"]
+    installed = experiment.calls()[-1]["versions"]
     packages = ("torch", "stable-baselines3", "sb3-contrib")
     return {
         "command": commands(experiment),
-        "machine": found["machine"],
-        "versions": ", ".join(f"{name} {found[name]}" for name in packages),
+        "machine": installed["machine"],
+        "versions": ", ".join(f"{name} {installed[name]}" for name in packages),
         "evaluations": settings.evaluations,
         "spaces": " and ".join(f"`{name}`" for name in settings.spaces),
         "seeds": settings.seeds,

@@ -140,16 +140,16 @@ def transfer(settings: Options, job: Job) -> dict[str, Any]:
         )
         walk, small = best.walk, best.evaluation.metrics["accuracy"]
     task = images_task(settings.source, settings.large_images, halved=False)
-    found = space.decode(walk)
+    candidate = space.decode(walk)
     large = scaled(
-        found.architecture,
+        candidate.architecture,
         settings.large_repeats,
         settings.large_channels,
         task.spec.input_shape,
     )
     tested = retrain(
         "large",
-        Candidate(large, found.recipe),
+        Candidate(large, candidate.recipe),
         Training(task),
         OBJECTIVES.get("accuracy")(),
         Budget(epochs=settings.large_epochs),
