@@ -1,4 +1,4 @@
-"""Measure how long `imagination` thinks about a network, up to 400 of them.
+"""Measure the time of a decision of `imagination`, for up to 400 networks.
 
 Example: python -m scripts.bench decisions --repeats 5
 """
@@ -32,7 +32,7 @@ SEARCHES = {
 
 @dataclass(frozen=True)
 class Options:
-    """Measure how long `imagination` thinks about a network.
+    """Measure the time of a decision of `imagination`.
 
     Attributes:
         evaluations: Networks of a search.
@@ -48,7 +48,7 @@ class Options:
 def decisions(env_id: str, planner: str, evaluations: int, seed: int) -> tuple[list[float], float]:
     """Return the milliseconds of each decision after the random ones, refits included.
 
-    Also by how many MB the process has grown since the first fit.
+    Also return the growth of the process since the first fit, in MB.
     """
     agent = make_agent("imagination", gymnasium.make(env_id), seed=seed, planner=planner)
     assert isinstance(agent, Imagination)
@@ -74,12 +74,12 @@ def run(settings: Options) -> int:
     torch.set_num_threads(1)
     page = Page(
         "decisions",
-        "How long `imagination` thinks about a network",
-        f"All decisions of searches of {settings.evaluations} networks, after the random ones; "
-        "fits of the model are part of the decision in which they are due. One thread. The table's "
-        "answer costs microseconds and is not counted.",
+        "Time of a decision of `imagination`",
+        f"All decisions after the random ones, in searches of {settings.evaluations} networks. "
+        "The time of a fit counts for the decision that triggers it. One thread. The look-up in "
+        "the table takes microseconds and is not counted.",
         f"{settings.repeats} searches, taking turns",
-        ("search", "median, ms", "95th percentile, ms", "longest, ms", "memory grown by, MB"),
+        ("search", "median, ms", "95th percentile, ms", "longest, ms", "memory growth, MB"),
     )
     results: dict[str, list[tuple[list[float], float]]] = {name: [] for name in SEARCHES}
     with threadpool_limits(1):

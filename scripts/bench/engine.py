@@ -147,7 +147,7 @@ def add(
     )
     page.verdicts.append(
         f"Mean difference of the accuracy from the plain script's over {networks} networks, in "
-        f"points (standard error): {differences}. They draw other random numbers than it."
+        f"points (standard error): {differences}. They use different random numbers."
     )
 
 
@@ -164,14 +164,14 @@ def run(settings: Options) -> int:
     page = Page(
         "engine",
         "Speed of the evaluation engine",
-        f"Wall time of training {settings.networks} random networks of `chain` (drawn by "
-        f"decisions) for one epoch on {settings.images:,} images of `mnist_15k.npz` at 28x28, with "
-        "building and validating. The plain script (`scripts/bench/plain_loop.py`) trains one "
-        f"after the other with a `DataLoader`, in float32, torch's default of {threads} threads; "
-        "`Training` and each worker of `Parallel` use one thread, and float32 unless said "
-        'otherwise; `precision="auto"` is the one that trains faster on this machine. The first '
-        "start of processes includes that of the server that they are forked from, which loads "
-        "torch.",
+        f"Wall time of training {settings.networks} random networks of `chain` (drawn decision by "
+        f"decision) for one epoch on {settings.images:,} images of `mnist_15k.npz` at 28x28, "
+        "including building and validation. The plain script (`scripts/bench/plain_loop.py`) "
+        "trains one network after the other with a `DataLoader`, in float32, with torch's default "
+        f"of {threads} threads. `Training` and each worker of `Parallel` use one thread, and "
+        'float32 unless stated otherwise. `precision="auto"` is the precision that trains faster '
+        "on this machine. The first start of processes includes the start of their fork server, "
+        "which loads torch.",
         f"{settings.repeats}, taking turns",
         ("what", "seconds", "times plain script", "mean accuracy, %"),
     )

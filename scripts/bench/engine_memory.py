@@ -35,7 +35,7 @@ class Options:
 
     Attributes:
         evaluations: Trainings of different networks.
-        batch: Evaluations between two looks at the memory.
+        batch: Evaluations between two measurements of the memory.
         workers: Worker processes.
         output: Folder of the page and the plot.
     """
@@ -54,7 +54,7 @@ def resident_mb(pids: list[int]) -> list[float]:
 def measure(settings: Options, folder: Path) -> tuple[dict[str, list[float]], int]:
     """Return the resident memory of each process after every batch, and the number of workers.
 
-    A network drawn again is taken with another training seed, so that all are trained.
+    A network that is drawn again gets another training seed, so all are trained.
     """
     task = TASKS.get("wine")()
     space = SPACES.get("mlp")(task.spec.input_shape, task.spec.num_outputs)
@@ -101,8 +101,9 @@ def run(settings: Options) -> int:
         "Memory of the evaluation engine",
         f"Resident memory of a search and its {settings.workers} worker processes "
         "(`Cached` in SQLite around `Parallel` around `Training`, networks of `mlp` on the wines, "
-        f"two epochs), looked at every {settings.batch} of {settings.evaluations:,} evaluations. "
-        "Pages that workers share with the server they are forked from count in each.\n\n"
+        f"two epochs), measured after every {settings.batch} of {settings.evaluations:,} "
+        "evaluations. Memory pages that workers share with their fork server count for each "
+        "process.\n\n"
         "![Resident memory over the evaluations](engine_memory.png)",
         f"1; {processes} worker processes in all",
         ("process", "MB, second quarter", "MB, last quarter", "growth, %"),

@@ -30,7 +30,7 @@ class Options:
     Attributes:
         evaluations: Networks of one search.
         epochs: Epochs each network is trained.
-        retrain_seeds: Seeds the reported networks are trained anew with.
+        retrain_seeds: Seeds with which the reported networks are retrained.
         repeats: Repeats of each row; the rows take turns.
         output: Folder of the page.
     """
@@ -83,10 +83,10 @@ def run(settings: Options) -> int:
     page = Page(
         "memory",
         "Peak memory of a search on the digits",
-        "Highest resident memory of the process and its children, looked at every 10 ms. The "
-        "search is `nas-env search --task digits --agent maskable-ppo`, the report included "
-        f"(epochs of each: {settings.epochs}, retraining seeds: {settings.retrain_seeds}); "
-        "importing alone is shown beside it.",
+        "Highest resident memory of the process and its children, measured every 10 ms. The "
+        "search is `nas-env search --task digits --agent maskable-ppo`, including the report "
+        f"(epochs of each: {settings.epochs}, retraining seeds: {settings.retrain_seeds}). For "
+        "comparison, the table also shows imports only.",
         f"{settings.repeats} of each, taking turns",
         ("process", "peak MB (10^6 bytes)"),
         [(name, spread(values, 0)) for name, values in peaks.items()],

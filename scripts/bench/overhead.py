@@ -1,4 +1,4 @@
-"""Measure what each layer of the evaluation engine adds to an evaluation.
+"""Measure the overhead of each layer of the evaluation engine.
 
 Example: python -m scripts.bench overhead --repeats 5
 """
@@ -34,7 +34,7 @@ BUDGET = Budget(epochs=1)
 
 @dataclass(frozen=True)
 class Options:
-    """Measure what each layer of the evaluation engine adds to an evaluation.
+    """Measure the overhead of each layer of the evaluation engine.
 
     Attributes:
         evaluations: Evaluations of one repeat of a row.
@@ -53,17 +53,17 @@ Work = Callable[[list[Candidate]], object]
 
 
 def one_by_one(evaluator: Evaluator) -> Work:
-    """Return what evaluates one candidate after the other."""
+    """Return a function that evaluates one candidate after the other."""
     return lambda batch: [evaluator.evaluate([candidate], BUDGET) for candidate in batch]
 
 
 def at_once(evaluator: Evaluator) -> Work:
-    """Return what evaluates all candidates in one call."""
+    """Return a function that evaluates all candidates in one call."""
     return lambda batch: evaluator.evaluate(batch, BUDGET)
 
 
 def rows(settings: Options, folder: Path, stack: ExitStack) -> Iterator[tuple[str, Work]]:
-    """Yield the name and the work of each row; a layer more is one more here."""
+    """Yield the name and the work of each row."""
     free = Synthetic(TASKS.get("digits")())
     yield "the made-up evaluator itself (`synthetic`)", one_by_one(free)
     yield HIT, one_by_one(Cached(free, SQLStore(folder / "store.sqlite"), Accuracy()))
@@ -91,12 +91,13 @@ def run(settings: Options) -> int:
     batch = distinct(settings.evaluations)
     page = Page(
         "overhead",
-        "What each layer of the engine adds to an evaluation",
-        f"Time of {settings.evaluations} evaluations around the evaluator `synthetic`, which "
-        "answers from memory, so that the layer's own time is left. Everything was asked for once "
-        f"before. The share is that of an evaluation that trains for {TRAINING_SECONDS:.0f} s.",
+        "Overhead of each layer of the engine",
+        f"Time of {settings.evaluations} evaluations through each layer around the evaluator "
+        "`synthetic`, which returns scores from memory, so the time is that of the layer. Every "
+        "network was evaluated once before. Shares are relative to an evaluation that trains for "
+        f"{TRAINING_SECONDS:.0f} s.",
         f"{settings.repeats}, taking turns",
-        ("layer", "ms an evaluation", "share of a 1-second training, %"),
+        ("layer", "ms per evaluation", "share of a 1-second training, %"),
     )
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         works = dict(rows(settings, Path(folder), stack))

@@ -38,7 +38,7 @@ def versions() -> str:
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
-    """Return "median (least to greatest)" of the repeats."""
+    """Return "median (minimum to maximum)" of the repeats."""
     return (
         f"{statistics.median(values):,.{digits}f} "
         f"({min(values):,.{digits}f} to {max(values):,.{digits}f})"
@@ -85,7 +85,7 @@ class Page:
             f"- Command: `{command}` (all pages: `make bench`)",
             f"- Machine: {cpu_model()}, {os.cpu_count()} cores, {platform.system()}",
             f"- Versions: {versions()}",
-            f"- Repeats: {self.repeats}. Cells: median (least to greatest).",
+            f"- Repeats: {self.repeats}. Cells: median (minimum to maximum).",
             "",
             *table,
             "",

@@ -108,7 +108,7 @@ def profile(settings: Options) -> list[str]:
     lines = lines[:PROFILE_LINES]
     for method in ("step", "reset"):
         wholes = [x for place, _, x in rows if "nas_env/env.py" in place[0] and place[2] == method]
-        lines.append((sum(wholes), f"all of NASEnv.{method}, with what it calls"))
+        lines.append((sum(wholes), f"NASEnv.{method}, including the functions it calls"))
     return [f"    {100 * seconds / stats.total_tt:5.1f} %  {text}" for seconds, text in lines]
 
 
@@ -136,11 +136,12 @@ def run(settings: Options) -> int:
             shares[name].append(100 * share)
     page = Page(
         "ppo_share",
-        "Share of PPO's learning time that the environment takes",
+        "Share of the environment in the learning time of PPO",
         f"Stable-Baselines3's PPO and sb3-contrib's MaskablePPO on `{ENV}` for {settings.steps:,} "
         "steps with their default settings (rollouts of 2,048 steps, 10 epochs, batches of 64), "
         f"{settings.threads} thread. The environment's time is that of steps, resets and masks, "
-        "measured around the vector environment, Stable-Baselines3's own `DummyVecEnv` included.",
+        "measured around the vector environment, including the `DummyVecEnv` of "
+        "Stable-Baselines3.",
         f"{settings.repeats}, the rows taking turns",
         ("agent and environment", "seconds", "environment's share, %"),
         [(name, spread(seconds[name]), spread(shares[name])) for name in table],
@@ -148,7 +149,7 @@ def run(settings: Options) -> int:
     holds = all(statistics.median(values) < 100 * MOST_SHARE for values in shares.values())
     page.verdicts.append(verdict(f"under {MOST_SHARE:.0%} in every row", holds))
     page.verdicts.append(
-        "Profile (cProfile, which itself makes Python code slower) of the first row, by the "
+        "Profile (cProfile, which slows Python code down) of the first row, by the "
         "function's own time:\n\n" + "\n".join(profile(settings))
     )
     page.write(settings.output)

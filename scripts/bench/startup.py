@@ -51,9 +51,9 @@ def run(settings: Options) -> int:
     more = [a - b for a, b in zip(seconds["nas_env"], seconds["gymnasium"], strict=True)]
     page = Page(
         "startup",
-        "What `import nas_env` costs",
-        "Seconds of one import in a fresh process. `nas_env` imports Gymnasium itself, so the "
-        "last row is what it adds.",
+        "Time of `import nas_env`",
+        "Seconds of one import in a fresh process. `nas_env` imports Gymnasium, so the last row is "
+        "the additional time.",
         f"{settings.repeats} of each, taking turns, after one round that fills the file cache",
         ("import", "seconds", "loads torch"),
         [

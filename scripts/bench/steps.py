@@ -26,7 +26,7 @@ AIMS = {
     "free": "with the free evaluator, NASEnv",
     "synthetic": "with the synthetic evaluator, NASEnv",
     "table": "NASBench201-v0",
-    "all networks new": "NASBench201-v0 that builds every network anew",
+    "all networks new": "NASBench201-v0 without the cache of networks",
 }
 Env = gymnasium.Env[Any, Any]
 Draw = Callable[[Env, np.random.Generator, int], list[np.int64]]
@@ -48,7 +48,7 @@ class Options:
 
 
 class Free(Evaluator):
-    """Gives every network the same answer at once: what is left is the environment's own time."""
+    """Returns a constant evaluation, so that only the environment takes time."""
 
     fingerprint = "free"
     free = True
@@ -87,32 +87,32 @@ def play_actions(env: Env, actions: list[np.int64]) -> tuple[float, int]:
 
 
 def forgetful() -> Env:
-    """Return a table's environment that builds every network anew."""
+    """Return a table's environment without the cache of networks."""
     env = gymnasium.make("NASBench201-v0")
     inner: Any = env.unwrapped
-    inner.space.assemble = candidate.__wrapped__  # what remembers them is left out
+    inner.space.assemble = candidate.__wrapped__  # without the cache
     return env
 
 
 def familiar(observation: str) -> Callable[[], Env]:
-    """Return what hands out a table's environment that has met every network before."""
+    """Return a factory of a table's environment whose cache contains every network."""
     make = kept("NASBench201-v0", observation=observation)
     inner: Any = make().unwrapped
     networks = [inner.space.assemble(walk) for walk in inner.space.enumerate()]
     inner.evaluator.evaluate(networks, inner.budget)
     for network in networks:
-        network.architecture.text  # noqa: B018 - is kept as well
+        network.architecture.text  # noqa: B018 - is cached as well
     return make
 
 
 def kept(env_id: str, **settings: Any) -> Callable[[], Env]:
-    """Return what hands out one environment, again and again."""
+    """Return a factory that always returns the same environment."""
     env = gymnasium.make(env_id, **settings)
     return lambda: env
 
 
 def cases() -> dict[str, tuple[Callable[[], Env], Draw]]:
-    """Return the rows: what makes an environment with the default wrappers, and its actions."""
+    """Return the rows: a factory of environments with the default wrappers, and the actions."""
     rows: dict[str, tuple[Callable[[], Env], Draw]] = {
         "CartPole-v1, random actions": (kept("CartPole-v1"), any_actions)
     }
@@ -160,14 +160,14 @@ def run(settings: Options) -> int:
     page = Page(
         "steps",
         "Steps per second of one environment",
-        "One environment made by `gymnasium.make` with its default wrappers, actions drawn "
-        "beforehand, resets included. `NAS-v0` builds networks for the digits. The free evaluator "
-        "answers every finished one with a constant; the synthetic one (`evaluator="
-        '"synthetic"`) trains nothing but predicts all costs and makes up a score. '
-        "`NASBench201-v0` looks finished networks up in its table. Its 15,625 networks are kept "
-        "once they were built, and it has met all of them; in the last row it builds each anew.",
+        "One environment made by `gymnasium.make` with its default wrappers; actions are drawn "
+        "beforehand, and resets count. `NAS-v0` builds networks for the digits. The free evaluator "
+        "returns a constant for every finished network. The synthetic one (`evaluator="
+        '"synthetic"`) trains nothing, but predicts all costs and computes a synthetic score. '
+        "`NASBench201-v0` looks finished networks up in its table. It caches networks, and all "
+        "15,625 are in the cache; in the last row it builds each network again.",
         f"{settings.repeats} of {settings.steps:,} steps each, the rows taking turns",
-        ("environment", "steps an episode", "steps/s", "times CartPole-v1"),
+        ("environment", "steps per episode", "steps/s", "times CartPole-v1"),
         [
             (name, f"{lengths[name]:.1f}", spread(rates[name], 0), spread(ratios[name]))
             for name in rates

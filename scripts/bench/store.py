@@ -69,7 +69,7 @@ def entry(number: int, written: Record) -> Entry:
 
 
 class Times(NamedTuple):
-    """What one process found and how long it took, in seconds."""
+    """Lost evaluations and the times of one process, in seconds."""
 
     lost: int
     writing: float
@@ -126,7 +126,7 @@ def measure(url: str, settings: Options) -> tuple[int, Times]:
 
 
 def measured(settings: Options) -> tuple[dict[str, list[tuple[int, Times]]], list[str]]:
-    """Return the results by database, and why one was left out."""
+    """Return the results by database, and the reason if one was skipped."""
     results: dict[str, list[tuple[int, Times]]] = {"SQLite": []}
     left_out: list[str] = []
     for repeat in range(settings.repeats):
@@ -147,13 +147,14 @@ def run(settings: Options) -> int:
     rows = settings.evaluations * settings.processes
     page = Page(
         "store",
-        "Evaluations written and read by many processes at once",
+        "Concurrent access to the store",
         f"{settings.processes} processes share one store. Each writes {settings.evaluations:,} "
-        "evaluations (8 epochs, one commit each), reads all of them again and compares, and enters "
-        "them into its search (one commit each). Seconds are those of the slowest process. "
+        "evaluations (8 epochs, one commit each), reads and compares all of them, and enters them "
+        "into its search (one commit each). Seconds are those of the slowest process. "
         "Every commit waits for the disk: SQLite in WAL mode with `synchronous=FULL`, PostgreSQL "
         "on the same machine with its default settings. Lost: evaluations and entries that are "
-        "missing or differ, of all repeats. A result: an evaluation and its entry, two commits.",
+        "missing or differ, over all repeats. A result is an evaluation and its entry, two "
+        "commits.",
         f"{settings.repeats}, the rows taking turns",
         COLUMNS,
     )

@@ -57,10 +57,10 @@ def run(settings: Options) -> int:
                 peaks[name].append(peak)
     page = Page(
         "tables",
-        "What making an environment of a table costs",
-        "Seconds of the first `gymnasium.make` and `reset` in a fresh process, imports of the "
-        "package's own modules included, that of `nas_env` itself not; and the highest resident "
-        "memory of the whole process (VmHWM of Linux; `ru_maxrss` would be the parent's).",
+        "Cost of making an environment with a table",
+        "Seconds of the first `gymnasium.make` and `reset` in a fresh process, including imports "
+        "of the package's modules, but without `import nas_env`; and the highest resident memory "
+        "of the whole process (VmHWM of Linux; `ru_maxrss` would be that of the parent).",
         f"{settings.repeats} of each, taking turns, after one round that fills the file cache",
         ("environment", "seconds", "peak MB (10^6 bytes)"),
         [(f"`{name}`", spread(seconds[name], 3), spread(peaks[name], 0)) for name in IDS],

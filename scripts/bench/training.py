@@ -189,8 +189,8 @@ def run(settings: Options) -> int:
     page = Page(
         "training",
         "Training speed against a plain PyTorch loop",
-        "Training samples per second, with building the network and validating after every epoch, "
-        "of `nas_env.evaluators.training` and of the loop in `scripts/bench/plain_loop.py` "
+        "Training samples per second, including building the network and validation after every "
+        "epoch, of `nas_env.evaluators.training` and of the loop in `scripts/bench/plain_loop.py` "
         "(`DataLoader` over `TensorDataset`, shuffled, float32): the same network, batch size, "
         "AdamW, schedule and number of epochs, one thread, one process.",
         f"{settings.repeats}, each with another training seed, the loops taking turns",

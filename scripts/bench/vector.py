@@ -30,7 +30,7 @@ class Options:
     Attributes:
         lanes: Lanes of the vector environments.
         sync_lanes: Lanes of the SyncVectorEnv.
-        seconds: Least duration of one repeat of a row.
+        seconds: Minimum duration of one repeat of a row.
         repeats: Repeats of each row; the rows take turns.
         output: Folder of the page.
     """
@@ -114,14 +114,14 @@ def run(settings: Options) -> int:
     millions = {name: [rate / 1e6 for rate in values] for name, values in rates.items()}
     page = Page(
         "vector",
-        "Steps per second of many environments at once",
+        "Steps per second of vector environments",
         f"Vector environments made by `gymnasium.make_vec`: {settings.lanes} lanes, "
-        f"`SyncVectorEnv` {settings.sync_lanes}. A step of all lanes counts as so many steps; "
-        "actions are drawn beforehand, resets included. In `NASBench201-v0` every decision is "
-        'legal and the rewards are looked up; `illegal="stay"` takes the general way over arrays '
-        'that every space has, `run="random"` asks the table for each step\'s finished walks, '
-        "and `NAS-v0` (digits) evaluates the finished networks of each step in one batch, which "
-        "is where its time goes. Infos are built only where the row says that they are read.",
+        f"`SyncVectorEnv` {settings.sync_lanes}. A step of all lanes counts as one step per lane; "
+        "actions are drawn beforehand, and resets count. In `NASBench201-v0` every decision is "
+        'legal and the rewards are looked up. `illegal="stay"` uses the general code path for all '
+        'spaces. `run="random"` queries the table for the finished walks of each step. `NAS-v0` '
+        "(digits) evaluates the finished networks of each step in one batch, which takes most of "
+        "its time. Infos are built only in the rows that read them.",
         f"{settings.repeats} of at least {settings.seconds} s each, the rows taking turns",
         ("environment", "million steps/s", "times CartPole-v1", "times SyncVectorEnv"),
         [
