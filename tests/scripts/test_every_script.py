@@ -393,7 +393,7 @@ def check_transfer(out: Path) -> None:
     again = run(f"scripts.studies transfer {TRANSFER.format(out=out)}", out)
     assert not again.stderr, "a finished job was run again"
     other = run(f"scripts.studies transfer {TRANSFER.format(out=out)} --channels 3", out, code=2)
-    assert "was begun with the settings" in other.stderr
+    assert "was created with the settings" in other.stderr
     absent = run("scripts.studies transfer --source {out}/none --page {out}/x.md", out, code=2)
     assert "no such file" in absent.stderr
     wrong = run(

@@ -1,4 +1,4 @@
-"""Test gradient boosting and logistic regression on a table with given splits, for docs/cases.md.
+"""Test gradient boosting and logistic regression on a table with fixed splits, for docs/cases.md.
 
 Example: python -m scripts.studies.cases.baselines data/passengers.csv --target survived
 """
@@ -27,18 +27,18 @@ ITERATIONS = 10_000  # of logistic regression: until it has converged
 class Options:
     """Test gradient boosting and logistic regression on a table with a column "split".
 
-    Each has settings drawn at random; those that are best on the validation split are fitted on the
-    training split and tested once, as a search does with its networks.
+    Each model is fitted on the training split with random settings. The best one on the validation
+    split is tested once, as in a search.
     """
 
     table: Annotated[Path, tyro.conf.Positional]
     """A CSV with a column "split" (train, val, test)."""
     target: str
-    """Column that is predicted: classes."""
+    """Target column, with classes."""
     settings: int = 60
-    """Settings that are tried for each, the default ones among them."""
+    """Settings to try for each model, including the defaults."""
     seed: int = 0
-    """Draws the settings."""
+    """Seed of the settings."""
     output: Path | None = None
     """File for the numbers as JSON."""
 
@@ -52,7 +52,7 @@ def compare(options: Options) -> int:
     """Fit, test and print a table.
 
     Raises:
-        InvalidSettingError: There is no such number of settings.
+        InvalidSettingError: The number of settings is below 1.
         InvalidDataError: The table lacks a column.
     """
     if options.settings < 1:
@@ -89,7 +89,7 @@ BOOSTING = {
 def drawn(
     space: Mapping[str, Any], count: int, rng: np.random.Generator
 ) -> Iterator[dict[str, Any]]:
-    """Yield settings: the default ones, then random ones."""
+    """Yield the default settings, then random ones."""
     yield {}
     for _ in range(count - 1):
         yield {name: draw(rng) for name, draw in space.items()}
@@ -111,7 +111,7 @@ def logistic_regression(settings: Mapping[str, Any], words: list[str], numbers: 
 
 
 def gradient_boosting(settings: Mapping[str, Any], words: list[str], numbers: list[str]) -> Any:
-    """Return gradient boosting that takes categories and missing values as they are."""
+    """Return gradient boosting that handles categories and missing values directly."""
     from sklearn.compose import make_column_transformer
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.pipeline import make_pipeline
@@ -127,7 +127,7 @@ def gradient_boosting(settings: Mapping[str, Any], words: list[str], numbers: li
 
 
 def fit(make: Any, settings: Mapping[str, Any], table: Any, target: str) -> dict[str, Any]:
-    """Return a model with settings, fitted on training, and what it does on validation."""
+    """Return a fitted model with its settings and its quality on the validation split."""
     train, validation = (table[table["split"] == split] for split in ("train", "val"))
     columns = table.drop(columns=[target, "split"])
     numbers = list(columns.select_dtypes("number"))
@@ -139,13 +139,13 @@ def fit(make: Any, settings: Mapping[str, Any], table: Any, target: str) -> dict
 
 
 def tested(fitted: Mapping[str, Any], table: Any, target: str) -> dict[str, Any]:
-    """Return what is known of a fitted model, with what it does on the test split."""
+    """Return the record of a fitted model with its quality on the test split."""
     record = {key: x for key, x in fitted.items() if key != "model"}
     return {**record, "test": quality(fitted["model"], table[table["split"] == "test"], target)}
 
 
 def quality(model: Any, part: Any, target: str) -> dict[str, float]:
-    """Return accuracy on a split, and of two classes ROC-AUC."""
+    """Return accuracy on a split, and ROC-AUC for two classes."""
     from sklearn.metrics import accuracy_score, roc_auc_score
 
     chances = model.predict_proba(part)

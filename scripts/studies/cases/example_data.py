@@ -1,4 +1,4 @@
-"""Write data as a practitioner has them, for docs/cases.md: folders of images, and a table.
+"""Write example data in common formats, for docs/cases.md: folders of images, and a table.
 
 Example: python -m scripts.studies.cases.example_data digits data/digits
 """
@@ -26,7 +26,7 @@ SHARES = (("train", 0.6), ("val", 0.2), ("test", 0.2))
 
 @dataclass(frozen=True)
 class Options:
-    """Write data as a practitioner has them."""
+    """Write example data in common formats."""
 
     what: Annotated[Literal["digits", "objects", "passengers"], tyro.conf.Positional]
     """digits: PNG images by class; objects: JPEG images in colour by split and class; passengers: a
@@ -36,9 +36,9 @@ class Options:
     source: Path = ROOT.parent / "shared" / "data"
     """Folder of mnist_15k.npz and cifar10_jpeg_12k.npz."""
     each: int = 400
-    """Digits: images of each class."""
+    """Digits: number of images of each class."""
     seed: int = 0
-    """Passengers: draws who is in which split."""
+    """Passengers: seed of the splits."""
 
 
 def main(options: Options) -> int:
@@ -50,11 +50,11 @@ def write(options: Options) -> int:
     """Write the data.
 
     Raises:
-        InvalidSettingError: There is something in the way.
+        InvalidSettingError: The output exists already.
         InvalidDataError: The source is missing.
     """
     if options.output.exists():
-        raise InvalidSettingError(f"{options.output} exists already. Remove it, or name another.")
+        raise InvalidSettingError(f"{options.output} exists already. Remove it or choose another.")
     count = {"digits": digits, "objects": objects, "passengers": passengers}[options.what](options)
     print(f"{options.output}: {count:,} {'rows' if options.what == 'passengers' else 'images'}")
     return 0
@@ -75,7 +75,7 @@ def digits(options: Options) -> int:
 
 
 def objects(options: Options) -> int:
-    """Write photographs (CIFAR-10, compressed anew) as they are, by split and class."""
+    """Write photographs (CIFAR-10, recompressed as JPEG), by split and class."""
     data, count = _load(options.source / "cifar10_jpeg_12k.npz"), 0
     for split in ("train", "test"):
         bytes_, offsets = data[f"jpeg_{split}"], data[f"offset_{split}"]
@@ -89,11 +89,11 @@ def objects(options: Options) -> int:
 
 
 def passengers(options: Options) -> int:
-    """Write the passengers of the Titanic with a column that says who is in which split.
+    """Write the passengers of the Titanic with a column "split".
 
     The table is the one that scikit-learn fetches from OpenML ("titanic", version 1). Columns that
-    were known only after the ship had sunk (boat, body), and those that name a row or nearly so
-    (name, ticket, cabin, home.dest), are left out. The splits are stratified.
+    were known only after the ship had sunk (boat, body), and those that identify a row
+    (name, ticket, cabin, home.dest), are dropped. The splits are stratified.
     """
     from sklearn.model_selection import train_test_split
 
@@ -114,7 +114,7 @@ def passengers(options: Options) -> int:
 
 
 def _titanic() -> Any:
-    """Return the table: the copy that scikit-learn is tested with, else the one on OpenML."""
+    """Return the table: the copy in the tests of scikit-learn, or else the one on OpenML."""
     import pandas
     import sklearn
 
@@ -133,7 +133,7 @@ def _titanic() -> Any:
 
 def _load(file: Path) -> Any:
     if not file.is_file():
-        raise InvalidDataError(f"There is no {file}. Name the folder that holds it with --source.")
+        raise InvalidDataError(f"File {file} does not exist. Set --source to its folder.")
     return np.load(file)
 
 

@@ -1,4 +1,4 @@
-"""From data to a network one can take away, three times: docs/cases.md.
+"""Three cases from data to an exported network: docs/cases.md.
 
 Example: python -m scripts.studies cases digits
 """
@@ -24,7 +24,7 @@ DATA, RUNS = "data", "runs"
 SPLITS = range(5)
 TORCH_ONLY = f"{RUNS}/torch-only"
 SHOWN, ONE = "docs/cases", "--themes light --widths 1280 --spaces"  # pictures: of the report only
-ALONE = (  # with torch and nothing else: what the network says of three images of noise
+ALONE = (  # with torch only: the predictions for three images of noise
     f'{TORCH_ONLY}/bin/python -c "import torch, sys; sys.path.insert(0, sys.argv[1]); '
     "from network import load, predict; "
     'print(predict(load(), torch.randint(0, 256, (3, %s))))" '
@@ -70,18 +70,18 @@ CASES = {
 
 @dataclass(frozen=True)
 class Options:
-    """From data to a network one can take away; the same command goes on where it stopped."""
+    """Three cases from data to an exported network; the same command resumes."""
 
     names: Annotated[
         tuple[Literal["digits", "passengers", "objects"], ...], tyro.conf.Positional
     ] = field(default_factory=tuple)
-    """Cases to run; none: only write the page from what is there."""
+    """Cases to run; none: only write the page from existing results."""
     page: Path = ROOT / "docs" / "cases.md"
-    """The page; times and outputs go into the folder of its name."""
+    """The page; times and outputs go into the folder with its name."""
 
 
 def run(options: Options) -> int:
-    """Run the cases, keep what they left, and write the page."""
+    """Run the cases, save their outputs, and write the page."""
     folder = options.page.with_suffix("")
     steps = {name: Steps(folder / f"{name}.json", CASES[name]) for name in CASES}
     for name in options.names:
@@ -100,7 +100,7 @@ def page(done: Mapping[str, Sequence[Mapping[str, Any]]], splits: Sequence[Rows]
     """Return the page.
 
     Args:
-        done: What is known of the commands of each case.
+        done: Records of the finished commands of each case.
         splits: The table of the passengers, one for each split.
     """
     values = {}
@@ -114,7 +114,7 @@ def page(done: Mapping[str, Sequence[Mapping[str, Any]]], splits: Sequence[Rows]
 
 
 def case(steps: Sequence[Mapping[str, Any]]) -> str:
-    """Return the commands of a case with their times, and what they said."""
+    """Return the commands of a case with their times and outputs."""
     parts = ["```bash", *map(timed, steps), "```"]
     for step in steps:
         if text := excerpt(step):
@@ -132,7 +132,7 @@ def timed(step: Mapping[str, Any]) -> str:
 
 
 def excerpt(step: Mapping[str, Any]) -> str:
-    """Return what a page shows of what a command said."""
+    """Return the part of a command's output that the page shows."""
     command, output = step["command"], step["output"].strip()
     if "nas-env search" in command:
         summary: str = output[output.index("# Search with") :].partition("\n")[2]

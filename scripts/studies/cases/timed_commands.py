@@ -1,4 +1,4 @@
-"""Commands as a user types them, run one after the other; each that has ended is not run again."""
+"""Commands as a user types them, run one after the other; finished ones are not run again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True)
 class Steps:
-    """The commands of a case, and the file in which their times and outputs are kept.
+    """The commands of a case, and the file of their times and outputs.
 
     Attributes:
         file: Path of the file.
@@ -33,7 +33,7 @@ class Steps:
     commands: Sequence[str]
 
     def run(self) -> None:
-        """Run what is missing.
+        """Run the commands that are missing.
 
         Raises:
             NASError: A command failed.
@@ -49,18 +49,18 @@ class Steps:
 
     @property
     def _begun(self) -> Path:
-        """A file that holds the command which runs, also after it was interrupted."""
+        """A file with the running or interrupted command."""
         return self.file.with_suffix(".begun")
 
     def _clear(self, command: str) -> None:
-        """Remove what the command left when it was interrupted, and note that it begins."""
+        """Remove the files of an interrupted run of the command, and record that it starts."""
         if self._begun.is_file() and self._begun.read_text("utf-8") == command:
             for path in left_by(shlex.split(command)):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         self._begun.write_text(command, encoding="utf-8")
 
     def done(self) -> list[dict[str, Any]]:
-        """Return what is known of the commands that have ended, up to the first that changed."""
+        """Return the records of finished commands, up to the first command that changed."""
         records = json.loads(self.file.read_text("utf-8")) if self.file.is_file() else []
         same = [x["command"] == y for x, y in zip(records, self.commands, strict=False)]
         count = (*same, False).index(False)
@@ -68,7 +68,7 @@ class Steps:
 
 
 def left_by(words: Sequence[str]) -> list[Path]:
-    """Return what an interrupted command of the same words may have left, which it would refuse."""
+    """Return the files of an interrupted command that would make it fail when run again."""
     if words[:2] == ["nas-env", "search"]:
         return [ROOT / words[words.index("--output") + 1]]
     return [ROOT / words[4]] if "scripts.studies.cases.example_data" in words else []
@@ -83,6 +83,6 @@ def _run(command: str) -> dict[str, Any]:
     begun = time.monotonic()
     ended = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if ended.returncode:
-        raise NASError(f"It ended with {ended.returncode}: {command}\n{ended.stdout}")
+        raise NASError(f"Exit code {ended.returncode} from {command}\n{ended.stdout}")
     output = ended.stdout.replace(f"{ROOT}/", "")  # paths as a user would type them
     return {"seconds": round(time.monotonic() - begun, 1), "output": output}

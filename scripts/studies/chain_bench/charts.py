@@ -37,7 +37,7 @@ def _draw_best(axis: Any, last: Floats) -> None:
 
 
 def _draw_fidelity(axis: Any, table: Table) -> None:
-    """Draw what fewer epochs are worth."""
+    """Draw the rank correlations of scores after fewer epochs."""
     epochs = np.arange(1, table.curves.shape[2] + 1)
     for rows, label in (
         (table.order, "all networks"),
@@ -53,7 +53,7 @@ def draw_landscape(table: Table, far: Floats, path: Path) -> None:
     """Draw score against distance to the best, and against parameters."""
     figure, (distances, params) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     mean = 100 * table.mean
-    spread = np.random.default_rng(0).uniform(-0.3, 0.3, len(far))  # or the points hide each other
+    spread = np.random.default_rng(0).uniform(-0.3, 0.3, len(far))  # avoids overlapping points
     distances.scatter(far + spread, mean, **FAINT)
     _name(distances, "decisions to the nearest best network", "validation accuracy, %")
     params.scatter(table.arrays["params"], mean, **FAINT)

@@ -1,4 +1,4 @@
-"""What the page about the chain table counts: seed noise, fidelity, landscape."""
+"""Statistics of the chain table: seed noise, fidelity, landscape."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Table:
-    """The arrays of the file, and what follows from them.
+    """The arrays of the file, and quantities derived from them.
 
     Attributes:
         arrays: The arrays of `chain_bench.npz`.
@@ -58,12 +58,12 @@ class Table:
 
     @cached_property
     def curves(self) -> Floats:
-        """Validation accuracy (rows, seeds, epochs); 0 where an epoch was not reached."""
+        """Validation accuracy (rows, seeds, epochs); 0 for epochs that were not reached."""
         return _shares(self.arrays["hits"], self.arrays["sizes"][0])
 
     @cached_property
     def tests(self) -> Floats:
-        """Test accuracy (rows, seeds); 0 where training failed."""
+        """Test accuracy (rows, seeds); 0 if training failed."""
         return _shares(self.arrays["test_hits"], self.arrays["sizes"][1])
 
     @cached_property
@@ -118,7 +118,7 @@ def between_seeds(values: Floats) -> float:
 def between_seeds_at_the_top(values: Floats, top: int = TOP) -> float:
     """Return the mean rank correlation of two seeds among the best rows of the third one.
 
-    Chosen by a seed of their own, the best rows have no luck in the two that are compared.
+    The best rows are chosen by a separate seed, so the two compared seeds are unbiased.
     """
     correlations = []
     for chooser in range(values.shape[1]):
@@ -129,7 +129,7 @@ def between_seeds_at_the_top(values: Floats, top: int = TOP) -> float:
 
 
 def regret_of_one_seed(values: Floats) -> Floats:
-    """Return, for each seed, what its best row lacks in the mean of the other seeds."""
+    """Return, for each seed, the regret of its best row in the mean of the other seeds."""
     lacks = []
     for chooser in range(values.shape[1]):
         others = np.delete(values, chooser, axis=1).mean(axis=1)
@@ -150,7 +150,7 @@ def fidelity(curves: Floats, rows: Sequence[int] | NDArray[np.intp]) -> list[flo
 
 
 def distance(a: Walk, b: Walk) -> int:
-    """Return the fewest decisions to substitute, insert or remove (Levenshtein)."""
+    """Return the Levenshtein distance between two walks."""
     before = list(range(len(b) + 1))
     for i, x in enumerate(a, start=1):
         now = [i]
@@ -172,12 +172,12 @@ def neighbours(walk: Walk, rows: dict[Walk, int], num_decisions: int) -> list[in
 
 @dataclass(frozen=True)
 class Landscape:
-    """How a climb by single decisions fares.
+    """The landscape of scores under changes of single decisions.
 
     Attributes:
         neighbours: Mean number of neighbours.
         optima: Rows without a better neighbour.
-        ends: Row in which the steepest climb from each row ends.
+        ends: Row in which steepest ascent from each row ends.
     """
 
     neighbours: float

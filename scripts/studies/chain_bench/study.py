@@ -93,7 +93,7 @@ def percent(value: float) -> str:
 
 
 def heading(table: Table) -> Iterator[str]:
-    """Yield what the table is and how it was made."""
+    """Yield the description of the table."""
     about = table.about
     versions = ", ".join(f"{k} {v}" for k, v in about["versions"].items() if k != "commit")
     recipe = ", ".join(f"{k} {v}" for k, v in sorted(about["recipe"].items()))
@@ -156,7 +156,7 @@ def scores(table: Table, pictures: str) -> Iterator[str]:
 
 
 def noise(table: Table) -> Iterator[str]:
-    """Yield what a training seed changes, and whether the best networks stand out."""
+    """Yield the noise of the training seed, and whether the best networks can be distinguished."""
     best = table.order[:TOP]
     overall, top = pooled_sd(table.last), pooled_sd(table.last[best])
     ranks, top_ranks = between_seeds(table.last), between_seeds_at_the_top(table.last)
@@ -199,7 +199,7 @@ def noise(table: Table) -> Iterator[str]:
 
 
 def fidelities(table: Table) -> Iterator[str]:
-    """Yield what fewer epochs are worth."""
+    """Yield the correlations of scores after fewer epochs."""
     every = fidelity(table.curves, table.order)
     best = fidelity(table.curves, table.order[: len(table.order) // 10])
     epochs = range(table.curves.shape[2])
@@ -249,7 +249,7 @@ def networks(table: Table) -> Iterator[str]:
 
 
 def kinds(table: Table) -> Iterator[str]:
-    """Yield the mean score of the networks that share something."""
+    """Yield the scores of networks with common features."""
     labels = [option.label for option in table.space.options()]
     groups: dict[str, list[int]] = {}
     for row, walk in enumerate(table.walks):

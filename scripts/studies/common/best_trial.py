@@ -15,11 +15,11 @@ from nas_env_cli.specs import AgentSpec, EnvSpec
 
 
 def best_trial(agent: str, seed: int, networks: int, **environment: Any) -> Trial:
-    """Return the best of what an agent finds.
+    """Return the best trial of a search.
 
     Args:
-        agent: As `nas-env benchmark` names agents.
-        seed: Of the agent and the environment.
+        agent: The agent, in the notation of `nas-env benchmark`.
+        seed: Seed of the agent and the environment.
         networks: Unique networks that are evaluated.
         environment: Arguments of `NAS-v0`.
     """

@@ -1,4 +1,4 @@
-"""The one way to run an experiment: jobs in processes, results in a file that resumes.
+"""Experiments of studies: jobs run in processes, and a file of results allows to resume.
 
 A job is a dictionary of plain values, such as `{"agent": "random", "seed": 0}`. The file holds one
 object of JSON a line:
@@ -9,7 +9,7 @@ object of JSON a line:
 | `{"job": {...}, "result": ...}` | a job has finished |
 | `{"seconds": ...}` | the call ends, also by an error or Ctrl-C |
 
-A job that has a line is not played again. A line that was cut off does not count.
+A job with a complete line is not played again.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class Experiment:
     """The results of one experiment.
 
     Args:
-        file: The file of results; made when the first job is played.
-        settings: Options that all results of the file have in common.
+        file: The file of results; created when the first job is played.
+        settings: Options that all results of the file share.
 
     Raises:
-        InvalidSettingError: The file was begun with other settings.
+        InvalidSettingError: The file was created with other settings.
     """
 
     def __init__(self, file: Path, settings: Mapping[str, Any]) -> None:
@@ -60,7 +60,7 @@ class Experiment:
             if changed:
                 was, now = ({x: y.get(x) for x in changed} for y in (call["settings"], settings))
                 raise InvalidSettingError(
-                    f"{file} was begun with the settings {was}, not {now}. Give the same settings, "
+                    f"{file} was created with the settings {was}, got {now}. Use the same settings, "
                     "or another --page."
                 )
 
@@ -70,15 +70,15 @@ class Experiment:
         return cls(page.with_suffix("") / "results.jsonl", settings)
 
     def results(self) -> list[Finished]:
-        """Return the jobs that have finished, in the order in which they did."""
+        """Return the finished jobs, in the order in which they finished."""
         lines = (line for line in self._lines() if "job" in line)
         return [Finished(line["job"], line["result"]) for line in lines]
 
     def calls(self) -> list[dict[str, Any]]:
         """Return how the results were made: one entry for each call that played jobs.
 
-        Each has `command`, `settings`, `versions`, `seeds` and `seconds`; the last two are empty
-        and None where they are not known.
+        Each has `command`, `settings`, `versions`, `seeds` and `seconds`. If they are not known,
+        `seeds` is empty and `seconds` is None.
         """
         entries: list[dict[str, Any]] = []
         for line in self._lines():
@@ -102,7 +102,7 @@ class Experiment:
             jobs: All jobs.
             play: Plays one job in another process and returns plain values; can be pickled.
             processes: Jobs at once, with one thread each.
-            command: Command line to record; the one that was typed where it is empty.
+            command: Command line to record; if empty, the one that was typed.
         """
         missing = self.missing(jobs)
         if not missing:
@@ -142,7 +142,7 @@ class Experiment:
 def played(jobs: Sequence[Job], play: Callable[[Job], Any], processes: int) -> Iterator[Finished]:
     """Yield each job with its result as soon as it has finished.
 
-    The processes end with this one, in whatever way it ends, and at once if the caller stops.
+    The processes end when this one ends, and immediately if the caller stops.
     """
     one_thread_each()
     spawn = multiprocessing.get_context("spawn")
@@ -160,7 +160,7 @@ def played(jobs: Sequence[Job], play: Callable[[Job], Any], processes: int) -> I
 
 
 def _begin_worker() -> None:
-    """Prepare a worker process. Ctrl-C is for its parent, which ends it."""
+    """Prepare a worker process. It ignores Ctrl-C, because its parent ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""Means and differences of few runs, as text."""
+"""Means and differences of small groups of runs, as text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from nas_env_cli.spread import mean_sd
 
-CLEAR = 0.05  # a smaller chance is called a difference
+CLEAR = 0.05  # p-value below which a difference is reported
 
 
 def with_sd(values: Sequence[float], digits: int = 2) -> str:
@@ -36,5 +36,5 @@ def permutation_chance(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def least_chance(count: int) -> float:
-    """Return the least p value of two groups of so many."""
+    """Return the lowest possible p-value of two groups of `count` runs."""
     return 2 / comb(2 * count, count)

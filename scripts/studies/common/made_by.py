@@ -9,12 +9,12 @@ from scripts.studies.common.experiment import Experiment
 
 
 def commands(experiment: Experiment) -> str:
-    """Return the commands that played jobs, each once, to stand between backticks."""
+    """Return the commands that played jobs, each once, joined for use between backticks."""
     return "`, `".join(dict.fromkeys(call["command"] for call in experiment.calls()))
 
 
 def commands_and_versions(experiment: Experiment) -> dict[str, str]:
-    """Return the places `command` and `versions` of a template; the last call's versions."""
+    """Return the values of `command` and `versions` in a template; versions of the last call."""
     versions = versions_text(experiment.calls()[-1]["versions"])
     return {"command": commands(experiment), "versions": versions}
 

@@ -1,7 +1,7 @@
 """Shrink a given large network by edits, and write docs/compression.md: before and after.
 
-Every search begins from the large network; its score is accuracy under a parameter cost. The best
-network of each search is trained anew with another seed and tested once.
+Every search starts from the large network; its score is accuracy under a parameter cost. The best
+network of each search is retrained with another seed and tested once.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class Options:
     start: tuple[str, ...] = LARGE
     """The large network: labels of its decisions."""
     target_params: int = 10_000
-    """Parameters above which the score charges."""
+    """Parameters above which the score decreases."""
     max_params: int | None = None
-    """Most parameters: from above, edits may only take away; the report keeps to it too."""
+    """Limit on parameters: above it, edits may only remove; the report respects it too."""
     evaluations: int = 60
     """Trained networks of a search."""
     epochs: int = 8
@@ -63,7 +63,7 @@ class Options:
     seeds: int = 5
     """Search seeds 0, 1, ...; each also gives a training seed for the report."""
     latency_repeats: int = 200
-    """Forward passes of one image that are timed, the networks taking turns."""
+    """Timed forward passes of one image, alternating between the networks."""
     store: Path = ROOT / "runs" / "compression.sqlite"
     """Every trained network."""
     page: Path = ROOT / "docs" / "compression.md"
@@ -71,7 +71,7 @@ class Options:
 
 
 class Result(NamedTuple):
-    """One network: test accuracy of one training each, and what it costs."""
+    """Test accuracy of one training of a network, and its costs."""
 
     accuracy: float
     params: int
@@ -80,7 +80,7 @@ class Result(NamedTuple):
 
 
 def run(settings: Options) -> int:
-    """Search, train anew, measure and write the page; return the exit code."""
+    """Search, retrain, measure and write the page; return the exit code."""
     torch.set_num_threads(1)
     settings.store.parent.mkdir(parents=True, exist_ok=True)
     env = make(settings, settings.agents[0])
@@ -112,7 +112,7 @@ def walk_of(env: NASEnv, labels: Sequence[str]) -> tuple[int, ...]:
 
 
 def make(settings: Options, agent: str) -> NASEnv:
-    """Return the environment of an agent, which begins with the large network."""
+    """Return the environment of an agent, which starts with the large network."""
     env: Any = gymnasium.make(
         "NASEdit-v0",
         space=settings.space,
@@ -128,7 +128,7 @@ def make(settings: Options, agent: str) -> NASEnv:
 
 
 def smallest(settings: Options, agent: str, seed: int) -> Trial:
-    """Search once and return the best network, under the limit where there is one."""
+    """Search once and return the best network within the limit."""
     progress = SearchProgress(f"{agent}, seed {seed}")
     env = make(settings, agent)
     result = run_search(agent, env, Limits(settings.evaluations), seed, progress=progress)
@@ -144,14 +144,14 @@ def smallest(settings: Options, agent: str, seed: int) -> Trial:
 
 
 def fits(trial: Trial, limit: int | None) -> bool:
-    """Return whether a network was trained and has at most so many parameters."""
+    """Return whether a network was trained and is within the limit."""
     return trial.evaluation.ok and (limit is None or trial.evaluation.metrics["params"] <= limit)
 
 
 def measured(
     settings: Options, env: NASEnv, networks: dict[str, list[Candidate]]
 ) -> dict[str, list[Result]]:
-    """Train each network with a seed of its own, test it, and time it."""
+    """Train each network with a separate seed, test it, and measure its latency."""
     evaluator: Any = env.evaluator
     flat = [candidate for candidates in networks.values() for candidate in candidates]
     milliseconds = iter(latency(flat, env, settings.latency_repeats))
@@ -167,7 +167,7 @@ def measured(
 
 @torch.inference_mode()
 def latency(candidates: Sequence[Candidate], env: NASEnv, repeats: int) -> list[float]:
-    """Return the median milliseconds of a forward pass of one image, the networks taking turns."""
+    """Return the median milliseconds of a forward pass of one image, alternating networks."""
     networks = [build(x.architecture, env.task.spec).eval() for x in candidates]
     image = torch.zeros(1, *env.task.spec.input_shape)
     times: list[list[float]] = [[] for _ in networks]
@@ -221,7 +221,7 @@ def page(settings: Options, env: NASEnv, rows: dict[str, list[Result]]) -> str:
 
 
 def sentence(name: str, after: Sequence[Result], before: Sequence[Result]) -> str:
-    """Say what was gained and what it cost."""
+    """Return a sentence on the compression and the change in accuracy."""
     params = mean_sd([x.params for x in before])[0] / mean_sd([x.params for x in after])[0]
     faster = mean_sd([x.latency_ms for x in before])[0] / mean_sd([x.latency_ms for x in after])[0]
     ends = [mean_sd([100 * x.accuracy for x in results])[0] for results in (before, after)]

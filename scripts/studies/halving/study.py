@@ -40,7 +40,7 @@ class Options:
     """Compare successive halving with full training of the same networks; write docs/halving.md."""
 
     batch: int = 27
-    """Networks of a batch."""
+    """Number of networks in a batch."""
     seeds: int = 20
     """Batches from the table of NASChain-v0, drawn with seeds 0, 1, ..."""
     task: str = "mnist-small"
@@ -53,12 +53,12 @@ class Options:
 
 @dataclass(frozen=True)
 class Choice:
-    """What one way of evaluating a batch led to.
+    """The result of one way to evaluate a batch.
 
     Attributes:
-        network: Place in the batch of the network that was chosen.
+        network: Index of the chosen network in the batch.
         epochs: Epochs that were trained.
-        seconds: Time that it took.
+        seconds: Wall time.
     """
 
     network: int
@@ -78,7 +78,7 @@ def run(settings: Options) -> int:
 
 
 def heading(settings: Options) -> Iterator[str]:
-    """Yield what is measured and how."""
+    """Yield the introduction of the page."""
     installed = versions()
     yield "# Successive halving against full training"
     yield ""
@@ -106,11 +106,11 @@ def draw(space: SearchSpace, count: int, seed: int) -> list[Candidate]:
         drawn.setdefault(candidate.trained_key, candidate)
         if len(drawn) == count:
             return list(drawn.values())
-    raise InvalidSettingError(f"The space has no {count} different networks. Lower --batch.")
+    raise InvalidSettingError(f"The space has fewer than {count} networks. Lower --batch.")
 
 
 def choose(evaluator: Evaluator, batch: Sequence[Candidate], budget: Budget) -> Choice:
-    """Evaluate a batch and choose the best of those that came furthest."""
+    """Evaluate a batch and choose the best network of those trained for the most epochs."""
     started = time.perf_counter()
     evaluations = evaluator.evaluate(batch, budget)
     seconds = time.perf_counter() - started
@@ -211,7 +211,7 @@ def differences(
     full: Sequence[Choice],
     values: Sequence[Sequence[Evaluation]],
 ) -> list[float]:
-    """Return what the chosen networks have more than those of full training, in points."""
+    """Return the chosen networks' metric minus that of full training, in points."""
     return [
         100 * (x[a.network].metrics[metric] - x[b.network].metrics[metric])
         for x, a, b in zip(values, chosen, full, strict=True)

@@ -1,9 +1,9 @@
-"""Which agents are run where, for how long and with which seeds, to answer which question.
+"""The experiments: agents, environments, limits and seeds.
 
-Seeds begin at 1000: the settings of `imagination` come from a prototype that was explored on the
-seeds 0 to 99 of the same four tables (NAS-Bench-201 and NAS-Bench-Macro), and were not changed; its
-rank target was compared with others on the seeds 1000 to 1099 too. The settings of the model-free
-agents with options were chosen on seeds below 20 of CIFAR-10 and Macro.
+Seeds start at 1000, because the settings of `imagination` come from a prototype that was explored
+on seeds 0 to 99 of the same four tables (NAS-Bench-201 and NAS-Bench-Macro). They were not changed
+since. Only its rank target was also compared with others on seeds 1000 to 1099. The settings of the
+model-free agents with options were chosen on seeds below 20 of CIFAR-10 and Macro.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nas_env_cli.specs import AgentSpec, EnvSpec
 
 FIRST = 1000
 
-# The reward that is searched is the reported one, without noise: an upper bound, said on the page.
+# The reward is the reported accuracy, without noise: an upper bound, as the page states.
 CELLS = {
     name: f"{name}=NASBench201-v0:dataset={name},reward=test_200,fidelity=200"
     for name in ("cifar10", "cifar100", "imagenet16-120")
@@ -56,7 +56,7 @@ ABLATED = (
 
 @dataclass(frozen=True)
 class Part:
-    """Agents on environments with so many seeds."""
+    """Agents, environments and the number of seeds."""
 
     agents: tuple[str, ...]
     envs: tuple[str, ...]
@@ -65,13 +65,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Runs that share their limits, and so a folder and a file of results.
+    """Runs that share their limits, a folder and a file of results.
 
     Attributes:
-        parts: What is run.
+        parts: The runs.
         limit: Unique networks of a run, or None.
         simulated_seconds: Simulated seconds of a run, or None.
-        charge_repeats: Whether a repeated network costs again.
+        charge_repeats: Whether repeated networks are charged.
     """
 
     parts: tuple[Part, ...]
@@ -80,10 +80,10 @@ class Experiment:
     charge_repeats: bool = False
 
     def plans(self, seeds: int | None, command: str) -> list[Plan]:
-        """Return what the benchmark is asked to do.
+        """Return the plans for `nas-env benchmark`.
 
         Args:
-            seeds: Seeds of every part instead of its own; None: its own.
+            seeds: Number of seeds of every part; None: the default of the part.
             command: The command line, for the file of results.
         """
         return [
@@ -102,7 +102,7 @@ class Experiment:
     def run(
         self, folder: Path, seeds: int | None, processes: int, command: str
     ) -> list[CellOutcome]:
-        """Play what is not finished and return what failed."""
+        """Play the missing runs and return the failed ones."""
         benchmark = BenchmarkFolder(folder)
         return [
             x for plan in self.plans(seeds, command) for x in run_plan(plan, benchmark, processes)
@@ -110,7 +110,7 @@ class Experiment:
 
 
 def variants(*settings: str) -> tuple[str, ...]:
-    """Return `imagination` with other settings, each labelled by them."""
+    """Return `imagination` with other settings, which are the labels."""
     return tuple(f"{text.replace('=', ' ')}=imagination:{text}" for text in settings)
 
 
@@ -125,9 +125,9 @@ def experiments(tables: dict[str, str], folder: Path, images: Path) -> dict[str,
     """Return the experiments by name.
 
     Args:
-        tables: Environments of the tables that nobody looked at, by label; empty where they cannot
-            be made.
-        folder: Where stores of trained networks are kept.
+        tables: Environments of the tables not used during development, by label; empty if they
+            cannot be made.
+        folder: Folder for the stores of trained networks.
         images: A file of images to train on.
     """
     fresh = ("chain=NASChain-v0", *tables.values())

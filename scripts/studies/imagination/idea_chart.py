@@ -1,4 +1,4 @@
-"""The idea of `imagination` in one picture: one real decision of one real run."""
+"""Picture of `imagination`: one decision of one run."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ INK, MARK, FAINT = "#1f4e79", "#c0392b", "#b8c4ce"
 
 
 class Watched(Dream):
-    """A dream that remembers what was imagined, in order."""
+    """A dream that records the imagined walks, in order."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.imagined: list[tuple[int, ...]] = []
 
     def values(self, walks: Any) -> list[float]:
-        """Return the values, and remember the walks."""
+        """Return the values, and record the walks."""
         self.imagined += [walk for walk in walks if walk not in self.seen]
         return super().values(walks)
 
 
 def draw_idea(path: Path) -> None:
-    """Draw what the agent knows after 24 cells, what it imagines, and how right it is."""
+    """Draw the learned similarities, the imagined walks, and the predictions after 24 cells."""
     env = gymnasium.make("NASBench201-v0", reward="test_200", fidelity=200)
     agent = make_agent("imagination", env, seed=SEED)
     assert isinstance(agent, Imagination)
@@ -66,7 +66,7 @@ def draw_idea(path: Path) -> None:
 
 
 def _similarities(axes: Any, agent: Imagination) -> None:
-    """Draw the learned likeness of operations."""
+    """Draw the learned similarity of operations."""
     process = agent.model.process
     embedding = process.kernel.unpack(process.vector).embedding[: len(SHORT)]
     similarity = np.exp(-distances(embedding, embedding))
@@ -88,7 +88,7 @@ def _similarities(axes: Any, agent: Imagination) -> None:
 
 
 def _judged(axes: Any, agent: Imagination, walks: list[Any], means: Any) -> None:
-    """Draw what is expected of every cell against what it is."""
+    """Draw the predicted score of every cell against its accuracy."""
     from scipy.stats import spearmanr
 
     evaluator: Any = agent.env.unwrapped.evaluator  # type: ignore[attr-defined]

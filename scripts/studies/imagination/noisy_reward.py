@@ -1,8 +1,8 @@
-"""Search by a single noisy training, judged by the trainings that were not seen.
+"""Search by a single noisy training, evaluated on the other trainings.
 
 On NAS-Bench-Macro every network was trained three times. The reward is one of the three, drawn for
-each network and seed; the judge is the mean of the other two, so that no run gets credit for the
-luck that it selected. (The mean of all three holds the training that was selected by.)
+each network and seed. Results are the mean of the other two, because the mean of all three would
+include the training used for selection.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Pick(NamedTuple):
         queries: Unique networks so far.
         rule: "reward": the best reward so far; "posterior": the agent's own answer.
         accuracy: Mean test accuracy of the pick's other two trainings.
-        reached: Unique networks that the run had made: fewer than `queries` where it went on
-            repeating itself until its episodes were used up. Its last pick then stands.
+        reached: Unique networks of the run. Fewer than `queries` if the run used up its episodes
+            with repeated networks; then this is its last pick.
     """
 
     agent: str
@@ -55,7 +55,7 @@ class Pick(NamedTuple):
 
 
 class Picks(BaseCallback):
-    """Records what a run would answer after each number of queries, and ends it at the last."""
+    """Records the answers of a run after each number of queries, and ends it at the last."""
 
     def __init__(self, tracker: TrackSearch, label: str, seed: int) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Picks(BaseCallback):
         return self.tracker.evaluations < AFTER[-1] and self.tracker.finished is None
 
     def finish(self) -> list[Pick]:
-        """Return the picks; what the run did not reach is answered as it stands at its end."""
+        """Return the picks; for numbers that the run did not reach, the final pick."""
         for queries in AFTER:
             if queries not in {pick.queries for pick in self.picks}:
                 self._note(queries)
@@ -84,7 +84,7 @@ class Picks(BaseCallback):
         self._seen = len(self.tracker.trials)
 
     def _note(self, queries: int) -> None:
-        """Note what would be answered now."""
+        """Record the present answers."""
         assert self.tracker.best is not None
         walks = {"reward": self.tracker.best.walk}
         if (answer := getattr(self.model, "answer", None)) is not None:

@@ -1,4 +1,4 @@
-"""The page `docs/imagination.md`, made from the files of results alone."""
+"""The page `docs/imagination.md`, made from the files of results."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ MISSING = "Not run yet: `python -m scripts.studies imagination {name}`."
 
 
 def write_page(results: Path, page: Path) -> None:
-    """Write the page; a part without results says how to make them.
+    """Write the page; a part without results names the command that makes them.
 
     Args:
         results: Folder of the files of results; pictures go there too.
@@ -73,7 +73,7 @@ def write_page(results: Path, page: Path) -> None:
 
 
 def headline(results: Path) -> str:
-    """Return who needs how many networks to find the optimum, where both were run."""
+    """Return the networks to the optimum of imagination and local search, if both were run."""
     files = {"imagination": "optimum", "local-search": "optimum-long"}
     if not all((results / f"{name}.parquet").is_file() for name in files.values()):
         return ""
@@ -93,7 +93,7 @@ def headline(results: Path) -> str:
 
 
 def random_search() -> str:
-    """Return how many queries random search without repeats needs in the mean, table by table."""
+    """Return the mean queries of random search without repeats, for each table."""
     parts = []
     for text in UPPER_BOUND:
         spec = EnvSpec.parse(text)
@@ -149,7 +149,7 @@ def queries_cell(runs: Runs, agent: str, env: str) -> str:
 
 
 def with_error(values: Numbers, digits: int = 1) -> str:
-    """Return mean ± standard error; without an error where there is one value."""
+    """Return mean ± standard error; a single value has no error."""
     if len(values) == 1:
         return f"{values[0]:.{digits}f}"
     error = values.std(ddof=1) / np.sqrt(len(values))
@@ -157,7 +157,7 @@ def with_error(values: Numbers, digits: int = 1) -> str:
 
 
 def reached(runs: Runs) -> list[str]:
-    """Return a sentence on each aim for `imagination`, where there is one."""
+    """Return a sentence on each aim for `imagination`."""
     lines = []
     for env, aim in REACH.items():
         queries = runs.to_optimum("imagination", env)
@@ -253,7 +253,7 @@ def _regret(runs: Runs, agent: str, env: str) -> str:
 
 
 def points(runs: Runs, env: str) -> int:
-    """Return how many points 1 is: 100 of fractions, else 1, for accuracies in percent."""
+    """Return the factor to points: 100 for fractions, 1 for accuracies in percent."""
     return 100 if runs.fractions(env) else 1
 
 
@@ -307,13 +307,13 @@ def trained_table(table: Any, settings: dict[str, Any]) -> str:
 
 
 def better_than(one: Numbers, other: Numbers) -> str:
-    """Return the share of pairs in which one is higher, ties by half, and its 95 % interval."""
+    """Return the share of pairs in which `one` is higher (ties count half), and its interval."""
     value, low, high = improvement(one, other)
     return f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def ratio_table(table: Any, settings: dict[str, Any]) -> str:
-    """Return queries to the optimum, and how many times those of `imagination` as it is."""
+    """Return queries to the optimum, and their ratio to those of the default `imagination`."""
     runs = Runs(table, settings["limit"])
     names = [name for env in runs.envs for name in (env, "ratio")]
     lines = head("agent", *names)

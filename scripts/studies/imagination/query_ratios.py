@@ -1,4 +1,4 @@
-"""How many times the queries of another agent one needs, and which agents that tells apart."""
+"""Ratios of queries between agents, and the agents that differ."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Numbers = NDArray[np.float64]
 
 
 def capped(queries: Iterable[int | None], cap: int) -> Numbers:
-    """Return queries, the cap where the optimum was not found."""
+    """Return queries; the cap if the optimum was not found."""
     return np.array([cap if x is None else x for x in queries], dtype=float)
 
 
 def told_apart(runs: Runs, env: str) -> str:
-    """Return which agents need more or fewer queries than `imagination` as it is."""
+    """Return the agents that need more or fewer queries than the default `imagination`."""
     ratios = {agent: ratio(runs, agent, env) for agent in runs.agents}
     more = [f"`{agent}`" for agent, (_, _, low, _) in ratios.items() if low > 1]
     fewer = [f"`{agent}`" for agent, (*_, high) in ratios.items() if high < 1]
@@ -39,7 +39,7 @@ def ratio(
 ) -> tuple[str, float, float, float]:
     """Return sign, value and 95 % bootstrap interval of the ratio of means to another agent's.
 
-    Runs are paired by seed; "≥" or "≤" where runs of one side count as the cap, "~" where of both.
+    Runs are paired by seed. "≥" or "≤": runs of one side count as the cap; "~": runs of both.
     """
     sides = []
     for name in (agent, to):

@@ -32,17 +32,17 @@ class Options:
     """Run the experiments behind docs/imagination.md; the same command resumes."""
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = field(default_factory=tuple)
-    """Experiments to run; none: only write the page from what is there; "all": all of them."""
+    """Experiments to run; none: only write the page from existing results; "all": all of them."""
     seeds: int | None = None
-    """Seeds of every part instead of its own."""
+    """Number of seeds of every part; None: the default of the part."""
     processes: int = 2
     """Runs at once."""
     source: Path = ROOT.parent / "shared" / "data"
-    """Folder of the benchmark tables that the package does not hold, and of mnist_15k.npz."""
+    """Folder of benchmark tables that are not in the package, and of mnist_15k.npz."""
     folder: Path = ROOT / "runs" / "imagination"
     """Folder of the runs."""
     page: Path = ROOT / "docs" / "imagination.md"
-    """The page; results go into the folder of its name."""
+    """The page; results go into the folder with its name."""
 
 
 def run(options: Options) -> int:
@@ -76,7 +76,7 @@ def run(options: Options) -> int:
 
 
 def play(name: str, experiment: Experiment, options: Options, results: Path) -> int:
-    """Play what is missing of an experiment, keep its results, return the number of failures."""
+    """Play the missing runs of an experiment, save the results, return the number of failures."""
     folder, command_line = options.folder / name, command(name, options)
     failed = experiment.run(folder, options.seeds, options.processes, command_line)
     for done in failed:

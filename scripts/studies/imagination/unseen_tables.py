@@ -1,16 +1,16 @@
-"""Tables that nobody looked at while the agent was built, chosen by a rule.
+"""Tables not used during the development of the agent, chosen by a rule.
 
-The rule was written down, and committed, before any result on them was seen:
+The rule was committed before any result on them was available:
 
 1. NASChain-v0, whose walks are of unequal length.
 2. Of the 32 columns of accuracy under attack in `nb201_robust.parquet` every eighth in the order of
    the file: aa_square_eps0.1, fgsm_eps0.5, fgsm_eps8.0, pgd_eps8.0. The prototype was tried on
-   aa_square_eps1.0 and fgsm_eps1.0, which the rule does not choose.
+   aa_square_eps1.0 and fgsm_eps1.0, which the rule does not select.
 3. Of the data sets of NAS-Bench-Graph that have all 26,206 rows the first and the last by name:
    arxiv and pubmed.
 4. `ecnas_nb101_small.parquet`: all its cells, rewarded by `val_acc`, the mean of repeats.
 
-All results are printed, good or bad. The agent is as it is registered.
+All results are reported. The agent has its default settings.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def unseen(source: Path, folder: Path) -> dict[str, str]:
 
     Args:
         source: Folder with the benchmark tables.
-        folder: Where the made tables go.
+        folder: Folder for the new tables.
     """
     folder.mkdir(parents=True, exist_ok=True)
     graphs = {f"graph-{x}": f"graph-{x}=NASBenchGraph-v0:dataset={x}" for x in GRAPHS}

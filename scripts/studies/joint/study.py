@@ -36,7 +36,7 @@ class Options:
     """Search networks with the fixed recipe, and networks together with their recipe."""
 
     agents: tuple[str, ...] = ("imagination", "random")
-    """Agents that search, as `nas-env benchmark` names them."""
+    """Agents, in the notation of `nas-env benchmark`."""
     seeds: int = 5
     """Searches of each agent in each space: seeds 0, 1, ..."""
     networks: int = 60
@@ -52,10 +52,10 @@ class Options:
     store: Path = ROOT / "runs" / "joint.sqlite"
     """Store of all networks; an interrupted search resumes from it."""
     page: Path = ROOT / "docs" / "joint.md"
-    """The page; results.jsonl goes into the folder of its name."""
+    """The page; results.jsonl goes into the folder with its name."""
 
     def shared(self) -> dict[str, Any]:
-        """Return the settings that all results of one file share."""
+        """Return the settings that all results of a file share."""
         names = ("networks", "epochs", "task", "retrain_seeds")
         return {name: getattr(self, name) for name in names}
 
@@ -67,10 +67,10 @@ class Result(NamedTuple):
         kind: "fixed recipe" or "joint".
         agent: Label of the agent.
         seed: The seed of the search and of its trainings.
-        validation: Accuracy by which the network was chosen.
-        tests: Test accuracy of each training anew.
-        params: Parameters.
-        recipe: Options of the recipe that are not the default ones.
+        validation: Validation accuracy in the search.
+        tests: Test accuracy of each retraining.
+        params: Number of parameters.
+        recipe: Options of the recipe that differ from the default.
     """
 
     kind: str
@@ -160,7 +160,7 @@ def page(experiment: Experiment) -> str:
 
 def table(groups: dict[tuple[str, str], list[Result]]) -> Iterator[str]:
     """Yield a row for each agent and space."""
-    yield "| agent | decides | searches | validation, % | test, trained anew, % | parameters |"
+    yield "| agent | decisions | searches | validation, % | test, retrained, % | parameters |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for (agent, kind), group in groups.items():
         cells = (
@@ -180,7 +180,7 @@ def tested(result: Result) -> float:
 
 
 def compared(groups: dict[tuple[str, str], list[Result]]) -> Iterator[str]:
-    """Yield a sentence on what the recipe brought each agent."""
+    """Yield a sentence on the effect of the recipe for each agent."""
     for agent in dict.fromkeys(agent for agent, _ in groups):
         one, other = (groups.get((agent, kind), []) for kind in ("joint", "fixed recipe"))
         if one and other:
@@ -189,7 +189,7 @@ def compared(groups: dict[tuple[str, str], list[Result]]) -> Iterator[str]:
 
 
 def recipes(results: list[Result]) -> Iterator[str]:
-    """Yield what was chosen, and how often."""
+    """Yield the chosen settings and their counts."""
     chosen = Counter(
         json.dumps({name: value}).strip("{}").replace('"', "")
         for result in results

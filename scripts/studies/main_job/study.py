@@ -37,7 +37,7 @@ class Options:
     table: Path = PAGE.with_suffix("") / "best.parquet"
     """Results of nas-env benchmark on NASChain-v0."""
     page: Path = PAGE
-    """The page; its figure goes into the folder of its name."""
+    """The page; its figure goes into the folder with its name."""
 
 
 def run(options: Options) -> int:
@@ -93,7 +93,7 @@ def _found(runs: Sequence[Summary]) -> list[str]:
 
 def _retrained(runs: Sequence[Summary]) -> list[str]:
     lines = [
-        "| network, trained anew | test accuracy, % | test score | params (mean) |",
+        "| network, retrained | test accuracy, % | test score | params (mean) |",
         "| --- | --- | --- | ---: |",
     ]
     for index, network in enumerate(runs[0]["retrained"]):
@@ -121,12 +121,11 @@ def _verdicts(runs: Sequence[Summary]) -> list[str]:
     learned = sum(x["mean_score_last_quarter"] > x["mean_score_first_quarter"] for x in searches)
     return [
         f"Best score found: {Difference.of(*best_scores).sentence(agent, 'random search')}",
-        "Trained anew, test score: "
+        "Retrained, test score: "
         f"{Difference.of(tests[AGENT], tests[RANDOM]).sentence(agent, 'random search')}",
-        "Trained anew, test score: "
+        "Retrained, test score: "
         f"{Difference.of(tests[AGENT], tests[REFERENCE]).sentence(agent, 'the reference')}",
-        "Trained anew, test accuracy: "
-        f"{Difference.of(*accuracies).sentence(agent, 'the reference')}",
+        f"Retrained, test accuracy: {Difference.of(*accuracies).sentence(agent, 'the reference')}",
         f"The last quarter of the networks of {agent} scores higher than the first in {learned} of "
         f"{len(runs)} searches.",
     ]

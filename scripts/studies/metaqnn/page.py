@@ -1,4 +1,4 @@
-"""The page of `python -m scripts.studies metaqnn`, made from its results alone."""
+"""The page of `python -m scripts.studies metaqnn`, made from its results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write_page(experiment: Experiment, page: Path) -> None:
 
     Args:
         experiment: The results.
-        page: The page; the chart goes into the folder of its name.
+        page: The page; the chart goes into the folder with its name.
     """
     searches = searches_of(experiment)
     draw(searches).savefig(experiment.file.with_name("phases.svg"), metadata={"Date": None})
@@ -47,7 +47,7 @@ def searches_of(experiment: Experiment) -> list[Found]:
 
 
 def numbers(experiment: Experiment, searches: list[Found]) -> dict[str, str]:
-    """Return the numbers of the page, by their place in the template."""
+    """Return the values of the template's variables."""
     settings = experiment.settings
     by_method = {name: [x for x in searches if x["method"] == name] for name in METHODS}
     networks = [x for search in searches for x in search["networks"]]
@@ -71,7 +71,7 @@ def numbers(experiment: Experiment, searches: list[Found]) -> dict[str, str]:
         "failures": failures(by_method),
         "seconds": f"{np.median(trained):.2f} s in the median and {max(trained):.2f} s at most"
         if trained
-        else "no time, for none could be trained",
+        else "no time, because none could be trained",
         "late": str(sum(x > LIMIT_SECONDS for x in trained)),
         "trained": f"{len(trained):,}",
         "first_and_last": first_and_last(by_method[METAQNN]),
@@ -117,7 +117,7 @@ def phase_row(name: str, seeds: Sequence[Sequence[dict[str, Any]]]) -> str:
 
 
 def failures(by_method: dict[str, list[Found]]) -> str:
-    """Say how many networks of each method failed, and how."""
+    """Return the number of failed networks of each method, by outcome."""
     parts = []
     for name, title in METHODS.items():
         outcomes = [x["outcome"] for search in by_method[name] for x in search["networks"]]
@@ -128,7 +128,7 @@ def failures(by_method: dict[str, list[Found]]) -> str:
 
 
 def first_and_last(searches: Sequence[Found]) -> str:
-    """Say what the mean reward was in the first phase and in the last, and in how many seeds."""
+    """Return a sentence on the mean reward in the first and in the last phase."""
     pairs = []
     for search in searches:
         epsilons = [x["epsilon"] for x in search["networks"]]
@@ -146,7 +146,7 @@ def first_and_last(searches: Sequence[Found]) -> str:
 
 
 def ended(searches: Sequence[Found]) -> str:
-    """Say which searches ended before their limit."""
+    """Return a sentence on searches that ended before their limit."""
     early = [
         f"{METHODS[x['method']]}, seed {x['seed']}: {x['reason']} after {len(x['networks'])}"
         for x in searches
@@ -180,12 +180,12 @@ def on_validation(search: Found) -> float:
 
 
 def on_test(search: Found) -> float:
-    """Return the mean test accuracy of the best network, trained anew."""
+    """Return the mean test accuracy of the best network after retraining."""
     return float(np.mean(search["retrained"]["accuracies"]))
 
 
 def verdict(by_method: dict[str, list[Found]], value: Callable[[Found], float], split: str) -> str:
-    """Say whether MetaQNN beat random search: better in each seed, by over two standard errors."""
+    """Return whether MetaQNN beat random search: on every seed, by over two standard errors."""
     rows = {
         name: [value(x) for x in sorted(by_method[name], key=lambda x: x["seed"])]
         for name in METHODS
@@ -219,7 +219,7 @@ def plus_minus(values: Sequence[float], digits: int = 1) -> str:
 
 
 def rolling(values: Sequence[float]) -> NDArray[np.float64]:
-    """Return the mean of the latest `WINDOW` values at each, of fewer at the beginning."""
+    """Return the mean of the latest `WINDOW` values at each position, or of fewer at the start."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     ends = np.arange(1, len(values) + 1)
     starts = np.maximum(0, ends - WINDOW)
@@ -250,7 +250,7 @@ def draw(searches: Sequence[Found]) -> Figure:
 
 
 def draw_phases(axes: Any, epsilons: list[float], rewards: list[list[float]]) -> None:
-    """Draw the mean over the seeds of each phase, with its epsilon on top."""
+    """Draw the mean of each phase over the seeds, with its epsilon at the top."""
     for epsilon in dict.fromkeys(epsilons):
         places = [i for i, x in enumerate(epsilons) if x == epsilon]
         mean = float(np.mean([[row[i] for i in places] for row in rewards]))

@@ -1,4 +1,4 @@
-"""Run MetaQNN on small digits beside random search, and write docs/metaqnn.md from the results.
+"""Run MetaQNN and random search on small digits, and write docs/metaqnn.md from the results.
 
 The text is `template.md`; every number and the chart come from the results.
 
@@ -57,9 +57,9 @@ class Options:
     max_macs: float = 1_500_000
     """Limit on the multiply-accumulates for one image; a network above it is a failure."""
     retrain_seeds: int = 5
-    """Seeds the best network of each search is trained anew with."""
+    """Seeds with which the best network of each search is retrained."""
     retrain_epochs: int = 20
-    """Epochs of these trainings, the paper's."""
+    """Epochs of the retraining, as in the paper."""
     images: int = 3_000
     """Training images."""
     validation: int = 1_000
@@ -71,9 +71,9 @@ class Options:
     store: Path = ROOT / "runs" / "metaqnn.sqlite"
     """Store of all networks; an interrupted search resumes from it."""
     page: Path = ROOT / "docs" / "metaqnn.md"
-    """The page; results.jsonl and the chart go into the folder of its name."""
+    """The page; results.jsonl and the chart go into the folder with its name."""
     estimate: Annotated[int, tyro.conf.arg(metavar="NETWORKS")] = 0
-    """Train so many random networks, say how long all would take, and write nothing."""
+    """Train this number of random networks, estimate the total time, and write nothing."""
 
     def shared(self) -> dict[str, Any]:
         """Return the settings that all results of one file share."""
@@ -84,7 +84,7 @@ class Lines(SearchProgress):
     """Progress in lines, also on a terminal: several searches share it."""
 
     def show(self, tracker: TrackSearch, trial: Trial) -> None:
-        """Show a trial now and then."""
+        """Show a trial at intervals."""
         self._show_line(tracker, trial)
 
 
@@ -95,7 +95,7 @@ def run(options: Options) -> int:
         return print_estimate(options)
     experiment = Experiment.beside(options.page, options.shared())
     if missing := experiment.missing(jobs(options)):
-        digits(options)  # raises here if the data are not there, before processes start
+        digits(options)  # raises before processes start if the data are missing
         options.store.parent.mkdir(parents=True, exist_ok=True)
         experiment.play(missing, partial(search, options), options.processes)
     write_page(experiment, options.page)
@@ -161,7 +161,7 @@ def search(options: Options, job: Job) -> dict[str, Any]:
 
 
 def networks_of(result: SearchResult) -> list[dict[str, Any]]:
-    """Return each new network of a search in order, with the epsilon that it was chosen with."""
+    """Return each new network of a search in order, with its epsilon."""
     limit = result.tracker.limits.evaluations or 1
     epsilon_at: Any = getattr(result.agent, "epsilon_at", lambda share: None)
     return [
@@ -194,21 +194,21 @@ def digits(options: Options) -> SupervisedTask:
     """Return the task: 14x14 images, drawn with a fixed seed from the training part of the file.
 
     Raises:
-        InvalidDataError: The file is not there, or has too few images.
+        InvalidDataError: The file does not exist, or has too few images.
     """
     path = options.source / FILE
     if not path.is_file():
         raise InvalidDataError(
-            f"{path}: no such file. Name the folder of {FILE} with --source; the page alone can be "
-            "written from its results with the options that made them."
+            f"{path}: no such file. Set --source to the folder of {FILE}. Without it, the page can "
+            "only be written from existing results, with the same options."
         )
     with np.load(path, allow_pickle=False) as file:
         content = {name: file[name] for name in ("x_train", "y_train", "x_test", "y_test")}
     needed, there = options.images + options.validation, len(content["y_train"])
     if there < needed:
         raise InvalidDataError(
-            f"{path}: {needed} images are needed for training and validation, but x_train has "
-            f"{there}. Lower --images or --validation."
+            f"{path}: x_train must have at least {needed} images for training and validation, but "
+            f"has {there}. Lower --images or --validation."
         )
     rows = np.random.default_rng(0).permutation(there)[:needed]
     train, validation = rows[: options.images], rows[options.images :]
@@ -234,7 +234,7 @@ def halved(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def print_estimate(options: Options) -> int:
-    """Train a few random networks and say how long all would take with as many processes."""
+    """Train a few random networks and print an estimate of the total time."""
     torch.set_num_threads(1)
     task = digits(options)
     evaluator = Training(task, device="cpu")
@@ -252,6 +252,6 @@ def print_estimate(options: Options) -> int:
     print(
         f"{options.estimate} random networks: {mean:.2f} s each, {trained} of them trained. "
         f"{searches} searches of {options.networks} networks and their retraining with "
-        f"{options.processes} processes: about {hours:.2f} hours where each process is as fast."
+        f"{options.processes} processes: about {hours:.2f} hours if each process is as fast."
     )
     return 0

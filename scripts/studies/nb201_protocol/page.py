@@ -1,4 +1,4 @@
-"""The protocol of the NAS-Bench-201 paper, and its published numbers beside ours."""
+"""The protocol of the NAS-Bench-201 paper, and a comparison with its published numbers."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ PUBLISHED = {
 
 
 class AgentResult(NamedTuple):
-    """Our numbers of an agent.
+    """Our results of an agent.
 
     Attributes:
-        label: Its label.
-        name: Its registered name.
+        label: Label of the agent.
+        name: Registered name of the agent.
         tests: (runs, 3) test accuracy of each run's pick on the data sets, %.
         networks: Mean number of networks of a run, repeats included.
     """
@@ -66,21 +66,21 @@ class AgentResult(NamedTuple):
         return np.asarray(self.tests.mean(axis=0))
 
     def differences(self) -> NDArray[np.float64] | None:
-        """Return (3,) our means minus the published ones, or None where there are none."""
+        """Return (3,) our means minus the published ones, or None if none are published."""
         row = PUBLISHED.get(self.name)
         return None if row is None else self.means - np.array(row.means)
 
     def agrees(self) -> bool:
-        """Return whether all three means are as near to the published ones as `TOLERANCE` says."""
+        """Return whether all three means are within `TOLERANCE` of the published ones."""
         gaps = self.differences()
         return gaps is not None and bool((np.abs(gaps) <= TOLERANCE).all())
 
 
 def protocol_results(table: pa.Table, settings: dict[str, Any]) -> list[AgentResult]:
-    """Return our numbers: of each run the cell with the best 12-epoch validation accuracy.
+    """Return our results: for each run the cell with the best 12-epoch validation accuracy.
 
     Raises:
-        InvalidSettingError: The file was not made by this protocol.
+        InvalidSettingError: The file was made by another command.
     """
     if settings["envs"].get(SEARCHED, {}).get("id") != "NASBench201-v0":
         raise InvalidSettingError(
@@ -110,7 +110,7 @@ def _tests(walks: Iterable[str]) -> dict[str, list[float]]:
 
 
 def protocol_page(results: list[AgentResult], settings: dict[str, Any], source: str) -> str:
-    """Return the page with our numbers beside the published ones."""
+    """Return the page that compares our results with the published ones."""
     seconds = settings["simulated_seconds"]
     head = f"| method | runs | networks | {' | '.join(f'{x}, %' for x in NAMES)} | agrees |"
     return "\n".join(

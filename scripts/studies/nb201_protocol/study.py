@@ -1,4 +1,4 @@
-"""Run the protocol of the NAS-Bench-201 paper and write our numbers beside the published ones."""
+"""Run the protocol of the NAS-Bench-201 paper and compare with the published numbers."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True)
 class Options:
-    """Run the NAS-Bench-201 paper's protocol; the same command goes on where it was interrupted."""
+    """Run the NAS-Bench-201 paper's protocol; the same command resumes after an interrupt."""
 
     seeds: int = 500
     """Runs of each agent, with seeds 0, 1, ..."""
     simulated_seconds: float = 12_000.0
-    """Seconds of the table's training times that a run has."""
+    """Limit of a run, in seconds of the table's training times."""
     agents: tuple[str, ...] = AGENTS
-    """The agents, as `nas-env benchmark` takes them."""
+    """Agents, in the notation of `nas-env benchmark`."""
     processes: int = 2
     """Runs at once."""
     folder: Path = ROOT / "runs" / "nb201-protocol"
     """Folder of the runs."""
     page: Path = ROOT / "docs" / "nb201-protocol.md"
-    """The page; best.parquet goes into the folder of its name."""
+    """The page; best.parquet goes into the folder with its name."""
 
 
 def run(options: Options) -> int:
-    """Run what is missing and write the page."""
+    """Play the missing runs and write the page."""
     for name in ("seeds", "processes"):
         if getattr(options, name) < 1:
             raise InvalidSettingError(
@@ -57,7 +57,7 @@ def run(options: Options) -> int:
     folder = BenchmarkFolder(options.folder)
     failed = run_plan(plan, folder, options.processes)
     if failed:
-        print(f"{len(failed)} runs failed. The first: {failed[0].cell}: {failed[0].error}")
+        print(f"{len(failed)} runs failed. First failure: {failed[0].cell}: {failed[0].error}")
         return 1
     table, settings = read_results(folder.path / "best.parquet")
     results_file = options.page.with_suffix("") / "best.parquet"

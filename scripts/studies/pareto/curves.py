@@ -1,4 +1,4 @@
-"""Curves of the hypervolume that is missed."""
+"""Curves of the missing hypervolume."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scripts.studies.pareto.problem import Numbers
 
 PANELS = {"searched": "what is searched", "reported": "what is reported"}
 REPEATS = 2000
-LEAST = 0.01  # percent; what is less is drawn there
+LEAST = 0.01  # percent; lower values are drawn there
 
 
 def interval(values: Numbers, repeats: int = REPEATS) -> Numbers:
@@ -23,7 +23,7 @@ def interval(values: Numbers, repeats: int = REPEATS) -> Numbers:
 
 
 def difference(ours: Numbers, theirs: Numbers, repeats: int = REPEATS) -> Numbers:
-    """Return (2,) ends of the interval of the difference of two means, ours less theirs.
+    """Return (2,) ends of the interval of the difference of two means, ours minus theirs.
 
     Args:
         ours: (runs,) values.
@@ -47,7 +47,7 @@ def ends(drawn: Numbers) -> Numbers:
 def draw_curves(
     curves: Mapping[str, Mapping[str, Numbers]], points: Sequence[int], title: str, path: Path
 ) -> None:
-    """Draw what is missed of the hypervolume, in percent, against the networks.
+    """Draw the missing hypervolume, in percent, against the networks.
 
     Args:
         curves: "searched" and "reported" to method to (runs, points) shares.

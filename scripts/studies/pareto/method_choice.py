@@ -1,4 +1,4 @@
-"""The jobs of docs/pareto.md, what one run reached, and the choice of each method's setting."""
+"""The jobs of docs/pareto.md, the result of a run, and the choice of each method's setting."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CURVE = 20  # points
 
 @dataclass(frozen=True)
 class Run:
-    """One run and what it reached.
+    """One run and its result.
 
     Attributes:
         part: "choose" or "report".
@@ -34,8 +34,8 @@ class Run:
         device: The device.
         seed: Its seed.
         networks: Different cells that it evaluated.
-        searched: Share of the greatest hypervolume of what is searched, at each point.
-        reported: The same of what is reported.
+        searched: Share of the maximum hypervolume of the searched objectives, at each point.
+        reported: The same for the reported objectives.
         seconds: Wall time.
     """
 
@@ -61,7 +61,7 @@ def points_of(networks: int) -> list[int]:
 
 
 def play(networks: int, job: Job) -> dict[str, Any]:
-    """Play one run and judge it at each point; where it ended early, by all that it has."""
+    """Play one run and compute its hypervolumes at each point."""
     started = time.monotonic()
     device_problem = problem(job["device"])
     method = Method(job["agent"], job["kind"], job["size"])
@@ -74,7 +74,7 @@ def play(networks: int, job: Job) -> dict[str, Any]:
 
 
 def runs_of(experiment: Experiment, part: str) -> list[Run]:
-    """Return the runs of a part that have finished."""
+    """Return the finished runs of a part."""
     return [
         Run(
             part,
@@ -90,12 +90,12 @@ def runs_of(experiment: Experiment, part: str) -> list[Run]:
 
 @dataclass(frozen=True)
 class Plan:
-    """The methods that are chosen and reported.
+    """The methods to choose and to report.
 
     Attributes:
-        agents: Agents that are scalarised.
-        choosing: Seeds that settings are chosen with.
-        seeds: Seeds that are reported.
+        agents: Scalarised agents.
+        choosing: Number of seeds for the choice of settings.
+        seeds: Number of reported seeds.
     """
 
     agents: tuple[str, ...]
@@ -103,7 +103,7 @@ class Plan:
     seeds: int
 
     def candidates(self) -> dict[str, list[Method]]:
-        """Return the settings that are tried, by agent."""
+        """Return the compared settings, by agent."""
         methods = {NSGA2: [Method(NSGA2, size=x) for x in POPULATIONS]}
         for agent in self.agents:
             if agent not in DEAR:
@@ -111,7 +111,7 @@ class Plan:
         return methods
 
     def to_choose(self) -> list[Job]:
-        """Return the runs that settings are chosen by."""
+        """Return the runs for the choice of settings."""
         return [
             job
             for seed in range(FIRST_CHOOSING, FIRST_CHOOSING + self.choosing)
@@ -121,7 +121,7 @@ class Plan:
         ]
 
     def to_report(self, chosen: Mapping[str, Method]) -> list[Job]:
-        """Return the runs that are reported, seed by seed; those that take longest come last."""
+        """Return the reported runs, seed by seed; slow agents come last."""
         return [
             job
             for dear in (False, True)
@@ -139,10 +139,10 @@ def _jobs(part: str, method: Method, seed: int) -> Iterator[Job]:
 
 
 class Choice:
-    """The setting of each method, by the mean hypervolume of what is searched at the end.
+    """The setting of each method, by the mean final hypervolume of the searched objectives.
 
     Args:
-        plan: What is tried.
+        plan: The methods.
         runs: The runs of the part "choose".
 
     Raises:
@@ -156,7 +156,7 @@ class Choice:
             values = [run.searched[-1] for run in runs if run.method == method.label]
             if not values:
                 raise InvalidDataError(
-                    f"There are no runs of {method.label!r} to choose by. Run "
+                    f"The results have no runs of {method.label!r}. Run "
                     "python -m scripts.studies pareto."
                 )
             self.means[method.label] = fmean(values)
@@ -165,7 +165,7 @@ class Choice:
     def chosen(self) -> dict[str, Method]:
         """The method of each agent, random search first.
 
-        Agents whose runs take long have what is best in the mean of the others.
+        Slow agents use the setting that is best in the mean of the others.
         """
         selected = {"random": Method("random")}
         for agent, methods in self.plan.candidates().items():
@@ -177,7 +177,7 @@ class Choice:
 
     @cached_property
     def common(self) -> tuple[str, int]:
-        """The kind and size that are best in the mean of the agents that choose."""
+        """The kind and size that are best in the mean over the other agents."""
         others = [x for x in self.plan.candidates() if x != NSGA2]
         if not others:
             return "weights", SIZES[0]

@@ -1,4 +1,4 @@
-"""The methods that are compared; each evaluates a given number of different cells."""
+"""The compared methods; each evaluates a given number of different cells."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ EPISODES = 10  # a portion plays at most this many times its networks
 
 @dataclass(frozen=True)
 class Method:
-    """One way to search.
+    """A search method and its settings.
 
     Attributes:
         agent: An agent as `nas-env benchmark` takes it, or "nsga2".
-        kind: "targets" or "weights", by which two objectives become one; empty for none.
+        kind: Scalarisation, "targets" or "weights"; empty for none.
         size: Targets or weights; members of NSGA-II's population.
     """
 
@@ -49,7 +49,7 @@ class Method:
         return f"{self.agent}, {self.size} {self.kind}" if self.kind else self.agent
 
     def objectives(self, device: str) -> list[Objective | None]:
-        """Return what is searched for, one portion of the networks each.
+        """Return the scalarised objectives, one for each portion of the networks.
 
         Targets: the accuracy, times target over latency above the target (the hard objective of
         MnasNet); evenly spaced quantiles of the latencies of all cells. Weights: the accuracy less
@@ -68,14 +68,14 @@ class Method:
 
 
 def _hard(target: float) -> MnasNet:
-    """Return the hard objective of a latency, which no network has more than its accuracy of."""
+    """Return the hard objective for a target latency; its scores are at most the accuracy."""
     objective = MnasNet(target, "latency_ms", 0.0, -1.0)
     objective.bounds = (0.0, 1.0)
     return objective
 
 
 class Portion(BaseCallback):
-    """Ends an agent where its portion of the networks is used up."""
+    """Ends an agent when its portion of the networks is used up."""
 
     def __init__(self, tracker: TrackSearch) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class SharedSearch(TrackSearch):
 
     Args:
         env: The environment.
-        limits: When it ends.
+        limits: Limits of the search.
         evaluated_keys: Keys of networks that were evaluated; new ones are added.
     """
 
@@ -112,7 +112,9 @@ def evaluated(method: Method, device: str, seed: int, limit: int) -> list[Walk]:
     walks: list[Walk] = []
     objectives = method.objectives(device)
     for number, objective in enumerate(objectives, start=1):
-        portion = limit * number // len(objectives) - len(walks)  # with what others left
+        portion = limit * number // len(objectives) - len(
+            walks
+        )  # including unused networks of earlier portions
         if portion:
             own = seed + (number - 1) * APART
             walks += _portion(spec, device, objective, own, portion, evaluated_keys)
@@ -143,7 +145,7 @@ def _portion(
 
 @cache
 def _env(device: str, observation: str | None) -> gymnasium.Env[Any, Any]:
-    """Return the environment of a device; it is made once, and its objective changes."""
+    """Return the environment of a device; it is created once, and its objective is replaced."""
     env = EnvSpec.parse(ENV)
     return replace(env, settings={**env.settings, "hardware": device}).make(observation)
 

@@ -16,15 +16,15 @@ PATIENCE = 50  # generations without a new network
 def search(
     space: SearchSpace, points: Any, limit: int, population: int, seed: int
 ) -> list[tuple[int, ...]]:
-    """Return the different walks that NSGA-II asks for, in order, at most `limit`.
+    """Return the different walks that NSGA-II evaluates, in order, at most `limit`.
 
-    Every decision is a variable of its own with the values of its position; children are made by
-    uniform crossover and by drawing a decision anew, as pymoo does for choices. A walk that was
-    asked for before is told again and costs nothing.
+    Each decision is a variable with the values of its position. Children come from uniform
+    crossover and random replacement of decisions, as in pymoo for choices. A repeated walk costs
+    nothing.
 
     Args:
         space: Walks of one length, with the same decisions in each state of a position.
-        points: Called with a list of walks; returns (n, objectives), less is better.
+        points: Called with a list of walks; returns (n, objectives), lower is better.
         limit: Different walks.
         population: Members, and children of a generation.
         seed: Seed of the algorithm.

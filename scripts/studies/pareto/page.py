@@ -58,11 +58,11 @@ class DeviceRuns:
         return np.array([getattr(run, name) for run in self.runs[agent]])
 
     def at(self, agent: str, name: str, mark: int) -> Numbers:
-        """Return (runs,) shares after so many networks."""
+        """Return (runs,) shares after a number of networks."""
         return self.values(agent, name)[:, self.points.index(mark)]
 
     def table(self, name: str) -> Iterator[str]:
-        """Yield the lines of the table of what is searched or reported."""
+        """Yield the lines of the table of searched or reported hypervolumes."""
         heads = [f"{mark} networks" for mark in self.marks]
         yield f"| method | runs | networks | {' | '.join(heads)} |"
         yield f"| --- | ---: | ---: |{' ---: |' * len(heads)}"
@@ -74,7 +74,7 @@ class DeviceRuns:
             yield f"{head} | {' | '.join(cells)} |"
 
     def verdicts(self) -> Iterator[str]:
-        """Yield one line for each agent: how it compares with NSGA-II and with random search."""
+        """Yield one line for each agent: comparisons with NSGA-II and with random search."""
         for agent in self.runs:
             others = [
                 x for x in COMPARED_WITH if x in self.runs and x != agent and agent != "random"
@@ -86,7 +86,7 @@ class DeviceRuns:
             yield f"- `{self.labels[NSGA2]}`: {self._versus(NSGA2, 'random')}."
 
     def word(self, agent: str, other: str, name: str, mark: int) -> str:
-        """Return whether an agent has more than another after so many networks."""
+        """Return the comparison of two agents after a number of networks, in one word."""
         _, low, high = self._difference(agent, other, name, mark)
         return MORE if low > 0 else LESS if high < 0 else OPEN
 
@@ -112,7 +112,7 @@ def write_page(experiment: Experiment, choice: Choice, page: Path) -> None:
     Args:
         experiment: The file of results.
         choice: The setting of each method.
-        page: The page; pictures go into the folder of its name.
+        page: The page; pictures go into the folder with its name.
     """
     folder, runs = page.with_suffix(""), runs_of(experiment, "report")
     networks = experiment.settings["networks"]
@@ -137,7 +137,7 @@ def write_page(experiment: Experiment, choice: Choice, page: Path) -> None:
 
 
 def _short(by_device: list[DeviceRuns]) -> Iterator[str]:
-    """Yield tables of who has more hypervolume, and a sentence on the learning agents.
+    """Yield tables of comparisons of the hypervolume, and a sentence on the learning agents.
 
     Args:
         by_device: The results of each device, with the same agents.
@@ -164,7 +164,7 @@ def _short(by_device: list[DeviceRuns]) -> Iterator[str]:
 
 
 def _words(by_device: list[DeviceRuns], agent: str, other: str, mark: int) -> str:
-    """Return one word a device, or one for all where they agree."""
+    """Return one word per device, or a single one if all are equal."""
     words = [results.word(agent, other, "searched", mark) for results in by_device]
     return words[0] if len(set(words)) == 1 else ", ".join(words)
 
@@ -194,7 +194,7 @@ def _facts(experiment: Experiment, choice: Choice, runs: list[Run]) -> dict[str,
 
 
 def _choices(choice: Choice) -> Iterator[str]:
-    """Yield the lines of the table of settings that were tried."""
+    """Yield the lines of the table of compared settings."""
     yield "| setting | searched hypervolume, % | |"
     yield "| --- | ---: | --- |"
     chosen = {method.label for method in choice.chosen.values()}
@@ -209,7 +209,7 @@ def _stored(agent: str, env: EnvSpec) -> str:
 
 
 def _minutes(runs: list[Run]) -> Iterator[str]:
-    """Yield the lines of the table of the time that runs took."""
+    """Yield the lines of the table of the duration of runs."""
     yield "| method | seconds of a run |"
     yield "| --- | ---: |"
     for method in dict.fromkeys(run.method for run in runs):

@@ -1,4 +1,4 @@
-"""What is searched: accuracy and latency of the cells of NAS-Bench-201, and how sets are judged."""
+"""The problem: accuracy and latency of the cells of NAS-Bench-201, and the hypervolume of sets."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Numbers = NDArray[np.float64]
 class Problem:
     """Two objectives of each cell on one device: the error, and the latency.
 
-    The error that is searched is that of the validation split after 12 epochs, the one that is
-    reported that of the test split after 200. The latency is a share of the table's greatest.
+    The searched error is that of the validation split after 12 epochs, the reported error that of
+    the test split after 200. Latencies are shares of the highest latency of the table.
 
     Args:
         device: A device of HW-NAS-Bench.
 
     Attributes:
         latency_ms: (cells,) the latency.
-        searched: (cells, 2) validation error and share of the greatest latency.
-        reported: (cells, 2) test error and share of the greatest latency.
+        searched: (cells, 2) validation error and share of the highest latency.
+        reported: (cells, 2) test error and share of the highest latency.
     """
 
     def __init__(self, device: str) -> None:
@@ -44,7 +44,7 @@ class Problem:
 
     @property
     def greatest_ms(self) -> float:
-        """The greatest latency of a cell, which is that of the reference point."""
+        """The highest latency of a cell, which is that of the reference point."""
         return float(self.latency_ms.max())
 
     def rows(self, walks: Sequence[tuple[int, ...]]) -> NDArray[np.int64]:
@@ -52,7 +52,7 @@ class Problem:
         return _lookup().rows(np.array(walks, np.int64).reshape(len(walks), -1) + 1)
 
     def front(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return those of some cells that no other of them dominates in what is searched."""
+        """Return the cells that no other given cell dominates in the searched objectives."""
         return rows[non_dominated(self.searched[rows])]
 
     def volumes(self, rows: NDArray[np.int64]) -> tuple[float, float]:
@@ -62,8 +62,8 @@ class Problem:
             rows: (n,) the cells.
 
         Returns:
-            That of what is searched; and, of the cells that are not dominated in what is searched,
-            that of what is reported.
+            The hypervolume of the searched objectives, and that of the reported objectives for the
+            cells that are not dominated in the searched ones.
         """
         searched, reported = self._most
         front = self.front(rows)
@@ -76,7 +76,7 @@ def _volume(points: Numbers) -> float:
 
 @cache
 def problem(device: str) -> Problem:
-    """Return the problem of a device, made once."""
+    """Return the problem of a device; it is cached."""
     return Problem(device)
 
 

@@ -24,9 +24,9 @@ class Options:
     """Compare methods by Pareto sets; the same command resumes after an interrupt."""
 
     seeds: int = 30
-    """Runs of each method that are reported, with seeds 0, 1, ..."""
+    """Reported runs of each method, with seeds 0, 1, ..."""
     choosing: int = 5
-    """Runs by which the setting of each method is chosen, with seeds 1000, 1001, ..."""
+    """Runs for the choice of the setting of each method, with seeds 1000, 1001, ..."""
     networks: int = 400
     """Different networks of a run."""
     agents: tuple[str, ...] = (*CHEAP, *DEAR)
@@ -34,7 +34,7 @@ class Options:
     processes: int = 1
     """Runs at once; the page reports the time of a run, so one is the default."""
     page: Path = ROOT / "docs" / "pareto.md"
-    """The page; results.jsonl and pictures go into the folder of its name."""
+    """The page; results.jsonl and pictures go into the folder with its name."""
 
 
 def run(options: Options) -> int:

@@ -1,4 +1,4 @@
-"""Run the programs of `docs/q-table.md` as they are printed, and keep the picture they draw."""
+"""Run the programs of `docs/q-table.md` as printed, and save their picture."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def run(options: Options) -> int:
             text=True,
         )
         if done.returncode:
-            raise NASError(f"A program of {PAGE.name} fails. Correct it:\n{done.stderr}")
+            raise NASError(f"A program of {PAGE.name} failed:\n{done.stderr}")
     print(f"Written: {options.output / 'heat-map.png'}")
     return 0

@@ -1,4 +1,4 @@
-"""Make the pictures of docs/report.md: the report in both themes and two widths, and drawings.
+"""Make the pictures of docs/report.md: the report in two themes and widths, and drawings.
 
 Needs Chromium (apt-get install chromium) and playwright.
 Example: python -m scripts.studies report runs/mine --output docs/report
@@ -53,9 +53,9 @@ class Options:
     widths: tuple[int, ...] = (1280, 375)
     """Widths of the window, in pixels."""
     seed: int = 1
-    """Of the random networks that are drawn, one for each of some spaces."""
+    """Seed of the random networks, one for each space."""
     spaces: tuple[str, ...] = DRAWN
-    """Spaces of which a network is drawn."""
+    """Spaces whose networks are drawn."""
 
 
 def run(options: Options) -> int:
@@ -85,7 +85,7 @@ def chromium() -> str:
 
 
 def photograph(html: str, program: str, options: Options) -> None:
-    """Write the top of the page, and in the wide one what is below, in both themes."""
+    """Write pictures of the page at its top and further below, in each theme and width."""
     from playwright.sync_api import sync_playwright
 
     with TemporaryDirectory() as folder, sync_playwright() as driver:
@@ -107,7 +107,7 @@ def photograph(html: str, program: str, options: Options) -> None:
 
 
 def keep(picture: bytes, path: Path) -> None:
-    """Write a PNG with few colours, which is small."""
+    """Write a PNG with few colours, to keep the file small."""
     image: Any = Image.open(io.BytesIO(picture)).convert("RGB")
     image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 

@@ -1,7 +1,7 @@
-"""A cluster whose time is counted, not spent: workers that train, and one head that does the rest.
+"""A simulated cluster: workers that train, and one head that does everything else.
 
-The head decides, takes results in and stores them, one thing after the other; workers take as long
-as a network takes. Nothing else is modelled: no failures, no slow nodes, no network in use.
+The head decides, receives results and stores them, one after the other. Workers take the training
+time of a network. Nothing else is modelled: no failures, no slow nodes, no network traffic.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import NamedTuple, Protocol
 
 
 class Costs(NamedTuple):
-    """What the engine costs, in seconds.
+    """Costs of the engine, in seconds.
 
     Attributes:
-        decision: Of the head, to choose a network.
-        handling: Of the head, to send a network and take its result in.
-        writing: Of the head, to store a result.
-        latency: Of the worker, for each network.
-        shipping: Until the first network can begin, for the data.
-        update: Of the head, between two batches.
+        decision: Head: choose a network.
+        handling: Head: send a network and receive its result.
+        writing: Head: store a result.
+        latency: Worker: latency for each network.
+        shipping: Transfer of the data before the first network can start.
+        update: Head: between two batches.
     """
 
     decision: float = 0.0
@@ -39,23 +39,23 @@ class Costs(NamedTuple):
 
 
 class Search(Protocol):
-    """Who chooses the networks, by their numbers."""
+    """A search, which chooses networks by their numbers."""
 
     def propose(self) -> int | None:
-        """Return the next network, None where none is left."""
+        """Return the next network, or None if no network is left."""
 
     def tell(self, network: int) -> None:
-        """Take in that a network's result is known."""
+        """Receive the result of a network."""
 
 
 @dataclass
 class Run:
-    """What a simulated search did until its time was over.
+    """The record of a simulated search.
 
     Attributes:
-        times: When each result was known, ascending.
-        networks: Whose result it was.
-        busy: Seconds that workers spent on training, all together.
+        times: Time of each result, ascending.
+        networks: Network of each result.
+        busy: Total seconds that workers spent on training.
     """
 
     times: list[float] = field(default_factory=list)
@@ -77,14 +77,14 @@ class Run:
 def asynchronous(
     search: Search, seconds: Sequence[float], workers: int, costs: Costs, until: float
 ) -> Run:
-    """Give every worker that is free a network at once; decisions know all results until then.
+    """Give each free worker a network immediately; decisions use all results so far.
 
     Args:
-        search: Who chooses.
+        search: The search.
         seconds: Training time of each network.
-        workers: How many train at once.
+        workers: Number of workers.
         costs: Of the engine; `update` is not used.
-        until: When the time is over, in seconds.
+        until: End of the simulation, in seconds.
     """
     under_way: list[tuple[float, float, int]] = []  # end, start, network
     run, head = Run(), costs.shipping
@@ -109,7 +109,7 @@ def _begin(
     head: float,
     under_way: list[tuple[float, float, int]],
 ) -> float:
-    """Let a worker begin, and return when the head is free again."""
+    """Start a worker, and return the time at which the head is free again."""
     network = search.propose()
     if network is None:
         return head
@@ -122,15 +122,15 @@ def _begin(
 def in_batches(
     search: Search, seconds: Sequence[float], workers: int, batch: int, costs: Costs, until: float
 ) -> Run:
-    """Choose a batch, train all of it, the longest first, then choose the next knowing it all.
+    """Choose a batch, train all of it (the longest first), then choose the next one.
 
     Args:
-        search: Who chooses.
+        search: The search.
         seconds: Training time of each network.
-        workers: How many train at once.
+        workers: Number of workers.
         batch: Networks of a batch.
         costs: Of the engine.
-        until: When the time is over, in seconds.
+        until: End of the simulation, in seconds.
     """
     run, head = Run(), costs.shipping
     while head < until:
@@ -157,13 +157,13 @@ def in_batches(
 
 
 def shipping_seconds(megabytes: float, gigabits: float, nodes: int, tree: bool) -> float:
-    """Return how long it takes until all nodes have the data of the head.
+    """Return the seconds until all nodes have the data of the head.
 
     Args:
-        megabytes: Of the data, 10^6 bytes.
-        gigabits: 10^9 bits a second that a node sends.
-        nodes: How many need them, the head not counted.
-        tree: Whether each node that has them sends them on; otherwise the head sends them all.
+        megabytes: Size of the data, in 10^6 bytes.
+        gigabits: Bandwidth of a node, in 10^9 bits per second.
+        nodes: Number of nodes without the head.
+        tree: Whether nodes forward the data; otherwise the head sends all copies.
     """
     once = megabytes * 8e6 / (gigabits * 1e9)
     return once * (ceil(log2(nodes + 1)) if tree else nodes)

@@ -1,4 +1,4 @@
-"""What is simulated for docs/scaling.md: how busy workers are, and how good what is found is."""
+"""The simulations of docs/scaling.md: utilisation of workers and quality of networks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scripts.studies.scaling.table_searches import Endless, Evolution, Random, b
 ROOT = Path(__file__).resolve().parents[3]
 SHORT_SECONDS = 1.0
 BUSY = 0.95
-SEEN = 0.8  # of the table; beyond it every search finds the best
+SEEN = 0.8  # share of the table beyond which every search finds the best network
 ASSUMED = "assumed"
 
 
@@ -31,7 +31,7 @@ class Options:
     seeds: int = 30
     """Seeds of every search whose quality is compared."""
     trainings: int = 20
-    """Length of a search whose efficiency is told, in mean training times."""
+    """Length of a search for the efficiency, in mean training times."""
     wall_trainings: tuple[int, ...] = (5, 20)
     """When the best networks are compared, in mean training times of 12 epochs."""
     counts: tuple[int, ...] = (150, 600)
@@ -39,36 +39,36 @@ class Options:
     rollout: int = 341
     """Networks of a PPO rollout: 2,048 decisions of six each."""
     decision_ms: float = 1.0
-    """Of the head, to choose a network."""
+    """Time of the head to choose a network."""
     update_seconds: float = 5.0
-    """Of the head, between two rollouts: the policy's update and its decisions."""
+    """Time of the head between two rollouts: the policy's update and its decisions."""
     handling_ms: float | None = None
-    """Of the head, to hand a network to Ray and take its result; None: as measured."""
+    """Time of the head to send a network to Ray and receive its result; None: as measured."""
     latency_ms: float | None = None
-    """Of a worker, for each network; None: as measured."""
+    """Latency of a worker for each network; None: as measured."""
     storing_ms: float | None = None
-    """Of the head, to store a result with its entry in the search; None: as measured."""
+    """Time of the head to store a result and its entry in the search; None: as measured."""
     megabytes: float = 170.0
-    """Of the data: CIFAR-10 in bytes."""
+    """Size of the data: CIFAR-10 as bytes."""
     gigabits: float = 10.0
-    """Of each node's network."""
+    """Bandwidth of each node."""
     workers_per_node: int = 8
-    """Workers that share a node, and so its copy of the data."""
+    """Workers that share a node and its copy of the data."""
     measured: Path = ROOT / "docs" / "benchmarks"
-    """Where measured figures are read."""
+    """Folder of the measured costs."""
     page: Path = ROOT / "docs" / "scaling.md"
-    """The page; its pictures go to a folder of the same name."""
+    """The page; its pictures go into the folder with its name."""
 
 
 class Figure(NamedTuple):
-    """A number with where it comes from."""
+    """A number and its source."""
 
     value: float
     source: str
 
 
 class Figures(NamedTuple):
-    """What the engine costs on one machine."""
+    """Costs of the engine on one machine."""
 
     handling_ms: Figure
     latency_ms: Figure
@@ -76,7 +76,7 @@ class Figures(NamedTuple):
 
 
 def figures(settings: Options) -> Figures:
-    """Return given figures, else measured ones, else assumptions."""
+    """Return the costs from the options, or else measured ones, or else assumptions."""
     overhead, store = settings.measured / "overhead.md", settings.measured / "store.md"
     return Figures(
         _figure(settings.handling_ms, overhead, "`Ray`, one batch", 1, 2.0),
@@ -98,7 +98,7 @@ def _figure(setting: float | None, page: Path, row: str, column: int, assumed: f
 
 
 def costs(settings: Options, engine_costs: Figures, workers: int) -> Costs:
-    """Return the engine's costs with so many workers, in seconds; data travel as a tree."""
+    """Return the engine's costs in seconds; nodes forward the data along a tree."""
     nodes = -(-workers // settings.workers_per_node)
     return Costs(
         decision=settings.decision_ms / 1e3,
@@ -126,7 +126,7 @@ class Mode(NamedTuple):
     batch: Callable[[int], int] | None = None
 
     def unfilled(self, workers: int) -> float:
-        """Return by which share more networks a batch would need to give all workers as many."""
+        """Return the share of networks that a batch lacks to fill all workers equally."""
         size = workers if self.batch is None else self.batch(workers)
         return -(-size // workers) * workers / size - 1
 
@@ -165,7 +165,7 @@ CAUSES = {
 
 
 class Cell(NamedTuple):
-    """How busy workers are, and what keeps them from more."""
+    """Utilisation of the workers, and the bottleneck."""
 
     busy: float
     cause: str
@@ -211,7 +211,7 @@ SEARCHES = ("random, asynchronous", "evolution, asynchronous", "evolution, batch
 def search_run(
     name: str, table: Table, workers: int, cost: Costs, until: float, seed: int
 ) -> tuple[Numbers, NDArray[np.int64]]:
-    """Return when a search knew each result, and the best network that it knew then."""
+    """Return the time of each result of a search, and the best network at that time."""
     scores, seconds = table.columns["val_12"], table.seconds[12].tolist()
     search: Random | Evolution = Random(len(scores), seed)
     if name.startswith("evolution"):
@@ -256,19 +256,19 @@ def at_time(runs: Sequence[Curve], seconds: float, report: Numbers) -> list[floa
 
 
 def at_count(runs: Sequence[Curve], count: int, report: Numbers) -> list[float]:
-    """Return the report of each seed's best network after so many results, in percent."""
+    """Return the report of each seed's best network after `count` results, in percent."""
     return [100 * float(report[best[count - 1]]) for _, best in runs if len(best) >= count]
 
 
 def mean_sd(values: Sequence[float], seeds: int) -> str:
-    """Return "mean ± sd"; a dash where a seed has no value."""
+    """Return "mean ± sd"; a dash if a seed has no value."""
     if len(values) < seeds:
         return "-"
     return f"{np.mean(values):.2f} ± {np.std(values, ddof=1) if seeds > 1 else 0:.2f}"
 
 
 def scales_of(table: Table) -> dict[str, Numbers]:
-    """Return the training times by how long they are on average."""
+    """Return the training times, by their mean."""
     short = table.seconds[12] / table.seconds[12].mean() * SHORT_SECONDS
     return {
         f"{SHORT_SECONDS:.0f} s (the 12-epoch times, scaled)": short,

@@ -45,7 +45,7 @@ def table_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 @dataclass(frozen=True)
 class Page:
-    """The page and all that stands on it."""
+    """The page and its content."""
 
     settings: Options
     engine_costs: Figures
@@ -60,7 +60,7 @@ class Page:
         return "\n\n".join(part() for part in parts) + "\n"
 
     def top(self) -> str:
-        """Return the heading and what goes in."""
+        """Return the heading and the costs."""
         settings, engine_costs = self.settings, self.engine_costs
         rows = [
             ["head: choosing a network", f"{settings.decision_ms:g} ms", "assumed"],
@@ -101,7 +101,7 @@ processes that share a store.
 {table_of(["cost", "value", "source"], rows)}"""
 
     def busy(self) -> str:
-        """Return how busy the workers are, and why not more."""
+        """Return the utilisation of the workers and the bottlenecks."""
         blocks = []
         for scale, by_mode in self.shares.items():
             rows = [
@@ -174,7 +174,7 @@ results, because as many are pending as there are workers, and fast networks fin
 {table_of(["search", "workers", *counts], rows)}"""
 
     def limits(self) -> str:
-        """Return where head, store and network end."""
+        """Return the limits of head, store and network."""
         cost = costs(self.settings, self.engine_costs, 1)
         head = cost.decision + cost.result
         rows = [
@@ -212,7 +212,7 @@ forwards them / the head sends all copies.
         return cells
 
     def missing(self) -> str:
-        """Return what the simulation leaves out."""
+        """Return what the simulation does not cover."""
         return """## What is left out
 
 The simulation does not cover failures, slow nodes, the start of processes, Ray's scheduler beyond

@@ -13,7 +13,7 @@ MOST_REPEATS = 50  # in a row, of evolution; then a random network
 
 
 class Endless:
-    """Random networks, each as often as it comes: a stream of training times."""
+    """Random networks with repeats: a stream of training times."""
 
     def __init__(self, networks: int, seed: int) -> None:
         self.networks, self.rng = networks, np.random.default_rng(seed)
@@ -44,14 +44,14 @@ class Random:
 
 
 class Evolution:
-    """Regularised evolution as the agent of that name has it, over numbered networks.
+    """The agent `regularized-evolution` over numbered networks.
 
-    Each network is proposed once. A child that is known already enters the population at once, as
-    an answer of the store would; one that is being trained is dropped.
+    Each network is proposed once. A child with a known score enters the population immediately, as
+    with a store; a child that is being trained is dropped.
 
     Args:
-        walks: (networks, positions) the decisions of every network; all combinations are there.
-        scores: (networks,) what is maximised.
+        walks: (networks, positions) the decisions of every network, with all combinations.
+        scores: (networks,) scores to maximise.
         seed: Seed of the search.
     """
 
@@ -81,7 +81,7 @@ class Evolution:
         return self._new()
 
     def tell(self, network: int) -> None:
-        """Let a network enter the population; where that is full, the oldest dies."""
+        """Add a network to the population; if it is full, remove the oldest."""
         self.known.add(network)
         self.population.append(network)
 

@@ -28,7 +28,7 @@ class Options:
     """Write docs/spaces.md.
 
     Attributes:
-        networks: Random networks of each space, by decisions, seed 0.
+        networks: Random networks of each space, drawn decision by decision, seed 0.
         page: The page.
     """
 
@@ -78,12 +78,12 @@ def row(name: str, networks: int) -> str:
 
 
 def many(count: int) -> str:
-    """Return a number of walks, exactly where it is short."""
+    """Return a number of walks; exact below 10^9."""
     return f"{count:,}" if count < 10**9 else f"{float(count):.1e}".replace("e+", "e")
 
 
 def parameters(space: SearchSpace, networks: int) -> str:
-    """Return "least, median, most" trainable parameters of random networks."""
+    """Return minimum, median and maximum of the trainable parameters of random networks."""
     rng = np.random.default_rng(0)
     spec = TaskSpec("probe", 1, space.modality, space.input_shape or (), OUTPUTS)
     drawn = (space.assemble(space.sample(rng)).architecture for _ in range(networks))

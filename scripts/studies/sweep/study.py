@@ -1,7 +1,7 @@
 """Try hyper-parameters of the learning agents on synthetic landscapes, and write docs/sweep.md.
 
-The landscapes are those of the evaluator `synthetic` with seeds that no test uses. No table and no
-trained network is involved, so the settings that win here are chosen before any result is seen.
+The landscapes are those of the evaluator `synthetic` with seeds that no test uses. They involve no
+table and no trained network, so the settings are chosen independently of the results.
 
 Example: python -m scripts.studies sweep --agents reinforce
 """
@@ -34,8 +34,8 @@ from scripts.studies.common.made_by import commands
 from scripts.studies.common.pages import save_page
 
 ROOT = Path(__file__).resolve().parents[3]
-SAMPLE = 1000  # random networks that say what is usual in a landscape
-EPISODES = 5  # a search ends after so many times its limit in episodes
+SAMPLE = 1000  # random networks that give mean and spread of a landscape
+EPISODES = 5  # a search ends after this multiple of its limit in episodes
 CHEAP = ("q-learning", "reinforce")
 
 Setting = dict[str, Any]
@@ -105,7 +105,7 @@ class Options:
     """Try hyper-parameters of the learning agents on synthetic landscapes."""
 
     agents: tuple[str, ...] = tuple(GRID)
-    """Agents that are tuned; random search runs beside them."""
+    """Agents to tune; random search is the baseline."""
     spaces: tuple[str, ...] = ("chain", "strings-6x5", "strings-8x3")
     """Spaces of the landscapes: registered ones, or strings-LENGTHxOPTIONS."""
     seeds: int = 4
@@ -117,14 +117,14 @@ class Options:
     processes: int = 2
     """Searches at once."""
     page: Path = ROOT / "docs" / "sweep.md"
-    """The page; results.jsonl goes into the folder of its name."""
+    """The page; results.jsonl goes into the folder with its name."""
 
 
 class Strings(SearchSpace):
-    """So many decisions, each between as many options; every prefix is a state of its own.
+    """A fixed number of decisions with equal options; every prefix is a separate state.
 
-    Each decision is a linear layer of a width that no other decision has, so that `synthetic` gives
-    every option at every position, and every pair of neighbours, a value of its own.
+    Each decision is a linear layer with a unique width, so `synthetic` gives every option at every
+    position, and every pair of neighbours, its own value.
     """
 
     modality, input_shape, num_outputs = "vector", (13,), 3
@@ -149,26 +149,26 @@ class Strings(SearchSpace):
         return (*state, decision)
 
     def assemble(self, walk: Walk) -> Candidate:
-        """Return the network that stands for the walk."""
+        """Return the network of the walk."""
         return Candidate(self.partial(walk), walk=walk)
 
     def partial(self, walk: Walk) -> Architecture:
-        """Return one layer a decision."""
+        """Return one layer per decision."""
         widths = [1 + self.num_decisions * place + option for place, option in enumerate(walk)]
         return Architecture(tuple(Layer.of("linear", units=width) for width in widths))
 
 
 class Row(NamedTuple):
-    """A search and what it reached, in standard deviations above the mean of random networks.
+    """A search and its scores, in standard deviations above the mean of random networks.
 
     Attributes:
-        agent: Its agent.
-        setting: What differs from the agent's stored hyper-parameters.
+        agent: The agent.
+        setting: Differences from the agent's stored hyper-parameters.
         space: The space of the landscape.
         seed: The seed of landscape and agent.
-        anytime: The best so far, in the mean over the new networks.
-        final: The best at the end.
-        unique: New networks.
+        anytime: Best score so far, as a mean over the new networks.
+        final: Best score at the end.
+        unique: Number of new networks.
     """
 
     agent: str
@@ -217,7 +217,7 @@ def usual(space_name: str, seed: int) -> tuple[float, float]:
 
 
 def best_so_far(tracker: TrackSearch, evaluations: int) -> NDArray[np.float64]:
-    """Return (evaluations,) the best score after each new network; the last one to the end."""
+    """Return (evaluations,) the best score after each new network, padded with the last one."""
     scores = [trial.score for trial in tracker.trials if trial.new][:evaluations]
     curve = np.maximum.accumulate(scores)
     return np.pad(curve, (0, evaluations - len(curve)), mode="edge")
@@ -270,7 +270,7 @@ def run(settings: Options) -> int:
 
 
 def page(experiment: Experiment, settings: Options) -> str:
-    """Return the page of the agents and spaces that the options name."""
+    """Return the page for the agents and spaces of the options."""
     wanted = jobs(settings)
     rows = [Row(**job, **result) for job, result in experiment.results() if job in wanted]
     random = {row.landscape: row for row in rows if row.agent == "random"}
@@ -289,7 +289,7 @@ def line(
     random: dict[tuple[str, int], Row],
     stored: dict[tuple[str, int], Row],
 ) -> str:
-    """Return the line of one setting, beside random search and the stored setting."""
+    """Return the line of one setting, compared with random search and the stored setting."""
     label = ", ".join(f"{key} {value}" for key, value in setting.items()) or "as stored"
     over_stored = [row.anytime - stored[row.landscape].anytime for row in rows]
     cells = [
@@ -326,7 +326,7 @@ mean of {sample} random networks of the landscape. ± is the standard error over
 
 
 def header(experiment: Experiment, settings: Options) -> dict[str, Any]:
-    """Return the values that the introduction names."""
+    """Return the values of the introduction."""
     installed = experiment.calls()[-1]["versions"]
     packages = ("torch", "stable-baselines3", "sb3-contrib")
     return {

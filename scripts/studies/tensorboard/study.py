@@ -1,4 +1,4 @@
-"""Make the pictures of docs/tensorboard.md: what a running TensorBoard shows of a search.
+"""Make the pictures of docs/tensorboard.md: a search in a running TensorBoard.
 
 Needs Chromium (apt-get install chromium) and playwright.
 Example: python -m scripts.studies tensorboard runs/mine/tensorboard --output docs/tensorboard
@@ -38,7 +38,7 @@ class Options:
     """Make the pictures of docs/tensorboard.md."""
 
     events: Annotated[Path, tyro.conf.Positional]
-    """Folder of event files, as a search leaves them."""
+    """Folder of event files that a search wrote."""
     output: Path = Path("docs/tensorboard")
     """Folder of the pictures."""
 
@@ -80,11 +80,11 @@ def show_curves(page: Any, address: str) -> None:
     page.goto(f"{address}/?tagFilter={CURVES}#timeseries", timeout=PATIENCE_MS)
     page.locator("line-chart svg path").first.wait_for(state="attached", timeout=PATIENCE_MS)
     page.get_by_role("button", name="Settings").first.click()
-    page.wait_for_timeout(2000)  # the charts take the width that the settings leave
+    page.wait_for_timeout(2000)  # the charts adapt to the remaining width
 
 
 def show_images(page: Any, address: str) -> None:
-    """Show drawings and heat maps, and wait until all that are in sight have come."""
+    """Show drawings and heat maps, and wait until the visible ones are loaded."""
     page.goto(f"{address}/#images", timeout=PATIENCE_MS)
     page.locator(PICTURES).first.wait_for(timeout=PATIENCE_MS)
     page.wait_for_load_state("networkidle", timeout=PATIENCE_MS)
@@ -105,11 +105,13 @@ def tensorboard(folder: Path) -> Iterator[str]:
 
     Raises:
         InvalidSettingError: The folder has no event files.
-        NASError: It does not show all runs within a minute.
+        NASError: TensorBoard does not show all runs within a minute.
     """
     runs = {file.parent for file in folder.rglob("*tfevents*")}
     if not runs:
-        raise InvalidSettingError(f"{folder} has no event files. Give the folder of a search.")
+        raise InvalidSettingError(
+            f"Folder {folder} has no event files. Use the folder of a search."
+        )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -128,7 +130,7 @@ def tensorboard(folder: Path) -> Iterator[str]:
 
 
 def wait_for(address: str, runs: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until TensorBoard has read so many runs."""
+    """Wait until TensorBoard has read the given number of runs."""
     end = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < end:
         try:
@@ -139,6 +141,6 @@ def wait_for(address: str, runs: int, process: subprocess.Popen[bytes]) -> None:
             pass
         time.sleep(0.2)
     raise NASError(
-        f"TensorBoard at {address} did not show {runs} runs within {PATIENCE:.0f} s. Try its "
-        "command by hand: tensorboard --logdir RUN/tensorboard."
+        f"TensorBoard at {address} did not show {runs} runs within {PATIENCE:.0f} s. Test it with: "
+        "tensorboard --logdir RUN/tensorboard."
     )

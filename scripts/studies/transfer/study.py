@@ -44,13 +44,13 @@ class Options:
     """Search cells on small images, stack them larger and train them on larger images."""
 
     agents: tuple[str, ...] = ("imagination", "random")
-    """Agents that search cells, as `nas-env benchmark` names them."""
+    """Agents that search cells, in the notation of `nas-env benchmark`."""
     seeds: int = 5
     """Searches of each agent, and random cells: seeds 0, 1, ..."""
     networks: int = 40
     """Networks of a search."""
     images: int = 1000
-    """Training images of the search, 14x14; the validation images are as many."""
+    """Number of training images of the search, 14x14, and of validation images."""
     epochs: int = 3
     """Epochs of a network of the search."""
     repeats: int = 1
@@ -58,7 +58,7 @@ class Options:
     channels: int = 4
     """F of the search: channels of the first stage."""
     large_images: int = 3000
-    """Training images, 28x28, of the networks that the cells are stacked into."""
+    """Training images, 28x28, of the stacked networks."""
     large_epochs: int = 3
     """Their epochs."""
     large_repeats: int = 2
@@ -72,10 +72,10 @@ class Options:
     store: Path = ROOT / "runs" / "transfer.sqlite"
     """Store of the searches' networks; an interrupted search resumes from it."""
     page: Path = ROOT / "docs" / "transfer.md"
-    """The page; results.jsonl goes into the folder of its name."""
+    """The page; results.jsonl goes into the folder with its name."""
 
     def shared(self) -> dict[str, Any]:
-        """Return the settings that all results of one file share."""
+        """Return the settings that all results of a file share."""
         apart = ("agents", "seeds", "source", "processes", "store", "page")
         return {name: x for name, x in asdict(self).items() if name not in apart}
 
@@ -168,27 +168,27 @@ def small_space(settings: Options) -> NASNetSpace:
 
 @lru_cache(maxsize=2)
 def images_task(source: Path, count: int, halved: bool) -> Task:
-    """Return the task of so many images for training, and at most as many for validation.
+    """Return the task with `count` images for training, and at most as many for validation.
 
     Args:
         source: A file of images of 28x28 pixels, 0 to 255.
         count: Images for training.
-        halved: Whether each 2x2 pixels become one, their mean.
+        halved: Whether to halve images by the mean of 2x2 pixels.
     """
     if not source.is_file():
-        raise InvalidDataError(f"{source}: no such file. Give --source the images to search on.")
+        raise InvalidDataError(f"{source}: no such file. Set --source to the file of images.")
     with np.load(source) as file:
         arrays = {name: file[name] for name in ARRAYS if name in file.files}
     if len(arrays) < len(ARRAYS) or arrays["x_train"].shape[1:] != (28, 28):
         raise InvalidDataError(
-            f"{source}: arrays {', '.join(ARRAYS)} are needed, images of 28x28 pixels from 0 to "
-            "255. Give such a file with --source."
+            f"{source}: the file must have the arrays {', '.join(ARRAYS)}, with images of 28x28 "
+            "pixels from 0 to 255. Set --source to such a file."
         )
     x, y = images(arrays["x_train"], halved), arrays["y_train"]
     if len(x) < 2 * count:
         raise InvalidDataError(
-            f"{source}: {len(x)} training images, but {2 * count} are needed: half for validation. "
-            "Lower --images and --large-images."
+            f"{source}: there must be at least {2 * count} training images (half of them for "
+            f"validation), but there are {len(x)}. Lower --images and --large-images."
         )
     order = np.random.default_rng(0).permutation(len(x))[: 2 * count]
     train, validation = order[:count], order[count:]

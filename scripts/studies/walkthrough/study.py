@@ -45,16 +45,16 @@ class Options:
     epochs: int = 8
     """Epochs each network is trained."""
     store: Path = ROOT / "runs" / "walkthrough.sqlite"
-    """Every trained network; a run that was broken off goes on where it stopped."""
+    """Store of all trained networks; an interrupted run resumes from it."""
     comparison: Path = ROOT / "docs" / "edits-with-training" / "results.jsonl"
     """Results of the study edits-with-training, for the section on richer observations."""
     page: Path = ROOT / "docs" / "walkthrough.md"
-    """The page; its pictures lie in a folder of the same name."""
+    """The page; its pictures go into the folder with its name."""
 
 
 @dataclass
 class Story:
-    """What one run of the loop left."""
+    """The results of one run of the loop."""
 
     agent: QLearning
     first: dict[str, Any]
@@ -67,7 +67,7 @@ class Story:
 
 
 def tutorial(env: Any, episodes: int, seed: int) -> Story:
-    """Run the loop of docs/q-table.md, unmasked, and keep what the page needs."""
+    """Run the loop of docs/q-table.md, unmasked, and return the data for the page."""
     q = np.zeros((100, 10))
     rng = np.random.default_rng(seed)
     visits, memory = np.zeros(q.shape, dtype=np.int64), []
@@ -107,7 +107,7 @@ def tutorial(env: Any, episodes: int, seed: int) -> Story:
 
 
 def new_seconds(env: Any, info: dict[str, Any], networks: dict[str, int]) -> float:
-    """Return what a network cost when it was trained, 0 where this run has it already."""
+    """Return the training seconds of a network; 0 if this run evaluated it before."""
     return 0.0 if info["architecture"] in networks else float(env.unwrapped.evaluation.seconds)
 
 
@@ -184,7 +184,7 @@ def over(stories: list[Story], value: Callable[[Story], float], digits: int) -> 
 
 
 def where_it_ends(stories: list[Story]) -> str:
-    """Say whether the policy leads to better networks than the one it begins with."""
+    """Return whether the last episodes end with better networks than the initial one."""
     start = stories[0].first["score"]
     better = sum(float(np.mean(x.ends[-10:])) > start for x in stories)
     return (
@@ -194,7 +194,7 @@ def where_it_ends(stories: list[Story]) -> str:
 
 
 def aliased(story: Story) -> tuple[int, int]:
-    """Return how many of the visited bins held several networks, and how many were visited."""
+    """Return the number of visited bins with several networks, and of all visited bins."""
     bins = list(story.networks.values())
     return sum(bins.count(x) > 1 for x in set(bins)), len(set(bins))
 

@@ -38,7 +38,7 @@ def test_commands_that_have_ended_are_not_run_again(tmp_path: Path) -> None:
     changed = Steps(tmp_path / "steps.json", ["python -c print(6)", "python -c print(5)"])
     assert changed.done() == []
     failing = Steps(tmp_path / "steps.json", [write, "python -c exit(3)"])
-    with pytest.raises(NASError, match=r"It ended with 3: python -c exit\(3\)"):
+    with pytest.raises(NASError, match=r"Exit code 3 from python -c exit\(3\)"):
         failing.run()
     assert len(failing.done()) == 1 and note.read_text() == "x"
     assert (tmp_path / "steps.begun").read_text() == "python -c exit(3)"

@@ -88,7 +88,7 @@ def test_picks_come_back_from_their_file_and_are_not_mixed_with_other_agents(
     (call,) = experiment.calls()
     assert (call["command"], call["seeds"]) == ("the command", [0]) and "python" in call["versions"]
     monkeypatch.setattr(noisy_reward, "AGENTS", ("random=random", "local-search:improvement=best"))
-    with pytest.raises(InvalidSettingError, match="was begun with the settings"):
+    with pytest.raises(InvalidSettingError, match="was created with the settings"):
         noisy_reward.experiment_of(tmp_path / "noisy.jsonl")
 
 

@@ -147,7 +147,7 @@ def test_the_same_command_writes_the_same_page_without_the_data(made: Path) -> N
         run(made)
         assert [path.read_bytes() for path in files] == before
         refused = run(made, "--page", str(made / "other.md"), "--images", "61", code=2).stderr
-        assert "no such file. Name the folder of mnist_15k.npz with --source" in refused
+        assert "no such file. Set --source to the folder of mnist_15k.npz" in refused
     finally:
         (made / "away.npz").rename(made / "mnist_15k.npz")
 

@@ -158,7 +158,7 @@ def test_settings_are_chosen_by_other_seeds_than_the_reported_ones() -> None:
     assert labels["local-search"] == "local-search, 10 targets"
     assert labels["imagination"] == "imagination, 10 targets", "what is best for the others"
     assert labels["random"] == "random"
-    with pytest.raises(InvalidDataError, match="no runs of 'nsga2, 6 members' to choose by"):
+    with pytest.raises(InvalidDataError, match="no runs of 'nsga2, 6 members'"):
         Choice(PLAN, [])
 
 
