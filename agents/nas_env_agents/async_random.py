@@ -9,9 +9,9 @@ from nas_env_agents.common.base import AGENTS
 
 @AGENTS.register("async-random")
 class AsyncRandom(Asynchronous):
-    """Random search over all slots of the evaluator: every legal decision with equal chance.
+    """Random search over all slots of the evaluator: each legal decision has equal probability.
 
-    See `Asynchronous` for the differences to an agent that steps.
+    See `Asynchronous` for the differences from an agent that steps the environment.
     """
 
     def propose(self) -> Walk:

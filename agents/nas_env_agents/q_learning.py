@@ -24,7 +24,7 @@ from nas_env_agents.common.episodic import EpisodicAgent, Step, random_legal
 Cell = tuple[int, int]  # row and action
 Plain = tuple[Cell, float, list[Cell]]  # a step: its cell, its reward, the legal cells after it
 
-# Table 2: (epsilon, unique networks), 2,700 in all. Here as shares of the limit, whatever it is.
+# Table 2: (epsilon, unique networks), 2,700 in total. Here they are shares of the limit.
 METAQNN_SCHEDULE = (
     (1.0, 1500),
     (0.9, 100),
@@ -71,8 +71,8 @@ class QLearning(EpisodicAgent):
             far, in [0, 1], computed when the episode is replayed. For episodes whose only reward
             is the last one.
         shaped: Reward each step of an episode of T steps with the episode's return divided by T,
-            as in BlockQNN (Zhong et al., CVPR 2018), so that the reward need not travel back from
-            the last step.
+            as in BlockQNN (Zhong et al., CVPR 2018), so that the reward need not propagate back
+            from the last step.
         replay_only: Learn from an episode only when the replay draws it, as in the paper's
             algorithm 1. By default the agent also learns from it when it ends.
 
@@ -136,16 +136,16 @@ class QLearning(EpisodicAgent):
 
     @property
     def epsilon(self) -> float:
-        """Chance of a random action at the present share of the limit."""
+        """Probability of a random action at the current share of the limit."""
         return self.epsilon_at(self.share)
 
     def epsilon_at(self, share: float) -> float:
-        """Return the chance of a random action at a share of the limit, in [0, 1]."""
+        """Return the probability of a random action at a share of the limit, in [0, 1]."""
         index = bisect_right(self._ends, share)
         return self.schedule[min(index, len(self.schedule) - 1)][0]
 
     def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
-        """Return a legal action: random with chance epsilon, else one of the best."""
+        """Return a legal action: random with probability epsilon, else one of the best."""
         if not greedy and self.rng.random() < self.epsilon:
             return random_legal(self.rng, mask)
         legal = mask.nonzero()[0]
@@ -160,7 +160,7 @@ class QLearning(EpisodicAgent):
             self.update([step])
 
     def end_episode(self, steps: list[Step]) -> None:
-        """Remember the episode and replay remembered ones."""
+        """Store the episode and replay stored ones."""
         self._remember(steps)
         if not (self.online or self.replay_only):
             self._learn(self._backward[-1])
@@ -169,7 +169,7 @@ class QLearning(EpisodicAgent):
         self.logger.record("train/epsilon", self.epsilon)
 
     def _remember(self, steps: list[Step]) -> None:
-        """Keep an episode for the replay, and its return for the ranks where it is a new one."""
+        """Store an episode for the replay, and its return for the ranks if it is new."""
         self.memory.append(steps)
         self._backward.append(self._plain(steps))
         actions = tuple(step.action for step in steps)
@@ -178,7 +178,7 @@ class QLearning(EpisodicAgent):
             insort(self._returns, steps[-1].reward)
 
     def update(self, steps: list[Step]) -> None:
-        """Move the Q-values of one episode's steps towards their targets, last step first."""
+        """Move the Q-values of an episode's steps towards their targets, last step first."""
         self._learn(self._plain(steps))
 
     def _plain(self, steps: list[Step]) -> list[Plain]:
@@ -216,7 +216,7 @@ class QLearning(EpisodicAgent):
         return backward
 
     def _rank(self, value: float) -> float:
-        """Return the share of different episodes with a lower return, equal ones by half."""
+        """Return the share of different episodes with a lower return; equal ones count half."""
         ends = bisect_left(self._returns, value), bisect_right(self._returns, value)
         return sum(ends) / 2 / len(self._returns)
 
@@ -227,7 +227,7 @@ class QLearning(EpisodicAgent):
         return {**super().settings(), **{name: getattr(self, name) for name in names + switches}}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the table, the visits and the remembered episodes."""
+        """Return the table, the visits and the stored episodes."""
         flat = [(i, step) for i, steps in enumerate(self.memory) for step in steps]
         return {
             "q": self.q,
@@ -278,7 +278,7 @@ def _check_choices(
         raise InvalidSettingError(
             "Q-learning has its table over bins or over positions, and learns online or from "
             f"whole episodes, but bins={bins}, positions={positions}, online={online}, "
-            f"monte_carlo={monte_carlo}, ranks={ranks} and shaped={shaped} were given. Choose."
+            f"monte_carlo={monte_carlo}, ranks={ranks} and shaped={shaped}. Change one of them."
         )
 
 
@@ -326,7 +326,7 @@ def _rows(env: gymnasium.Env[Any, Any], bins: bool) -> NDArray[np.int64]:
 
 
 def _positions(env: gymnasium.Env[Any, Any]) -> NDArray[np.int64]:
-    """Return (observations,) the number of decisions before each state, the least possible."""
+    """Return (observations,) the minimum number of decisions before each state."""
     automaton = env.unwrapped.space.automaton()  # type: ignore[attr-defined]
     depth = np.full(automaton.num_states, -1, dtype=np.int64)
     reached, position = np.zeros(1, dtype=np.int64), 0

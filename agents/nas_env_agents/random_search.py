@@ -1,4 +1,4 @@
-"""`random`: random search, the row that every other agent must beat."""
+"""`random`: random search, the baseline of all other agents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nas_env_agents.common.episodic import EpisodicAgent, random_legal
 
 @AGENTS.register("random")
 class RandomSearch(EpisodicAgent):
-    """Takes every legal decision with equal chance; learns nothing."""
+    """Chooses each legal decision with equal probability; learns nothing."""
 
     def act(self, observation: Any, mask: NDArray[np.bool_], greedy: bool = False) -> int:
         """Return a random legal action."""

@@ -19,9 +19,9 @@ class Reinforce(PolicyGradient):
 
     Reference: Dong and Yang, "NAS-Bench-201", ICLR 2020. Their script has learning rate 0.01,
     moving average 0.9, accuracy in percent (`reward_scale` 100), no normalisation of advantages,
-    no entropy term, and logits drawn from N(0, 0.001^2). Their moving average includes the present
-    return when it is subtracted, which multiplies each advantage by a factor that depends on the
-    episode alone: 0.47 in the second one, rising to 0.9.
+    no entropy term, and logits drawn from N(0, 0.001^2). Their moving average includes the current
+    return when it is subtracted. This multiplies each advantage by a factor that depends only on
+    the number of the episode: 0.47 in the second one, rising to 0.9.
 
     See `PolicyGradient` for the arguments.
     """
@@ -51,7 +51,7 @@ class Reinforce(PolicyGradient):
 def _softmax(
     logits: NDArray[Any], masks: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return chances and their logarithms, row by row; both are 0 where illegal."""
+    """Return probabilities and their logarithms by row; both are 0 for illegal actions."""
     logits = np.where(masks, logits, -np.inf)
     logits = logits - logits.max(axis=1, keepdims=True)
     weights = np.exp(logits)

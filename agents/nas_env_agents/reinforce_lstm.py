@@ -24,13 +24,13 @@ State = tuple[Tensor, Tensor]
 
 
 class Controller(nn.Module):
-    """Embedding of the decision before, a recurrent network, one logit an action.
+    """An embedding of the previous decision, a recurrent network, one logit per action.
 
     Args:
-        num_actions: Actions.
+        num_actions: Number of actions.
         units: Width of embedding and recurrent layers.
-        layers: Recurrent layers.
-        anchors: Decisions made by attention between two outputs instead: the chance of reading
+        layers: Number of recurrent layers.
+        anchors: Decisions made by attention between two outputs: the probability of reading
             layer j in layer i is sigmoid(v . tanh(W_prev h_j + W_curr h_i)), with h the outputs at
             the layers' anchor points (Zoph and Le, section 3.3).
     """
@@ -39,7 +39,7 @@ class Controller(nn.Module):
         self, num_actions: int, units: int, layers: int, anchors: Sequence[Anchor] = ()
     ) -> None:
         super().__init__()
-        self.start = num_actions  # stands for the decision before the first
+        self.start = num_actions  # the token before the first decision
         self.anchors = {anchor.position: anchor for anchor in anchors}
         self.embedding = nn.Embedding(num_actions + 1, units)
         self.lstm = nn.LSTM(units, units, layers)
@@ -54,7 +54,7 @@ class Controller(nn.Module):
 
         Args:
             before: (steps, episodes) int64, the decision before each step.
-            state: State to go on from; None begins anew.
+            state: Recurrent state to continue from; None for a new one.
         """
         hidden, state = self.read(before, state)
         return self.head(hidden), state  # (steps, episodes, actions)
@@ -140,14 +140,14 @@ class ReinforceLSTM(PolicyGradient):
             *switches(anchors=anchors),
             ("clip", clip, 0 <= clip < 1, "in [0, 1)"),
             ("epochs", epochs, is_count(epochs), "an integer >= 1"),
-            ("epochs", epochs, clip > 0 or epochs == 1, "1 where clip is 0"),
+            ("epochs", epochs, clip > 0 or epochs == 1, "1 if clip is 0"),
         )
         self.units, self.layers, self.init_range = units, layers, init_range
         self.anchors, self.clip, self.epochs = anchors, clip, epochs
         super().__init__(env, seed, **settings)
         self.edits = isinstance(self.inner.mdp, Edit)
         self.taken: list[int] = []  # actions of the present episode
-        self._read: list[int] = []  # what the recurrent network has read of it
+        self._read: list[int] = []  # tokens that the recurrent network has read
         self._outputs: list[Tensor] = []  # (1, 1, units) after each of these
         self._state: State | None = None
 
@@ -168,7 +168,7 @@ class ReinforceLSTM(PolicyGradient):
         return action
 
     def logits(self, step: int) -> NDArray[Any]:
-        """Return (actions,) logits after the decisions so far, read one by one and remembered."""
+        """Return (actions,) logits after the decisions so far, read one by one and cached."""
         walk = self.taken[:step] if self.edits else list(self.inner.state.walk)
         before = [self.controller.start, *walk]
         if self._read != before[: len(self._read)]:
@@ -188,7 +188,7 @@ class ReinforceLSTM(PolicyGradient):
         return logits
 
     def begin_episode(self, mask: NDArray[np.bool_]) -> None:
-        """Begin with a fresh state."""
+        """Reset the recurrent state."""
         super().begin_episode(mask)
         self.taken = []
         self._forget()
@@ -230,7 +230,7 @@ class ReinforceLSTM(PolicyGradient):
 
         Returns:
             (steps, episodes) log-probability of the decision taken; (steps, episodes, actions) of
-            every decision; (steps, episodes) 1 where an episode has this step, else 0.
+            every decision; (steps, episodes) 1 if an episode has this step, else 0.
         """
         shape = (max(len(episode.actions) for episode in batch), len(batch))
         actions, masks = np.zeros(shape, np.int64), np.ones((*shape, self.num_actions), bool)

@@ -1,4 +1,4 @@
-"""Make files of nas_env/data again: `python -m scripts.data NAME [OPTIONS]`."""
+"""Recreate files of nas_env/data: `python -m scripts.data NAME [OPTIONS]`."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Ridge regression on the features of `nas_env.surrogates.Quadratic`, of the logarithm of each number
 (of an accuracy, of the error). Rows in which any number is missing are left out. Folds are of
-networks, not of rows: the few networks that stand in the table twice keep both rows in one fold.
+networks, not of rows: the few networks with two rows have both in one fold.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def folds_of(walks: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def fitted(numbers: Numbers) -> Numbers:
-    """Return (rows, targets) what the regression is of."""
+    """Return (rows, targets) the values to which the regression is fitted."""
     columns = [to_fitted(numbers[:, i], name in ACCURACIES) for i, name in enumerate(TARGETS)]
     return np.stack(columns, axis=1)
 
@@ -76,7 +76,7 @@ def ridge(features: Numbers, values: Numbers) -> Numbers:
 
 
 def held_out(features: Numbers, values: Numbers, folds: NDArray[np.int64]) -> Numbers:
-    """Return (rows, targets) predictions, each by a model that was fitted without its network."""
+    """Return (rows, targets) predictions, each by a model fitted without this network."""
     predictions = np.full(values.shape, np.nan)
     for fold in range(FOLDS):
         out = folds == fold
@@ -101,7 +101,7 @@ def top(measured: Numbers, predicted: Numbers) -> Numbers:
 
 
 def fit(table: Arrays) -> Arrays:
-    """Return weights and held-out errors by number, and what is known of the top."""
+    """Return weights and held-out errors by number, and the statistics of the best networks."""
     walks, numbers = complete(table)
     features, values = model().features(walks), fitted(numbers)
     predicted = held_out(features, values, folds_of(walks))

@@ -1,8 +1,8 @@
 """Train every network of `chain-bench` with three seeds and write the table of `NASChain-v0`.
 
-Every training is committed to the work file as it ends, so the command can be killed and given
-again. Workers take the networks in a shuffled order, one seed after the other, so what is there at
-any time is a fair sample. Run alone at the end, in one process: latency, and the table itself.
+Every training is committed to the work file as it ends, so a killed command can resume. Workers
+take the networks in a shuffled order, one seed after the other, so the finished ones are a random
+sample at any time. Latency and the table are computed at the end, in one process.
 
 Example: nohup nice python -m scripts.data chain_bench > runs/chain_table.log &
 """
@@ -38,7 +38,7 @@ SPACE = "chain-bench"
 EPOCHS = 6
 SEEDS = (0, 1, 2)
 MISSING = 65_535  # hits of an epoch that was not reached; the loss there is NaN
-# Freed memory is kept: large maps are otherwise mapped anew at every batch, a fifth of the time.
+# Keep freed memory: otherwise large maps are allocated for every batch, a fifth of the time.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "1000000000"}
 Arrays = dict[str, NDArray[Any]]
 
@@ -50,13 +50,13 @@ class Options:
     output: Path = ROOT / "nas_env" / "data" / "chain_bench.npz"
     """The table."""
     work: Path = ROOT / "runs" / "chain_table.sqlite"
-    """Every training that is finished."""
+    """File of finished trainings."""
     workers: int = 2
     """Processes that train, one thread each."""
     limit: int | None = None
-    """Only that many networks; all if left out."""
+    """Number of networks; default: all."""
     partial: bool = False
-    """Train nothing and write the table of what is there; the rest counts as missing."""
+    """Train nothing and write the table of finished trainings; the rest counts as missing."""
     latency_rounds: int = 3
     """Rounds over all networks in which latency is measured."""
     report_seconds: float = 60.0
@@ -64,7 +64,7 @@ class Options:
 
 
 class Job:
-    """What each process needs: the space, the task's evaluator, the work file."""
+    """The resources of each process: the space, the task's evaluator, the work file."""
 
     def __init__(self, work: Path) -> None:
         factory = SPACES.get(SPACE)
@@ -74,12 +74,12 @@ class Job:
         self.store = SQLStore(work)
 
     def key(self, walk: Walk, seed: int) -> EvaluationKey:
-        """Return where a training is kept."""
+        """Return the key of a training in the work file."""
         candidate = self.space.decode(walk)
         return EvaluationKey.of(candidate, self.evaluator.fingerprint, budget(seed))
 
     def train(self, walk: Walk, seed: int) -> None:
-        """Train one network and commit it, unless it is there."""
+        """Train one network and commit it, unless it is finished."""
         key = self.key(walk, seed)
         if self.store.get(key) is None:
             candidate = self.space.decode(walk)
@@ -95,7 +95,7 @@ class Job:
 
 
 class Tested(Training):
-    """Training, with the test split and the seconds of the processor beside its metrics."""
+    """Training that adds test metrics and processor seconds to its evaluations."""
 
     def train(self, candidate: Candidate, budget: Budget, progress: Any = None) -> Any:
         """Train and remember the network."""
@@ -113,7 +113,7 @@ class Tested(Training):
 
 
 def budget(seed: int) -> Budget:
-    """Return how each network is trained."""
+    """Return the budget of each training."""
     return Budget(epochs=EPOCHS, training_seed=seed)
 
 
@@ -129,7 +129,7 @@ def work_on(jobs: Sequence[tuple[Walk, int]], work: Path) -> None:
     torch.set_num_threads(1)
     parent, job = multiprocessing.parent_process(), Job(work)
     warm_up = job.space.decode(jobs[0][0])
-    job.evaluator.evaluate([warm_up], Budget(epochs=1))  # or the first would pay for the imports
+    job.evaluator.evaluate([warm_up], Budget(epochs=1))  # otherwise the first includes the imports
     for walk, seed in jobs:
         if parent is not None and not parent.is_alive():
             return
@@ -137,7 +137,7 @@ def work_on(jobs: Sequence[tuple[Walk, int]], work: Path) -> None:
 
 
 def train_all(job: Job, walks: Sequence[Walk], settings: Options) -> None:
-    """Let the workers train whatever is missing."""
+    """Let the workers do the missing trainings."""
     done = job.finished()
     keys = [job.space.decode(walk).key for walk in walks]
     todo = [
@@ -177,14 +177,14 @@ def watch(workers: Sequence[Any], job: Job, todo: int, every: float) -> None:
         )
         print(f"{done}/{todo} after {seconds / 60:.1f} min, {remaining}", flush=True)
     if any(worker.exitcode for worker in workers):
-        sys.exit("A worker failed; see above. Give the same command again to go on.")
+        sys.exit("A worker failed; see above. Run the same command again to resume.")
 
 
 def table(job: Job, walks: Sequence[Walk]) -> Arrays:
     """Return the table's rows, in the order in which the space enumerates its walks.
 
-    A training that failed has `MISSING` hits and NaN losses from the first epoch it did not reach
-    on, and the same in the test columns; one that was not done has NaN seconds too.
+    A failed training has `MISSING` hits and NaN losses from the first epoch it did not reach, and
+    in the test columns. A missing training also has NaN seconds.
     """
     wanted = set(walks)
     rows = [walk for walk in job.space.enumerate() if walk in wanted]
@@ -202,7 +202,7 @@ def table(job: Job, walks: Sequence[Walk]) -> Arrays:
 
 
 def trained(job: Job, rows: Sequence[Walk]) -> Arrays:
-    """Return the columns that came out of training."""
+    """Return the columns of training results."""
     index = {job.space.decode(walk).key: row for row, walk in enumerate(rows)}
     shape = (len(rows), len(SEEDS))
     columns: Arrays = {
@@ -238,8 +238,8 @@ def enter(
 def latency(job: Job, walks: NDArray[np.int8], rounds: int) -> NDArray[np.float32]:
     """Return the milliseconds of a forward pass of one image on one thread.
 
-    The median of 25 passes after 5 that warm up, and of that the median over the rounds, in each of
-    which all networks take their turn; NaN without rounds.
+    The median over rounds of the median of 25 passes after 5 warm-up passes. Each round measures
+    all networks. NaN without rounds.
     """
     image = torch.zeros(1, *job.task.spec.input_shape)
     samples = np.full((max(rounds, 1), len(walks)), np.nan, dtype=np.float32)
@@ -260,7 +260,7 @@ def timed(network: torch.nn.Module, image: torch.Tensor) -> float:
 
 
 def about(job: Job) -> NDArray[np.str_]:
-    """Return how the table was made, as JSON."""
+    """Return the description of the table, as JSON."""
     facts = {
         "space": SPACE,
         "task": job.task.fingerprint,
@@ -274,7 +274,7 @@ def about(job: Job) -> NDArray[np.str_]:
 
 
 def run(settings: Options) -> int:
-    """Train what is missing and write the table."""
+    """Do the missing trainings and write the table."""
     torch.set_num_threads(1)
     for path in (settings.work, settings.output):
         path.parent.mkdir(parents=True, exist_ok=True)

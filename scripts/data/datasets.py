@@ -1,4 +1,4 @@
-"""Make the embedded data sets again from scikit-learn and MNIST; equal bytes at every call.
+"""Recreate the embedded data sets from scikit-learn and MNIST; every call gives equal bytes.
 
 Example: python -m scripts.data datasets --output nas_env/data
 """
@@ -28,11 +28,11 @@ LEVELS = 16
 
 @dataclass(frozen=True)
 class Options:
-    """Make the embedded data sets again from scikit-learn and MNIST.
+    """Recreate the embedded data sets from scikit-learn and MNIST.
 
     Attributes:
         output: Folder of the files.
-        mnist: Class-balanced draw of MNIST; without it `mnist_small.npz` is left as it is.
+        mnist: Class-balanced sample of MNIST; without it `mnist_small.npz` is not changed.
     """
 
     output: Path = DATA
@@ -115,7 +115,7 @@ def run(settings: Options) -> int:
     if settings.mnist.is_file():
         data_sets["mnist_small"] = mnist_small(settings.mnist)
     else:
-        print(f"{settings.mnist} is not there: mnist_small.npz is left as it is.")
+        print(f"{settings.mnist} does not exist; mnist_small.npz is not changed.")
     for name, arrays in data_sets.items():
         path = settings.output / f"{name}.npz"
         write(path, arrays)

@@ -48,7 +48,7 @@ def columns(path: Path) -> Arrays:
 
 
 def stacked(table: Arrays, names: tuple[str, ...], kind: type) -> NDArray[Any]:
-    """Return (rows, names) of columns side by side."""
+    """Return columns stacked to (rows, names)."""
     return np.stack([table[name] for name in names], axis=1).astype(kind)
 
 
@@ -111,7 +111,7 @@ def nasbench_graph(source: Path) -> Arrays:
 
 
 def accel_nasbench(source: Path) -> Arrays:
-    """Return coefficients and held-out errors of the surrogate, see `fit_surrogate.py`."""
+    """Return the surrogate and its held-out errors, see `scripts.data.accel_nasbench`."""
     return fit(columns(source / "accel_nasbench.parquet"))
 
 

@@ -1,6 +1,6 @@
 """PPO in one file, in CleanRL's style, on NAS-v0 through `gym.make` alone.
 
-Nothing but the environment id comes from nas_env: what runs here runs for any Gymnasium client.
+Only the environment id comes from nas_env, so any Gymnasium client works in the same way.
 The style is that of Huang et al., "CleanRL", JMLR 2022; the algorithm that of Schulman et al.,
 arXiv 1707.06347; the masking that of Huang and Ontanon, arXiv 2006.14171.
 """
@@ -28,54 +28,54 @@ class Args:
     env_id: str = "nas_env:NAS-v0"
     """Environment id; the part before the colon is the module that registers it."""
     space: str | None = None
-    """Search space; none: the one for the task."""
+    """Search space; default: the one for the task."""
     task: str | None = None
-    """Task; none: the space's own."""
+    """Task; default: the one for the space."""
     data: str | None = None
     """Path of your own data, such as an .npz file; see docs/own-data.md."""
     evaluator: str | None = None
-    """What scores a network; "synthetic" is free; none: the environment's own."""
+    """Evaluator; "synthetic" is free; default: the environment's."""
     objective: str | None = None
-    """What a network is worth; none: the environment's own."""
+    """Objective; default: the environment's."""
     store: str | None = None
-    """SQLite file of all evaluations, shared by the lanes; none: each lane remembers its own."""
+    """SQLite file of all evaluations, shared by the lanes; default: one store per lane."""
     total_timesteps: int = 512
-    """Steps of all lanes together, about five a network."""
+    """Total steps of all lanes, about five per network."""
     num_envs: int = 4
     """Lanes, stepped one after another."""
     num_steps: int = 16
     """Steps of each lane between two updates."""
     mask: bool = True
-    """Whether the policy only draws legal decisions; else the environment projects illegal ones."""
+    """Whether the policy draws only legal decisions; if not, illegal ones are projected."""
     learning_rate: float = 3e-3
     """Learning rate of Adam at the start."""
     anneal_lr: bool = True
-    """Whether the learning rate falls to zero along the run."""
+    """Whether the learning rate decreases to zero during the run."""
     gamma: float = 1.0
     """Discount; the only reward is the last."""
     gae_lambda: float = 1.0
     """Lambda of generalized advantage estimation; 1 is Monte-Carlo."""
     num_minibatches: int = 1
-    """Minibatches an epoch."""
+    """Minibatches per epoch."""
     update_epochs: int = 10
-    """Epochs an update."""
+    """Epochs per update."""
     clip_coef: float = 0.2
-    """How far the policy's ratio may move before its gradient is cut."""
+    """Clipping range of the probability ratio."""
     ent_coef: float = 0.01
     """Weight of the entropy bonus."""
     vf_coef: float = 0.5
     """Weight of the value loss."""
     max_grad_norm: float = 0.5
-    """Longest gradient."""
+    """Maximum norm of the gradient."""
     hidden: int = 64
     """Width of both hidden layers."""
     seed: int = 1
     """Seed of the policy, the minibatches and the lanes."""
     tensorboard: str | None = None
-    """Folder of TensorBoard event files; none: write none."""
+    """Folder of TensorBoard event files; default: none."""
 
     def __post_init__(self) -> None:
-        """Refuse sizes that leave nothing to train on.
+        """Check the sizes.
 
         Raises:
             ValueError: A size is not positive, or there are too few steps for one update.
@@ -126,9 +126,9 @@ def _mlp(inputs: int, hidden: int, outputs: int, last_gain: float) -> nn.Sequent
 
 
 class Rollout(NamedTuple):
-    """What was collected, (steps, lanes) each; `next_values` belongs to the next observation.
+    """A rollout, (steps, lanes) each; `next_values` belongs to the next observation.
 
-    `valid` is False where the lane was only reset: nothing was decided there.
+    `valid` is False if the step only reset the lane.
     """
 
     obs: Tensor
@@ -145,7 +145,7 @@ class Rollout(NamedTuple):
 
 @dataclass
 class Book:
-    """What the run reports."""
+    """Statistics of the run."""
 
     scores: list[float] = field(default_factory=list)
     best: float = float("-inf")
@@ -154,7 +154,7 @@ class Book:
     illegal: int = 0
 
     def enter(self, infos: dict[str, Any], valid: NDArray[np.bool_]) -> None:
-        """Enter the decisions and the finished networks of one vector step."""
+        """Record the decisions and the finished networks of one vector step."""
         self.decisions += int(valid.sum())
         self.illegal += int(np.sum(infos.get("illegal_action", np.zeros_like(valid))[valid]))
         for lane in np.flatnonzero(infos.get("_evaluation", np.zeros_like(valid))):
@@ -170,7 +170,7 @@ class Book:
 
 
 class Lanes:
-    """The vector environment and where each of its lanes stands.
+    """The vector environment and the state of its lanes.
 
     Gymnasium resets a lane on the step *after* its last one (`AutoresetMode.NEXT_STEP`): that step
     ignores the action and gives reward 0. `over` marks the lanes whose next step is such a step.
@@ -189,7 +189,7 @@ class Lanes:
         self._infos = infos
 
     def mask(self) -> NDArray[np.bool_]:
-        """Return (lanes, actions) bool; all True where a lane is over, since nothing is decided."""
+        """Return (lanes, actions) bool; all True if a lane is over, because nothing is decided."""
         mask = np.asarray(self._infos["action_mask"], dtype=np.bool_)
         return mask | self.over[:, None] if self.masked else np.ones_like(mask)
 
@@ -203,7 +203,7 @@ class Lanes:
 
 
 def _maker(args: Args) -> Callable[[], gym.Env[Any, Any]]:
-    """Return what makes a lane, with the options that were given and no others."""
+    """Return a factory of lanes with the given options."""
     names = ("space", "task", "data", "evaluator", "objective", "store")
     settings = {name: value for name in names if (value := getattr(args, name)) is not None}
 
@@ -243,7 +243,7 @@ def _decide(agent: Agent, obs: Tensor, masks: Tensor) -> dict[str, Tensor]:
 
 
 def advantages(rollout: Rollout, gamma: float, gae_lambda: float) -> Tensor:
-    """Return (steps, lanes) generalized advantages; nothing passes the end of an episode."""
+    """Return (steps, lanes) generalized advantages, computed within episodes."""
     alive = 1.0 - rollout.terminated.float()
     going_on = 1.0 - rollout.done.float()
     deltas = rollout.rewards.float() + gamma * alive * rollout.next_values - rollout.values
@@ -297,7 +297,7 @@ def _losses(
 
 
 class Log:
-    """One line an update on the terminal, and TensorBoard where a folder is given."""
+    """One line per update on the terminal, and TensorBoard if a folder is given."""
 
     def __init__(self, folder: str | None) -> None:
         self.writer: Any = None
@@ -347,7 +347,7 @@ def train(args: Args, lanes: Lanes) -> None:
 
 
 def report(book: Book) -> None:
-    """Print what the run came to."""
+    """Print the results of the run."""
     print(f"episodes: {len(book.scores)}")
     print(f"illegal share: {book.illegal / max(book.decisions, 1):.4f}")
     if book.scores:

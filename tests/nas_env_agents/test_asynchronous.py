@@ -247,5 +247,5 @@ def test_edits_are_refused(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_evaluator_that_needs_batches_is_refused(name: str) -> None:
     env = gym.make("NAS-v0", task="wine", evaluator="halving")
-    with pytest.raises(IncompatibleError, match="compares those of a batch"):
+    with pytest.raises(IncompatibleError, match="needs batches"):
         make_agent(name, env)

@@ -296,7 +296,7 @@ def test_the_preset_of_nasnet_learns():
         ({"clip": 1.0}, "clip must be in"),
         ({"clip": -0.1}, "clip must be in"),
         ({"epochs": 0, "clip": 0.2}, "epochs must be an integer"),
-        ({"epochs": 2}, "epochs must be 1 where clip is 0"),
+        ({"epochs": 2}, "epochs must be 1 if clip is 0"),
         ({"init_range": 0.0}, "init_range must be > 0"),
         ({"anchors": 1}, "anchors must be True or False"),
     ],

@@ -11,7 +11,7 @@ EPSILON = 1e-8
 
 
 class Adam:
-    """Kingma and Ba's optimiser over one vector; ascends.
+    """Adam over one vector, for gradient ascent.
 
     Reference: Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, algorithm 1.
 
@@ -28,7 +28,7 @@ class Adam:
         self.moments = np.zeros((2, size))
 
     def step(self, gradient: NDArray[Any]) -> NDArray[np.float64]:
-        """Return what to add to the parameters."""
+        """Return the update of the parameters."""
         self.updates += 1
         for moment, beta, power in zip(self.moments, self.betas, (1, 2), strict=True):
             moment *= beta

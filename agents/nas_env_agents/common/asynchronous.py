@@ -47,8 +47,8 @@ class Asynchronous(WalkAgent):
         if self.env.unwrapped.evaluator.needs_batches:  # type: ignore[attr-defined]
             raise IncompatibleError(
                 f"Agent {type(self).__name__} evaluates one network after another, but the "
-                "evaluator compares those of a batch. Use evaluator='median-stopping', or an agent "
-                "of rollouts, such as ppo with deferred=True."
+                "evaluator needs batches. Use evaluator='median-stopping', or an agent with "
+                "rollouts, such as ppo with deferred=True."
             )
         self._running: dict[int, Candidate] = {}
 
@@ -85,7 +85,7 @@ class Asynchronous(WalkAgent):
                 self._running.clear()
 
     def _begin(self) -> None:
-        """Reset the environment once, which seeds what it draws."""
+        """Reset the environment once, to seed its random generator."""
         if not self._seeded:
             self.env.reset(seed=self.seed)
             self._seeded = True

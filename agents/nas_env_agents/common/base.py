@@ -15,7 +15,7 @@ from nas_env_agents.common.hyperparameters import hyperparameters, preset
 
 
 class Agent(Protocol):
-    """Stable-Baselines3's verbs, so its algorithms are agents as they are.
+    """The protocol of agents: that of Stable-Baselines3's algorithms.
 
     Attributes:
         observation: The observation of `NASEnv` that suits the agent.
@@ -39,7 +39,7 @@ class Agent(Protocol):
         """Write the agent to a file."""
 
     def set_logger(self, logger: Any) -> None:
-        """Take a Stable-Baselines3 logger."""
+        """Set the Stable-Baselines3 logger."""
 
 
 AGENTS: Registry[type[Agent]] = Registry("agent", package="nas_env_agents", exclude=("common",))
@@ -90,10 +90,11 @@ def make_agent(
             selects the hyper-parameters.
         seed: Seed of the agent's own randomness and of the environment's.
         device: Device of a neural agent; these networks are small, so "cpu" is fastest.
-        settings: Hyper-parameters that take the place of the stored ones. Also "preset": the name
-            of a paper's in `agents/nas_env_agents/hyperparameters.toml`. Also "deferred": whether
-            networks are scored by whole rollouts, see `nas_env_agents.common.deferred`. By default
-            they are if the agent can and the evaluator runs several evaluations at once.
+        settings: Hyper-parameters that override the stored ones. Also "preset": the name of a
+            paper's settings in `agents/nas_env_agents/hyperparameters.toml`. Also "deferred":
+            whether networks are scored by whole rollouts, see `nas_env_agents.common.deferred`.
+            By default they are if the agent supports it and the evaluator runs several
+            evaluations at once.
 
     Raises:
         UnknownNameError: No such agent, or no such preset.

@@ -61,7 +61,7 @@ class DeferredBuffer(RolloutBuffer):
     `ep_info_buffer`, from which `rollout/ep_rew_mean` is logged. The weights equal those of
     immediate scoring bit for bit, because nothing in a rollout depends on its scores.
 
-    `deferred_scoring` refuses what this cannot support:
+    `deferred_scoring` raises an error for:
 
     * mdp="edit", whose observations contain the score;
     * anything that changes rewards: `NormalizeReward`, a reward wrapper, `VecNormalize` with
@@ -173,7 +173,7 @@ def deferred_scoring(agent: Any) -> Iterator[None]:
     ask(base, deferred_evaluators)
     try:
         yield
-        buffer.settle()  # of a rollout that was broken off
+        buffer.settle()  # of an interrupted rollout
     finally:
         for evaluator in deferred_evaluators:
             evaluator.drop()
@@ -202,7 +202,7 @@ class DeferredScoring:
         return why_not(self) is None and evaluators_of(base_of(self.env))[0].slots > 1
 
     def learn(self, *arguments: Any, **kwargs: Any) -> Any:
-        """Learn for so many steps, or until the callback says stop."""
+        """Learn for a number of steps, or until the callback returns False."""
         if not self.defers:
             return super().learn(*arguments, **kwargs)  # type: ignore[misc]
         with deferred_scoring(self):

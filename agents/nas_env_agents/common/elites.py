@@ -25,7 +25,7 @@ class Archive:
         scores: Score of each walk.
         walk: Decisions of the present episode so far.
         again: Remaining decisions of the elite that is being replayed.
-        waiting: Elites that this rollout has yet to replay.
+        waiting: Elites still to replay in this rollout.
     """
 
     scores: dict[Walk, float] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Archive:
         return sorted(self.scores, key=lambda walk: -self.scores[walk])[:count]
 
     def take(self, decision: int, score: float | None) -> None:
-        """Note a decision; with the score of its walk where that is complete."""
+        """Record a decision, and the score if the walk is complete."""
         self.walk.append(decision)
         if score is not None:
             self.scores[tuple(self.walk)] = score
@@ -85,7 +85,7 @@ class Elites:
             env: The environment.
             seed: Seed of the agent.
             device: Device of the policy.
-            elites: Episodes of each rollout that play the best walks so far again.
+            elites: Episodes of each rollout that replay the best walks so far.
             settings: Arguments of the algorithm's constructor.
 
         Raises:
@@ -115,7 +115,7 @@ class Elites:
 
     @contextmanager
     def _played_again(self) -> Iterator[None]:
-        """Let the policy take the actions of elites, inside the block."""
+        """Context manager in which the policy takes the actions of elites."""
         usual = self.policy.forward
 
         def forward(observation: Any, *arguments: Any, **kwargs: Any) -> tuple[Any, Tensor, Tensor]:
@@ -134,7 +134,7 @@ class Elites:
             del self.policy.forward
 
     def _update_info_buffer(self, infos: list[dict[str, Any]], dones: Any = None) -> None:
-        """Note the decision, and the score of an episode that ends."""
+        """Record the decision, and the score if the episode ends."""
         super()._update_info_buffer(infos, dones)  # type: ignore[misc]
         if self.elites:
             info, done = infos[0], dones is not None and bool(dones[0])

@@ -30,7 +30,7 @@ def hyperparameters(agent: str, env_id: str) -> dict[str, Any]:
 
 
 def presets(agent: str) -> tuple[str, ...]:
-    """Return the names of an agent's presets: the settings of a paper, whole."""
+    """Return the names of an agent's presets: complete settings of papers."""
     return tuple(_table().get(agent, {}).get(PRESETS, {}))
 
 
@@ -39,7 +39,7 @@ def preset(agent: str, name: str) -> dict[str, Any]:
 
     Raises:
         InvalidSettingError: The agent has no presets.
-        UnknownNameError: It has none of this name.
+        UnknownNameError: The agent has no preset of this name.
     """
     if not presets(agent):
         raise InvalidSettingError(

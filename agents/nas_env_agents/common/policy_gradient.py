@@ -61,7 +61,7 @@ class Ranks:
     """Advantages by rank: the rank of a return among those of the latest distinct episodes.
 
     Args:
-        window: How many episodes are remembered.
+        window: Number of stored episodes.
     """
 
     def __init__(self, window: int) -> None:
@@ -70,7 +70,7 @@ class Ranks:
 
     @property
     def mean(self) -> float:
-        """The average of the remembered returns; 0 before the first."""
+        """The average of the stored returns; 0 before the first."""
         return sum(self.returns.values()) / len(self.returns) if self.returns else 0.0
 
     def advantage(self, value: float, actions: tuple[int, ...]) -> float:
@@ -188,7 +188,7 @@ class PolicyGradient(EpisodicAgent):
         return int(legal[chances.searchsorted(self.rng.random() * chances[-1], side="right")])
 
     def begin_episode(self, mask: NDArray[np.bool_]) -> None:
-        """Remember the mask of the first action."""
+        """Store the mask of the first action."""
         self._first_mask = mask
 
     def end_episode(self, steps: list[Step]) -> None:

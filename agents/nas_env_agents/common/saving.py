@@ -18,12 +18,12 @@ OWN = ("rng", "agent", "num_timesteps", "spaces")  # of the JSON, besides the se
 
 
 class Saved(NamedTuple):
-    """What a file holds.
+    """The content of a file.
 
     Attributes:
         settings: Arguments of the agent's constructor.
-        state: Where the agent stood: "rng", "agent", "num_timesteps" and "spaces".
-        arrays: What was learned.
+        state: State of the agent: "rng", "agent", "num_timesteps" and "spaces".
+        arrays: Learned parameters.
     """
 
     settings: dict[str, Any]
@@ -39,11 +39,11 @@ def write(path: str | Path, saved: Saved) -> None:
 
 
 def read(path: str | Path, kind: type[Any]) -> Saved:
-    """Return what a file holds.
+    """Read a file.
 
     Args:
-        path: What `write` was given; where that wrote nothing, its name with `.zip` too.
-        kind: The class of the agent, or one above or below it.
+        path: The path given to `write`; if it does not exist, the path with `.zip`.
+        kind: The class of the agent, or a base class or subclass of it.
 
     Raises:
         InvalidDataError: The file does not exist, is not such a file, or is of another agent.
@@ -73,7 +73,7 @@ def _related(kind: type[Any], name: str) -> bool:
 
 
 def unusable(path: str | Path, kind: type[Any], reason: str) -> InvalidDataError:
-    """Return the error for a file that an agent cannot be made from."""
+    """Return the error for a file that cannot be loaded."""
     return InvalidDataError(
         f"{file_of(path)}: not a {kind.__name__} that was saved ({reason}). Give a path that its "
         "save wrote."

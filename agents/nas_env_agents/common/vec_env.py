@@ -66,7 +66,7 @@ class NASVecEnv(VecEnv):
         self.metadata = dict(inner.template.metadata)
 
     def reset(self) -> Any:
-        """Begin an episode in all lanes, with the seeds and options set before."""
+        """Start an episode in all lanes, with the seeds and options set before."""
         first, *others = self._options
         if any(options != first for options in others):
             raise InvalidSettingError(
@@ -79,7 +79,7 @@ class NASVecEnv(VecEnv):
         return observations
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Remember the actions."""
+        """Store the actions."""
         self._actions = actions
 
     def step_wait(self) -> Any:
@@ -116,7 +116,7 @@ class NASVecEnv(VecEnv):
     def env_method(
         self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Return what a method returns for each lane: "action_masks" or "render".
+        """Return the result of a method for each lane: "action_masks" or "render".
 
         Raises:
             AttributeError: Lanes have no such method.
@@ -134,7 +134,7 @@ class NASVecEnv(VecEnv):
         return [None if values is None else values[lane] for lane in lanes]
 
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
-        """Refuse: lanes share one environment.
+        """Not supported, because lanes share one environment.
 
         Raises:
             AttributeError: Always.

@@ -24,7 +24,7 @@ from nas_env_agents.common.callbacks import after_step
 from nas_env_agents.common.environments import reward_wrapper
 from nas_env_agents.common.episodic import EpisodicAgent, random_legal
 
-DRAWS = 100  # random walks in search of a new one, before what is left is listed
+DRAWS = 100  # random walks to find a new one, before the remaining walks are listed
 LISTED = 20_000  # the largest space whose walks are listed
 
 
@@ -58,7 +58,7 @@ class WalkAgent(EpisodicAgent):
         self.edits = isinstance(inner.mdp, Edit)
         self.best: Walk = ()
         self.best_score = -np.inf
-        self.evaluation: Evaluation | None = None  # what the score that is told was made of
+        self.evaluation: Evaluation | None = None  # behind the score passed to `tell`
 
     @abstractmethod
     def propose(self) -> Walk | None:
@@ -70,7 +70,7 @@ class WalkAgent(EpisodicAgent):
 
     @cached_property
     def num_walks(self) -> int:
-        """Walks of the space; where it has at most 20,000, those within its parameter limit."""
+        """Number of walks; in spaces of at most 20,000, those within the parameter limit."""
         every = self.space.automaton().walks[0]
         return self.space.size() if every <= LISTED else every
 

@@ -1,4 +1,4 @@
-"""How much a walk is worth evaluating, given what is believed about it."""
+"""Acquisition functions: the value of evaluating a walk, given its predicted distribution."""
 
 from __future__ import annotations
 

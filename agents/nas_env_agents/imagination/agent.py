@@ -117,7 +117,7 @@ class Imagination(WalkAgent):
         self.log_seconds = RewardModel(self.space, "score")
         self.plan = PLANNERS.get(planner)(self.space)
         self.queue: list[Walk] = []  # proposals that wait to be played
-        self.pending: list[Walk] = []  # and all that are not known yet
+        self.pending: list[Walk] = []  # and all without a result
 
     def learn(self, *arguments: Any, **kwargs: Any) -> Self:
         """Learn; walks that an interruption left pending are played first."""

@@ -13,9 +13,9 @@ from nas_env.spaces import SearchSpace, Walk
 from nas_env_agents.common.walks import LISTED
 from nas_env_agents.imagination.targets import Numbers
 
-UNLIKE = 0.6  # likeness of two walks that differ in one decision, before anything is learned
-# Two random walks are at least as alike as walks that differ in so many decisions (0.010), so that
-# long walks are not all strangers to each other; so many random walks tell how far they are apart.
+UNLIKE = 0.6  # similarity of two walks that differ in one decision, before learning
+# Two random walks are at least as similar as walks that differ in APART decisions (0.010), so that
+# long walks keep some similarity. COMPARED random walks measure how far they are apart.
 APART, COMPARED = 9.0, 64
 SAMPLED = 2_000  # random walks that standardise the descriptors of a space too large to be listed
 
@@ -184,7 +184,7 @@ class Kernel:
         return float(min(1.0, APART / apart)) if apart > 0 else 1.0
 
     def _standardise(self) -> None:
-        """Find the mean and spread of each descriptor over all walks, or over random ones."""
+        """Compute the mean and spread of each descriptor over all walks, or over random ones."""
         rng, all_of_them = np.random.default_rng(0), self.space.automaton().walks[0] <= LISTED
         drawn = (self.space.sample(rng) for _ in range(SAMPLED))
         walks = self.space.enumerate() if all_of_them else drawn

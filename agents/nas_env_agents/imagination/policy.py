@@ -11,7 +11,7 @@ from nas_env_agents.imagination.targets import Numbers
 
 ROUNDS, EPISODES = 4, 128
 LEARNING_RATE = 1.0
-MEMORY = 0.9  # what stays of the parameters from one real decision to the next
+MEMORY = 0.9  # factor of the parameters from one real decision to the next
 
 
 @PLANNERS.register("policy")
@@ -26,7 +26,7 @@ class ImaginedPolicy(Planner):
     Attributes:
         own: (positions, decisions) logits of each position.
         after: (positions, positions, decisions, decisions): [s, t, a] are added to the logits at t
-            where a was decided at s < t.
+            if a was decided at s < t.
     """
 
     def __init__(self, space: SearchSpace) -> None:

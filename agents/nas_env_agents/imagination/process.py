@@ -17,7 +17,7 @@ from nas_env_agents.imagination.kernel import Inputs, Kernel
 from nas_env_agents.imagination.targets import Numbers
 
 NOISE, NOISE_SPREAD = 0.1, 0.7  # variance of the noise before any data, and sd of its logarithm
-LEAST_NOISE = 1e-6  # keeps matrices invertible, whatever is learned
+LEAST_NOISE = 1e-6  # keeps matrices invertible
 LEARNING_RATE, BETAS = 0.05, (0.9, 0.99)
 
 

@@ -60,8 +60,8 @@ class Experiment:
             if changed:
                 was, now = ({x: y.get(x) for x in changed} for y in (call["settings"], settings))
                 raise InvalidSettingError(
-                    f"{file} was created with the settings {was}, got {now}. Use the same settings, "
-                    "or another --page."
+                    f"{file} was created with the settings {was}, got {now}. Use the same "
+                    "settings, or another --page."
                 )
 
     @classmethod
