@@ -54,7 +54,7 @@ class Difference(NamedTuple):
             f"in {self.losses} of {self.pairs} seeds: "
         )
         better, worse = (one, other) if self.mean > 0 else (other, one)
-        return f"{text}{f'{better} beats {worse}' if self.clear else 'not told apart'}."
+        return f"{text}{f'{better} beats {worse}' if self.clear else 'no clear difference'}."
 
 
 def plus_minus(values: Sequence[float], digits: int = 4) -> str:

@@ -72,7 +72,7 @@ def _pairs(runs: Runs, env: str) -> list[str]:
         difference = Difference.of(
             *((100 * runs.values(x, env, "report")).tolist() for x in (one, other))
         )
-        verdict = f"{one} is better" if difference.clear else "not told apart"
+        verdict = f"{one} is better" if difference.clear else "no clear difference"
         lines.append(
             f"- {one} against {other}: {difference.mean:+.2f} ± {difference.half:.2f} points: "
             f"{verdict}."

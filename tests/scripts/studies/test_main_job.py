@@ -28,7 +28,7 @@ def test_a_difference_is_clear_where_its_interval_excludes_zero() -> None:
 def test_what_noise_or_a_single_seed_shows_is_not_told_apart(one: list[float]) -> None:
     found = Difference.of(one, [2.0, 1.9][: len(one)])
     assert not found.clear
-    assert found.sentence("a", "b").endswith("not told apart.")
+    assert found.sentence("a", "b").endswith("no clear difference.")
 
 
 def test_the_page_side_by_side_says_what_the_results_hold(tmp_path: Path) -> None:
