@@ -214,7 +214,9 @@ def test_a_script_whose_layers_are_needed_is_told_that_it_lacks_a_guard(tmp_path
     process = start(program(tmp_path, textwrap.dedent(LAYERS) + textwrap.dedent(EVALUATE)))
     _, errors = finish(process)
     assert process.returncode == 1
-    assert "Put what evaluates under `if __name__ == '__main__':`" in errors.splitlines()[-1]
+    assert (
+        "Put the code that evaluates under `if __name__ == '__main__':`" in errors.splitlines()[-1]
+    )
 
 
 def test_layers_of_an_interactive_session_are_refused() -> None:

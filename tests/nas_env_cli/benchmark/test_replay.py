@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from nas_env_cli.benchmark.results import read_results, write_results
-from scripts.studies.nb201_protocol.page import PUBLISHED, Found
+from scripts.studies.nb201_protocol.page import PUBLISHED, AgentResult
 from tests.nas_env_cli.benchmark.tiny import SYNTHETIC, run
 
 
@@ -68,12 +68,12 @@ def test_bad_input(made, tmp_path):
 
 def test_agreement_is_computed():
     means = np.array(PUBLISHED["random"].means)
-    inside = Found("r", "random", np.array([means + 0.09, means + 0.09]), 100)
-    outside = Found("r", "random", np.array([means, means + np.array([0, 0.8, 0])]), 100)
+    inside = AgentResult("r", "random", np.array([means + 0.09, means + 0.09]), 100)
+    outside = AgentResult("r", "random", np.array([means, means + np.array([0, 0.8, 0])]), 100)
     assert inside.agrees()
     assert not outside.agrees()
     assert outside.differences() == pytest.approx([0, 0.4, 0])
-    assert not Found("l", "local-search", inside.tests, 1).agrees()
+    assert not AgentResult("l", "local-search", inside.tests, 1).agrees()
 
 
 def test_the_protocol_runs(tmp_path):

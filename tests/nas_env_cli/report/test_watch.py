@@ -12,7 +12,7 @@ from rich.console import Console
 
 from nas_env.evaluation import Evaluation, Outcome
 from nas_env.store import SQLStore
-from nas_env_cli.report.live import Found, is_over, read_live, view
+from nas_env_cli.report.live import LiveSearches, is_over, read_live, view
 from tests.support.paths import NAS_ENV, ROOT
 from tests.support.programs import run_program
 from tests.support.report_runs import make_run
@@ -26,7 +26,7 @@ def watch(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def shown(run: Path, found: Found | None = None) -> str:
+def shown(run: Path, found: LiveSearches | None = None) -> str:
     console = Console(width=140, record=True, file=io.StringIO())
     console.print(view(run, found or read_live(run)))
     return console.export_text()
