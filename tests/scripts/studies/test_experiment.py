@@ -81,7 +81,7 @@ def test_jobs_have_processes_of_their_own_with_one_thread(played: Path) -> None:
 
 def test_other_settings_are_refused(played: Path) -> None:
     with pytest.raises(
-        InvalidSettingError, match=r"settings \{'networks': 9\}, not \{'networks': 8"
+        InvalidSettingError, match=r"settings \{'networks': 9\}, got \{'networks': 8"
     ):
         Experiment(played, {"networks": 8})
 

@@ -154,7 +154,7 @@ def test_the_same_command_writes_the_same_page_without_the_data(made: Path) -> N
 
 def test_what_cannot_work_is_refused(made: Path) -> None:
     changed = run(made, "--epochs", "2", code=2).stderr
-    assert "begun with the settings {'epochs': 1}, not {'epochs': 2}" in changed
+    assert "was created with the settings {'epochs': 1}, got {'epochs': 2}" in changed
     few = run(made, "--images", "90", "--page", str(made / "few.md"), code=2).stderr
     assert "110 images are needed" in few
     assert "--networks must be >= 1" in run(made, "--networks", "0", code=2).stderr
