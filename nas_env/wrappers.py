@@ -26,7 +26,8 @@ class Limits:
 
     Attributes:
         evaluations: Maximum number of new evaluations, including those found in the store.
-        seconds: Maximum seconds; an evaluation found in the store is charged its original seconds.
+        seconds: Maximum seconds; an evaluation found in the store is charged its original seconds,
+            unless `charge_stored` is False.
         until_score: The search ends when the best score reaches this value. Needs another limit.
         simulated_seconds: Maximum training seconds of the table; evaluations over it do not count.
         episodes: Maximum number of episodes, regardless of their results.
@@ -36,6 +37,8 @@ class Limits:
         epochs: Maximum epochs of all evaluations. An evaluation that was stopped early is charged
             the epochs it ran, one found in the store its original epochs. A repeat with more epochs
             is charged the difference. The last evaluation may exceed the limit.
+        charge_stored: Whether an evaluation found in the store is charged its original seconds. If
+            False, `seconds` limits the time on the clock.
 
     Raises:
         UnknownNameError: A limit does not exist; the message lists the limits.
@@ -50,6 +53,7 @@ class Limits:
     charge_repeats: bool = False
     charge_isomorphs: bool = True
     epochs: int | None = None
+    charge_stored: bool = True
 
     def __new__(cls, *values: Any, **limits: Any) -> Self:
         """Check the names of the limits."""
@@ -344,7 +348,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._charge_epochs(entry.key, evaluation.epochs)
         if entry.new or self.limits.charge_repeats:
             self.simulated_seconds += evaluation.metrics.get("simulated_seconds", 0.0)
-        if entry.new:
+        if entry.new and self.limits.charge_stored:
             self._found_seconds += max(0.0, saved)
         best = self._counts(entry) and (self.best is None or score > self.best.score)
         trial = Trial(

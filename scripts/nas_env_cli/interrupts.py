@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -62,6 +64,50 @@ def leave_at_the_second_interrupt() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _first)
+
+
+class TimeIsUp(KeyboardInterrupt):
+    """The time limit of a `time_limit` block was reached.
+
+    It is a KeyboardInterrupt because the running code must end in the same way: what is finished
+    is kept, and worker processes are stopped.
+    """
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Stop the block after a number of seconds; only in the main thread, blocks do not nest.
+
+    Like Ctrl-C, it waits while code of the store or a destructor runs. On Windows, which has no
+    timer signal, nothing is stopped.
+
+    Args:
+        seconds: Seconds from now; infinity for no limit.
+
+    Raises:
+        TimeIsUp: The block was stopped.
+    """
+    if not hasattr(signal, "SIGALRM") or seconds == math.inf:
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, _time_is_up)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, RETRY_SECONDS))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _time_is_up(_: int, frame: FrameType | None) -> None:
+    """Raise TimeIsUp, or try again in a moment.
+
+    Raises:
+        TimeIsUp: The running code can be interrupted.
+    """
+    if not _in_store_or_destructor(frame):
+        raise TimeIsUp
+    signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
 
 
 def _first(_: int, frame: FrameType | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from math import log
 from typing import Any, Self
 
@@ -116,6 +117,7 @@ class Imagination(WalkAgent):
         self.model = RewardModel(self.space, target, learn_kernel, descriptors)
         self.log_seconds = RewardModel(self.space, "score")
         self.plan = PLANNERS.get(planner)(self.space)
+        self.num_initial = initial  # fewer after advice
         self.queue: list[Walk] = []  # proposals that wait to be played
         self.pending: list[Walk] = []  # and all without a result
 
@@ -130,6 +132,27 @@ class Imagination(WalkAgent):
             with one_thread():
                 self.queue = self._plan_ahead(self.batch_size)
         return self.queue.pop(0)
+
+    def advise(self, scores: Mapping[Walk, float], neighbours: int = 0) -> None:
+        """Learn networks that were evaluated before the search, and propose walks near them first.
+
+        Args:
+            scores: Score of each walk. The first of them count as initial walks.
+            neighbours: Number of walks one decision away from the advised walks that are proposed
+                before the model is used, in place of random walks; from the best walk first.
+
+        Raises:
+            IllegalDecisionError: A walk is not complete and legal in this space.
+            InvalidSettingError: A score is not finite.
+        """
+        for walk, score in scores.items():
+            self.receive(walk, score)
+        nearby: list[Walk] = []
+        for walk in sorted(scores, key=lambda x: -scores[x]):
+            order = self.rng.permutation(len(close := self.space.neighbours(walk)))
+            nearby += [close[index] for index in order if close[index] not in {*scores, *nearby}]
+        self.pending += nearby[:neighbours]
+        self.num_initial = min(self.initial, len(scores) + neighbours)
 
     def tell(self, walk: Walk, score: float) -> None:
         """Add an evaluation to the model.
@@ -170,7 +193,7 @@ class Imagination(WalkAgent):
         """Return the model, the planner and the proposals that wait."""
         plan = {f"plan_{name}": array for name, array in self.plan.arrays().items()}
         seconds = {f"seconds_{name}": x for name, x in self.log_seconds.arrays().items()}
-        waiting = np.array(json.dumps([self.queue, self.pending]))
+        waiting = np.array(json.dumps([self.queue, self.pending, self.num_initial]))
         return {**super().arrays(), **self.model.arrays(), **plan, **seconds, "waiting": waiting}
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
@@ -179,7 +202,7 @@ class Imagination(WalkAgent):
         self.model.restore(arrays)
         self.plan.restore(_under("plan_", arrays))
         self.log_seconds.restore(_under("seconds_", arrays))
-        queue, pending = json.loads(str(arrays["waiting"]))
+        queue, pending, self.num_initial = json.loads(str(arrays["waiting"]))
         self.queue, self.pending = list(map(tuple, queue)), list(map(tuple, pending))
 
     def _plan_ahead(self, count: int) -> list[Walk]:
@@ -202,7 +225,7 @@ class Imagination(WalkAgent):
     def _knows_enough(self) -> bool:
         """Return whether the initial random walks, or all walks of the space, were proposed."""
         begun = len(self.model) + len(self.pending)
-        return len(self.model) > 0 and begun >= min(self.initial, self.num_walks)
+        return len(self.model) > 0 and begun >= min(self.num_initial, self.num_walks)
 
     def _believed(self) -> Posterior:
         """Return the posterior, after a fit if one is due.

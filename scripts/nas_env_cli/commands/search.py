@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Sequence
 
 from nas_env_cli.search.command_line import parse
@@ -9,7 +11,9 @@ from nas_env_cli.search.command_line import parse
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command with its command-line arguments and return the exit code."""
+    started = time.monotonic()
     options = parse(arguments)  # handles --help without importing torch
+    print("nas-env search: loading PyTorch", file=sys.stderr, flush=True)
     from nas_env_cli.search.application import run
 
-    return run(options)
+    return run(options, started)

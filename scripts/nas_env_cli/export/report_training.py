@@ -3,48 +3,93 @@
 from __future__ import annotations
 
 import math
-import sys
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from nas_env.architecture import Candidate
-from nas_env_cli.export.reference import reference_candidate
 from nas_env_cli.export.retraining import Retrained, retrain
+from nas_env_cli.interrupts import TimeIsUp, time_limit
 from nas_env_cli.search.plan import SearchPlan
+from nas_env_cli.search.progress_bar import Remaining, RetrainingProgress
 from nas_env_cli.search.session import SearchResult
 
 OVER = " (over the limit)"
 
 
 def retrain_found(
-    plan: SearchPlan, results: Mapping[str, SearchResult], store: str | Path
+    plan: SearchPlan,
+    results: Mapping[str, SearchResult],
+    store: str | Path,
+    seconds: float = math.inf,
+    remaining: Remaining | None = None,
 ) -> list[Retrained]:
-    """Retrain the best network of each search and the reference with several seeds.
+    """Retrain the best network of each search with several seeds.
+
+    All networks are trained with the first seed, then all with the next, the best network of the
+    search first. With a time limit there may be fewer seeds: those that all networks have. If not
+    even the first seed is complete, only the networks that were trained are returned.
 
     Args:
         plan: The search.
-        results: Results by agent, the chosen agent first.
+        results: Results by search, the chosen agent first.
         store: Store in which precision="auto" saves its choice.
+        seconds: Time limit.
+        remaining: For the progress; see `StageProgress`.
     """
     env: Any = plan.make_env(plan.agent, store).unwrapped
     evaluator: Any = env.evaluator.unwrapped
     budget, seeds = replace(env.budget, training_seed=0), plan.retraining_seeds
-    trained = []
-    for name, candidate in networks_of(plan, results).items():
+    networks = _marked(plan, results, evaluator, budget)
+    best = max(results.values(), key=lambda x: (x.best.evaluation.ok, x.best.score)).best.candidate
+    order = sorted(networks, key=lambda name: networks[name] is not best)
+    rounds: list[dict[str, Retrained]] = []
+    progress = RetrainingProgress("retraining", len(seeds) * len(networks), remaining=remaining)
+    started = time.monotonic()
+    try:
+        with time_limit(seconds):
+            for number, seed in enumerate(seeds):
+                if _too_late(time.monotonic() - started, number, seconds):
+                    break
+                rounds.append({})
+                for place, name in enumerate(order):
+                    progress.begin(number * len(order) + place, f"{name}, seed {seed}")
+                    rounds[-1][name] = retrain(
+                        name, networks[name], evaluator, env.objective, budget, [seed]
+                    )
+    except TimeIsUp:
+        pass
+    finally:
+        progress.close()
+    complete = [row for row in rounds if len(row) == len(networks)] or rounds[:1]
+    names = [name for name in networks if complete and name in complete[0]]
+    return [Retrained.joined([row[name] for row in complete]) for name in names]
+
+
+def best_on_validation(retrained: list[Retrained]) -> Retrained:
+    """Return the network with the highest mean validation score over the retraining seeds."""
+    return max(retrained, key=lambda x: fmean(x.validation_scores))
+
+
+def _too_late(spent: float, rounds: int, seconds: float) -> bool:
+    """Return whether one more round probably exceeds the time limit."""
+    return rounds > 0 and spent + spent / rounds > seconds
+
+
+def _marked(
+    plan: SearchPlan, results: Mapping[str, SearchResult], evaluator: Any, budget: Any
+) -> dict[str, Candidate]:
+    """Return the best network of each search by name; one over a limit is marked."""
+    networks: dict[str, Candidate] = {}
+    for name, result in results.items():
+        candidate = result.best.candidate
+        own = result.names.get(candidate.key)
+        title = f"best of {name}" + (f" ({own})" if own else "")
         costs, over = evaluator.costs(candidate, budget)
         if over or costs["params"] > (plan.options.limits.max_params or math.inf):
-            name += OVER
-        count = f"{len(seeds)} seed{'s' * (len(seeds) > 1)}"
-        print(f"retraining with {count}: {name}", file=sys.stderr, flush=True)
-        trained.append(retrain(name, candidate, evaluator, env.objective, budget, seeds))
-    return trained
-
-
-def networks_of(plan: SearchPlan, results: Mapping[str, SearchResult]) -> dict[str, Candidate]:
-    """Return the networks to compare: the best of each search, and the hand-made reference."""
-    networks = {f"best of {name}": result.best.candidate for name, result in results.items()}
-    recipe = next(iter(results.values())).best.candidate.recipe
-    networks["hand-made reference"] = reference_candidate(plan.task.spec, recipe)
+            title += OVER
+        networks[title] = candidate
     return networks

@@ -39,6 +39,7 @@ class Retrained:
         metric: The task's metric.
         tested: All test metrics of each seed; empty if its training failed.
         latency_ms: Milliseconds of a forward pass, if the search measures it.
+        validation_scores: The objective's score of the validation metrics, for each seed.
     """
 
     name: str
@@ -52,6 +53,19 @@ class Retrained:
     metric: str = "accuracy"
     tested: tuple[Mapping[str, float], ...] = ()
     latency_ms: float | None = None
+    validation_scores: tuple[float, ...] = ()
+
+    @classmethod
+    def joined(cls, parts: Sequence[Retrained]) -> Retrained:
+        """Return the trainings of one network with different seeds as one."""
+        return replace(
+            parts[0],
+            accuracies=sum((x.accuracies for x in parts), ()),
+            scores=sum((x.scores for x in parts), ()),
+            validation_scores=sum((x.validation_scores for x in parts), ()),
+            tested=sum((x.tested for x in parts), ()),
+            failed=sum(x.failed for x in parts),
+        )
 
     @property
     def accuracy(self) -> tuple[float, float]:
@@ -84,7 +98,7 @@ def retrain(
     """
     task = evaluator.task
     costs = evaluator.costs(candidate, Budget())[0]
-    accuracies, scores, weights, failed = [], [], None, 0
+    accuracies, scores, validated, weights, failed = [], [], [], None, 0
     all_tested: list[Mapping[str, float]] = []
     spec = task.spec
     for number, seed in enumerate(seeds):
@@ -94,6 +108,7 @@ def retrain(
             accuracies.append(0.0 if spec.higher_is_better else spec.baseline_error)
             all_tested.append({})
             scores.append(objective.failure)
+            validated.append(objective.failure)
             continue
         network, curve = trained
         tested = {**task.test(network, device=evaluator.device), **costs}
@@ -101,13 +116,17 @@ def retrain(
         accuracies.append(tested[spec.metric])
         all_tested.append(tested)
         scores.append(objective.score(evaluation))
+        on_validation = Evaluation(Outcome.OK, {**curve[-1], **costs}, tuple(curve), len(curve))
+        validated.append(objective.score(on_validation))
         if number == 0:
             weights = weights_of(network)
     measured = tuple(accuracies), tuple(scores)
     size = int(costs["params"]), int(costs["macs"])
     tests = spec.metric, tuple(all_tested)
     latency = costs.get("latency_ms")
-    return Retrained(name, candidate, *size, *measured, weights, failed, *tests, latency)
+    return Retrained(
+        name, candidate, *size, *measured, weights, failed, *tests, latency, tuple(validated)
+    )
 
 
 def train_once(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
+import time
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,46 +13,70 @@ import torch
 from nas_env.store import SQLStore
 from nas_env.wrappers import Trial
 from nas_env_cli.export.exporting import export_run
-from nas_env_cli.export.report_training import retrain_found
+from nas_env_cli.export.report_training import best_on_validation
 from nas_env_cli.interrupts import exit_code, leave_at_the_second_interrupt, resume_command
 from nas_env_cli.metric_format import MetricFormat
 from nas_env_cli.search.folder import RunFolder
 from nas_env_cli.search.looked_up import notes_on
 from nas_env_cli.search.options import SearchOptions
 from nas_env_cli.search.plan import SearchPlan
-from nas_env_cli.search.progress_bar import SearchProgress
 from nas_env_cli.search.provenance import versions
-from nas_env_cli.search.session import SearchResult, run_search
+from nas_env_cli.search.session import SearchResult
+from nas_env_cli.search.stages import Stages
 from nas_env_cli.search.summary import SearchSummary
+from nas_env_cli.search.timetable import Timetable
 from nas_env_cli.search.user_data import check_same_data
-from nas_env_cli.specs import AgentSpec
 
 
-def run(options: SearchOptions) -> int:
-    """Run the search of the options; return the exit code."""
+def run(options: SearchOptions, started: float | None = None) -> int:
+    """Run the search for the given options; return the exit code.
+
+    Args:
+        options: The options.
+        started: `time.monotonic()` when the command started; None: now.
+    """
+    started = time.monotonic() if started is None else started
     leave_at_the_second_interrupt()
-    torch.set_num_threads(1)  # one thread is fastest for small agents and networks
+    torch.set_num_threads(1)  # agents and networks are small: one thread is fastest
     path = options.output.output or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    resume_hint = f"All evaluations are kept. To resume: {resume_command(path)}"
-    return exit_code(partial(_run, options, path), resume_hint)
+    kept = f"All evaluations are kept. To resume: {resume_command(path)}"
+    return exit_code(partial(_run, options, path, started), kept)
 
 
-def _run(options: SearchOptions, path: Path) -> int:
+def _run(options: SearchOptions, path: Path, started: float) -> int:
     """Resolve the options, search in a folder, and return the exit code."""
+    if options.data.data is not None:
+        print(f"reading {options.data.data}", file=sys.stderr, flush=True)
     plan = SearchPlan.resolve(options)
     if plan.user_data is not None:
         print(plan.user_data.text, flush=True)
     folder = begin(plan, path)
     print(f"writing to {path}", file=sys.stderr, flush=True)
-    if options.output.resume and folder.finished:
-        print(f"The search in {path} has finished.\n\n{folder.summary}")
-        if options.training.retry_failed:
-            print("No network was evaluated again: --retry-failed needs a new search over --store.")
-    else:
-        search(plan, folder, resumed=options.output.resume)
-    if options.output.export:
-        export_best(plan, path)
+    times = timetable_of(plan, started)
+    times.read(path)
+    try:
+        if options.output.resume and folder.finished:
+            print(f"The search in {path} has finished.\n\n{folder.summary}")
+            if options.training.retry_failed:
+                print("No network was evaluated again: --retry-failed needs a new search.")
+        else:
+            search(plan, folder, times, resumed=options.output.resume)
+        if options.output.export:
+            export_best(plan, path)
+    finally:
+        times.write(path)
     return 0
+
+
+def timetable_of(plan: SearchPlan, started: float) -> Timetable:
+    """Return how the time limit of a command is divided."""
+    return Timetable(
+        plan.options.limits.time,
+        compares=len(plan.agents) > 1,
+        retrains=plan.trains,
+        exports=plan.options.output.export,
+        started=started,
+    )
 
 
 def begin(plan: SearchPlan, path: Path) -> RunFolder:
@@ -75,50 +99,41 @@ def begin(plan: SearchPlan, path: Path) -> RunFolder:
     return folder
 
 
-def search(plan: SearchPlan, folder: RunFolder, resumed: bool) -> None:
+def search(plan: SearchPlan, folder: RunFolder, times: Timetable, resumed: bool) -> None:
     """Run all searches of a plan, retrain the best networks, write and print the summary."""
     if resumed:
         print("resuming: earlier evaluations come from the store", file=sys.stderr)
+    if times.limited:
+        print(times.text(), file=sys.stderr, flush=True)
     store = plan.options.output.store or folder.store
-    results = {}
-    for agent in plan.agents:
-        results[agent.name] = search_with(plan, agent, folder, store)
-        folder.write_agent(agent.name, results[agent.name].agent)
+    stages = Stages(plan, folder, store, times)
+    results = stages.searches()
     name, best = best_found(results)
     spec = plan.task.spec
     folder.write_best(best.candidate, spec, best.score, name)
-    retrained = retrain_found(plan, results, store) if plan.trains else []
+    retrained = stages.retraining(results) if plan.trains else []
     if retrained:
-        folder.write_weights(retrained[list(results).index(name)])
+        chosen = best_on_validation(retrained)
+        name, best = next(
+            (x, result.best)
+            for x, result in results.items()
+            if result.best.candidate is chosen.candidate
+        )
+        folder.write_best(chosen.candidate, spec, best.score, name)
+        folder.write_weights(chosen)
     summary = SearchSummary(
         settings=settings_of(plan),
         searches=results,
         retrained=retrained,
         test_size=spec.sizes[2],
-        seeds=plan.retraining_seeds,
+        seeds=plan.retraining_seeds[: len(retrained[0].scores) if retrained else None],
         fmt=MetricFormat.of(spec),
         notes=notes_on(plan.env_for_reading()),
+        remarks=stages.remarks,
     )
     text = f"# Search with {plan.agent.name} on {spec.name}\n\n{summary.markdown()}"
     folder.write_summary(summary, text)
     print(f"\n{text}\nWritten to {folder.path}")
-
-
-def search_with(
-    plan: SearchPlan, agent: AgentSpec, folder: RunFolder, store: str | Path
-) -> SearchResult:
-    """Run the search of one agent with progress and event files."""
-    env = plan.make_env(agent, store)
-    progress = SearchProgress(agent.name)
-    common = plan.limits, plan.seed, folder.tensorboard, progress, folder.token(agent.name)
-    try:
-        if not plan.looks_up:
-            return run_search(agent.name, env, *common, **agent.settings)
-        with closing(SQLStore(store)) as records:  # the environment has no store
-            return run_search(agent.name, env, *common, store=records, **agent.settings)
-    finally:
-        progress.close()
-        env.close()
 
 
 def settings_of(plan: SearchPlan) -> dict[str, object]:

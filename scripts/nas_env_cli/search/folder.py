@@ -20,7 +20,7 @@ from nas_env_cli.specs import file_name
 if TYPE_CHECKING:
     from nas_env_cli.export.retraining import Retrained
 
-LIMITS = ("evaluations", "seconds", "until_score")
+LIMITS = ("evaluations", "minutes", "seconds", "until_score")
 
 
 class RunFolder:

@@ -33,6 +33,7 @@ METRICS = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "mse", "mae")
 Metric = Literal["accuracy", "balanced_accuracy", "f1", "roc_auc", "mse", "mae"]
 FROM_TARGETS = "chosen from the targets"
 NO_LIMIT = "no limit"
+EVALUATIONS = "60; with --minutes or --seconds no limit"
 AGENT = "imagination; with --workers async-imagination, on NASEdit-v0 maskable-ppo"
 OBJECTIVE = "accuracy-under-cost; on --data metric; of a table or surrogate, its own"
 EVALUATOR = "training; of a table or surrogate, itself"
@@ -73,13 +74,15 @@ class DataOptions:
 
 @dataclass(frozen=True)
 class ControllerOptions:
-    """The environment, and the agent that searches. Random search always runs as baseline.
+    """The environment, and the agent that searches.
 
     Example: nas-env search --env NASBench201-v0 --env-option dataset=cifar100 --agent q-learning
     """
 
     agent: Annotated[str | None, hint("NAME", AGENT)] = None
     """Registered agent (nas-env list agents), or MODULE:CLASS."""
+    compare: Literal["random", "none"] = "random"
+    """Search beside the agent, as comparison; none switches it off."""
     agent_option: KeyValues = ()
     """Setting of the agent, such as discount=0.9."""
     preset: Annotated[str | None, hint("NAME", "none")] = None
@@ -120,10 +123,13 @@ class LimitOptions:
     Example: nas-env search --evaluations 50 --max-params 20000 --max-seconds 30
     """
 
-    evaluations: Annotated[int | None, tyro.conf.arg(metavar="COUNT|None")] = 60
+    evaluations: Annotated[int | None, hint("COUNT", EVALUATIONS)] = None
     """End after this many networks that are new to this search."""
+    minutes: Annotated[float | None, hint("MINUTES", NO_LIMIT)] = None
+    """Time limit of the whole command: reading, search, comparison, retraining and export. A
+    network that is being trained is stopped. Networks from the store cost no time."""
     seconds: Annotated[float | None, hint("SECONDS", NO_LIMIT)] = None
-    """End after this many seconds; a network from the store counts its original seconds."""
+    """As --minutes, in seconds."""
     until_score: Annotated[float | None, hint("SCORE", NO_LIMIT)] = None
     """End as soon as a network has this score."""
     max_params: Annotated[ToEnv[int | None], hint("COUNT", NO_LIMIT)] = None
@@ -138,6 +144,11 @@ class LimitOptions:
     max_memory_mb: Annotated[ToEnv[float | None], hint("MB", NO_LIMIT)] = None
     """Maximum predicted memory for training a network, in 10^6 bytes; checked before it is
     built."""
+
+    @property
+    def time(self) -> float | None:
+        """Seconds of the whole command; None: no limit."""
+        return self.seconds if self.minutes is None else 60 * self.minutes
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ LOOK_UP = {TABLE: "tabular", SURROGATE: "surrogate"}  # the evaluator of a famil
 BASELINE = AgentSpec("random", "random")
 BUDGET = tuple(x.name for x in fields(Budget))
 COST = "accuracy-under-cost"
+EVALUATIONS = 60  # without a limit on time
 DEFAULTS: dict[str, Any] = {"objective": COST, "epochs": 8, "evaluator": "training"}
 MAIN_JOB: dict[str, Any] = {"space": "chain-bench", "epochs": 6}  # docs/main-job.md
 LEAST = {"seed": 0, "retrain_seeds": 1}
@@ -118,7 +119,9 @@ class SearchPlan:
         looks_up = own is not None and options.search.evaluator in (None, own)
         options = options.changed(agent=agent.name, **_left_out(options, own if looks_up else None))
         limits = options.limits
-        until = Limits(limits.evaluations, limits.seconds, limits.until_score)
+        if limits.evaluations is None and limits.time is None:
+            options = options.changed(evaluations=EVALUATIONS)
+        until = _limits_of(options)
         arguments = arguments_of(options)
         data = {} if task is None else {"task": task, "data": None}
         bare = _make(env, {**arguments, **data, "precision": None}, agent)
@@ -130,8 +133,9 @@ class SearchPlan:
 
     @property
     def agents(self) -> list[AgentSpec]:
-        """The agents that search: the chosen agent, then random search."""
-        return [self.agent] if self.agent.name == BASELINE.name else [self.agent, BASELINE]
+        """The agents that search: the chosen agent, then random search unless it is off."""
+        compared = self.options.search.compare == "random" and self.agent.name != BASELINE.name
+        return [self.agent, BASELINE] if compared else [self.agent]
 
     @property
     def seed(self) -> int:
@@ -176,6 +180,13 @@ class SearchPlan:
         return inner
 
 
+def _limits_of(options: SearchOptions) -> Limits:
+    """Return the limits of one search; a limit on time is that of the whole command."""
+    limits = options.limits
+    stored = {} if limits.time is None else {"charge_stored": False}
+    return Limits(limits.evaluations, limits.time, limits.until_score, **stored)
+
+
 def import_modules(names: tuple[str, ...]) -> None:
     """Import modules with registrations; the working directory is on the path.
 
@@ -208,6 +219,10 @@ def check(options: SearchOptions) -> None:
     if options.output.resume and options.output.output is None:
         raise InvalidSettingError(
             "Option --resume continues the search in a folder. Give the folder with --output."
+        )
+    if options.limits.minutes is not None and options.limits.seconds is not None:
+        raise InvalidSettingError(
+            "Options --minutes and --seconds both limit the time of the command. Give one of them."
         )
     values = dict(options.items())
     for name, least in LEAST.items():

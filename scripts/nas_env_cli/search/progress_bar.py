@@ -1,67 +1,141 @@
-"""Live progress of a search: a bar on a terminal, else up to `LINES` lines."""
+"""Live progress of the stages of a command: a bar on a terminal, else up to `LINES` lines."""
 
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from typing import Any, TextIO
 
 import numpy as np
-from tqdm import tqdm
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
 
 from nas_env.wrappers import TrackSearch, Trial
 from nas_env_cli.metric_format import MetricFormat, ending
+from nas_env_cli.search.timetable import duration
 
 RECENT = 20
 LINES = 10
+Remaining = Callable[[float], float]  # seconds left of a stage -> seconds left of the command
 
 
-class SearchProgress:
-    """Shows the number of networks, the best score, the mean of the latest 20, and the time left.
+class StageProgress:
+    """Shows the progress of one stage: its name, a bar, a description, and the time left.
+
+    On a terminal the bar uses its width, and the description wraps. Elsewhere there are up to
+    `LINES` lines, and one for the last step.
 
     Args:
-        title: Name of the search, at the start of the line.
+        title: Name of the stage.
+        total: Number of steps; None if it is not known.
         stream: Output stream; None: standard error.
+        remaining: Returns the time left of the whole command from that of the stage; None: only the
+            stage is counted.
     """
 
-    def __init__(self, title: str, stream: TextIO | None = None) -> None:
-        self.title = title
+    draws = True  # a bar on a terminal; False: lines
+
+    def __init__(
+        self,
+        title: str,
+        total: int | None = None,
+        stream: TextIO | None = None,
+        remaining: Remaining | None = None,
+    ) -> None:
+        self.title, self.total = title, total
         self.stream = stream or sys.stderr
-        self._bar: tqdm[None] | None = None
+        self.remaining = remaining
+        self._live: Live | None = None
         self._shown = 0
 
-    def show(self, tracker: TrackSearch, trial: Trial) -> None:
-        """Show a trial."""
-        if self.stream.isatty():
-            self._show_bar(tracker, trial)
-        else:
-            self._show_line(tracker, trial)
+    def update(
+        self, done: int, text: str, seconds_left: float | None, unit: str, last: bool = False
+    ) -> None:
+        """Show the progress.
+
+        Args:
+            done: Number of finished steps.
+            text: Description of the state.
+            seconds_left: Seconds until the stage ends; None if they are not known.
+            unit: Name of the steps, in the plural.
+            last: Whether the stage is over.
+        """
+        left = "" if seconds_left is None else self._left(seconds_left)
+        if self.draws and self.stream.isatty():
+            self._draw(done, text + left, unit)
+            return
+        every = max(1, (self.total or 100) // LINES)
+        if done < self._shown + every and not last:
+            return
+        self._shown = done
+        of = f"/{self.total}" if self.total else ""
+        print(f"{self.title}: {done}{of} {unit}, {text}{left}", file=self.stream, flush=True)
 
     def close(self) -> None:
         """Close the bar; its last state stays on the screen."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
-    def _show_bar(self, tracker: TrackSearch, trial: Trial) -> None:
-        if self._bar is None:
-            total = tracker.limits.evaluations
-            self._bar = tqdm(
-                total=total, desc=self.title, unit="net", file=self.stream, dynamic_ncols=True
-            )
-        self._bar.set_postfix_str(_describe(tracker, trial), refresh=False)
-        self._bar.update(tracker.evaluations - self._bar.n)
+    def _left(self, seconds: float) -> str:
+        if self.remaining is None:
+            return f", {duration(seconds)} left"
+        return f", {duration(self.remaining(seconds))} left in all"
 
-    def _show_line(self, tracker: TrackSearch, trial: Trial) -> None:
-        limit = tracker.limits.evaluations
-        every = max(1, (limit or 100) // LINES)
-        if tracker.evaluations < self._shown + every and tracker.finished is None:
-            return
-        self._shown = tracker.evaluations
+    def _draw(self, done: int, text: str, unit: str) -> None:
+        bar = Progress(
+            TextColumn(self.title), BarColumn(None), MofNCompleteColumn(), TextColumn(unit)
+        )
+        bar.add_task("", total=self.total, completed=done)
+        content = Group(bar, Text(f"  {text}", overflow="fold"))
+        if self._live is None:
+            console = Console(file=self.stream)
+            self._live = Live(content, console=console, auto_refresh=False)
+            self._live.start()
+        self._live.update(content, refresh=True)
+
+
+class SearchProgress(StageProgress):
+    """Shows the number of networks, the best score, the mean of the latest 20, and the time left.
+
+    Args:
+        title: Name of the search.
+        stream: Output stream; None: standard error.
+        remaining: See `StageProgress`.
+    """
+
+    def __init__(
+        self, title: str, stream: TextIO | None = None, remaining: Remaining | None = None
+    ) -> None:
+        super().__init__(title, None, stream, remaining)
+
+    def show(self, tracker: TrackSearch, trial: Trial) -> None:
+        """Show a trial."""
+        self.total = tracker.limits.evaluations
         used = tracker.share
-        remaining = f", {tracker.seconds * (1 - used) / used:.0f} s left" if used > 0 else ""
-        of = f"/{limit}" if limit else ""
-        text = f"{self.title}: {tracker.evaluations}{of} networks, {_describe(tracker, trial)}"
-        print(text + remaining, file=self.stream, flush=True)
+        left = tracker.seconds * (1 - used) / used if used > 0 else None
+        over = tracker.finished is not None
+        self.update(tracker.evaluations, _describe(tracker, trial), left, "networks", over)
+
+
+class RetrainingProgress(StageProgress):
+    """Shows the number of retrained networks, the next one, and the time left."""
+
+    def begin(self, done: int, name: str) -> None:
+        """Show that a training begins.
+
+        Args:
+            done: Number of finished trainings.
+            name: Network and seed of the training that begins.
+        """
+        if not done:
+            self._started = time.monotonic()
+        each = (time.monotonic() - self._started) / done if done else None
+        left = None if each is None else each * ((self.total or 0) - done)
+        self.update(done, f"now {name}", left, "trainings", last=not done)
 
 
 def _describe(tracker: TrackSearch, trial: Trial) -> str:

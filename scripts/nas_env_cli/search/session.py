@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from nas_env.errors import InvalidSettingError
 from nas_env.store import Store
 from nas_env.wrappers import STAGNATION, Limits, TrackSearch, Trial
 from nas_env_agents.common.asynchronous import Asynchronous
+from nas_env_cli.interrupts import TimeIsUp, time_limit
 from nas_env_cli.search.callback import SearchCallback
 from nas_env_cli.search.events import SearchEvents
 from nas_env_cli.search.progress_bar import SearchProgress
@@ -40,6 +43,7 @@ class SearchResult:
         agent: The agent after the search.
         tracker: The trials of the search, and its limits.
         reason: Why it ended: the name of a limit, "score" or "stagnation".
+        names: Names of candidates by key, for those that have one.
         wall_seconds: How long it took, from making the agent to the end.
     """
 
@@ -47,6 +51,7 @@ class SearchResult:
     tracker: TrackSearch
     reason: str
     wall_seconds: float = 0.0
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def trials(self) -> list[Trial]:
@@ -98,9 +103,12 @@ def run_search(
     progress: SearchProgress | None = None,
     token: str | None = None,
     store: Store | None = None,
+    advise: Callable[[Any], None] | None = None,
     **settings: Any,
 ) -> SearchResult:
     """Run a search until a limit is reached, and record it in the store.
+
+    A limit on seconds with `charge_stored=False` also stops the evaluation that is running.
 
     To resume an interrupted search, call this again with the same token, arguments and store. A
     stepping agent repeats its decisions, with evaluations from the store. An asynchronous agent
@@ -115,6 +123,7 @@ def run_search(
         progress: Shows each trial, or None.
         token: Name of the search in the store; None: a new name.
         store: Store of the record; None: the store of the environment.
+        advise: Called with the agent before it searches, or None.
         settings: Hyper-parameters that override the stored ones.
 
     Raises:
@@ -134,8 +143,16 @@ def run_search(
     callback = SearchCallback(tracker, progress, events, record)
     if isinstance(agent, Asynchronous):
         agent.recall([(entry.candidate, entry.evaluation) for entry in record.entries])
+    if advise is not None:
+        advise(agent)
+    stopped_after = limits.seconds if limits.seconds and not limits.charge_stored else inf
+    reason = ""
     try:
-        agent.learn(_most_steps(env, limits), callback)
+        with time_limit(stopped_after - (time.perf_counter() - started)):
+            agent.learn(_most_steps(env, limits), callback)
+        callback.catch_up()
+    except TimeIsUp:
+        reason = "seconds"
         callback.catch_up()
     except KeyboardInterrupt:
         record.catch_up()
@@ -144,7 +161,7 @@ def run_search(
     finally:
         if events is not None:
             events.close()
-    reason = tracker.finished or "steps"
+    reason = reason or tracker.finished or "steps"
     record.end(reason)
     _warn_of_overshoot(tracker)
     return SearchResult(agent, tracker, reason, time.perf_counter() - started)

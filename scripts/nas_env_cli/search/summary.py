@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Outcome
 from nas_env_cli.metric_format import MetricFormat
 from nas_env_cli.search.session import SearchResult
+from nas_env_cli.search.timetable import duration
 from nas_env_cli.spread import pooled_sd
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 FEW = 20  # minimum networks to compare the first and the last quarter
 LOOKED_UP = ("report", "regret_reward", "regret_report")  # metrics of a table
+PORTFOLIO = "portfolio"  # name of the search of the reference networks
 CHANCE = 0.05  # significance level of a difference of means
 
 
@@ -34,6 +37,7 @@ class SearchSummary:
         seeds: Training seeds of the retraining.
         fmt: Format of the task's metric.
         notes: Notes on the source of the numbers, if networks were not trained.
+        remarks: What the user should know about the search, such as that time was short.
     """
 
     settings: dict[str, Any]
@@ -43,6 +47,7 @@ class SearchSummary:
     seeds: Sequence[int]
     fmt: MetricFormat = field(default_factory=MetricFormat)
     notes: Sequence[str] = ()
+    remarks: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain data."""
@@ -86,7 +91,8 @@ class SearchSummary:
         failed = [_all_failed(*x) for x in self.searches.items() if not x[1].best.evaluation.ok]
         many = {name: x for name, x in self.searches.items() if x.evaluations >= FEW}
         lines = [_learns(name, result) for name, result in many.items()]
-        return [*failed, *self._compare_found(), *self._compare_retrained(), *lines]
+        compared = [*self._compare_found(), *self._compare_retrained(), *self._chosen()]
+        return [*self.remarks, *failed, *compared, *lines]
 
     def _retrained_table(self) -> str:
         seeds = ", ".join(map(str, self.seeds))
@@ -190,16 +196,23 @@ class SearchSummary:
             "| --- | ---: | ---: |",
         ]
         for name, result in self.searches.items():
+            if result.names:  # the portfolio does not learn
+                continue
             first, last = result.quarters()
             lines.append(f"| {name} | {first:.4f} | {last:.4f} |")
         return "\n".join(lines)
 
     def _compare_found(self) -> list[str]:
         agent, *others = self.searches.items()
-        return [
-            f"During the search {_relation(agent, other)} (best validation score, one search seed)."
-            for other in others
-        ]
+        lines = []
+        for other in others:
+            seconds = _common_seconds(agent[1], other[1])
+            when = "" if seconds is None else f" after {duration(seconds)} each"
+            relation = _relation(_until(agent, seconds), _until(other, seconds))
+            if relation:
+                what = f"best validation score{when}, one search seed"
+                lines.append(f"During the search {relation} ({what}).")
+        return lines
 
     def _compare_retrained(self) -> list[str]:
         if not self.retrained:
@@ -211,13 +224,53 @@ class SearchSummary:
         error = self._pooled("scores") * sqrt(2 / len(self.seeds))
         return [_verdict(agent, other, error, self._clear()) for other in others]
 
+    def _chosen(self) -> list[str]:
+        """Return which network is kept, and how it compares with the portfolio seed by seed."""
+        if not self.retrained:
+            return []
+        best = max(self.retrained, key=lambda x: fmean(x.validation_scores))
+        lines = [
+            f"Kept for export: {best.name}, with the highest mean validation score over the "
+            f"retraining seeds ({fmean(best.validation_scores):.4f})."
+        ]
+        reference = next(
+            (x for x in self.retrained if x.name.startswith(f"best of {PORTFOLIO}")), None
+        )
+        if reference is not None and reference is not self.retrained[0]:
+            ours = self.retrained[0]
+            pairs = list(zip(ours.scores, reference.scores, strict=True))
+            wins = sum(x > y for x, y in pairs)
+            lines.append(
+                f"{ours.name[0].upper()}{ours.name[1:]} has a higher test score than "
+                f"{reference.name} with {wins} of {len(pairs)} training seeds."
+            )
+        return lines
+
 
 def _words(name: str) -> str:
     return name.replace("regret_", "regret of ")
 
 
-def _relation(agent: tuple[str, SearchResult], other: tuple[str, SearchResult]) -> str:
-    ours, theirs = agent[1].best.score, other[1].best.score
+def _common_seconds(agent: SearchResult, other: SearchResult) -> float | None:
+    """Return the seconds after which two searches with different time limits are compared."""
+    limits = [x.tracker.limits.seconds for x in (agent, other)]
+    if other.names or None in limits:
+        return None
+    return min(x for x in limits if x is not None)
+
+
+def _until(search: tuple[str, SearchResult], seconds: float | None) -> tuple[str, float | None]:
+    """Return the name of a search and its best score after a number of seconds, if any."""
+    name, result = search
+    scores = [x.score for x in result.trials if seconds is None or x.seconds <= seconds]
+    return name, result.best.score if seconds is None else max(scores, default=None)
+
+
+def _relation(agent: tuple[str, float | None], other: tuple[str, float | None]) -> str:
+    """Return how two best scores compare; empty if one search has no network yet."""
+    ours, theirs = agent[1], other[1]
+    if ours is None or theirs is None:
+        return ""
     word = "beat" if ours > theirs else "lost to" if ours < theirs else "tied with"
     return f"{agent[0]} {word} {other[0]}: {ours:.4f} against {theirs:.4f}"
 

@@ -29,7 +29,7 @@ from nas_env.objectives import OBJECTIVES
 from nas_env.spaces import SPACES
 from nas_env.tasks.own_data import own_data
 from nas_env.tasks.supervised import SupervisedTask
-from nas_env.wrappers import Limits, TrackSearch, Trial
+from nas_env.wrappers import Limits
 from nas_env_cli.export.retraining import retrain
 from nas_env_cli.search.progress_bar import SearchProgress
 from nas_env_cli.search.session import SearchResult, run_search
@@ -83,9 +83,7 @@ class Options:
 class Lines(SearchProgress):
     """Progress in lines, also on a terminal: several searches share it."""
 
-    def show(self, tracker: TrackSearch, trial: Trial) -> None:
-        """Show a trial at intervals."""
-        self._show_line(tracker, trial)
+    draws = False
 
 
 def run(options: Options) -> int:
