@@ -92,7 +92,7 @@ class SearchSummary:
         many = {name: x for name, x in self.searches.items() if x.evaluations >= FEW}
         lines = [_learns(name, result) for name, result in many.items()]
         compared = [*self._compare_found(), *self._compare_retrained(), *self._chosen()]
-        return [*self.remarks, *failed, *compared, *lines]
+        return [*failed, *self.remarks, *compared, *lines]
 
     def _retrained_table(self) -> str:
         seeds = ", ".join(map(str, self.seeds))
@@ -360,6 +360,7 @@ def _retrained_json(x: Retrained) -> dict[str, Any]:
         **({} if x.latency_ms is None else {"latency_ms": x.latency_ms}),
         MetricFormat(x.metric).key: list(x.accuracies),
         "test_scores": list(x.scores),
+        "validation_scores": list(x.validation_scores),
         "test_metrics": [dict(metrics) for metrics in x.tested],
     }
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -96,18 +97,25 @@ def test_the_best_network_is_that_of_the_better_search(
     assert best_found(results) == (winner, trials[winner])
 
 
-@pytest.mark.parametrize(("most", "marked"), [(None, False), (100_000, False), (3_000, True)])
-def test_the_reference_is_marked_where_it_has_too_many_parameters(
-    most: int | None, marked: bool, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("most", "marked"), [(None, False), (100_000, False), (100, True)])
+def test_a_network_over_the_limit_is_marked(most: int | None, marked: bool, tmp_path: Path) -> None:
     small = Candidate(Architecture((Layer.of("linear", units=4),)))
-    results: Any = {"random": SimpleNamespace(best=SimpleNamespace(candidate=small))}
-    options = SearchOptions.of(agent="random", max_params=most, epochs=1, retrain_seeds=1)
-    trained = retrain_found(SearchPlan.resolve(options), results, tmp_path / "store.sqlite")
+    best = SimpleNamespace(candidate=small, score=0.5, evaluation=SimpleNamespace(ok=True))
+    results: Any = {
+        "random": SimpleNamespace(best=best, names={}),
+        "portfolio": SimpleNamespace(best=best, names={small.key: "tiny"}),
+    }
+    options = SearchOptions.of(agent="random", epochs=1, retrain_seeds=2)
+    plan = SearchPlan.resolve(options)
+    plan = replace(plan, options=plan.options.changed(max_params=most))
+    trained = retrain_found(plan, results, tmp_path / "store.sqlite")
+    over = " (over the limit)" * marked
     assert [x.name for x in trained] == [
-        "best of random",
-        "hand-made reference" + " (over the limit)" * marked,
+        f"best of random{over}",
+        f"best of portfolio (tiny){over}",
     ]
+    assert trained[0].scores == trained[1].scores
+    assert len(trained[0].scores) == len(trained[0].validation_scores) == 2
 
 
 def test_the_search_exports_where_it_is_asked_to(made: Path) -> None:
@@ -127,7 +135,7 @@ def test_the_card_says_what_is_known(made: Path) -> None:
     card = (made / "export" / "card.md").read_text(encoding="utf-8")
     summary = json.loads((made / "summary.json").read_text())
     found_by, settings = FinishedRun.read(made).found_by, summary["settings"]
-    (row,) = (x for x in summary["retrained"] if x["name"] == f"best of {found_by}")
+    (row,) = (x for x in summary["retrained"] if x["key"] == FinishedRun.read(made).best["key"])
     tested = row["test_accuracies"]
     assert f"- weights: of the search's report, for the best network, found by {found_by}" in card
     assert settings["data_hash"] in card

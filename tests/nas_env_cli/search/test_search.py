@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
+import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -70,17 +72,15 @@ def test_the_store_has_the_promised_columns(run):
     columns = {"candidate_key", "fingerprint", "budget", "training_seed", "outcome", "score"}
     stored = rows(run)
     assert columns | {"accuracy", "loss", "params", "macs", "seconds"} <= stored[0].keys()
-    assert 4 <= len(stored) <= 8  # four of the agent's, four of random search's, some in common
+    assert 7 <= len(stored) <= 11  # three of the portfolio, and four of each search, some in common
     assert all(row["outcome"] == "ok" and 0 < row["score"] <= 1 for row in stored)
 
 
 def test_the_summary_is_complete_and_consistent(run):
     summary = json.loads((run / "summary.json").read_text())
-    assert [x["name"] for x in summary["retrained"]] == [
-        "best of q-learning",
-        "best of random",
-        "hand-made reference",
-    ]
+    ours, reference, random = (x["name"] for x in summary["retrained"])
+    assert (ours, random) == ("best of q-learning", "best of random")
+    assert re.fullmatch(r"best of portfolio \((plain-cnn|residual-cnn|lenet)\)", reference)
     assert all(len(x["test_accuracies"]) == 2 for x in summary["retrained"])
     assert summary["noise_floor"]["one_test_sample"] == pytest.approx(1 / 359)
     assert summary["settings"]["seed"] == 0
@@ -89,9 +89,10 @@ def test_the_summary_is_complete_and_consistent(run):
     best = summary["searches"]["q-learning"]["best"]
     assert best["score"] == max(summary["searches"]["q-learning"]["scores"])
     saved = json.loads((run / "best.json").read_text())
-    found = {name: x["best"] for name, x in summary["searches"].items()}
-    assert saved["score"] == max(x["score"] for x in found.values())
-    assert saved["key"] == found[saved["found_by"]]["key"]
+    assert saved["key"] == summary["searches"][saved["found_by"]]["best"]["key"]
+    means = {x["key"]: statistics.fmean(x["validation_scores"]) for x in summary["retrained"]}
+    assert means[saved["key"]] == max(means.values())
+    assert list(summary["searches"]) == ["q-learning", "portfolio", "random"]
 
 
 def test_the_weights_fit_the_network(run):
@@ -106,7 +107,7 @@ def test_the_weights_fit_the_network(run):
     network = build(Architecture.from_json(saved["architecture"]), task.spec)
     network.load_state_dict(load_file(run / "best.safetensors"))
     summary = json.loads((run / "summary.json").read_text())
-    (row,) = (x for x in summary["retrained"] if x["name"] == f"best of {saved['found_by']}")
+    (row,) = (x for x in summary["retrained"] if x["key"] == saved["key"])
     assert task.test(network)["accuracy"] == row["test_accuracies"][0]
 
 
@@ -204,10 +205,10 @@ def test_a_shared_store_keeps_the_search_on_record(tmp_path):
     store = tmp_path / "shared.sqlite"
     options = ["--agent", "random", *SMALL, "--max-memory-mb", "1e5", "--output", tmp_path / "run"]
     search(*options, "--store", store)
-    assert len(rows(tmp_path, "shared.sqlite")) == 4
+    assert len(rows(tmp_path, "shared.sqlite")) == 7  # three of them of the portfolio
     assert not (tmp_path / "run" / "store.sqlite").exists()
     kept = SQLStore(store)
-    [found] = kept.searches()
+    [_, found] = kept.searches()
     assert (found.reason, found.info.agent, found.info.seed) == ("evaluations", "random", 0)
     about = found.info.environment
     assert (about["id"], about["limits"]["evaluations"]) == ("NAS-v0", 4)
@@ -370,9 +371,8 @@ def test_own_data_are_shown_and_chosen_from_before_the_search(tmp_path):
     assert all("MACs, limit 2,000" in x["message"] for x in stored if x["outcome"] != "ok")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert len(summary["retrained"][0]["test_mse"]) == 2
-    for found in summary["retrained"]:
-        assert ("(over the limit)" in found["name"]) is (found["macs"] > 2000)
-    assert summary["retrained"][-1]["macs"] == 3 * 64 + 64 * 32 + 32  # so there is one
+    assert all(x["macs"] <= 2000 for x in summary["retrained"])
+    assert summary["searches"]["portfolio"]["outcomes"] == {"ok": 1, "too_large": 1}
     assert {"mse", "mae", "r2"} < set(summary["retrained"][0]["test_metrics"][0])
     assert summary["settings"]["metric"] == "mse"
     again = search(*options, "--max-macs", "2000", "--output", tmp_path / "run", "--resume")
@@ -392,3 +392,22 @@ def test_what_cannot_be_read_is_refused_before_anything_is_written(arguments, me
     assert done.returncode == 2
     assert message in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("compare", ["random", "none"])
+def test_a_time_limit_bounds_the_whole_command(tmp_path, compare):
+    began = time.monotonic()
+    options = ["--task", "digits", "--epochs", "2", "--seconds", "25", "--compare", compare]
+    done = search(*options, "--agent", "random" if compare == "none" else "q-learning",
+                  "--output", tmp_path / "run")  # fmt: skip
+    assert time.monotonic() - began < 40  # 25 on an idle machine, with 10 % and the start
+    assert "time limit 25 s:" in done.stderr
+    assert ("comparison" in done.stderr) is (compare == "random")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    reasons = {name: x["reason"] for name, x in summary["searches"].items()}
+    assert reasons.pop("portfolio") == "evaluations"
+    assert set(reasons.values()) == {"seconds"}
+    assert len(reasons) == 1 + (compare == "random")
+    assert summary["retrained"] and (tmp_path / "run" / "best.safetensors").is_file()
+    spent = json.loads((tmp_path / "run" / "time.json").read_text())
+    assert spent["limit"] == 25 and 0 < spent["spent"] < time.monotonic() - began

@@ -9,22 +9,31 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
+from nas_env.wrappers import Limits
 from nas_env_cli.export.retraining import Retrained
 from nas_env_cli.search.summary import SearchSummary
 
 NOTHING: Any = None  # the candidate is not looked at
 BEST = SimpleNamespace(score=0.8, evaluation=SimpleNamespace(ok=True))
+NO_LIMIT = SimpleNamespace(limits=Limits(evaluations=24))
 
 
 def search(evaluations: int, first: float = 0.7, last: float = 0.8) -> Any:
-    return SimpleNamespace(best=BEST, quarters=lambda: (first, last), evaluations=evaluations)
+    return SimpleNamespace(
+        best=BEST,
+        quarters=lambda: (first, last),
+        evaluations=evaluations,
+        names={},
+        trials=[],
+        tracker=NO_LIMIT,
+    )
 
 
 SEARCH = search(24)
 
 
 def network(name: str, scores: tuple[float, ...]) -> Retrained:
-    return Retrained(name, NOTHING, 10, 20, scores, scores, None)
+    return Retrained(name, NOTHING, 10, 20, scores, scores, None, validation_scores=scores)
 
 
 def said_of(pair: list[Retrained], seeds: int) -> str:
