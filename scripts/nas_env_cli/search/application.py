@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from nas_env.store import SQLStore
 from nas_env.wrappers import Trial
 from nas_env_cli.export.exporting import export_run
 from nas_env_cli.export.report_training import best_on_validation
+from nas_env_cli.export.retraining import Retrained
 from nas_env_cli.interrupts import exit_code, leave_at_the_second_interrupt, resume_command
 from nas_env_cli.metric_format import MetricFormat
 from nas_env_cli.search.folder import RunFolder
@@ -111,16 +113,12 @@ def search(plan: SearchPlan, folder: RunFolder, times: Timetable, resumed: bool)
     name, best = best_found(results)
     spec = plan.task.spec
     folder.write_best(best.candidate, spec, best.score, name)
-    retrained = stages.retraining(results) if plan.trains else []
+    retrained, kept = stages.retraining(results) if plan.trains else [], None
     if retrained:
-        chosen = best_on_validation(retrained)
-        name, best = next(
-            (x, result.best)
-            for x, result in results.items()
-            if result.best.candidate is chosen.candidate
-        )
-        folder.write_best(chosen.candidate, spec, best.score, name)
-        folder.write_weights(chosen)
+        kept, name = chosen_of(retrained, results)
+        best = results[name].best
+        folder.write_best(best.candidate, spec, best.score, name)
+        folder.write_weights(kept)
     summary = SearchSummary(
         settings=settings_of(plan),
         searches=results,
@@ -130,6 +128,7 @@ def search(plan: SearchPlan, folder: RunFolder, times: Timetable, resumed: bool)
         fmt=MetricFormat.of(spec),
         notes=notes_on(plan.env_for_reading()),
         remarks=stages.remarks,
+        kept=kept,
     )
     text = f"# Search with {plan.agent.name} on {spec.name}\n\n{summary.markdown()}"
     folder.write_summary(summary, text)
@@ -147,6 +146,20 @@ def best_found(results: dict[str, SearchResult]) -> tuple[str, Trial]:
     best = {name: result.best for name, result in results.items()}
     name = max(best, key=lambda x: (best[x].evaluation.ok, best[x].score))
     return name, best[name]
+
+
+def chosen_of(
+    retrained: Sequence[Retrained], results: Mapping[str, SearchResult]
+) -> tuple[Retrained, str]:
+    """Return the retrained network with the best validation score, and the search it is from.
+
+    A network that failed in its search, such as one over a limit, is chosen only if all did.
+    """
+    owners = {id(result.best.candidate): name for name, result in results.items()}
+    pairs = [(x, owners[id(x.candidate)]) for x in retrained]
+    valid = [pair for pair in pairs if results[pair[1]].best.evaluation.ok]
+    best = best_on_validation([x for x, _ in valid or pairs[:1]])
+    return best, owners[id(best.candidate)]
 
 
 def export_best(plan: SearchPlan, path: Path) -> None:

@@ -37,6 +37,7 @@ class SearchSummary:
         seeds: Training seeds of the retraining.
         fmt: Format of the task's metric.
         notes: Notes on the source of the numbers, if networks were not trained.
+        kept: The network whose weights are kept; None if nothing is trained.
         remarks: What the user should know about the search, such as that time was short.
     """
 
@@ -48,6 +49,7 @@ class SearchSummary:
     fmt: MetricFormat = field(default_factory=MetricFormat)
     notes: Sequence[str] = ()
     remarks: Sequence[str] = ()
+    kept: Retrained | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain data."""
@@ -226,12 +228,11 @@ class SearchSummary:
 
     def _chosen(self) -> list[str]:
         """Return which network is kept, and how it compares with the portfolio seed by seed."""
-        if not self.retrained:
+        if self.kept is None:
             return []
-        best = max(self.retrained, key=lambda x: fmean(x.validation_scores))
         lines = [
-            f"Kept for export: {best.name}, with the highest mean validation score over the "
-            f"retraining seeds ({fmean(best.validation_scores):.4f})."
+            f"Kept for export: {self.kept.name}, with the highest mean validation score over the "
+            f"retraining seeds ({fmean(self.kept.validation_scores):.4f})."
         ]
         reference = next(
             (x for x in self.retrained if x.name.startswith(f"best of {PORTFOLIO}")), None
