@@ -197,7 +197,7 @@ def check_main_job(out: Path) -> None:
         scores = [summary["searches"][name]["best"]["score"] for summary in runs]
         assert best == f"{statistics.mean(scores):.4f} ± {statistics.stdev(scores):.4f}"
     retrained = {row[0]: number(row[1]) for row in table(page, 1)}
-    assert list(retrained) == ["best of q-learning", "best of random", "hand-made reference"]
+    assert list(retrained) == ["best of q-learning", "best of portfolio", "best of random"]
     accuracies = [x for summary in runs for x in summary["retrained"][0]["test_accuracies"]]
     assert retrained["best of q-learning"] == pytest.approx(
         100 * statistics.mean(accuracies), abs=0.006

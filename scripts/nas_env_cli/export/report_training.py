@@ -66,7 +66,9 @@ def retrain_found(
         progress.close()
     complete = [row for row in rounds if len(row) == len(networks)] or rounds[:1]
     names = [name for name in networks if complete and name in complete[0]]
-    return [Retrained.joined([row[name] for row in complete]) for name in names]
+    known = {key: name for result in results.values() for key, name in result.names.items()}
+    joined = [Retrained.joined([row[name] for row in complete]) for name in names]
+    return [replace(x, reference=known.get(x.candidate.key, "")) for x in joined]
 
 
 def best_on_validation(retrained: list[Retrained]) -> Retrained:
@@ -86,8 +88,7 @@ def _marked(
     networks: dict[str, Candidate] = {}
     for name, result in results.items():
         candidate = result.best.candidate
-        own = result.names.get(candidate.key)
-        title = f"best of {name}" + (f" ({own})" if own else "")
+        title = f"best of {name}"
         costs, over = evaluator.costs(candidate, budget)
         if over or costs["params"] > (plan.options.limits.max_params or math.inf):
             title += OVER

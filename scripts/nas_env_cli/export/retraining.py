@@ -40,6 +40,7 @@ class Retrained:
         tested: All test metrics of each seed; empty if its training failed.
         latency_ms: Milliseconds of a forward pass, if the search measures it.
         validation_scores: The objective's score of the validation metrics, for each seed.
+        reference: Name of the reference network; empty if it is none of them.
     """
 
     name: str
@@ -54,6 +55,12 @@ class Retrained:
     tested: tuple[Mapping[str, float], ...] = ()
     latency_ms: float | None = None
     validation_scores: tuple[float, ...] = ()
+    reference: str = ""
+
+    @property
+    def title(self) -> str:
+        """Name in texts, with that of the reference network."""
+        return f"{self.name} ({self.reference})" if self.reference else self.name
 
     @classmethod
     def joined(cls, parts: Sequence[Retrained]) -> Retrained:

@@ -18,6 +18,7 @@ from nas_env_cli.report.phases import Phase, phases_of
 from nas_env_cli.search.folder import token_of
 from nas_env_cli.search.labels import Labels
 from nas_env_cli.search.saved_options import read_options
+from nas_env_cli.search.summary import PORTFOLIO
 
 BASELINE = "random"
 
@@ -68,6 +69,7 @@ class RunData(TypedDict):
     space: str
     finished: bool
     searches: list[SearchData]
+    portfolio: list[SearchData]  # the reference networks as a search; empty if there are none
     verdicts: list[str]
     retrained: list[dict[str, Any]]
     longer: dict[str, Any] | None  # content of `retrained.json`, written by `nas-env retrain`
@@ -90,11 +92,17 @@ def open_store(run: Path) -> SQLStore:
     return SQLStore(elsewhere or run / "store.sqlite")
 
 
-def searches_of(run: Path, store: SQLStore) -> list[Search]:
-    """Return the searches of a run folder from its store, the agent's first."""
+def searches_of(run: Path, store: SQLStore, *more: str) -> list[Search]:
+    """Return the searches of a run folder from its store: the agent's, random search, others.
+
+    Args:
+        run: The run folder.
+        store: Its store.
+        more: Names of further searches.
+    """
     agent = read_options(run)["agent"]
     by_token = {search.info.token: search for search in store.searches()}
-    tokens = [token_of(run, name) for name in dict.fromkeys((agent, BASELINE))]
+    tokens = [token_of(run, name) for name in dict.fromkeys((agent, BASELINE, *more))]
     return [by_token[token] for token in tokens if token in by_token]
 
 
@@ -111,9 +119,12 @@ def read_run(run: Path, env: NASEnv, name: str | None = None) -> RunData:
     """
     store = open_store(run)
     try:
-        searches = [(search, store.entries(search.id)) for search in searches_of(run, store)]
+        stored = searches_of(run, store, PORTFOLIO)
+        every = [(search, store.entries(search.id)) for search in stored]
     finally:
         store.close()
+    searches = [x for x in every if x[0].info.agent != PORTFOLIO]
+    portfolio = [x for x in every if x[0].info.agent == PORTFOLIO]
     if not any(entries for _, entries in searches):
         raise InvalidSettingError(f"No network was evaluated yet in {run}. Try again later.")
     agent, summary = read_options(run)["agent"], _json(run / "summary.json")
@@ -125,10 +136,11 @@ def read_run(run: Path, env: NASEnv, name: str | None = None) -> RunData:
         space=env.space.name,
         finished=bool(summary),
         searches=[_search(search, entries, *how) for search, entries in searches if entries],
+        portfolio=[_search(search, entries, *how) for search, entries in portfolio if entries],
         verdicts=[*summary.get("notes", ()), *summary.get("verdicts", ())],
         retrained=list(summary.get("retrained", ())),
         longer=_json(run / RETRAINED) or None,
-        candidates={x.candidate.key: x.candidate.to_json() for _, xs in searches for x in xs},
+        candidates={x.candidate.key: x.candidate.to_json() for _, xs in every for x in xs},
         about=_about(env.task),
     )
 

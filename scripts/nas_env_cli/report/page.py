@@ -236,6 +236,6 @@ def _run(
         heat(f"heat-{number}", table),
         parallel(f"parallel-{number}", search),
         tree(f"tree-{number}", search),
-        best(f"best-{number}", run.data["searches"], drawings),
+        best(f"best-{number}", [*run.data["searches"], *run.data["portfolio"]], drawings),
     ]
     return element("div", element("h2", series.name), element("div", cards, class_="grid"))

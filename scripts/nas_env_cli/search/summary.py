@@ -111,11 +111,11 @@ class SearchSummary:
         for x in self.retrained:
             accuracy, score = x.accuracy, x.score
             lines.append(
-                f"| {x.name} | {self.fmt.number(accuracy[0])} ± {self.fmt.number(accuracy[1])} "
+                f"| {x.title} | {self.fmt.number(accuracy[0])} ± {self.fmt.number(accuracy[1])} "
                 f"| {score[0]:.4f} ± {score[1]:.4f} | {x.params:,} | {x.macs:,} |"
                 + (f" {x.latency_ms:.3g} |" if x.latency_ms is not None else "")
             )
-        failed = [f"{x.name}: {x.failed} of {len(x.scores)}" for x in self.retrained if x.failed]
+        failed = [f"{x.title}: {x.failed} of {len(x.scores)}" for x in self.retrained if x.failed]
         if failed:
             as_what = f"0 {self.fmt.words}" if self.fmt.fraction else "a guess"
             text = f"Trainings that failed and count as {as_what}: {'; '.join(failed)}."
@@ -221,7 +221,7 @@ class SearchSummary:
             return []
         agent, *others = self.retrained
         if len(self.seeds) == 1:
-            names = " and ".join(x.name for x in self.retrained)
+            names = " and ".join(x.title for x in self.retrained)
             return [f"Retrained with one seed, {names} cannot be told apart."]
         error = self._pooled("scores") * sqrt(2 / len(self.seeds))
         return [_verdict(agent, other, error, self._clear()) for other in others]
@@ -231,7 +231,7 @@ class SearchSummary:
         if self.kept is None:
             return []
         lines = [
-            f"Kept for export: {self.kept.name}, with the highest mean validation score over the "
+            f"Kept for export: {self.kept.title}, with the highest mean validation score over the "
             f"retraining seeds ({fmean(self.kept.validation_scores):.4f})."
         ]
         reference = next(
@@ -242,8 +242,8 @@ class SearchSummary:
             pairs = list(zip(ours.scores, reference.scores, strict=True))
             wins = sum(x > y for x, y in pairs)
             lines.append(
-                f"{ours.name[0].upper()}{ours.name[1:]} has a higher test score than "
-                f"{reference.name} with {wins} of {len(pairs)} training seeds."
+                f"{ours.title.capitalize()} has a higher test score than "
+                f"{reference.title} with {wins} of {len(pairs)} training seeds."
             )
         return lines
 
@@ -283,9 +283,9 @@ def _verdict(agent: Retrained, other: Retrained, error: float, clear: float) -> 
         "training seeds of one search"
     )
     if abs(difference) <= clear * error:
-        return f"Retrained, {agent.name} and {other.name} cannot be told apart ({numbers})."
+        return f"Retrained, {agent.title} and {other.title} cannot be told apart ({numbers})."
     word = "beats" if difference > 0 else "loses to"
-    return f"Retrained, {agent.name} {word} {other.name} ({numbers})."
+    return f"Retrained, {agent.title} {word} {other.title} ({numbers})."
 
 
 def _all_failed(name: str, result: SearchResult) -> str:
@@ -355,6 +355,7 @@ def _wall_seconds(result: SearchResult) -> dict[str, float]:
 def _retrained_json(x: Retrained) -> dict[str, Any]:
     return {
         "name": x.name,
+        **({"reference": x.reference} if x.reference else {}),
         **_candidate_json(x.candidate),
         "params": x.params,
         "macs": x.macs,

@@ -23,7 +23,7 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "main-job.md"
 TEMPLATE = Path(__file__).with_name("template.md")
 BASELINE = "random"
 HIDDEN = ("commit", "code")  # of the versions
-AGENT, RANDOM, REFERENCE = range(3)  # order of the retrained networks in a summary
+AGENT, REFERENCE, RANDOM = range(3)  # order of the retrained networks in a summary
 
 Summary = dict[str, Any]
 

@@ -112,8 +112,9 @@ def test_a_network_over_the_limit_is_marked(most: int | None, marked: bool, tmp_
     over = " (over the limit)" * marked
     assert [x.name for x in trained] == [
         f"best of random{over}",
-        f"best of portfolio (tiny){over}",
+        f"best of portfolio{over}",
     ]
+    assert [x.reference for x in trained] == ["tiny", "tiny"]
     assert trained[0].scores == trained[1].scores
     assert len(trained[0].scores) == len(trained[0].validation_scores) == 2
 

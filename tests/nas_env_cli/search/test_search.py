@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import sqlite3
 import statistics
@@ -78,9 +77,12 @@ def test_the_store_has_the_promised_columns(run):
 
 def test_the_summary_is_complete_and_consistent(run):
     summary = json.loads((run / "summary.json").read_text())
-    ours, reference, random = (x["name"] for x in summary["retrained"])
-    assert (ours, random) == ("best of q-learning", "best of random")
-    assert re.fullmatch(r"best of portfolio \((plain-cnn|residual-cnn|lenet)\)", reference)
+    assert [x["name"] for x in summary["retrained"]] == [
+        "best of q-learning",
+        "best of portfolio",
+        "best of random",
+    ]
+    assert summary["retrained"][1]["reference"] in ("plain-cnn", "residual-cnn", "lenet")
     assert all(len(x["test_accuracies"]) == 2 for x in summary["retrained"])
     assert summary["noise_floor"]["one_test_sample"] == pytest.approx(1 / 359)
     assert summary["settings"]["seed"] == 0
@@ -405,7 +407,7 @@ def test_a_time_limit_bounds_the_whole_command(tmp_path, compare):
     assert ("comparison" in done.stderr) is (compare == "random")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     reasons = {name: x["reason"] for name, x in summary["searches"].items()}
-    assert reasons.pop("portfolio") == "evaluations"
+    assert reasons.pop("portfolio") in ("evaluations", "seconds")
     assert set(reasons.values()) == {"seconds"}
     assert len(reasons) == 1 + (compare == "random")
     assert summary["retrained"] and (tmp_path / "run" / "best.safetensors").is_file()
