@@ -44,7 +44,9 @@ def read_live(run: Path) -> LiveSearches:
 def is_over(run: Path, searches: LiveSearches) -> bool:
     """Return whether the search and its random baseline have ended, or were interrupted."""
     options = read_options(run)
-    expected = {options["agent"]} | ({BASELINE} if options["compare"] == "random" else set())
+    expected = {options["agent"]} | (
+        {BASELINE} if options.get("compare", "random") == "random" else set()
+    )
     ended = {search.info.agent: search.reason for search, _ in searches if search.ended is not None}
     none_runs = len(ended) == len(searches)
     return none_runs and (ended.keys() >= expected or "interrupted" in ended.values())

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
+from typing import Any, cast
 
 from nas_env.architecture import Candidate
 from nas_env.drawing import draw_svg
@@ -83,12 +84,15 @@ def page(runs: Sequence[Run], title: str = "") -> str:
 
 def _apart(number: int, run: Run) -> Run:
     """Return a run with the run number in its network keys: drawings depend on the task."""
-    searches: list[SearchData] = [
-        {**search, "trials": [{**x, "key": f"{number}-{x['key']}"} for x in search["trials"]]}
-        for search in run.data["searches"]
-    ]
-    candidates = {f"{number}-{key}": x for key, x in run.data["candidates"].items()}
-    return replace(run, data={**run.data, "searches": searches, "candidates": candidates})
+    data = run.data
+    candidates = {f"{number}-{key}": x for key, x in data["candidates"].items()}
+    apart: dict[str, Any] = {"candidates": candidates}
+    for name in ("searches", "portfolio"):
+        apart[name] = [
+            {**search, "trials": [{**x, "key": f"{number}-{x['key']}"} for x in search["trials"]]}
+            for search in data[name]
+        ]
+    return replace(run, data=cast(RunData, {**data, **apart}))
 
 
 def _style() -> str:
@@ -134,7 +138,7 @@ def _series(runs: Sequence[Run]) -> list[list[tuple[Series, SearchData]]]:
 def _drawings(run: Run) -> dict[str, Markup]:
     """Return drawings of the best networks, of Pareto fronts and of the latest improvements."""
     scores: dict[str, float] = {}
-    for search in run.data["searches"]:
+    for search in [*run.data["searches"], *run.data["portfolio"]]:
         chosen = [
             *front_of(comparable(search), search["metric_format"]),
             *improvements(search)[-MARKS:],
