@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import torch
@@ -37,21 +37,42 @@ class Classification:
 
     Args:
         reports: Metrics in addition to the loss: "accuracy", and those of `EXTRA_METRICS`.
+        class_weights: Weight of the samples of each class in the training loss, with a mean of 1
+            over the training samples. None: all samples have weight 1. Measured losses are never
+            weighted, so those of trainings with and without weights are comparable.
     """
 
-    def __init__(self, reports: tuple[str, ...] = ("accuracy",)) -> None:
+    def __init__(
+        self,
+        reports: tuple[str, ...] = ("accuracy",),
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
         self.extra = [name for name in reports if name != "accuracy"]
+        self._weights = None if class_weights is None else torch.tensor(class_weights)
 
     def loss(self, outputs: Tensor, y: Tensor, label_smoothing: float) -> Tensor:
-        """Return the mean cross-entropy."""
-        return functional.cross_entropy(outputs, y, label_smoothing=label_smoothing)
+        """Return the mean cross-entropy, each sample multiplied by the weight of its class.
+
+        The divisor is the number of samples, not the sum of their weights: otherwise a rare class
+        would count less in batches that contain it. A sample's label smoothing has the same weight.
+        """
+        if self._weights is None:
+            return functional.cross_entropy(outputs, y, label_smoothing=label_smoothing)
+        self._weights = self._weights.to(y.device)  # copied once
+        losses = functional.cross_entropy(
+            outputs, y, label_smoothing=label_smoothing, reduction="none"
+        )
+        return (losses * self._weights[y]).mean()
 
     def baseline_loss(self, y: Tensor) -> float:
-        """Return the logarithm of the number of classes."""
+        """Return the logarithm of the number of classes.
+
+        It is the loss of equal probabilities, with class weights too, because their mean is 1.
+        """
         return math.log(max(2, int(y.max()) + 1))
 
     def measure(self, parts: Measured) -> dict[str, float]:
-        """Return "accuracy" (fraction), "loss" (mean, nats) and the extra metrics."""
+        """Return "accuracy" (fraction), "loss" (mean, nats, unweighted) and the extra metrics."""
         batches: list[tuple[Tensor, Tensor]] = []
         loss, hits, count = 0.0, 0, 0
         total: Tensor | None = None

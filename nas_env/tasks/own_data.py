@@ -6,29 +6,37 @@ import hashlib
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_env.errors import IncompatibleError
+from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.registry import unknown_name
 from nas_env.sources import DataSet, ReadOptions, Summary, read_data, summarise
 from nas_env.sources.splitting import SPLITS
 from nas_env.sources.storage import ArrayLike, chunks
+from nas_env.tasks._class_weights import MAX_RATIO, balanced_weights, weights_in_words
 from nas_env.tasks.base import TASKS, TaskSpec
 from nas_env.tasks.supervised import Split, SupervisedTask
 
 if TYPE_CHECKING:
     from nas_env.tasks._problems import Problem
 
+BALANCED = "balanced_accuracy"
 METRICS = {  # metrics that a search can optimise; the first one is the default
-    "classification": ("accuracy", "balanced_accuracy", "f1", "roc_auc"),
+    "classification": ("accuracy", BALANCED, "f1", "roc_auc"),
     "regression": ("mse", "mae"),
 }
 CONTRADICTING = (
     "{:,} of {:,} samples equal a sample of another class, so no network can classify all of them."
 )
+WEIGHTED = (
+    "Each class has a weight in the training loss, {words}{because}{capped}. Reported losses are "
+    "not weighted."
+)
+CAPPED = f"; weights differ by at most a factor of {MAX_RATIO:.0f}"
+ClassWeights = Literal["auto"] | bool
 REPORTS = {**METRICS, "regression": ("mse", "mae", "r2")}
 
 
@@ -45,14 +53,23 @@ class DataTask(SupervisedTask):
             "mse" or "mae" for regression. None: the first of them.
         name: Name of the task.
         version: Version of the task.
+        class_weights: Whether the training loss weights each class such that rare classes count as
+            much as frequent ones (see `nas_env.tasks._class_weights`). "auto": if the metric is
+            "balanced_accuracy". Without effect if all classes have the same size.
 
     Raises:
-        IncompatibleError: The metric belongs to the other problem.
+        IncompatibleError: The metric belongs to the other problem, or class weights are requested
+            for regression.
         UnknownNameError: The metric does not exist.
     """
 
     def __init__(
-        self, data: DataSet, metric: str | None = None, name: str = "own-data", version: int = 1
+        self,
+        data: DataSet,
+        metric: str | None = None,
+        name: str = "own-data",
+        version: int = 1,
+        class_weights: ClassWeights = "auto",
     ) -> None:
         self.data = data
         self.mean, self.sd = _moments(data)
@@ -63,6 +80,7 @@ class DataTask(SupervisedTask):
         metric = _checked(metric, data.problem)
         y = data.y[data.rows["train"]]
         regression = data.problem == "regression"
+        self.class_weights = _class_weights(data, class_weights, metric)
         self.target_mean = float(y.mean()) if regression else 0.0
         self.target_sd = float(y.std()) if regression else 1.0
         self._spec = TaskSpec(
@@ -81,9 +99,13 @@ class DataTask(SupervisedTask):
 
     @property
     def fingerprint(self) -> str:
-        """Name, version, problem and hash of all three splits; the metric does not change it."""
+        """Name, version, problem, whether classes have weights, and hash of all three splits.
+
+        The metric alone does not change it.
+        """
         problem = "" if self.data.problem == "classification" else "regression-"
-        return f"{self._spec.name}-v{self._spec.version}-{problem}{self.data_hash[:16]}"
+        weights = "" if self.class_weights is None else "balanced-"
+        return f"{self._spec.name}-v{self._spec.version}-{problem}{weights}{self.data_hash[:16]}"
 
     @cached_property
     def summary(self) -> Summary:
@@ -92,7 +114,18 @@ class DataTask(SupervisedTask):
         notes = _repeated_note(self.repeated, summary.sizes)
         if self.contradicting and self.data.problem == "classification":
             notes = (*notes, CONTRADICTING.format(self.contradicting, sum(summary.sizes)))
+        if self.class_weights is not None:
+            notes = (*notes, self._weighted_note(self.class_weights))
         return replace(summary, notes=(*summary.notes, *notes))
+
+    def _weighted_note(self, weights: tuple[float, ...]) -> str:
+        balanced = self._spec.metric == BALANCED
+        because = ", because the metric is balanced accuracy" if balanced else ""
+        counts = np.bincount(self._targets("train"))
+        rarest = counts[counts > 0].min()
+        capped = CAPPED if counts.max() > MAX_RATIO * rarest else ""
+        words = weights_in_words(weights, self.data.classes)
+        return WEIGHTED.format(words=words, because=because, capped=capped)
 
     @property
     def preprocessing(self) -> list[dict[str, Any]]:
@@ -107,7 +140,7 @@ class DataTask(SupervisedTask):
 
         if self.data.problem == "regression":
             return Regression(self.target_sd)
-        return Classification(self._spec.reports)
+        return Classification(self._spec.reports, self.class_weights)
 
     @property
     def chance(self) -> float:
@@ -171,6 +204,7 @@ def own_data(
     metric: str | None = None,
     cache: Path | str | None = None,
     max_memory_mb: float | None = None,
+    class_weights: ClassWeights = "auto",
 ) -> DataTask:
     """Return a task with your own data: a file, a folder or an object.
 
@@ -190,6 +224,7 @@ def own_data(
         metric: Metric that a search optimises; see `DataTask`.
         cache: Folder for samples that do not fit in memory; None: a temporary folder.
         max_memory_mb: Memory limit for samples in 10^6 bytes; None: half of the free memory.
+        class_weights: Whether the training loss weights classes; see `DataTask`.
 
     Raises:
         InvalidDataError: The data are invalid; the message names the rule, the place and the
@@ -197,7 +232,7 @@ def own_data(
         MissingDependencyError: A package of `nas-env[data]` is needed.
     """
     options = ReadOptions(target, image_size, problem, cache, max_memory_mb)
-    return DataTask(read_data(data, options), metric)
+    return DataTask(read_data(data, options), metric, class_weights=class_weights)
 
 
 def _checked(metric: str | None, problem: str) -> str:
@@ -210,6 +245,28 @@ def _checked(metric: str | None, problem: str) -> str:
             "problem."
         )
     raise unknown_name("metric", metric, own)
+
+
+def _class_weights(data: DataSet, requested: ClassWeights, metric: str) -> tuple[float, ...] | None:
+    """Return the weight of each class; None if all are equal or no weights are requested.
+
+    Raises:
+        InvalidSettingError: The request is not "auto", True or False.
+        IncompatibleError: Weights are requested for regression.
+    """
+    if requested not in ("auto", True, False):
+        raise InvalidSettingError(
+            f"Argument class_weights must be 'auto', True or False, got {requested!r}."
+        )
+    if requested not in ("auto", False) and data.problem == "regression":
+        raise IncompatibleError(
+            "Argument class_weights is True, but regression has no classes. Leave it out, or set "
+            "problem='classification'."
+        )
+    if not (metric == BALANCED if requested == "auto" else requested):
+        return None
+    weights = balanced_weights(np.bincount(data.y[data.rows["train"]], minlength=len(data.classes)))
+    return None if len({x for x in weights if x > 0}) == 1 else weights
 
 
 def _baseline_error(metric: str, y: NDArray[np.float64]) -> float:

@@ -66,6 +66,11 @@ class DataOptions:
     """Kind of problem of --data."""
     metric: Annotated[Metric | None, hint("{" + ",".join(METRICS) + "}", FROM_TARGETS)] = None
     """Metric on --data; mse and mae are minimised, the others maximised."""
+    class_weights: Annotated[
+        Literal["auto", "balanced", "none"] | None, hint("{auto,balanced,none}", "auto")
+    ] = None
+    """Weights of classes in the training loss: balanced lets rare classes of --data count as much
+    as frequent ones; auto is balanced for the metric balanced_accuracy."""
     data_cache: Annotated[Path | None, hint("FOLDER", "a temporary one")] = None
     """Folder for samples of --data that do not fit in memory."""
     data_memory_mb: Annotated[float | None, hint("MB", "half of what is free")] = None

@@ -13,12 +13,26 @@ from nas_env.factories import make_space
 from nas_env.sources import ReadOptions, Suggestion, read_data, suggest, summarise
 from nas_env.spaces import Joint, SearchSpace
 from nas_env.tasks import Task
-from nas_env.tasks.own_data import DataTask
+from nas_env.tasks.own_data import ClassWeights, DataTask
 from nas_env_cli.search.options import SearchOptions
 from nas_env_cli.search.saved_options import NAMED_DATA, absolute_data
 
 CHOSEN = ("space", "objective", "batch_size", "epochs", "max_params")
-ABOUT_DATA = ("target", "image_size", "problem", "metric", "data_cache", "data_memory_mb")
+ABOUT_DATA = (
+    "target",
+    "image_size",
+    "problem",
+    "metric",
+    "class_weights",
+    "data_cache",
+    "data_memory_mb",
+)
+CLASS_WEIGHTS: Mapping[str | None, ClassWeights] = {
+    None: "auto",
+    "auto": "auto",
+    "balanced": True,
+    "none": False,
+}
 
 
 @dataclass(frozen=True)
@@ -60,11 +74,16 @@ def read_user_data(options: SearchOptions) -> UserData | None:
     names = ("target", "image_size", "problem", "data_cache", "data_memory_mb")
     reading = ReadOptions(*(values[name] for name in names))
     requested = {name: values[name] for name in CHOSEN}
-    return choose_settings(values["data"], reading, values["metric"], requested)
+    weights = CLASS_WEIGHTS[values["class_weights"]]
+    return choose_settings(values["data"], reading, values["metric"], requested, weights)
 
 
 def choose_settings(
-    path: Path | str, reading: ReadOptions, metric: str | None, requested: Mapping[str, Any]
+    path: Path | str,
+    reading: ReadOptions,
+    metric: str | None,
+    requested: Mapping[str, Any],
+    class_weights: ClassWeights = "auto",
 ) -> UserData:
     """Read data and choose the settings of a search.
 
@@ -73,13 +92,15 @@ def choose_settings(
         reading: Options for reading the data.
         metric: Metric of the task; None: the metric suggested for the data.
         requested: Value of each option in `CHOSEN`; None: it is chosen here.
+        class_weights: See `nas_env.tasks.own_data.DataTask`.
 
     Raises:
         NASError: The data are invalid, or do not fit the requested values.
     """
     data = read_data(path, reading)
     suggestion = suggest(summarise(data))
-    task = DataTask(data, metric or str(suggestion.metric.value))
+    chosen_metric = metric or str(suggestion.metric.value)
+    task = DataTask(data, chosen_metric, class_weights=class_weights)
     settings = {**_settings(suggestion, requested, task), "metric": task.spec.metric}
     explained = {**requested, "metric": metric}
     if settings["max_params"] is None:  # the space has no such limit
@@ -103,7 +124,8 @@ def read_task_again(saved: Mapping[str, Any]) -> DataTask | None:
     check_data_exist(saved)
     names = ("target", "image_size", "problem")
     data = read_data(saved["data"], ReadOptions(**{name: saved[name] for name in names}))
-    return DataTask(data, saved["metric"])
+    weights = CLASS_WEIGHTS[saved.get("class_weights", "none")]  # runs without it had none
+    return DataTask(data, saved["metric"], class_weights=weights)
 
 
 def check_data_exist(saved: Mapping[str, Any], remedy: str = "") -> None:
