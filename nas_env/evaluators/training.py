@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nas_env.evaluators._inheritance import Kept, Weights
+    from nas_env.evaluators.best_epoch import BestEpoch
 
 LOOP_VERSION = 2  # raised when the training loop's numbers change
 PRECISIONS = ("float32", "bfloat16", "auto")
@@ -112,7 +113,11 @@ class Training(Evaluator):
         return self.checkpoints is not None and candidate.parent is None
 
     def train(
-        self, candidate: Candidate, budget: Budget, progress: TrainingProgress | None = None
+        self,
+        candidate: Candidate,
+        budget: Budget,
+        progress: TrainingProgress | None = None,
+        best: BestEpoch | None = None,
     ) -> tuple[nn.Module, list[Metrics]]:
         """Build and train one network; return it with the metrics of every epoch.
 
@@ -120,6 +125,8 @@ class Training(Evaluator):
             candidate: The candidate to train.
             budget: The budget of the training.
             progress: Records the epochs and seconds so far, even if training fails.
+            best: Ends the training early and chooses the epoch whose weights the network gets.
+                Such a training uses no checkpoints. None: the network of the last epoch.
 
         Raises:
             InvalidArchitectureError: The network cannot be built.
@@ -141,12 +148,18 @@ class Training(Evaluator):
             enabled=True, benchmark=False, deterministic=True, allow_tf32=False
         )  # on a GPU; also disables TF32 for float32
         seed = seeded(budget.training_seed, self.device)
+        checkpoints = None if best is not None else self.checkpoints
         with grad[0], grad[1], repeatable, self._threads(), seed:
-            network, epochs = self._begin(candidate, budget, progress, old)
+            network, epochs = self._begin(candidate, budget, progress, old, checkpoints)
             for metrics in epochs:
                 progress.curve.append(metrics)
-            self._leave(candidate, budget, progress, epochs)
-        weights.put(candidate, budget, network)
+                if best is not None and best.ends_after(network, metrics):
+                    break
+            self._leave(candidate, budget, progress, epochs, checkpoints)
+        if best is not None:
+            best.restore(network)
+        else:
+            weights.put(candidate, budget, network)
         return network, progress.curve
 
     def _parents_weights(
@@ -160,14 +173,19 @@ class Training(Evaluator):
         return weights.get(parent, budget)  # None after a failure: the child has initial weights
 
     def _begin(
-        self, candidate: Candidate, budget: Budget, progress: TrainingProgress, old: Weights | None
+        self,
+        candidate: Candidate,
+        budget: Budget,
+        progress: TrainingProgress,
+        old: Weights | None,
+        checkpoints: Checkpoints | None,
     ) -> tuple[nn.Module, Iterator[Metrics]]:
         """Return the network and the remaining epochs, from a checkpoint if there is one."""
         start = partial(self._start, candidate, budget, progress, old)
-        if self.checkpoints is None or not self.continues(candidate):
+        if checkpoints is None or not self.continues(candidate):
             return start(None)
         name = name_of(candidate, self.fingerprint, budget)
-        return self.checkpoints.begin(name, budget.epochs, start)
+        return checkpoints.begin(name, budget.epochs, start)
 
     def _start(
         self,
@@ -198,15 +216,16 @@ class Training(Evaluator):
         budget: Budget,
         progress: TrainingProgress,
         epochs: Iterator[Metrics],
+        checkpoints: Checkpoints | None,
     ) -> None:
         """Write a checkpoint if the schedule is not complete, otherwise remove it."""
-        if self.checkpoints is None or not self.continues(candidate):
+        if checkpoints is None or not self.continues(candidate):
             return
         name = name_of(candidate, self.fingerprint, budget)
         if len(progress.curve) >= budget.schedule_epochs:
-            self.checkpoints.drop(name, budget.schedule_epochs)
+            checkpoints.drop(name, budget.schedule_epochs)
         elif isinstance(epochs, Resumable):
-            self.checkpoints.keep(name, progress, epochs.state())
+            checkpoints.keep(name, progress, epochs.state())
 
     def _with_retry(self, candidate: Candidate, budget: Budget) -> Evaluation:
         """Evaluate; if out of memory, retry at half the batch size in the remaining time."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_RATIO = 100.0  # a sample counts for at most this many samples of the largest class
+MAX_RATIO = 1000.0  # a sample counts for at most this many samples of the largest class
 
 
 def balanced_weights(counts: Sequence[int] | NDArray[np.int64]) -> tuple[float, ...]:

@@ -35,7 +35,7 @@ WEIGHTED = (
     "Each class has a weight in the training loss, {words}{because}{capped}. Reported losses are "
     "not weighted."
 )
-CAPPED = f"; weights differ by at most a factor of {MAX_RATIO:.0f}"
+CAPPED = f"; weights differ by at most a factor of {MAX_RATIO:,.0f}"
 ClassWeights = Literal["auto"] | bool
 REPORTS = {**METRICS, "regression": ("mse", "mae", "r2")}
 

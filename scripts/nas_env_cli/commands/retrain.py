@@ -17,13 +17,15 @@ from nas_env_cli.export.finished import FinishedRun
 from nas_env_cli.export.longer_table import table
 from nas_env_cli.export.longer_training import LongerPlan, retrain_best
 from nas_env_cli.interrupts import exit_code
+from nas_env_cli.search.options import hint
 
 
 @dataclass(frozen=True)
 class Options:
     """Train the best networks of a finished search to convergence, alone and as an ensemble.
 
-    The test split is opened once, after all trainings. Run an interrupted command again to
+    Each training keeps its best epoch on validation, and ends after a quarter of the epochs, at
+    least 5, without improvement. The test split is opened once, after all trainings. Run an interrupted command again to
     continue it. Writes retrained.json and retrained.md to the folder of the run.
     """
 
@@ -33,8 +35,9 @@ class Options:
     """Number of networks: the best distinct ones by score."""
     seeds: int = 3
     """Training seeds of each network."""
-    epochs: int = 40
-    """Epochs of each training; the learning-rate schedule spans all of them."""
+    epochs: Annotated[int | None, hint("COUNT", "40, or those of the search if more")] = None
+    """Maximum epochs of each training, at least those of the search; the learning-rate schedule
+    spans all of them."""
     data: str | None = None
     """Path of the data of the run, if they have moved since the search."""
     store: str | None = None

@@ -13,6 +13,7 @@ from nas_env.layers import layer_type
 from nas_env.markup import markdown
 from nas_env.network import predict
 from nas_env.tasks import Task, TaskSpec
+from nas_env.tasks._class_weights import weights_in_words
 from nas_env.tasks.own_data import DataTask
 from nas_env_cli.export.finished import FinishedRun, Trained
 from nas_env_cli.export.usage import data_name, title, usage
@@ -36,6 +37,11 @@ One split of the data was used, with {size} test samples. The variation of {metr
 CLASSES = """\
 It always predicts one of {outputs} classes. Its probabilities are not calibrated, and it is not
   protected against adversarial samples."""
+KEPT = "at most {most}; the weights are those of epoch {kept}, the best on validation"
+WEIGHTED = (
+    "the training loss weighted each class, {words}. The probabilities therefore fit data in which "
+    "all classes are about equally frequent"
+)
 NUMBERS = """\
 It always predicts a number, even for samples far from the training data, and gives no uncertainty.
   It is not protected against adversarial samples."""
@@ -57,7 +63,7 @@ def write_card(run: FinishedRun, trained: Trained, exported: Exported, folder: P
         f"## How to use it\n\n{usage(run)}",
         f"## Data\n\n{_bullets(_data(task))}",
         f"## How it was found\n\n{_search(run)}",
-        f"## How it was trained\n\n{_bullets(_training(trained))}",
+        f"## How it was trained\n\n{_bullets(_training(run.task, trained))}",
         f"## How good it is\n\n{_quality(run, trained, exported)}",
         f"## Files\n\n{_files(exported, folder)}",
         f"## Limits\n\n{_limits(run, trained)}",
@@ -134,14 +140,20 @@ def _kept(run: FinishedRun) -> str:
     return f"Limits of a network: {limits}." if limits else "Networks had no limits."
 
 
-def _training(trained: Trained) -> dict[str, Any]:
+def _training(task: Task, trained: Trained) -> dict[str, Any]:
     recipe = trained.candidate.recipe
-    return {
+    values = {
         "recipe": ", ".join(f"{key} {value}" for key, value in recipe.to_json().items()),
         "epochs": trained.epochs,
         "training seed": trained.seed,
         "weights": trained.origin,
     }
+    if trained.kept_epoch is not None:
+        values["epochs"] = KEPT.format(most=trained.epochs, kept=trained.kept_epoch)
+    if isinstance(task, DataTask) and task.class_weights is not None:
+        words = weights_in_words(task.class_weights, task.classes)
+        values["class weights"] = WEIGHTED.format(words=markdown(words))
+    return values
 
 
 def _quality(run: FinishedRun, trained: Trained, exported: Exported) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.evaluation import Budget, Outcome
+from nas_env.evaluators.best_epoch import BestEpoch
 from nas_env.evaluators.training import Training
 from nas_env.factories import make_task
 from nas_env.tasks import Task
@@ -42,7 +43,8 @@ class Trained:
         candidate: The network.
         weights: The weights, by their names in `nas_env.network.build`.
         seed: The training seed.
-        epochs: Epochs of the training.
+        epochs: Epochs of the training's schedule; early stopping may have ended it before.
+        kept_epoch: The epoch of the weights, the best on validation; None: not known.
         origin: Where the weights come from, for the card.
         tested: Values of the task's metric on the test split: first that of these weights, then
             those of the network's other training seeds. Empty if the test split was not used.
@@ -53,6 +55,7 @@ class Trained:
     weights: Mapping[str, Tensor]
     seed: int
     epochs: int
+    kept_epoch: int | None
     origin: str
     tested: Sequence[float] = ()
     opened: str = "was read only for the report of the search"
@@ -192,6 +195,7 @@ class FinishedRun:
             load_file(file),
             self.seeds[0],
             self.epochs,
+            self.retrained.get("kept_epochs", [None])[0],
             f"of the search's report, for the best network, found by {self.found_by}",
             list(self.retrained[self.metric_format.key]),
         )
@@ -229,22 +233,25 @@ class FinishedRun:
         tested = [x["test"] for x in best["measured"]]
         times = times_in_words(data["test_openings"])
         opened = f"was read for the report of the search, and {times} for networks trained longer"
-        return Trained(candidate, saved["weights"], seed, epochs, origin, tested, opened)
+        kept = best.get("kept_epochs", [None])[0]
+        return Trained(candidate, saved["weights"], seed, epochs, kept, origin, tested, opened)
 
     def train(self, device: str = "auto", epochs: int | None = None) -> Trained:
-        """Train the best network by its recipe; the test split stays sealed.
+        """Train the best network by its recipe, with early stopping; the test split stays sealed.
 
         Args:
             device: Device of the training.
             epochs: Epochs; None: those of the search.
         """
         budget = Budget(epochs=epochs or self.epochs, training_seed=self.seeds[0])
-        network, _ = Training(self.task, device).train(self.candidate, budget)
+        best = BestEpoch.of(self.task.spec, budget.epochs)
+        network, _ = Training(self.task, device).train(self.candidate, budget, None, best)
         return Trained(
             self.candidate,
             weights_of(network),
             self.seeds[0],
             budget.epochs,
+            best.number,
             "that were trained for this export; the test split was not opened for them",
             opened=Trained.opened if self.retrained is not None else "was not read",
         )

@@ -103,6 +103,15 @@ def _notes(data: Mapping[str, Any], fmt: MetricFormat) -> Iterator[str]:
         f"Validation minus test {fmt.words} is {fmt.signed(gap)}{points} on average. The "
         "networks were selected on the validation split, so their validation values are optimistic."
     )
+    for place, row in enumerate(data["networks"], start=1):
+        if row["kept_epochs"]:
+            kept = ", ".join(map(str, row["kept_epochs"]))
+            lasted = ", ".join(str(len(curve)) for curve in row["validation_curves"])
+            yield f"Network {place} kept epoch {kept}, the best on validation, of {lasted}."
+    yield (
+        f"A training ended after {_count(data['patience'], 'epoch')} without a better validation "
+        f"{fmt.words}."
+    )
     failed = sum(row["failed"] for row in data["networks"])
     if failed:
         worst = "0" if fmt.fraction else "the best constant guess"

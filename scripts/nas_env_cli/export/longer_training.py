@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError, NASError
 from nas_env.evaluation import Budget
+from nas_env.evaluators.best_epoch import patience_of
 from nas_env.evaluators.training import Training
 from nas_env.files import replacing, write_atomically
 from nas_env.network import build, predict
@@ -23,6 +24,7 @@ from nas_env_cli.search.provenance import versions
 if TYPE_CHECKING:
     from torch import nn
 
+EPOCHS = 40  # default of each training
 Log = Callable[[str], None]
 
 
@@ -33,7 +35,8 @@ class LongerPlan:
     Attributes:
         top: Number of networks: the best of the run by score.
         seeds: Training seeds of each network.
-        epochs: Epochs of each training; the learning-rate schedule spans all of them.
+        epochs: Maximum epochs of each training; the learning-rate schedule spans all of them.
+            None: `EPOCHS`, or those of the search if they are more.
         device: Device of the trainings.
 
     Raises:
@@ -42,24 +45,49 @@ class LongerPlan:
 
     top: int = 5
     seeds: int = 3
-    epochs: int = 40
+    epochs: int | None = None
     device: str = "auto"
 
     def __post_init__(self) -> None:
         for name in ("top", "seeds", "epochs"):
-            if getattr(self, name) < 1:
-                raise InvalidSettingError(
-                    f"Option --{name} must be >= 1, got {getattr(self, name)}."
-                )
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InvalidSettingError(f"Option --{name} must be >= 1, got {value}.")
+
+    def checked(self, search_epochs: int) -> LongerPlan:
+        """Return this plan with a number of epochs.
+
+        Args:
+            search_epochs: The most epochs that a network of the search was trained for.
+
+        Raises:
+            InvalidSettingError: The plan has fewer epochs.
+        """
+        if self.epochs is None:
+            return replace(self, epochs=max(EPOCHS, search_epochs))
+        if self.epochs < search_epochs:
+            raise InvalidSettingError(
+                f"Option --epochs must be >= {search_epochs}, the epochs of the search, got "
+                f"{self.epochs}. Leave it out, or give a larger number."
+            )
+        return self
 
 
 @dataclass(frozen=True)
 class FoundNetwork:
-    """A network of a run, the agent that found it, and its score in the search."""
+    """A network of a run.
+
+    Attributes:
+        candidate: The network.
+        agent: The agent that found it.
+        score: Its score in the search.
+        epochs: The epochs of its budget in the search.
+    """
 
     candidate: Candidate
     agent: str
     score: float
+    epochs: int
 
 
 def best_of(run: FinishedRun, top: int, store: str | None = None) -> list[FoundNetwork]:
@@ -81,7 +109,12 @@ def best_of(run: FinishedRun, top: int, store: str | None = None) -> list[FoundN
     opened = SQLStore(where)
     try:
         networks = [
-            FoundNetwork(entry.candidate, tokens[search.info.token], entry.score)
+            FoundNetwork(
+                entry.candidate,
+                tokens[search.info.token],
+                entry.score,
+                json.loads(entry.key.budget)["epochs"],
+            )
             for search in opened.searches()
             if search.info.token in tokens
             for entry in opened.entries(search.id)
@@ -107,7 +140,7 @@ class Trainings:
 
     Args:
         run: The run of the networks.
-        plan: Settings of the trainings.
+        plan: Settings of the trainings, with a number of epochs.
         log: Called with one line after each training.
 
     Raises:
@@ -116,6 +149,8 @@ class Trainings:
 
     def __init__(self, run: FinishedRun, plan: LongerPlan, log: Log) -> None:
         self.run, self.plan, self.log = run, plan, log
+        self.epochs = plan.epochs or EPOCHS
+        self.patience = patience_of(self.epochs)
         self.task: Any = run.task
         self.folder = run.path / "retraining"
         if not hasattr(self.task, "validate"):
@@ -168,32 +203,34 @@ class Trainings:
     def _one(self, candidate: Candidate, seed: int, name: str) -> dict[str, Any]:
         import torch
 
-        path = weights_file(self.run.path, candidate, self.plan.epochs, seed)
+        path = weights_file(self.run.path, candidate, self.epochs, seed)
         begun = time.monotonic()
         result = torch.load(path, weights_only=True) if path.is_file() else {}
-        reused = result.get("fingerprint") == self.evaluator.fingerprint
+        settings = {"fingerprint": self.evaluator.fingerprint, "patience": self.patience}
+        reused = all(result.get(name) == value for name, value in settings.items())
         if not reused:
-            result = self._train(candidate, seed)
+            result = {**settings, **self._train(candidate, seed)}
             with replacing(path) as part:
                 torch.save(result, part)
         fmt = self.run.metric_format
         quality = "failed"
         if result["weights"]:
-            quality = f"validation {fmt.sentence(result['curve'][-1])}"
+            kept = result["kept_epoch"]
+            value = fmt.sentence(result["curve"][kept - 1])
+            quality = f"validation {value} (epoch {kept} of {len(result['curve'])})"
         spent = "kept from before" if reused else f"{time.monotonic() - begun:.0f} s"
         self.log(f"{name}, seed {seed}: {quality}, {spent}")
         return result
 
     def _train(self, candidate: Candidate, seed: int) -> dict[str, Any]:
         """Return the weights and the validation curve; the weights are None after a failure."""
-        budget = Budget(epochs=self.plan.epochs, training_seed=seed)
-        result: dict[str, Any] = {"fingerprint": self.evaluator.fingerprint}
-        trained = train_once(self.evaluator, candidate, budget)
+        budget = Budget(epochs=self.epochs, training_seed=seed)
+        trained = train_once(self.evaluator, candidate, budget, early_stopping=True)
         if trained is None:
-            return {**result, "weights": None, "curve": []}
-        network, curve = trained
-        values = [epoch[self.task.spec.metric] for epoch in curve]
-        return {**result, "weights": weights_of(network), "curve": values}
+            return {"weights": None, "curve": [], "kept_epoch": None}
+        values = [epoch[self.task.spec.metric] for epoch in trained.curve]
+        weights = weights_of(trained.network)
+        return {"weights": weights, "curve": values, "kept_epoch": trained.kept_epoch}
 
 
 def retrain_best(
@@ -211,12 +248,14 @@ def retrain_best(
     once more.
 
     Raises:
-        InvalidSettingError: The test split was opened for another plan, and `again` is False.
+        InvalidSettingError: The test split was opened for another plan, and `again` is False, or
+            the plan has fewer epochs than the search.
         NASError: See `best_of` and `Trainings`.
     """
     file = run.path / RETRAINED
     before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
     if before is not None and not again:
+        plan = plan.checked(before["search_epochs"])
         if before["plan"] == asdict(plan):
             return before  # type: ignore[no-any-return]
         options = ", ".join(f"{key} {value}" for key, value in before["plan"].items())
@@ -225,12 +264,15 @@ def retrain_best(
             "to see the results, or --again to open it once more; the table reports how often."
         )
     networks = best_of(run, plan.top, store)
+    search_epochs = max(run.epochs, *(x.epochs for x in networks))
+    plan = plan.checked(search_epochs)
     trainings = Trainings(run, plan, log)
     results = trainings.all(networks)
     data = {
         "plan": asdict(plan),
         "training_seeds": trainings.seeds,
-        "search_epochs": run.epochs,
+        "search_epochs": search_epochs,
+        "patience": trainings.patience,
         "task": run.task.fingerprint,
         "sizes": list(run.task.spec.sizes),
         **asdict(run.metric_format),
@@ -278,7 +320,7 @@ def _measured(
 
 def _described(network: FoundNetwork, spec: Any, results: Sequence[Any]) -> dict[str, Any]:
     cost = predict(network.candidate.architecture, spec)
-    curves = [x["curve"] for x in results if x["weights"]]
+    trained = [x for x in results if x["weights"]]
     return {
         "key": network.candidate.key,
         "found_by": network.agent,
@@ -286,6 +328,7 @@ def _described(network: FoundNetwork, spec: Any, results: Sequence[Any]) -> dict
         "params": cost.params,
         "macs": cost.macs,
         "candidate": network.candidate.to_json(),
-        "failed": len(results) - len(curves),
-        "validation_curves": curves,
+        "failed": len(results) - len(trained),
+        "validation_curves": [x["curve"] for x in trained],
+        "kept_epochs": [x["kept_epoch"] for x in trained],
     }

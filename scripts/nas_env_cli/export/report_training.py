@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from nas_env.architecture import Candidate
-from nas_env_cli.export.retraining import Retrained, retrain
+from nas_env_cli.export.retraining import Retrained, TrainedOnce, tested, train_once
 from nas_env_cli.interrupts import TimeIsUp, time_limit
 from nas_env_cli.search.plan import SearchPlan
 from nas_env_cli.search.progress_bar import Remaining, RetrainingProgress
@@ -46,7 +46,7 @@ def retrain_found(
     networks = _marked(plan, results, evaluator, budget)
     best = max(results.values(), key=lambda x: (x.best.evaluation.ok, x.best.score)).best.candidate
     order = sorted(networks, key=lambda name: networks[name] is not best)
-    rounds: list[dict[str, Retrained]] = []
+    rounds: list[dict[str, TrainedOnce | None]] = []
     progress = RetrainingProgress("retraining", len(seeds) * len(networks), remaining=remaining)
     started = time.monotonic()
     try:
@@ -57,18 +57,22 @@ def retrain_found(
                 rounds.append({})
                 for place, name in enumerate(order):
                     progress.begin(number * len(order) + place, f"{name}, seed {seed}")
-                    rounds[-1][name] = retrain(
-                        name, networks[name], evaluator, env.objective, budget, [seed]
-                    )
+                    own = replace(budget, training_seed=seed)
+                    rounds[-1][name] = train_once(evaluator, networks[name], own, True)
     except TimeIsUp:
         pass
     finally:
         progress.close()
     complete = [row for row in rounds if len(row) == len(networks)] or rounds[:1]
-    names = [name for name in networks if complete and name in complete[0]]
     known = {key: name for result in results.values() for key, name in result.names.items()}
-    joined = [Retrained.joined([row[name] for row in complete]) for name in names]
-    return [replace(x, reference=known.get(x.candidate.key, "")) for x in joined]
+    return [
+        replace(
+            tested(name, candidate, evaluator, env.objective, [row[name] for row in complete]),
+            reference=known.get(candidate.key, ""),
+        )
+        for name, candidate in networks.items()
+        if complete and name in complete[0]
+    ]
 
 
 def best_on_validation(retrained: list[Retrained]) -> Retrained:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nas_env.architecture import Candidate
 from nas_env.errors import InvalidArchitectureError
 from nas_env.evaluation import Budget, Evaluation, Outcome
+from nas_env.evaluators.best_epoch import BestEpoch
 from nas_env.evaluators.training import Training, is_out_of_memory
 from nas_env.objectives import Objective
 from nas_env.tasks.base import TrainingDiverged, TrainingTimeout
@@ -39,6 +40,7 @@ class Retrained:
         metric: The task's metric.
         tested: All test metrics of each seed; empty if its training failed.
         latency_ms: Milliseconds of a forward pass, if the search measures it.
+        kept_epochs: The epoch of each seed whose weights were tested; None if its training failed.
         validation_scores: The objective's score of the validation metrics, for each seed.
         reference: Name of the reference network; empty if it is none of them.
     """
@@ -54,6 +56,7 @@ class Retrained:
     metric: str = "accuracy"
     tested: tuple[Mapping[str, float], ...] = ()
     latency_ms: float | None = None
+    kept_epochs: tuple[int | None, ...] = ()
     validation_scores: tuple[float, ...] = ()
     reference: str = ""
 
@@ -61,18 +64,6 @@ class Retrained:
     def title(self) -> str:
         """Name in texts, with that of the reference network."""
         return f"{self.name} ({self.reference})" if self.reference else self.name
-
-    @classmethod
-    def joined(cls, parts: Sequence[Retrained]) -> Retrained:
-        """Return the trainings of one network with different seeds as one."""
-        return replace(
-            parts[0],
-            accuracies=sum((x.accuracies for x in parts), ()),
-            scores=sum((x.scores for x in parts), ()),
-            validation_scores=sum((x.validation_scores for x in parts), ()),
-            tested=sum((x.tested for x in parts), ()),
-            failed=sum(x.failed for x in parts),
-        )
 
     @property
     def accuracy(self) -> tuple[float, float]:
@@ -84,6 +75,27 @@ class Retrained:
         """Mean and standard deviation (n - 1) of the test score."""
         return mean_sd(self.scores)
 
+    @property
+    def kept(self) -> str:
+        """The name and the kept epochs as text; empty if all trainings failed."""
+        numbers = [str(x) for x in self.kept_epochs if x is not None]
+        return f"{self.title}: {', '.join(numbers)}" if numbers else ""
+
+
+@dataclass(frozen=True)
+class TrainedOnce:
+    """A trained network.
+
+    Attributes:
+        network: The network, with the weights of the kept epoch.
+        curve: Metrics of every epoch.
+        kept_epoch: The epoch whose weights the network has, from 1.
+    """
+
+    network: nn.Module
+    curve: list[Metrics]
+    kept_epoch: int
+
 
 def retrain(
     name: str,
@@ -92,8 +104,11 @@ def retrain(
     objective: Objective,
     budget: Budget,
     seeds: Sequence[int],
+    early_stopping: bool = False,
 ) -> Retrained:
     """Train a network once for each seed on the training split and test it.
+
+    The test split is used after all trainings.
 
     Args:
         name: Name in tables, such as "best of q-learning".
@@ -102,50 +117,83 @@ def retrain(
         objective: The objective that scores it.
         budget: The budget of the search; only its training seed is replaced.
         seeds: Training seeds, different from that of the search.
+        early_stopping: See `train_once`.
     """
-    task = evaluator.task
+    budgets = [replace(budget, training_seed=seed) for seed in seeds]
+    trainings = [train_once(evaluator, candidate, x, early_stopping) for x in budgets]
+    return tested(name, candidate, evaluator, objective, trainings)
+
+
+def tested(
+    name: str,
+    candidate: Candidate,
+    evaluator: Training,
+    objective: Objective,
+    trainings: Sequence[TrainedOnce | None],
+) -> Retrained:
+    """Test the trainings of one network; this uses the test split.
+
+    Args:
+        name: Name in tables, such as "best of q-learning".
+        candidate: The network.
+        evaluator: The evaluator that trained it.
+        objective: The objective that scores it.
+        trainings: One training for each seed; None if it failed.
+    """
+    task, spec = evaluator.task, evaluator.task.spec
     costs = evaluator.costs(candidate, Budget())[0]
-    accuracies, scores, validated, weights, failed = [], [], [], None, 0
-    all_tested: list[Mapping[str, float]] = []
-    spec = task.spec
-    for number, seed in enumerate(seeds):
-        trained = train_once(evaluator, candidate, replace(budget, training_seed=seed))
+    accuracies, scores, validated, tests = [], [], [], list[Mapping[str, float]]()
+    for trained in trainings:
         if trained is None:
-            failed += 1
             accuracies.append(0.0 if spec.higher_is_better else spec.baseline_error)
-            all_tested.append({})
+            tests.append({})
             scores.append(objective.failure)
             validated.append(objective.failure)
             continue
-        network, curve = trained
-        tested = {**task.test(network, device=evaluator.device), **costs}
-        evaluation = Evaluation(Outcome.OK, tested, tuple(curve), len(curve))
-        accuracies.append(tested[spec.metric])
-        all_tested.append(tested)
-        scores.append(objective.score(evaluation))
-        on_validation = Evaluation(Outcome.OK, {**curve[-1], **costs}, tuple(curve), len(curve))
-        validated.append(objective.score(on_validation))
-        if number == 0:
-            weights = weights_of(network)
-    measured = tuple(accuracies), tuple(scores)
-    size = int(costs["params"]), int(costs["macs"])
-    tests = spec.metric, tuple(all_tested)
-    latency = costs.get("latency_ms")
+        tests.append({**task.test(trained.network, device=evaluator.device), **costs})
+        accuracies.append(tests[-1][spec.metric])
+        kept = {**trained.curve[trained.kept_epoch - 1], **costs}
+        for metrics, row in ((tests[-1], scores), (kept, validated)):
+            curve = tuple(trained.curve)
+            row.append(objective.score(Evaluation(Outcome.OK, metrics, curve, len(curve))))
+    first = trainings[0]
     return Retrained(
-        name, candidate, *size, *measured, weights, failed, *tests, latency, tuple(validated)
+        name,
+        candidate,
+        int(costs["params"]),
+        int(costs["macs"]),
+        tuple(accuracies),
+        tuple(scores),
+        None if first is None else weights_of(first.network),
+        list(trainings).count(None),
+        spec.metric,
+        tuple(tests),
+        costs.get("latency_ms"),
+        tuple(None if x is None else x.kept_epoch for x in trainings),
+        tuple(validated),
     )
 
 
 def train_once(
-    evaluator: Training, candidate: Candidate, budget: Budget
-) -> tuple[nn.Module, list[Metrics]] | None:
-    """Return a trained network with the metrics of every epoch; None if the training failed."""
+    evaluator: Training, candidate: Candidate, budget: Budget, early_stopping: bool = False
+) -> TrainedOnce | None:
+    """Train a network; return None if the training failed.
+
+    Args:
+        evaluator: The evaluator that trains it.
+        candidate: The network.
+        budget: The budget of the training.
+        early_stopping: Whether to keep the best epoch on validation, and to end the training after
+            some epochs without improvement; see `nas_env.evaluators.best_epoch`.
+    """
+    best = BestEpoch.of(evaluator.task.spec, budget.epochs) if early_stopping else None
     try:
-        return evaluator.train(candidate, budget)
+        network, curve = evaluator.train(candidate, budget, None, best)
     except Exception as error:
         if not (isinstance(error, FAILURES) or is_out_of_memory(error)):
             raise
         return None
+    return TrainedOnce(network, curve, len(curve) if best is None else best.number)
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:

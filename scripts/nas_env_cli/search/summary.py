@@ -120,6 +120,8 @@ class SearchSummary:
             as_what = f"0 {self.fmt.words}" if self.fmt.fraction else "a guess"
             text = f"Trainings that failed and count as {as_what}: {'; '.join(failed)}."
             lines += ["", text]
+        if kept := "; ".join(x.kept for x in self.retrained if x.kept):
+            lines += ["", f"Epochs kept by early stopping, the best on validation: {kept}."]
         return "\n".join([*lines, "", self._noise()])
 
     def _noise(self) -> str:
@@ -364,6 +366,7 @@ def _retrained_json(x: Retrained) -> dict[str, Any]:
         "test_scores": list(x.scores),
         "validation_scores": list(x.validation_scores),
         "test_metrics": [dict(metrics) for metrics in x.tested],
+        "kept_epochs": list(x.kept_epochs),
     }
 
 
