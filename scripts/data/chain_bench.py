@@ -97,9 +97,9 @@ class Job:
 class Tested(Training):
     """Training that adds test metrics and processor seconds to its evaluations."""
 
-    def train(self, candidate: Candidate, budget: Budget, progress: Any = None) -> Any:
+    def train(self, candidate: Candidate, budget: Budget, *rest: Any) -> Any:
         """Train and remember the network."""
-        self.network, curve = super().train(candidate, budget, progress)
+        self.network, curve = super().train(candidate, budget, *rest)
         return self.network, curve
 
     def tested(self, candidate: Candidate, budget: Budget) -> Evaluation:

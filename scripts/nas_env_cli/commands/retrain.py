@@ -25,8 +25,9 @@ class Options:
     """Train the best networks of a finished search to convergence, alone and as an ensemble.
 
     Each training keeps its best epoch on validation, and ends after a quarter of the epochs, at
-    least 5, without improvement. The test split is opened once, after all trainings. Run an interrupted command again to
-    continue it. Writes retrained.json and retrained.md to the folder of the run.
+    least 5, without improvement. The test split is opened once, after all trainings. Run an
+    interrupted command again to continue it. Writes retrained.json and retrained.md to the folder
+    of the run.
     """
 
     run: Annotated[Path, tyro.conf.Positional]

@@ -314,7 +314,8 @@ def test_the_numbers_are_those_of_the_kept_weights(run: Path) -> None:
         networks.append(network.to(memory_format=torch.channels_last).eval())
         found = finished.task.test(networks[-1])["accuracy"]
         assert found == row["measured"][1]["test"]
-        assert row["measured"][1]["validation"] == left["curve"][-1]
+        assert row["kept_epochs"][1] == 1 + left["curve"].index(max(left["curve"]))
+        assert row["measured"][1]["validation"] == max(left["curve"])
     task: Any = finished.task
     x, y = task.tensors("validation")
     with torch.inference_mode():
@@ -341,7 +342,8 @@ def test_what_was_trained_longer_is_exported_unless_told_otherwise(
         assert torch.equal(export_folder.load(tmp_path / "longer")(x), found(x))
     card = (tmp_path / "longer/card.md").read_text(encoding="utf-8")
     assert "read for the report of the search, and once for networks trained longer. Each" in card
-    assert "- epochs: 2\n- training seed: 7\n" in card and f"`{best['key']}`" in card
+    kept = f"- epochs: at most 2; the weights are those of epoch {best['kept_epochs'][0]}, the best"
+    assert f"{kept} on validation\n- training seed: 7\n" in card and f"`{best['key']}`" in card
     assert f"| test accuracy, % | {100 * best['measured'][0]['test']:.2f} |" in card
     assert "weights of the search's report" in export_run(run, tmp_path / "first", searched=True)
     first, again = (path.read_bytes() for path in (made / SOURCE, tmp_path / "first/network.py"))
