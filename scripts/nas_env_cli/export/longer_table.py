@@ -104,14 +104,13 @@ def _notes(data: Mapping[str, Any], fmt: MetricFormat) -> Iterator[str]:
         "networks were selected on the validation split, so their validation values are optimistic."
     )
     for place, row in enumerate(data["networks"], start=1):
-        if row["kept_epochs"]:
+        if row.get("kept_epochs"):
             kept = ", ".join(map(str, row["kept_epochs"]))
             lasted = ", ".join(str(len(curve)) for curve in row["validation_curves"])
             yield f"Network {place} kept epoch {kept}, the best on validation, of {lasted}."
-    yield (
-        f"A training ended after {_count(data['patience'], 'epoch')} without a better validation "
-        f"{fmt.words}."
-    )
+    if "patience" in data:  # absent if an earlier version trained without early stopping
+        patience = _count(data["patience"], "epoch")
+        yield f"A training ended after {patience} without a better validation {fmt.words}."
     failed = sum(row["failed"] for row in data["networks"])
     if failed:
         worst = "0" if fmt.fraction else "the best constant guess"

@@ -217,7 +217,7 @@ class Trainings:
         if result["weights"]:
             kept = result["kept_epoch"]
             value = fmt.sentence(result["curve"][kept - 1])
-            quality = f"validation {value} (epoch {kept} of {len(result['curve'])})"
+            quality = f"validation {value}, epoch {kept} of {len(result['curve'])}"
         spent = "kept from before" if reused else f"{time.monotonic() - begun:.0f} s"
         self.log(f"{name}, seed {seed}: {quality}, {spent}")
         return result
