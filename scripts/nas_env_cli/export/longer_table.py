@@ -55,8 +55,8 @@ def _introduction(data: Mapping[str, Any], fmt: MetricFormat) -> str:
     plan, seeds = data["plan"], data["training_seeds"]
     change = "points of validation" if fmt.fraction else "change of validation"
     return (
-        f"The best {_count(len(data['networks']), 'network')} of the search, each trained for up to "
-        f"{_count(plan['epochs'], 'epoch')} ({data['search_epochs']} in the search) with "
+        f"The best {_count(len(data['networks']), 'network')} of the search, each trained for "
+        f"up to {_count(plan['epochs'], 'epoch')} ({data['search_epochs']} in the search) with "
         f"{_count(len(seeds), 'seed')} ({', '.join(map(str, seeds))}); mean ± standard deviation "
         f"over the seeds. Last tenth: {change} {fmt.words} gained in the last tenth of the "
         f"epochs. The test split of {data['sizes'][2]} samples was opened "
