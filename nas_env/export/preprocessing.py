@@ -78,7 +78,7 @@ def encode(rows: list[dict[str, Any]]) -> Tensor:
     """Return rows as numbers (rows, features); a single row may be given without a list.
 
     A row maps the name of each of COLUMNS to its value. Missing values are None, NaN, pandas.NA,
-    and text that is in MISSING and is not a category.
+    and text that is in MISSING, or in "missing" of the column, and is not a category.
     """
     rows = [rows] if isinstance(rows, dict) else rows
     return torch.tensor([encode_row(COLUMNS, place, row) for place, row in enumerate(rows, 1)])
@@ -90,6 +90,16 @@ ROW_FUNCTIONS = (
     encoding.encode_value,
     encoding.is_missing,
     encoding.number,
+    encoding.plain_number,
+    encoding.date_parts,
+)
+NEEDED = {  # entries of each kind of column
+    "numeric": ("fill", "mean", "sd"),
+    "categorical": ("fill", "categories", "rare"),
+    "date": ("date", "fill", "mean", "sd"),
+}
+OPTIONAL = (
+    *("format", "low", "high", "missing", "missing_numbers", "default_missing", "not_missing"),
 )
 
 
@@ -101,12 +111,12 @@ def columns(step: Mapping[str, Any]) -> StepSource:
         step: "columns": a mapping for each column, in order, with "name", "kind", and "fill" (the
             replacement of missing values). A "numeric" column also has "mean" and "sd". A
             "categorical" column has "categories" and "rare" (whether all other categories share one
-            more feature).
+            more feature). A "date" column has "date", its format, and "fill", "mean" and "sd" of
+            each part. All may have the entries of OPTIONAL.
     """
     lines = [*numbers("MISSING", list(map(literal, encoding.MISSING)), "", ""), "COLUMNS = {"]
     for column in step["columns"]:
-        numeric = column["kind"] == "numeric"
-        names = ("fill", "mean", "sd") if numeric else ("fill", "categories", "rare")
+        names = [*NEEDED[column["kind"]], *(x for x in OPTIONAL if x in column)]
         pairs = Call("", tuple(_pair(x, column[x]) for x in names), brackets="{}")
         lines += lay_out(pairs, f"{literal(column['name'])}: ", ",", indent=4)
     example = "encode([dict.fromkeys(COLUMNS)])  # put your rows here; None is filled in"
@@ -119,6 +129,8 @@ def _pair(key: str, value: Any) -> str | Call:
     before = f"{literal(key)}: "
     if isinstance(value, list):
         return Call(before, tuple(map(literal, value)), brackets="[]")
+    if isinstance(value, dict):
+        return Call(before, tuple(_pair(x, y) for x, y in value.items()), brackets="{}")
     return before + literal(value)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from nas_env.registry import Registry, unknown_name
 from nas_env.sources.storage import ArrayLike, Storage
 
 PROBLEMS = ("classification", "regression")
+COLUMN_KINDS = ("number", "category", "text", "date", "ignore")
 NOT_SAID, TRAIN, VALIDATION, TEST = -1, 0, 1, 2
 SPLIT_NAMES = {  # common names of the splits
     "train": TRAIN,
@@ -42,19 +43,36 @@ class ReadOptions:
         cache: Folder for samples that do not fit in memory, reused by later runs; None: a
             temporary folder.
         max_memory_mb: Memory limit for samples in 10^6 bytes; None: half of the free memory.
+        columns: What columns of a table hold, by name: "number", "category", "text", "date", or
+            "ignore". Other columns are inferred from their values.
+        missing: Words that count as missing in a table, besides the default ones.
+        default_missing: Whether the words that pandas reads as missing, such as NA, and common
+            words among numbers, such as ?, count as missing.
 
     Raises:
-        UnknownNameError: The problem does not exist.
+        UnknownNameError: The problem or the kind of a column does not exist.
         InvalidSettingError: A size is not an integer >= 1.
     """
 
-    target: str | None = None
+    target: str | int | None = None
     image_size: int | tuple[int, int] | None = None
     problem: str | None = None
     cache: Path | str | None = None
     max_memory_mb: float | None = None
+    columns: Mapping[Any, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    default_missing: bool = True
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", {str(x): kind for x, kind in self.columns.items()})
+        for kind in self.columns.values():
+            if kind not in COLUMN_KINDS:
+                raise unknown_name("kind of column", kind, COLUMN_KINDS)
+        if isinstance(self.missing, str):
+            raise InvalidSettingError(
+                f"Data setting missing must be a list of words, got {self.missing!r}."
+            )
+        object.__setattr__(self, "missing", tuple(str(x).strip() for x in self.missing))
         if self.problem is not None and self.problem not in PROBLEMS:
             raise unknown_name("problem", self.problem, PROBLEMS)
         size = self.image_size

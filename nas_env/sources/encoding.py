@@ -12,9 +12,9 @@ MISSING = (  # the words that pandas.read_csv reads as a missing value
 )
 
 
-def encode_row(columns: dict[str, Any], place: int, row: dict[str, Any]) -> list[float]:
+def encode_row(columns: dict[str, Any], place: int, row: dict[Any, Any]) -> list[float]:
     """Return a row as numbers; `place` is the row number for messages."""
-    encoded: list[float] = []
+    row, encoded = {str(key): value for key, value in row.items()}, list[float]()
     for name in columns:
         if name not in row:
             needed = ", ".join(columns)
@@ -27,33 +27,44 @@ def encode_row(columns: dict[str, Any], place: int, row: dict[str, Any]) -> list
 
 
 def encode_value(column: dict[str, Any], value: Any) -> list[float]:
-    """Return a standardised number, or the one-hot encoding of a category.
+    """Return a standardised number, the parts of a date, or the one-hot encoding of a category.
 
     Rare categories share the last position.
     """
     categories = column.get("categories", [])
-    if is_missing(value, categories):
-        value = column["fill"]
+    words = [*column.get("missing", ()), *(MISSING if column.get("default_missing", True) else "")]
+    missing = is_missing(value, [*categories, *column.get("not_missing", ())], ["", *words])
+    if "date" in column:
+        parts = column["fill"] if missing else date_parts(value, column["date"])
+        learned = zip(parts, column["mean"], column["sd"], strict=True)
+        return [(part - mean) / sd for part, mean, sd in learned]
     if "mean" in column:
-        return [(number(value) - column["mean"]) / column["sd"]]
+        x = number(column["fill"] if missing else value, column.get("format"))
+        x = column["fill"] if x in column.get("missing_numbers", ()) else x
+        x = min(max(x, column.get("low", x)), column.get("high", x))
+        return [(x - column["mean"]) / column["sd"]]
+    value = column["fill"] if missing else value
     places = [float(str(value) == category) for category in categories]
     return [*places, 1 - max(places)] if column["rare"] else places
 
 
-def is_missing(value: Any, known: list[str]) -> bool:
+def is_missing(value: Any, known: list[str], words: Any = MISSING) -> bool:
     """Return whether a value is missing; a known category is never missing."""
     if isinstance(value, str):
-        return value.strip() in MISSING and value not in known
-    return value is None or type(value).__name__ == "NAType" or bool(value != value)
+        return value.strip() in words and value not in known
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or bool(value != value)
 
 
-def number(value: Any) -> float:
-    """Return a value as a number; True and False, also as text, become 1 and 0."""
+def number(value: Any, style: dict[str, str] | None = None) -> float:
+    """Return a value as a number; True and False, also as text, become 1 and 0.
+
+    A style describes the format of text, such as 1.234,50 €; plain numbers are always accepted.
+    """
     word = str(value).strip()
     if word.lower() in ("true", "false"):
         return float(word.lower() == "true")
     try:
-        parsed = float(value)
+        parsed = float(plain_number(word, style) if style and isinstance(value, str) else value)
     except (TypeError, ValueError):
         parsed = float("nan")
     if abs(parsed) < float("inf"):
@@ -63,6 +74,53 @@ def number(value: Any) -> float:
     except ValueError:
         hint = ""
     raise ValueError(f"{value!r} is not a number{hint if ',' in word else ''}")
+
+
+def plain_number(text: str, style: dict[str, str]) -> str:
+    """Return a formatted number as plain text, such as -1234.5 for (1.234,5 €), or else the text.
+
+    A style has a "prefix" and a "suffix", which may be empty, the "decimal" separator, and the
+    "thousands" separator, which may be empty. A minus sign may stand before or after the number and
+    its prefix or suffix, and brackets are a minus sign.
+    """
+    import re
+
+    text = "".join(" " if x.isspace() else x for x in text.strip())
+    text = text.replace("\u2212", "-").replace("\u2019", "'")
+    before, after, comma, group = (
+        re.escape(style[x]) for x in ("prefix", "suffix", "decimal", "thousands")
+    )
+    lakh = rf"(?:{group}\d\d)*" if style["thousands"] == "," else ""  # 12,34,567
+    whole = rf"[1-9]\d{{0,2}}(?:{group}\d{{3}})+|[1-9]\d?{lakh}{group}\d{{3}}|\d+"
+    digits = rf"(?={comma}?\d)({whole if group else '[0-9]+'})?(?:{comma}(\d*))?([eE][-+]?\d+)?"
+    pattern = rf"(\(?) ?([-+]?) ?{before} ?([-+]?) ?{digits} ?(-?) ?{after} ?(-?) ?(\)?)"
+    match = re.fullmatch(pattern, text)
+    if match is None:
+        return text
+    opened, *signs, integer, fraction, exponent, third, fourth, closed = match.groups()
+    signs = [sign for sign in (*signs, third, fourth, opened) if sign]
+    if len(signs) > 1 or bool(opened) != bool(closed):
+        return text
+    integer = (integer or "0").replace(style["thousands"] or ",", "")
+    minus = "-" if signs and signs[0] != "+" else ""
+    return f"{minus}{integer}.{fraction or '0'}{exponent or ''}"
+
+
+def date_parts(value: Any, form: str) -> list[float]:
+    """Return year, month, day and weekday (Monday is 0) of a date, which may be text.
+
+    `form` is "iso" or the format of `datetime.strptime`. A time after the date is ignored.
+    """
+    from datetime import datetime
+
+    if not hasattr(value, "weekday"):
+        text = str(value).strip()
+        try:
+            day = text.replace("T", " ").split(" ")[0]
+            value = datetime.fromisoformat(day) if form == "iso" else datetime.strptime(day, form)
+        except ValueError:
+            raise ValueError(f"{text!r} is not a date like the others of the column") from None
+    return [float(x) for x in (value.year, value.month, value.day, value.weekday())]
 
 
 def decode(image: Any, mode: str, width: int, height: int) -> Any:

@@ -18,6 +18,7 @@ from nas_env.sources.base import (
     DataSet,
     ReadOptions,
     Samples,
+    does_not_apply,
     existing,
     no_such_file,
 )
@@ -82,6 +83,8 @@ def complete(samples: Samples, options: ReadOptions) -> DataSet:
     """Return the data set of samples, with its problem, classes and splits."""
     if not len(samples.targets):
         raise InvalidDataError(f"{samples.source}: is empty. At least a few samples are needed.")
+    if not samples.target:
+        _refuse_options_of_tables(samples, options)
     problem = _problem(samples, options.problem)
     if problem.name == "classification":
         _check_codes(samples)
@@ -108,6 +111,12 @@ def complete(samples: Samples, options: ReadOptions) -> DataSet:
         in_memory,
         samples.target,
     )
+
+
+def _refuse_options_of_tables(samples: Samples, options: ReadOptions) -> None:
+    for name, default in (("columns", {}), ("missing", ()), ("default_missing", True)):
+        if (value := getattr(options, name)) != default:
+            raise does_not_apply(samples.source, name, value, "data without columns")
 
 
 def _problem(samples: Samples, wanted: str | None) -> _Problem:

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_env.errors import InvalidDataError
-from nas_env.extras import require
-from nas_env.sources._columns import NUMBERS_SHARE, Columns, choose_columns
+from nas_env.sources._columns import Columns, choose_columns
+from nas_env.sources._table_file import SUFFIXES, read_file
+from nas_env.sources._targets import read_target
+from nas_env.sources._text_numbers import Texts, examine_texts
 from nas_env.sources.base import (
     NOT_SAID,
     SOURCES,
@@ -24,15 +26,9 @@ from nas_env.sources.base import (
     existing,
     no_such_file,
 )
-from nas_env.sources.storage import free_memory_mb
 
-SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
 TARGETS = ("target", "label", "class", "y")
 SPLIT_COLUMN = "split"
-OTHER_SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}  # of a CSV file without commas
-THOUSANDS = r"[+-]?[1-9]\d{0,2},\d{3}"  # ambiguous: the comma may be a decimal comma
-DECIMAL_COMMA = r"[+-]?\d+(,\d+)?"
-GROWTH = 5  # approximate ratio of the memory needed to read a table to its file size
 
 
 @SOURCES.register("table")
@@ -55,8 +51,8 @@ class Table(Source):
             path = existing(data)
             if path is None:
                 raise no_such_file(data)
-            table, notes = _read(path)
-            samples = samples_of_table(str(path), table, options)
+            table, texts, notes = read_file(path, options)
+            samples = samples_of_table(str(path), table, options, texts=texts)
             return replace(samples, notes=(*notes, *samples.notes))
         return samples_of_table("The given table", data, options)
 
@@ -68,6 +64,7 @@ def samples_of_table(
     given: NDArray[np.int8] | None = None,
     classes: tuple[str, ...] | None = None,
     kind: str = "table",
+    texts: Texts | None = None,
 ) -> Samples:
     """Return the samples of a pandas table.
 
@@ -78,6 +75,7 @@ def samples_of_table(
         given: (n,) split of each row; None: use the column `split`, if any.
         classes: Names of the classes, if the targets are class numbers.
         kind: Name of the source.
+        texts: What the texts of each text column have in common; None: they are examined.
 
     Raises:
         InvalidDataError: A column is invalid.
@@ -86,15 +84,17 @@ def samples_of_table(
     if options.image_size is not None:
         raise does_not_apply(source, "image_size", options.image_size, "tables")
     _check_table(source, table)
-    table = table.set_axis(
-        [str(x) for x in table.columns], axis=1
-    )  # a copy: the caller's is unchanged
+    names = [str(x) for x in table.columns]
+    table = table.set_axis(names, axis=1)  # a copy: the caller's table is unchanged
     target = _target(source, table, options.target)
-    targets = _targets(source, table[target], target)
+    _check_kinds(source, table, target, options)
+    if texts is None:
+        texts = examine_texts(table, options)
+    targets, target_notes = read_target(source, table[target], target, options, texts)
     features = table.drop(columns=[target])
     if given is None:
         given, features = _given(source, features)
-    columns = choose_columns(source, features)
+    columns = choose_columns(source, features, options, texts)
 
     def encode(train: NDArray[np.int64]) -> Encoded:
         return _encode(source, columns, train, options)
@@ -108,94 +108,9 @@ def samples_of_table(
         lambda row: f"row {row + 1}",
         classes,
         few_are_classes=True,
-        notes=(f"The target is the column {target!r}.", *columns.notes),
+        notes=(f"The target is the column {target!r}.", *target_notes, *columns.notes),
         target=target,
     )
-
-
-def _read(path: Path) -> tuple[Any, list[str]]:
-    """Return the pandas table of a file, and notes on how it was read."""
-    require("Tables need", "data", "pandas")
-    import pandas
-
-    megabytes = path.stat().st_size * GROWTH / 1e6
-    if megabytes > free_memory_mb():
-        raise InvalidDataError(
-            f"{path}: needs about {megabytes:,.0f} MB of memory, but only {free_memory_mb():,.0f} "
-            "MB are free. Give fewer rows or columns, or write the columns as `x` of an .npz file, "
-            "which is read in parts."
-        )
-    name = path.name.lower()
-    parquet = name.endswith((".parquet", ".pq"))
-    if parquet:
-        require("Parquet files need", "data", "pyarrow")
-    try:
-        if parquet:
-            return pandas.read_parquet(path), []
-        separator = "\t" if ".tsv" in name else _separator(path)
-        table = pandas.read_csv(path, sep=separator, low_memory=False)
-    except (MemoryError, KeyboardInterrupt):
-        raise
-    except Exception as error:  # pandas and pyarrow raise many kinds
-        raise InvalidDataError(
-            f"{path}: not a readable table ({str(error).strip().rstrip('.')}). Needed: one line of "
-            "column names, then one row of values per line, in UTF-8 (for a spreadsheet, save it "
-            'as "CSV UTF-8").'
-        ) from None
-    if not isinstance(table.index, pandas.RangeIndex):  # pandas used the first column as the index
-        raise InvalidDataError(
-            f"{path}: rows have more values than column names "
-            f"({', '.join(map(str, table.columns))}). Name every column, or remove the separator "
-            "at the end of each row."
-        )
-    notes = []
-    if separator in OTHER_SEPARATORS and ".tsv" not in name:
-        separator_name = OTHER_SEPARATORS[separator]
-        notes = [f"Values and column names are separated by {separator_name}."]
-    return table, [*notes, *_decimal_commas(str(path), table)] if separator != "," else notes
-
-
-def _decimal_commas(source: str, table: Any) -> list[str]:
-    """Convert columns of numbers with decimal commas in place, and return a note on them.
-
-    Raises:
-        InvalidDataError: All the commas could also be thousands separators.
-    """
-    examples, plain = {}, False
-    for name in table.columns:
-        column = table[name]
-        if column.dtype.kind != "O":
-            continue
-        text = column.dropna().astype(str).str.strip()
-        fits = text.str.fullmatch(DECIMAL_COMMA)
-        commas = text[fits & text.str.contains(",")]
-        if fits.mean() < NUMBERS_SHARE or not len(commas):
-            continue
-        plain = plain or not commas.str.fullmatch(THOUSANDS).all()
-        numbers = text.where(
-            ~fits, text.str.replace(",", ".")
-        )  # other text stays, and raises later
-        table[name] = (numbers.astype(float) if fits.all() else numbers).reindex(column.index)
-        examples[name] = commas.iloc[0]
-    if examples and not plain:
-        name, value = next(iter(examples.items()))
-        raise InvalidDataError(
-            f"{source}: column {name!r} has {value}. If this is a decimal comma, write "
-            f"{value.replace(',', '.')} everywhere, or {value.replace(',', '')} if it is not."
-        )
-    return (
-        [f"Numbers have decimal commas, in {', '.join(map(repr, examples))}."] if examples else []
-    )
-
-
-def _separator(path: Path) -> str:
-    """Return the separator of a CSV file: a comma, unless that gives a single column."""
-    import pandas
-
-    def columns(separator: str) -> int:
-        return len(pandas.read_csv(path, sep=separator, nrows=0).columns)
-
-    return "," if columns(",") > 1 else max((",", *OTHER_SEPARATORS), key=columns)
 
 
 def _check_table(source: str, table: Any) -> None:
@@ -211,9 +126,26 @@ def _check_table(source: str, table: Any) -> None:
         )
 
 
-def _target(source: str, table: Any, wanted: str | None) -> str:
+def _check_kinds(source: str, table: Any, target: str, options: ReadOptions) -> None:
+    names = list(table.columns)
+    for name in options.columns:
+        if name not in names:
+            raise InvalidDataError(
+                f"{source}: has no column {name!r}, which is set to be "
+                f"{options.columns[name]!r}. Columns: {', '.join(names)}."
+            )
+    kind = options.columns.get(target, "number")
+    if kind not in ("number", "category"):
+        raise InvalidDataError(
+            f"{source}: the target column {target!r} is set to be {kind!r}. It must be 'number' or "
+            "'category'."
+        )
+
+
+def _target(source: str, table: Any, wanted: str | int | None) -> str:
     names: list[str] = list(table.columns)
     if wanted is not None:
+        wanted = str(wanted)
         if wanted not in names:
             raise InvalidDataError(
                 f"{source}: has no column {wanted!r} to be the target. Columns: {', '.join(names)}."
@@ -228,19 +160,6 @@ def _target(source: str, table: Any, wanted: str | None) -> str:
             f"Columns: {', '.join(names)}."
         )
     return candidates[0]
-
-
-def _targets(source: str, column: Any, name: str) -> NDArray[Any]:
-    """Return (n,) targets as text or numbers; raise if one is missing."""
-    empty = np.flatnonzero(column.isna().to_numpy())
-    if len(empty):
-        raise InvalidDataError(
-            f"{source}: row {empty[0] + 1} has no value in the target column {name!r} "
-            f"({len(empty)} rows have none). Fill it, or remove the row."
-        )
-    if column.dtype.kind in "iufb":
-        return np.asarray(column.to_numpy())
-    return column.astype(str).to_numpy().astype(str)  # type: ignore[no-any-return]
 
 
 def _given(source: str, features: Any) -> tuple[NDArray[np.int8], Any]:
@@ -267,4 +186,4 @@ def _encode(
     fitted = columns.fit(train)
     options.storage.require(source, (columns.count, fitted.width))
     step = {"step": "columns", "columns": fitted.described()}
-    return Encoded(fitted.transform(), (step,), ready=True)
+    return Encoded(fitted.transform(), (step,), ready=True, notes=tuple(fitted.notes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -198,13 +199,16 @@ class DataTask(SupervisedTask):
 @TASKS.register("own-data")
 def own_data(
     data: Any,
-    target: str | None = None,
+    target: str | int | None = None,
     image_size: int | tuple[int, int] | None = None,
     problem: str | None = None,
     metric: str | None = None,
     cache: Path | str | None = None,
     max_memory_mb: float | None = None,
     class_weights: ClassWeights = "auto",
+    columns: Mapping[Any, str] | None = None,
+    missing: Sequence[str] = (),
+    default_missing: bool = True,
 ) -> DataTask:
     """Return a task with your own data: a file, a folder or an object.
 
@@ -225,13 +229,27 @@ def own_data(
         cache: Folder for samples that do not fit in memory; None: a temporary folder.
         max_memory_mb: Memory limit for samples in 10^6 bytes; None: half of the free memory.
         class_weights: Whether the training loss weights classes; see `DataTask`.
+        columns: What columns of a table hold, by name: "number", "category", "text", "date", or
+            "ignore"; others are inferred from their values.
+        missing: Words that count as missing in a table, besides the default ones.
+        default_missing: Whether the words that pandas reads as missing, such as NA, and common
+            words among numbers, such as ?, count as missing.
 
     Raises:
         InvalidDataError: The data are invalid; the message names the rule, the place and the
             remedy.
         MissingDependencyError: A package of `nas-env[data]` is needed.
     """
-    options = ReadOptions(target, image_size, problem, cache, max_memory_mb)
+    options = ReadOptions(
+        target,
+        image_size,
+        problem,
+        cache,
+        max_memory_mb,
+        columns=columns or {},
+        missing=missing if isinstance(missing, str) else tuple(missing),  # type: ignore[arg-type]
+        default_missing=default_missing,
+    )
     return DataTask(read_data(data, options), metric, class_weights=class_weights)
 
 

@@ -81,7 +81,7 @@ def test_useless_columns_are_left_out_and_told() -> None:
         ("same", "all its values are the same"),
         ("nothing", "all its values are missing"),
         ("name", "it has 80 different texts"),
-        ("day", "dates are not supported"),
+        ("day", "dates are used only if they are set to be dates, columns={'day': 'date'}"),
     ):
         assert f"Column {name!r} is left out: {why}" in notes
     assert read_data(made).x.shape == read_data(table()).x.shape
