@@ -169,7 +169,7 @@ class _Chooser:
                 raise InvalidDataError(
                     f"{self.source}: row {row + 1} has {texts.wrong} in the column {name!r}, which "
                     "is set to be a number. Correct it, leave it empty, or name it with "
-                    f"missing=[{texts.wrong!r}] (--missing {texts.wrong!r})."
+                    f"missing=[{texts.wrong!r}] (--missing={texts.wrong!r})."
                 )
         if forced:
             texts = replace(texts, numbers_of_all=1.0)

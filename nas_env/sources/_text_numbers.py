@@ -143,7 +143,7 @@ def mention(name: str, texts: NumberTexts) -> str:
     wrong = texts.wrong.strip()
     return (
         f"{note}. To read it as numbers, correct the others, such as {wrong}, or name them with "
-        f"missing=[{wrong!r}] (--missing {wrong!r})."
+        f"missing=[{wrong!r}] (--missing={wrong!r})."
     )
 
 
@@ -182,7 +182,7 @@ def wrong_among_numbers(
     """Return the error for a text in a column of numbers."""
     return InvalidDataError(
         f"{source}: row {row + 1} has {value} in the column {name!r}, of which {100 * share:.1f} % "
-        f"are numbers. Correct it, leave it empty, name it with missing=[{value!r}] (--missing "
+        f"are numbers. Correct it, leave it empty, name it with missing=[{value!r}] (--missing="
         f"{value!r}), or make the whole column text: columns={{{name!r}: 'category'}} (--column "
         f"{name}=category)."
     )

@@ -1,7 +1,7 @@
 """Words of columns of numbers: missing values, currencies and units."""
 
 _MISSING = """
-? ?? ??? - -- --- \u2013 \u2014 . .. ... * ** unknown unk missing na n.a. n.a none null nil void unspecified
+? ?? ??? - -- --- . .. ... * ** unknown unk missing na n.a. n.a none null nil void unspecified
 undefined blank (blank) empty nodata tba tbd #value! #div/0! #ref! #name? #num! #null!
 """
 _CURRENCIES = """
@@ -24,7 +24,7 @@ minute minutes second seconds mins secs percent dollars euros euro miles meters 
 points pieces pcs persons people times mn bn mio mrd million billion thousand
 """
 
-_PHRASES = ("not available", "not applicable", "not known", "not reported", "no data", "no value")
+_PHRASES = ("\u2013", "\u2014", "not available", "not applicable", "not known", "not reported", "no data", "no value")
 MISSING_WORDS = frozenset((*_MISSING.split(), *_PHRASES))  # lower case, besides those of pandas
 CURRENCIES = frozenset(_CURRENCIES.split())  # besides the currency symbols of Unicode
 UNITS = frozenset(_UNITS.split())  # may stand before or after a number

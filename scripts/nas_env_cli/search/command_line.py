@@ -10,7 +10,9 @@ import tyro
 
 from nas_env_cli.search.options import SearchOptions
 
-REPEATABLE = ("--agent-option", "--env-option", "--import")  # each takes several values
+REPEATABLE = (  # each takes several values
+    *("--agent-option", "--env-option", "--import", "--column", "--missing"),
+)
 
 
 def parse(arguments: Sequence[str]) -> SearchOptions:

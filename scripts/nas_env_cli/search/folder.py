@@ -13,7 +13,8 @@ from nas_env.errors import InvalidSettingError
 from nas_env.files import write_atomically
 from nas_env.rendering import draw
 from nas_env.tasks.base import TaskSpec
-from nas_env_cli.search.saved_options import read_options
+from nas_env_cli.search.options import SearchOptions
+from nas_env_cli.search.saved_options import read_options, to_json
 from nas_env_cli.search.summary import SearchSummary
 from nas_env_cli.specs import file_name
 
@@ -133,7 +134,7 @@ class RunFolder:
             raise InvalidSettingError(
                 f"There is no search to continue in {self.path}. Leave out --resume."
             )
-        begun = read_options(self.path)
+        begun = {**to_json(SearchOptions()), **read_options(self.path)}
         for name, value in options.items():
             if begun.get(name) != value:
                 raise InvalidSettingError(

@@ -25,6 +25,10 @@ Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 KeyValues = Annotated[
     tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE"), tyro.conf.UseAppendAction
 ]
+Columns = Annotated[
+    tuple[str, ...], tyro.conf.arg(metavar="NAME=KIND"), tyro.conf.UseAppendAction
+]
+Words = Annotated[tuple[str, ...], tyro.conf.arg(metavar="WORD"), tyro.conf.UseAppendAction]
 Modules = Annotated[
     tuple[str, ...], tyro.conf.arg(name="import", metavar="MODULE"), tyro.conf.UseAppendAction
 ]
@@ -75,6 +79,12 @@ class DataOptions:
     """Folder for samples of --data that do not fit in memory."""
     data_memory_mb: Annotated[float | None, hint("MB", "half of what is free")] = None
     """Memory for samples of --data, in 10^6 bytes."""
+    column: Columns = ()
+    """What a column of --data holds: number, category, text, date or ignore."""
+    missing: Words = ()
+    """Word that counts as missing in a table, such as --missing=-999."""
+    no_default_missing: Flag = False
+    """Only empty values and the words of --missing are missing; NA and None may be classes."""
 
 
 @dataclass(frozen=True)
@@ -255,7 +265,8 @@ class SearchOptions:
         values = {name: data[name] for name, _ in cls().items() if name in data}
         for name in ("agent_option", "env_option"):
             values[name] = as_texts(values.get(name) or {})
-        values["imports"] = tuple(values.get("imports") or ())
+        for name in ("imports", "column", "missing"):
+            values[name] = tuple(values.get(name) or ())
         return cls.of(**values)
 
 

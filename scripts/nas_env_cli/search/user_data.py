@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nas_env.errors import IncompatibleError, InvalidDataError, InvalidSettingError
 from nas_env.factories import make_space
-from nas_env.sources import ReadOptions, Suggestion, read_data, suggest, summarise
+from nas_env.sources import COLUMN_KINDS, ReadOptions, Suggestion, read_data, suggest, summarise
 from nas_env.spaces import Joint, SearchSpace
 from nas_env.tasks import Task
 from nas_env.tasks.own_data import ClassWeights, DataTask
@@ -19,13 +19,8 @@ from nas_env_cli.search.saved_options import NAMED_DATA, absolute_data
 
 CHOSEN = ("space", "objective", "batch_size", "epochs", "max_params")
 ABOUT_DATA = (
-    "target",
-    "image_size",
-    "problem",
-    "metric",
-    "class_weights",
-    "data_cache",
-    "data_memory_mb",
+    *("target", "image_size", "problem", "metric", "class_weights", "data_cache"),
+    *("data_memory_mb", "column", "missing", "no_default_missing"),
 )
 CLASS_WEIGHTS: Mapping[str | None, ClassWeights] = {
     None: "auto",
@@ -71,11 +66,40 @@ def read_user_data(options: SearchOptions) -> UserData | None:
     if values["data"] is None or values["task"] is not None:
         _refuse_options_about_data(values)
         return None
-    names = ("target", "image_size", "problem", "data_cache", "data_memory_mb")
-    reading = ReadOptions(*(values[name] for name in names))
+    reading = replace(
+        reading_options(values),
+        cache=values["data_cache"],
+        max_memory_mb=values["data_memory_mb"],
+    )
     requested = {name: values[name] for name in CHOSEN}
     weights = CLASS_WEIGHTS[values["class_weights"]]
     return choose_settings(values["data"], reading, values["metric"], requested, weights)
+
+
+def reading_options(values: Mapping[str, Any]) -> ReadOptions:
+    """Return how the data of a run are read.
+
+    Args:
+        values: The run's options by name, or its `options.json`.
+
+    Raises:
+        InvalidSettingError: --column has another form than NAME=KIND.
+    """
+    columns = {}
+    for text in values.get("column") or ():
+        name, sign, kind = text.rpartition("=")
+        if not sign:
+            raise InvalidSettingError(
+                f"Option --column {text!r} is not NAME=KIND. Write --column {text}=number, or "
+                f"another of {', '.join(COLUMN_KINDS)}."
+            )
+        columns[name] = kind
+    return ReadOptions(
+        *(values[name] for name in ("target", "image_size", "problem")),
+        columns=columns,
+        missing=tuple(values.get("missing") or ()),
+        default_missing=not values.get("no_default_missing"),
+    )
 
 
 def choose_settings(
@@ -122,8 +146,7 @@ def read_task_again(saved: Mapping[str, Any]) -> DataTask | None:
     if saved.get("data") is None or saved["task"] is not None:
         return None
     check_data_exist(saved)
-    names = ("target", "image_size", "problem")
-    data = read_data(saved["data"], ReadOptions(**{name: saved[name] for name in names}))
+    data = read_data(saved["data"], reading_options(saved))
     weights = CLASS_WEIGHTS[saved.get("class_weights", "none")]  # runs without it had none
     return DataTask(data, saved["metric"], class_weights=weights)
 
@@ -187,7 +210,7 @@ def check_same_data(run: Path, task: Task, before: str | None = None) -> None:
 
 def _refuse_options_about_data(values: Mapping[str, Any]) -> None:
     for name in ABOUT_DATA:
-        if values[name] is not None:
+        if values[name] not in (None, (), False):
             raise InvalidSettingError(
                 f"Option --{name.replace('_', '-')} is about --data. Give --data, without --task."
             )
