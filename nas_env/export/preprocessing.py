@@ -91,6 +91,7 @@ ROW_FUNCTIONS = (
     encoding.is_missing,
     encoding.number,
     encoding.plain_number,
+    encoding.number_pattern,
     encoding.date_parts,
 )
 NEEDED = {  # entries of each kind of column

@@ -3,7 +3,15 @@
 One file per kind of source; each source registers itself with `@SOURCES.register(name)`.
 """
 
-from nas_env.sources.base import COLUMN_KINDS, SOURCES, DataSet, Encoded, ReadOptions, Samples, Source
+from nas_env.sources.base import (
+    COLUMN_KINDS,
+    SOURCES,
+    DataSet,
+    Encoded,
+    ReadOptions,
+    Samples,
+    Source,
+)
 from nas_env.sources.reading import read_data
 from nas_env.sources.suggestions import Suggestion, suggest
 from nas_env.sources.summary import Summary, summarise

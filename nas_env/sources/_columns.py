@@ -147,7 +147,8 @@ class _Chooser:
                 f"as {column.dropna().iloc[0]}."
             )
             return None
-        if len(wrong):
+        other = len(texts.formats) == 1 and not texts.formats[0].plain  # 1.234 is 1234
+        if len(wrong) or (other and is_text(column)):
             if (formatted := self._formatted(name, column, texts, forced)) is None:
                 share = 1 - len(wrong) / present.sum()
                 if share >= NUMBERS_SHARE:

@@ -24,7 +24,16 @@ minute minutes second seconds mins secs percent dollars euros euro miles meters 
 points pieces pcs persons people times mn bn mio mrd million billion thousand
 """
 
-_PHRASES = ("\u2013", "\u2014", "not available", "not applicable", "not known", "not reported", "no data", "no value")
+_PHRASES = (
+    "\u2013",
+    "\u2014",
+    "not available",
+    "not applicable",
+    "not known",
+    "not reported",
+    "no data",
+    "no value",
+)
 MISSING_WORDS = frozenset((*_MISSING.split(), *_PHRASES))  # lower case, besides those of pandas
 CURRENCIES = frozenset(_CURRENCIES.split())  # besides the currency symbols of Unicode
 UNITS = frozenset(_UNITS.split())  # may stand before or after a number

@@ -63,8 +63,11 @@ def number(value: Any, style: dict[str, str] | None = None) -> float:
     word = str(value).strip()
     if word.lower() in ("true", "false"):
         return float(word.lower() == "true")
+    plain = None
+    if style is not None and isinstance(value, str):
+        plain = plain_number(word, style, number_pattern(style))
     try:
-        parsed = float(plain_number(word, style) if style and isinstance(value, str) else value)
+        parsed = float(value if plain is None else plain)
     except (TypeError, ValueError):
         parsed = float("nan")
     if abs(parsed) < float("inf"):
@@ -76,8 +79,28 @@ def number(value: Any, style: dict[str, str] | None = None) -> float:
     raise ValueError(f"{value!r} is not a number{hint if ',' in word else ''}")
 
 
-def plain_number(text: str, style: dict[str, str]) -> str:
-    """Return a formatted number as plain text, such as -1234.5 for (1.234,5 €), or else the text.
+def plain_number(text: str, style: dict[str, str], pattern: str) -> str | None:
+    """Return a formatted number as plain text, such as -1234.5 for (1.234,5 €), or None.
+
+    `pattern` is `number_pattern(style)`.
+    """
+    import re
+
+    text = " ".join(text.split()).replace("\u2212", "-").replace("\u2019", "'")
+    match = re.fullmatch(pattern, text)
+    if match is None:
+        return None
+    opened, first, second, whole, fraction, exponent, third, fourth, closed = match.groups()
+    signs = [sign for sign in (opened, first, second, third, fourth) if sign]
+    if len(signs) > 1 or bool(opened) != bool(closed):
+        return None
+    whole = (whole or "0").replace(style["thousands"] or ",", "")
+    minus = "-" if signs and signs[0] != "+" else ""
+    return f"{minus}{whole}.{fraction or '0'}{exponent or ''}"
+
+
+def number_pattern(style: dict[str, str]) -> str:
+    """Return the regular expression of the numbers of a style.
 
     A style has a "prefix" and a "suffix", which may be empty, the "decimal" separator, and the
     "thousands" separator, which may be empty. A minus sign may stand before or after the number and
@@ -85,25 +108,15 @@ def plain_number(text: str, style: dict[str, str]) -> str:
     """
     import re
 
-    text = "".join(" " if x.isspace() else x for x in text.strip())
-    text = text.replace("\u2212", "-").replace("\u2019", "'")
-    before, after, comma, group = (
+    before, after, mark, group = (
         re.escape(style[x]) for x in ("prefix", "suffix", "decimal", "thousands")
     )
-    lakh = rf"(?:{group}\d\d)*" if style["thousands"] == "," else ""  # 12,34,567
-    whole = rf"[1-9]\d{{0,2}}(?:{group}\d{{3}})+|[1-9]\d?{lakh}{group}\d{{3}}|\d+"
-    digits = rf"(?={comma}?\d)({whole if group else '[0-9]+'})?(?:{comma}(\d*))?([eE][-+]?\d+)?"
-    pattern = rf"(\(?) ?([-+]?) ?{before} ?([-+]?) ?{digits} ?(-?) ?{after} ?(-?) ?(\)?)"
-    match = re.fullmatch(pattern, text)
-    if match is None:
-        return text
-    opened, *signs, integer, fraction, exponent, third, fourth, closed = match.groups()
-    signs = [sign for sign in (*signs, third, fourth, opened) if sign]
-    if len(signs) > 1 or bool(opened) != bool(closed):
-        return text
-    integer = (integer or "0").replace(style["thousands"] or ",", "")
-    minus = "-" if signs and signs[0] != "+" else ""
-    return f"{minus}{integer}.{fraction or '0'}{exponent or ''}"
+    whole = r"\d+"
+    if group:
+        lakh = rf"[1-9]\d?(?:{group}\d\d)*{group}\d{{3}}|" if group == "," else ""  # 12,34,567
+        whole = rf"[1-9]\d{{0,2}}(?:{group}\d{{3}})+|{lakh}\d+"
+    digits = rf"(?={mark}?\d)({whole})?(?:{mark}(\d*))?([eE][-+]?\d+)?"
+    return rf"(\(?) ?([-+]?) ?{before} ?([-+]?) ?{digits} ?(-?) ?{after} ?(-?) ?(\)?)"
 
 
 def date_parts(value: Any, form: str) -> list[float]:

@@ -9,15 +9,16 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import NamedTuple
 
 from nas_env.sources._units import CURRENCIES, MISSING_WORDS, UNITS, UNITS_AFTER
-from nas_env.sources.encoding import MISSING, plain_number
+from nas_env.sources.encoding import MISSING, number_pattern, plain_number
 
 NUMBERS_SHARE = 0.9  # a text column with a higher share of numbers is numeric with mistakes
 MENTIONED_SHARE = 0.5  # a text column with a higher share of numbers is mentioned in a note
 CODE_DIGITS = 4  # equally long texts of as many digits or more are codes if one begins with 0
+FACTORS = ("k", "K", "M", "B")  # thousand, million, billion
 BOUNDS = "<>≤≥~≈="
 TEXT = re.compile(r"(\D*)(\d(?:[\d.,' ]*\d)?(?:[eE][-+]?\d+)?)(\D.*)?", re.DOTALL)
 LOCALES = {  # separators in the texts: possible (decimal, thousands)
@@ -49,6 +50,11 @@ class NumberFormat:
         """The format as plain data, for `encoding.number`."""
         return asdict(self)
 
+    @cached_property
+    def pattern(self) -> str:
+        """The regular expression of the numbers."""
+        return number_pattern(self.style)
+
     @property
     def plain(self) -> bool:
         """Whether numbers are written as in Python."""
@@ -56,13 +62,13 @@ class NumberFormat:
 
     def number(self, text: str) -> float | None:
         """Return the number that a text stands for, or None."""
-        try:
-            value = float(plain_number(text, self.style))
-        except ValueError:
-            return None
-        parts = split(text)
-        complete = parts is not None and (parts.prefix, parts.suffix) == (self.prefix, self.suffix)
-        return value if complete else None
+        plain = plain_number(text, self.style, self.pattern)
+        return None if plain is None else float(plain)
+
+
+MARKS = ((".", ","), (",", "."), (".", ""), (",", ""))
+SPACES = tuple((mark, space) for mark in ".," for space in " '")
+PLAIN_FORMATS = {x: NumberFormat("", "", *x) for x in (*MARKS, *SPACES)}
 
 
 class Parts(NamedTuple):
@@ -86,10 +92,10 @@ class Parts(NamedTuple):
         return _known(self.prefix) and (_known(self.suffix) or self.suffix in UNITS_AFTER)
 
     @property
-    def strong(self) -> bool:
-        """Whether prefix and suffix are no single letter, as in the codes 1A, 1B, 2A."""
+    def letter(self) -> str:
+        """The prefix or suffix if it is a single letter, as in the codes 1A, 1B, 2A."""
         affix = self.prefix + self.suffix
-        return self.known and not (len(affix) == 1 and affix.isalpha())
+        return affix if len(affix) == 1 and affix.isalpha() else ""
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,6 @@ class NumberTexts:
         return len(self.formats) > 1
 
 
-@lru_cache(maxsize=4096)
 def split(text: str) -> Parts | None:
     """Return the parts of a text with one number, or None.
 
@@ -134,7 +139,7 @@ def split(text: str) -> Parts | None:
         >>> split("80+").bound, split("none")
         (True, None)
     """
-    text = "".join(" " if x.isspace() else x for x in text.strip())
+    text = " ".join(text.split())
     match = TEXT.fullmatch(text.replace("\u2212", "-").replace("\u2019", "'"))
     if match is None:
         return None
@@ -182,10 +187,14 @@ def examine(
     changed = dict(some.__dict__)
     if len(plain) == len(texts):
         formats = _formats(list(plain), plain)
-        pairs = {(y.prefix, y.suffix) for y in plain.values()}
-        weak = len(pairs) > 1 and not all(y.strong for y in plain.values())
+        letters = {y.letter for y in plain.values()}
+        weak = all(y.letter == y.prefix + y.suffix for y in plain.values()) and bool(
+            letters - {"", *FACTORS}
+        )
         wrong = "" if formats else _other(plain)
         mixed = bool(plain) and not formats and not weak
+        if len(formats) > 1:
+            changed["example"] = next(x for x in plain if len({y.number(x) for y in formats}) > 1)
         return NumberTexts(**{**changed, "formats": formats, "wrong": wrong, "mixed": mixed})
     bound = bool(bounds) and share >= MENTIONED_SHARE and share + bounds >= NUMBERS_SHARE
     candidates = parts.keys() - plain.keys() if bound else texts.keys() - plain.keys()
@@ -205,10 +214,13 @@ def _known(affix: str) -> bool:
 
 
 def _number_like(parts: Parts) -> bool:
-    return any(
-        NumberFormat("", "", *locale).number(parts.core) is not None
-        for locale in _locales([parts.core])
-    )
+    if parts.core.isdigit():
+        return True
+    return any(form.number(parts.core) is not None for form in _plain_formats(parts.core))
+
+
+def _plain_formats(core: str) -> list[NumberFormat]:
+    return [PLAIN_FORMATS[locale] for locale in _locales([core])]
 
 
 def _locales(cores: Iterable[str]) -> list[tuple[str, str]]:

@@ -25,9 +25,7 @@ Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 KeyValues = Annotated[
     tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE"), tyro.conf.UseAppendAction
 ]
-Columns = Annotated[
-    tuple[str, ...], tyro.conf.arg(metavar="NAME=KIND"), tyro.conf.UseAppendAction
-]
+Columns = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=KIND"), tyro.conf.UseAppendAction]
 Words = Annotated[tuple[str, ...], tyro.conf.arg(metavar="WORD"), tyro.conf.UseAppendAction]
 Modules = Annotated[
     tuple[str, ...], tyro.conf.arg(name="import", metavar="MODULE"), tyro.conf.UseAppendAction

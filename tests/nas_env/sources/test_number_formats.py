@@ -13,7 +13,7 @@ from nas_env.errors import InvalidDataError
 from nas_env.sources import DataSet, ReadOptions, preprocessing, read_data
 from nas_env.sources.number_format import examine
 
-ROWS = 240
+ROWS = 120
 SYMBOLS = ("%", "$", "€", "£", "¥", "₹", "CHF", "USD", "kr", "kg", "km", "ms", "°C", "m²", "kWh")
 POSITIONS = ("{symbol}{number}", "{symbol} {number}", "{number}{symbol}", "{number} {symbol}")
 LOCALES = {  # thousands separator, decimal separator
@@ -23,7 +23,7 @@ LOCALES = {  # thousands separator, decimal separator
     "1\u202f234,5": ("\u202f", ","),
     "1\u00a0234.5": ("\u00a0", "."),
     "1'234.5": ("'", "."),
-    "1’234,5": ("’", ","),
+    "1\u2019234,5": ("\u2019", ","),
     "1234,5": ("", ","),
 }
 NEGATIVE = {
@@ -77,13 +77,13 @@ def said(data: DataSet, name: str = "x") -> list[str]:
     return [note for note in data.notes if f"{name!r}" in note and not note.startswith("Numbers: ")]
 
 
-@pytest.mark.parametrize(("symbol", "position"), itertools.product(SYMBOLS, POSITIONS))
+@pytest.mark.parametrize(("symbol", "position"), list(itertools.product(SYMBOLS, POSITIONS)))
 def test_a_column_of_formatted_numbers_is_numbers_and_this_is_said(
     symbol: str, position: str
 ) -> None:
-    numbers = amounts()
+    numbers, start = amounts(), 7 * SYMBOLS.index(symbol) + POSITIONS.index(position)
     kinds = itertools.product(LOCALES, NEGATIVE, WORDS, SHARES)
-    for locale, negative, word, share in itertools.islice(kinds, 0, None, 11):
+    for locale, negative, word, share in itertools.islice(kinds, start, None, 97):
         texts = formatted(numbers, symbol, position, locale, negative)
         texts, absent = with_words(texts, word, share)
         data, table = data_of(texts)
@@ -98,12 +98,13 @@ def test_a_column_of_formatted_numbers_is_numbers_and_this_is_said(
         np.testing.assert_array_equal(again, data.x)
 
 
-@pytest.mark.parametrize(("symbol", "locale"), itertools.product(SYMBOLS, LOCALES))
+@pytest.mark.parametrize(("symbol", "locale"), list(itertools.product(SYMBOLS, LOCALES)))
 def test_a_target_of_formatted_numbers_is_numbers_and_this_is_said(
     symbol: str, locale: str
 ) -> None:
     numbers = amounts()
-    for position, negative in itertools.product(POSITIONS, NEGATIVE):
+    position = POSITIONS[len(locale + symbol) % 4]
+    for negative in NEGATIVE:
         texts = formatted(numbers, symbol, position, locale, negative)
         table = pandas.DataFrame({"x": np.arange(ROWS) ** 0.5, "y": texts})
         data = read_data(table)
@@ -112,7 +113,7 @@ def test_a_target_of_formatted_numbers_is_numbers_and_this_is_said(
         assert any("is read as" in note for note in said(data, "y"))
 
 
-@pytest.mark.parametrize(("word", "share"), itertools.product(WORDS, SHARES[1:]))
+@pytest.mark.parametrize(("word", "share"), list(itertools.product(WORDS, SHARES[1:])))
 def test_a_missing_word_in_a_target_of_numbers_is_refused(word: str, share: float) -> None:
     texts, absent = with_words([f"${x:.2f}" for x in amounts()], word, share)
     table = pandas.DataFrame({"x": np.arange(ROWS) ** 0.5, "y": texts})
@@ -121,7 +122,7 @@ def test_a_missing_word_in_a_target_of_numbers_is_refused(word: str, share: floa
         read_data(table)
 
 
-@pytest.mark.parametrize(("word", "share"), itertools.product(WORDS, SHARES[1:]))
+@pytest.mark.parametrize(("word", "share"), list(itertools.product(WORDS, SHARES[1:])))
 def test_a_missing_word_among_plain_numbers_is_missing(word: str, share: float) -> None:
     numbers = amounts()
     texts, absent = with_words(numbers.tolist(), word, share)
@@ -139,6 +140,7 @@ DOUBTFUL = {  # values that are repeated, and what the message names
     "points": (["950 €", "1.234 €"], "If this is a decimal point, write 1.234 everywhere, or 1234"),
     "units": (["5 kg", "300 g", "7 kg"], "300 g in the column 'x', but another has 5 kg"),
     "one without": (["5 kg", "300", "7 kg"], "300 in the column 'x', but another has 5 kg"),
+    "factors": (["1.2M", "300K"], "300K in the column 'x', but another has 1.2M"),
     "separators": (["1,234.5", "1.234,5"], "1.234,5 in the column 'x', but another has 1,234.5"),
     "bounds": (["5.5", "<1.0", "7", "8.25"], "<1.0 in the column 'x', which is a bound, not"),
     "upper bounds": (["5", "80+", "7", "8"], r"80\+ in the column 'x', which is a bound, not"),
@@ -150,8 +152,6 @@ DOUBTFUL = {  # values that are repeated, and what the message names
 def test_numbers_that_are_not_certain_are_refused_with_the_remedy(case: str) -> None:
     values, message = DOUBTFUL[case]
     column = [values[i % len(values)] for i in range(ROWS)]
-    if case == "units":
-        column = [x.replace(" g", " mg").replace("300 mg", "300 g") for x in column]
     with pytest.raises(InvalidDataError, match=message) as refused:
         data_of(column)
     assert "rite" in str(refused.value) or "Correct it" in str(refused.value)
@@ -198,12 +198,14 @@ def test_a_unit_that_is_not_known_is_read_if_the_column_is_set_to_be_numbers() -
 
 
 def test_few_formatted_targets_are_classes_and_this_is_said() -> None:
-    table = pandas.DataFrame({"x": np.arange(ROWS) ** 0.5, "y": ["5%", "10%", "20%"] * 80})
+    table = pandas.DataFrame({"x": np.arange(ROWS) ** 0.5, "y": ["5%", "10%", "20%"] * (ROWS // 3)})
     data = read_data(table)
     assert data.classes == ("10%", "20%", "5%")
-    assert any(note.startswith("Column 'y' is read as text, although 100.0 %") for note in data.notes)
+    assert any(
+        note.startswith("Column 'y' is read as text, although 100.0 %") for note in data.notes
+    )
     numbers = read_data(table, ReadOptions(problem="regression"))
-    np.testing.assert_array_equal(numbers.y, [5.0, 10.0, 20.0] * 80)
+    np.testing.assert_array_equal(numbers.y, [5.0, 10.0, 20.0] * (ROWS // 3))
 
 
 def test_separators_are_those_of_the_other_columns() -> None:
@@ -246,6 +248,6 @@ def test_examples_from_other_countries_are_read() -> None:
         assert form.number(text) == number
 
 
-@pytest.mark.parametrize("text", ["--5", "(5", "5)", "1,2345", "5%%", "-(5)", "1.2.3", "0,500.5"])
+@pytest.mark.parametrize("text", ["--5", "(5", "5)", "1,23,45", "5%%", "-(5)", "1.2.3", "0,500.5"])
 def test_what_is_no_number_in_any_format(text: str) -> None:
     assert examine({text: 1}).formats == ()
