@@ -10,11 +10,17 @@ steps of sources are:
 - `{"step": "columns", "columns": [...]}`: a row is encoded as numbers, column by column.
 
   - `{"name", "kind": "numeric", "fill", "mean", "sd"}` is one number, (value - mean) / sd. Missing
-    values are filled first.
+    values are filled first. With `low` and `high`, values are clipped to this range. With `format`,
+    text is read as `nas_env.sources.encoding.number_pattern` describes. `missing_numbers` are
+    missing.
   - `{"name", "kind": "categorical", "categories": [...], "rare": bool, "fill": text}` is one number
     for each category and, if `rare`, one for all other categories.
+  - `{"name", "kind": "date", "date", "fill", "mean", "sd"}` is year, month, day and weekday, each
+    standardised. `date` is "iso" or the format of `datetime.strptime`.
 
-  `nas_env.sources.encoding.is_missing` defines missing values.
+  `nas_env.sources.encoding.is_missing` defines missing values. A column may have the words
+  `missing` besides the default ones, `default_missing`: false without these, and the categories
+  `not_missing` that are default words.
 - `{"step": "standardise", "mean": [...], "sd": [...], "dims": 1 | 3}`: (x - mean) / sd for each
   channel of an image (3) or each feature of a vector (1).
 """
@@ -75,8 +81,9 @@ def _image(step: Step, samples: Any) -> NDArray[np.uint8]:
     return np.stack([pixels(x, size, colour) for x in opened])
 
 
-def _columns(step: Step, samples: Mapping[str, ArrayLike]) -> NDArray[np.float32]:
+def _columns(step: Step, samples: Mapping[Any, ArrayLike]) -> NDArray[np.float32]:
     columns = {column["name"]: column for column in step["columns"]}
+    samples = {str(name): values for name, values in samples.items()}
     if absent := [name for name in columns if name not in samples]:
         raise InvalidDataError(f"Column {absent[0]!r} is missing. Needed: {', '.join(columns)}.")
     values: list[Any] = [samples[name] for name in columns]
