@@ -33,6 +33,7 @@ DATE = (  # two-digit years need slashes: 1.2.33 is a version
     rf"((19|20)\d\d[-/.]{DAY}[-/.]{DAY}|{DAY}[-/.]{DAY}[-/.](19|20)\d\d|{DAY}/{DAY}/\d\d)"
     r"([ T]\d{1,2}:\d{2}.*)?"
 )
+LISTS = (list, dict, set, tuple, np.ndarray)
 SHOWN = 20  # maximum number of columns of a kind named in a note
 ROW_NAMES = ("", "unnamed: 0", "id", "index", "row", "nr", "no")  # of columns that number the rows
 DIFFERENT_SHARE = 0.5  # a text column with a higher share of distinct values identifies its rows
@@ -292,7 +293,7 @@ def _useless(name: str, column: Any, kind: str | None) -> str:
             f"dates are used only if they are set to be dates, columns={{{name!r}: 'date'}} "
             f"(--column {name}=date); or give their parts, such as the month, as numbers"
         )
-    if column.map(lambda x: isinstance(x, list | dict | set | tuple | np.ndarray)).any():
+    if is_text(column) and any(isinstance(x, LISTS) for x in column):
         return "its values are lists"
     if column.dtype.kind == "c":
         return "complex numbers are not supported; give their parts"

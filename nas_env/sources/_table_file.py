@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,10 @@ class _CsvFile:
             )
         self._check_unnamed(table, [str(x) for x in names.iloc[0]])
         codes = [x for x in table.columns if x not in kinds and _may_be_codes(table[x])]
-        return self._with_texts(table, codes, lambda texts: texts.codes)
+        for name, texts in self._written(codes):
+            if _are_codes(texts.dropna()):
+                table[name] = texts
+        return table
 
     def texts(self, table: Any) -> Texts:
         """Return what the texts of a table have in common.
@@ -109,7 +113,9 @@ class _CsvFile:
         if texts.decimal != ",":
             return texts
         points = [x for x in table.columns if table[x].dtype.kind == "f"]
-        self._with_texts(table, points, lambda x: x.ambiguous)
+        for name, column in self._written(points):
+            if examine_texts(column.to_frame(), ReadOptions()).columns[name].ambiguous:
+                table[name] = column
         return examine_texts(table, self.options, ",")
 
     def _parsed(self, **settings: Any) -> Any:
@@ -120,14 +126,10 @@ class _CsvFile:
         )
         return pandas.read_csv(self.path, sep=self.separator, **{**words, **settings})
 
-    def _with_texts(self, table: Any, names: list[str], wanted: Any) -> Any:
-        """Replace columns by their texts where these are wanted, in place."""
+    def _written(self, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
+        """Yield columns as they are written in the file."""
         for name in names:
-            column = self._parsed(usecols=[name], dtype=str)
-            examined = examine_texts(column, ReadOptions()).columns[name]
-            if wanted(examined):
-                table[name] = column[name]
-        return table
+            yield name, self._parsed(usecols=[name], dtype=str)[name]
 
     def _check_names(self, names: list[str]) -> None:
         double = next((x for x in names if x and names.count(x) > 1), None)
@@ -155,6 +157,10 @@ def _may_be_codes(column: Any) -> bool:
         return False
     longest, shortest = len(str(column.max())), len(str(column.min()))
     return longest >= CODE_DIGITS and shortest < longest
+
+
+def _are_codes(texts: Any) -> bool:
+    return bool(texts.str.startswith("0").any() and texts.str.len().nunique() == 1)
 
 
 def _separator(path: Path) -> str:
