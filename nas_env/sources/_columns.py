@@ -14,7 +14,6 @@ from nas_env.sources._dates import date_form
 from nas_env.sources._fitted import MOST_CATEGORIES, Categories, Dates, Fitted, Numbers
 from nas_env.sources._text_numbers import (
     DECIMAL_COMMA,
-    NUMBERS_SHARE,
     Texts,
     decimal_commas,
     first_row,
@@ -26,7 +25,7 @@ from nas_env.sources._text_numbers import (
 )
 from nas_env.sources.base import ReadOptions
 from nas_env.sources.encoding import MISSING, date_parts
-from nas_env.sources.number_format import NumberTexts, examine
+from nas_env.sources.number_format import NUMBERS_SHARE, NumberTexts, examine
 
 DAY = r"(0?[1-9]|[12]\d|3[01])"  # also matches a month
 DATE = (  # two-digit years need slashes: 1.2.33 is a version
@@ -60,7 +59,7 @@ class Columns:
         Raises:
             MissingDependencyError: scikit-learn is not installed.
         """
-        return Fitted(self.features, train)
+        return Fitted(self.features, self.count, train)
 
 
 def choose_columns(source: str, table: Any, options: ReadOptions, texts: Texts) -> Columns:

@@ -74,6 +74,7 @@ class Fitted:
 
     Args:
         columns: The columns.
+        count: Number of rows.
         train: (m,) training rows.
 
     Attributes:
@@ -84,8 +85,12 @@ class Fitted:
     """
 
     def __init__(
-        self, columns: Sequence[Numbers | Categories | Dates], train: NDArray[np.int64]
+        self,
+        columns: Sequence[Numbers | Categories | Dates],
+        count: int,
+        train: NDArray[np.int64],
     ) -> None:
+        self.count = count
         require("Tables need", "data", "sklearn")
         self.numbers = [x for x in columns if isinstance(x, Numbers)]
         self.texts = [x for x in columns if isinstance(x, Categories)]
@@ -102,15 +107,12 @@ class Fitted:
     @property
     def width(self) -> int:
         """Number of features of an encoded row."""
-        categories = (len(x["categories"]) + x["rare"] for x, _ in self._texts)
+        categories = (len(x["categories"]) + int(x["rare"]) for x, _ in self._texts)
         return len(self._numbers) + sum(categories) + sum(len(x["mean"]) for x in self._dates)
 
     def transform(self) -> NDArray[np.float32]:
         """Return all rows encoded, (n, width)."""
-        columns = [*self.numbers, *self.texts, *self.dates]
-        first = columns[0]
-        count = len(first.values if isinstance(first, Numbers) else _rows(first))
-        encoded, place = np.zeros((count, self.width), np.float32), 0
+        encoded, place = np.zeros((self.count, self.width), np.float32), 0
         for column, plain in zip(self.numbers, self._numbers, strict=True):
             encoded[:, place] = _scaled(column.values, plain)
             place += 1
@@ -154,10 +156,6 @@ class Fitted:
         ]
 
 
-def _rows(column: Categories | Dates) -> NDArray[Any]:
-    return column.codes if isinstance(column, Categories) else column.parts
-
-
 def _moments(columns: Sequence[NDArray[np.float64]]) -> list[tuple[float, float, float]]:
     """Return the median, and mean and standard deviation after filling, of each column."""
     if not columns:
@@ -191,7 +189,7 @@ def _categories(column: Categories, train: NDArray[np.int64]) -> _Encoding:
     rare = encoder.infrequent_categories_[0]
     seldom = set() if rare is None else set(rare)
     frequent = [str(x) for x in encoder.categories_[0] if x not in seldom]
-    plain = {"name": column.name, "kind": "categorical", "categories": frequent}
+    plain: Plain = {"name": column.name, "kind": "categorical", "categories": frequent}
     plain |= {"rare": bool(seldom), "fill": MISSING, **column.more}
     return _Encoding(plain, {label: position for position, label in enumerate(frequent)})
 

@@ -68,8 +68,10 @@ def far_note(
     name: str, values: NDArray[np.float64], range_: Usual | None, target: bool = False
 ) -> str:
     """Return a note on the values of a column that are far from the others; empty if none is."""
-    rows = range_.far(values) if range_ is not None else []
-    if range_ is None or not len(rows):
+    if range_ is None:
+        return ""
+    rows = range_.far(values)
+    if not len(rows):
         return ""
     worst = rows[np.abs(values[rows]).argmax()]
     many = "1 value is" if len(rows) == 1 else f"{len(rows):,} values are"

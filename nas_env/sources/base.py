@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -60,7 +60,7 @@ class ReadOptions:
     cache: Path | str | None = None
     max_memory_mb: float | None = None
     columns: Mapping[Any, str] = field(default_factory=dict)
-    missing: tuple[str, ...] = ()
+    missing: Sequence[str] = ()
     default_missing: bool = True
 
     def __post_init__(self) -> None:

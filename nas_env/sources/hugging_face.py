@@ -147,9 +147,10 @@ def _images(
     )
 
 
-def _label(source: str, dataset: Any, wanted: str | None) -> str:
+def _label(source: str, dataset: Any, wanted: str | int | None) -> str:
     names = list(dataset.features)
-    candidates = [name for name in names if name.lower() in TARGETS] if wanted is None else [wanted]
+    targets = [name for name in names if name.lower() in TARGETS]
+    candidates = targets if wanted is None else [str(wanted)]
     if len(candidates) != 1 or candidates[0] not in names:
         raise InvalidDataError(
             f"{source}: which column is the target? Set target=NAME. Columns: {', '.join(names)}."
@@ -167,7 +168,11 @@ def _table(
     target = options.target
     if target is None and "label" not in table.columns and "labels" in table.columns:
         target = "labels"
-    column = target or next((x for x in table.columns if x.lower() in TARGETS), "")
+    column = (
+        str(target)
+        if target is not None
+        else next((x for x in table.columns if x.lower() in TARGETS), "")
+    )
     feature = datasets[0].features.get(column)
     names = getattr(feature, "names", None)
     classes = tuple(names) if names else None

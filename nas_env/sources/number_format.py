@@ -262,7 +262,7 @@ def _other(parts: Mapping[str, Parts]) -> str:
         for x, y in parts.items()
         if first and (y.prefix, y.suffix) != (first.prefix, first.suffix)
     )
-    return next(others, next(reversed(parts), ""))
+    return next(others, next(reversed(list(parts)), ""))
 
 
 def _codes(texts: Iterable[str]) -> bool:

@@ -247,7 +247,7 @@ def own_data(
         cache,
         max_memory_mb,
         columns=columns or {},
-        missing=missing if isinstance(missing, str) else tuple(missing),  # type: ignore[arg-type]
+        missing=missing,
         default_missing=default_missing,
     )
     return DataTask(read_data(data, options), metric, class_weights=class_weights)

@@ -95,7 +95,9 @@ def reading_options(values: Mapping[str, Any]) -> ReadOptions:
             )
         columns[name] = kind
     return ReadOptions(
-        *(values[name] for name in ("target", "image_size", "problem")),
+        target=values["target"],
+        image_size=values["image_size"],
+        problem=values["problem"],
         columns=columns,
         missing=tuple(values.get("missing") or ()),
         default_missing=not values.get("no_default_missing"),

@@ -13,7 +13,8 @@ from nas_env_cli.search.command_line import parse
 from nas_env_cli.search.folder import RunFolder
 from nas_env_cli.search.options import SearchOptions
 from nas_env_cli.search.plan import agent_of
-from nas_env_cli.search.saved_options import to_json
+from nas_env_cli.search.saved_options import read_options, to_json
+from nas_env_cli.search.user_data import read_user_data, reading_options
 
 HELP = """
 import sys
@@ -102,3 +103,45 @@ def test_a_store_whose_password_is_not_kept_is_given_again(tmp_path: Path) -> No
         RunFolder(tmp_path, to_json(without), resume=True)
     again = parse(["--output", str(tmp_path), "--resume", "--store", store])
     assert to_json(again) == to_json(begun)
+
+
+def test_kinds_of_columns_and_missing_words_are_kept_for_later_commands(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["--data", "mine.csv", "--column", "a=b=number", "zip=category", "--missing=-999"]
+    begun = parse([*words, "--missing", "?", "--no-default-missing", "--output", str(run)])
+    RunFolder(run, to_json(begun), resume=False)
+    again = parse(["--output", str(run), "--resume"])
+    assert to_json(again) == to_json(begun)
+    reading = reading_options(read_options(run))
+    assert reading.columns == {"a=b": "number", "zip": "category"}
+    assert (reading.missing, reading.default_missing) == (("-999", "?"), False)
+    other = parse(["--output", str(run), "--resume", "--column", "zip=number"])
+    with pytest.raises(InvalidSettingError, match="was begun with column="):
+        RunFolder(run, to_json(other), resume=True)
+
+
+def test_a_run_of_an_earlier_version_lacks_these_options_and_goes_on(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    saved = to_json(parse(["--data", "mine.csv", "--output", str(run)]))
+    for name in ("column", "missing", "no_default_missing"):
+        del saved[name]
+    RunFolder(run, saved, resume=False)
+    RunFolder(run, to_json(parse(["--output", str(run), "--resume"])), resume=True)
+    assert reading_options(read_options(run)).default_missing
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--data", "mine.csv", "--column", "zip"],
+            r"--column 'zip' is not NAME=KIND\. Write --col",
+        ),
+        (["--column", "zip=number"], "--column is about --data. Give --data"),
+        (["--missing", "?"], "--missing is about --data. Give --data"),
+        (["--no-default-missing"], "--no-default-missing is about --data. Give --data"),
+    ],
+)
+def test_options_of_columns_that_are_wrong_are_refused(words: list[str], message: str) -> None:
+    with pytest.raises(InvalidSettingError, match=message):
+        read_user_data(parse(words))
