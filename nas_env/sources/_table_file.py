@@ -30,29 +30,12 @@ def read_file(path: Path, options: ReadOptions) -> tuple[Any, Texts, list[str]]:
         MissingDependencyError: pandas or pyarrow is not installed.
     """
     require("Tables need", "data", "pandas")
-    import pandas
-
-    megabytes = path.stat().st_size * GROWTH / 1e6
-    if megabytes > free_memory_mb():
-        raise InvalidDataError(
-            f"{path}: needs about {megabytes:,.0f} MB of memory, but only {free_memory_mb():,.0f} "
-            "MB are free. Give fewer rows or columns, or write the columns as `x` of an .npz file, "
-            "which is read in parts."
-        )
-    name = path.name.lower()
-    parquet = name.endswith((".parquet", ".pq"))
+    _check_memory(path)
+    parquet = path.name.lower().endswith((".parquet", ".pq"))
     if parquet:
         require("Parquet files need", "data", "pyarrow")
     try:
-        if parquet:
-            table = pandas.read_parquet(path)
-            return (
-                table,
-                examine_texts(table.set_axis(map(str, table.columns), axis=1), options),
-                [],
-            )
-        file = _CsvFile(path, "\t" if ".tsv" in name else _separator(path), options)
-        table = file.read()
+        return _parquet(path, options) if parquet else _csv(path, options)
     except (MemoryError, KeyboardInterrupt, InvalidDataError):
         raise
     except Exception as error:  # pandas and pyarrow raise many kinds
@@ -61,8 +44,31 @@ def read_file(path: Path, options: ReadOptions) -> tuple[Any, Texts, list[str]]:
             "column names, then one row of values per line, in UTF-8 (for a spreadsheet, save it "
             'as "CSV UTF-8").'
         ) from None
-    notes = []
-    if file.separator in OTHER_SEPARATORS and ".tsv" not in name:
+
+
+def _check_memory(path: Path) -> None:
+    megabytes = path.stat().st_size * GROWTH / 1e6
+    if megabytes > free_memory_mb():
+        raise InvalidDataError(
+            f"{path}: needs about {megabytes:,.0f} MB of memory, but only {free_memory_mb():,.0f} "
+            "MB are free. Give fewer rows or columns, or write the columns as `x` of an .npz file, "
+            "which is read in parts."
+        )
+
+
+def _parquet(path: Path, options: ReadOptions) -> tuple[Any, Texts, list[str]]:
+    import pandas
+
+    table = pandas.read_parquet(path)
+    named = table.set_axis([str(x) for x in table.columns], axis=1)
+    return table, examine_texts(named, options), []
+
+
+def _csv(path: Path, options: ReadOptions) -> tuple[Any, Texts, list[str]]:
+    tabs = ".tsv" in path.name.lower()
+    file = _CsvFile(path, "\t" if tabs else _separator(path), options)
+    table, notes = file.read(), []
+    if file.separator in OTHER_SEPARATORS and not tabs:
         separator_name = OTHER_SEPARATORS[file.separator]
         notes = [f"Values and column names are separated by {separator_name}."]
     return table, file.texts(table), notes

@@ -11,6 +11,7 @@ from nas_env.tasks.own_data import DataTask
 from nas_env_cli.export.finished import FinishedRun
 from nas_env_cli.search.saved_options import NAMED_DATA
 
+KINDS = (("numeric", "numbers"), ("categorical", "text"), ("date", "dates"))
 MOST_NAMES = 50  # classes or columns that the card lists
 OF_TABLE = """\
 import csv
@@ -85,7 +86,7 @@ def _names(run: FinishedRun) -> Iterator[str]:
     else:
         yield f"{what} one of {task.spec.num_outputs} classes, given as an index."
     for step in getattr(task, "preprocessing", []):
-        for kind, words in (("numeric", "numbers"), ("categorical", "text")):
+        for kind, words in KINDS:
             names = [x["name"] for x in step.get("columns", ()) if x["kind"] == kind]
             if names:
                 yield f"It needs columns of {words}: {_listed(names)}."
