@@ -15,6 +15,7 @@ from nas_env.sources._fitted import MOST_CATEGORIES, Categories, Dates, Fitted, 
 from nas_env.sources._text_numbers import (
     DECIMAL_COMMA,
     Texts,
+    column_option,
     decimal_commas,
     first_row,
     is_text,
@@ -258,8 +259,7 @@ def _unknown_unit(name: str, column: Any) -> str:
         return ""
     return (
         f"Column {name!r} is read as text, although all its values are numbers with an unknown "
-        f"unit, such as {texts.example}; set columns={{{name!r}: 'number'}} (--column "
-        f"{name}=number) to read the numbers."
+        f"unit, such as {texts.example}; set {column_option(name, 'number')} to read the numbers."
     )
 
 
@@ -289,8 +289,8 @@ def _useless(name: str, column: Any, kind: str | None) -> str:
         column.dtype.kind in "mM" or (kind is None and _dates(column))
     ):
         return (
-            f"dates are used only if they are set to be dates, columns={{{name!r}: 'date'}} "
-            f"(--column {name}=date); or give their parts, such as the month, as numbers"
+            f"dates are used only if they are set to be dates, {column_option(name, 'date')}; "
+            "or give their parts, such as the month, as numbers"
         )
     if is_text(column) and any(isinstance(x, LISTS) for x in column):
         return "its values are lists"

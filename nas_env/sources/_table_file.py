@@ -90,7 +90,7 @@ class _CsvFile:
         """Return the pandas table."""
         import pandas
 
-        names = self._parsed(header=None, nrows=1, dtype=str, keep_default_na=False)
+        names = self._parsed(header=None, nrows=1, dtype=str, na_filter=False)
         self._check_names([str(x) for x in names.iloc[0]])
         kinds = self.options.columns
         written = {name: str for name, kind in kinds.items() if kind in AS_WRITTEN}

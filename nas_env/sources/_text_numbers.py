@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ class TextNumbers:
     def more(self) -> dict[str, Any]:
         """Entries of the column's description."""
         more: dict[str, Any] = {} if self.format == PLAIN else {"format": self.format.style}
-        words = [x for x in self.missing if x.strip() not in MISSING]
+        words = [x for x in dict.fromkeys(map(str.strip, self.missing)) if x not in MISSING]
         return {**more, "missing": words} if words else more
 
 
@@ -149,7 +150,7 @@ def mention(name: str, texts: NumberTexts) -> str:
 
 def doubt(source: str, name: str, column: Any, texts: NumberTexts) -> InvalidDataError:
     """Return the error for numbers that cannot be read without a doubt."""
-    remedy = f"set columns={{{name!r}: 'category'}} (--column {name}=category)"
+    remedy = f"set {column_option(name, 'category')}"
     if texts.ambiguous:
         value = texts.example.strip()
         separator = next(x.thousands for x in texts.formats if x.thousands)
@@ -171,6 +172,11 @@ def doubt(source: str, name: str, column: Any, texts: NumberTexts) -> InvalidDat
     )
 
 
+def column_option(name: str, kind: str) -> str:
+    """Return how the kind of a column is set, in Python and on the command line."""
+    return f"columns={{{name!r}: {kind!r}}} (--column {quote(f'{name}={kind}')})"
+
+
 def first_row(column: Any, text: str) -> int:
     """Return the first row that has a text."""
     return int(np.flatnonzero((column.astype(str) == text).to_numpy())[0])
@@ -183,8 +189,7 @@ def wrong_among_numbers(
     return InvalidDataError(
         f"{source}: row {row + 1} has {value} in the column {name!r}, of which {100 * share:.1f} % "
         f"are numbers. Correct it, leave it empty, name it with missing=[{value!r}] (--missing="
-        f"{value!r}), or make the whole column text: columns={{{name!r}: 'category'}} (--column "
-        f"{name}=category)."
+        f"{value!r}), or make the whole column text: {column_option(name, 'category')}."
     )
 
 

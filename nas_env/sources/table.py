@@ -13,7 +13,7 @@ from nas_env.errors import InvalidDataError
 from nas_env.sources._columns import Columns, choose_columns
 from nas_env.sources._table_file import SUFFIXES, read_file
 from nas_env.sources._targets import read_target
-from nas_env.sources._text_numbers import Texts, examine_texts
+from nas_env.sources._text_numbers import Texts, column_option, examine_texts
 from nas_env.sources.base import (
     NOT_SAID,
     SOURCES,
@@ -93,7 +93,7 @@ def samples_of_table(
     targets, target_notes = read_target(source, table[target], target, options, texts)
     features = table.drop(columns=[target])
     if given is None:
-        given, features = _given(source, features)
+        given, features = _given(source, features, options)
     columns = choose_columns(source, features, options, texts)
 
     def encode(train: NDArray[np.int64]) -> Encoded:
@@ -162,9 +162,13 @@ def _target(source: str, table: Any, wanted: str | int | None) -> str:
     return candidates[0]
 
 
-def _given(source: str, features: Any) -> tuple[NDArray[np.int8], Any]:
-    """Return the split of each row, and the table without the split column."""
-    name = next((x for x in features.columns if x.lower() == SPLIT_COLUMN), None)
+def _given(source: str, features: Any, options: ReadOptions) -> tuple[NDArray[np.int8], Any]:
+    """Return the split of each row, and the table without the split column.
+
+    A column whose kind is set holds no splits.
+    """
+    names = (x for x in features.columns if x.lower() == SPLIT_COLUMN)
+    name = next((x for x in names if x not in options.columns), None)
     if name is None:
         return np.full(len(features), NOT_SAID, dtype=np.int8), features
     words = features[name].astype(str).str.strip().str.lower()
@@ -175,7 +179,7 @@ def _given(source: str, features: Any) -> tuple[NDArray[np.int8], Any]:
         raise InvalidDataError(
             f"{source}: row {strange[0] + 1} has {value!s} in the column {name!r}. It must be one "
             f"of {', '.join(SPLIT_NAMES)}. Correct it, or rename the column if it does not hold "
-            "splits."
+            f"splits, or set {column_option(name, 'category')}."
         )
     return codes.to_numpy().astype(np.int8), features.drop(columns=[name])
 

@@ -32,7 +32,7 @@ NEGATIVE = {
     "brackets": "({})",
     "trailing": "{}-",
 }
-WORDS = ("", "?", "unknown", "-", "n/a", "none")
+WORDS = ("", "?", " ? ", "unknown", "-", "n/a", "none")
 SHARES = (0, 0.02, 0.1, 0.3)
 
 
@@ -126,9 +126,11 @@ def test_a_missing_word_in_a_target_of_numbers_is_refused(word: str, share: floa
 def test_a_missing_word_among_plain_numbers_is_missing(word: str, share: float) -> None:
     numbers = amounts()
     texts, absent = with_words(numbers.tolist(), word, share)
-    data, _ = data_of(texts)
+    data, table = data_of(texts)
     plain, _ = data_of(np.where(absent, np.nan, numbers).tolist())
     np.testing.assert_array_equal(data.x, plain.x)
+    again = preprocessing.apply(data.steps, {name: table[name] for name in table})
+    np.testing.assert_array_equal(again, data.x)
     assert said(data) == [
         f"Column 'x' holds numbers: {word!r} counts as missing ({absent.sum()} rows)."
     ]
@@ -159,7 +161,7 @@ def test_numbers_that_are_not_certain_are_refused_with_the_remedy(case: str) -> 
     assert data.steps[0]["columns"][1]["kind"] == "categorical"
 
 
-@pytest.mark.parametrize("case", ["bounds", "units", "mistake", "separators"])
+@pytest.mark.parametrize("case", ["bounds", "with a symbol", "units", "mistake", "separators"])
 def test_targets_that_are_not_certain_are_refused_with_the_remedy(case: str) -> None:
     values, message = DOUBTFUL[case]
     column = [values[i % len(values)] for i in range(ROWS)]

@@ -212,8 +212,18 @@ def test_names_that_pandas_would_change_are_refused(
         f"{','.join(['5', '7', '2', '9'][i % 4] for _ in range(count))},{i % 2}" for i in range(40)
     ]
     (tmp_path / "mine.csv").write_text("\n".join([head, *rows]))
-    with pytest.raises(InvalidDataError, match=message):
-        read_data(tmp_path / "mine.csv")
+    for default in (True, False):
+        with pytest.raises(InvalidDataError, match=message):
+            read_data(tmp_path / "mine.csv", ReadOptions(default_missing=default))
+
+
+def test_a_column_called_split_is_a_feature_if_its_kind_is_set() -> None:
+    made = table().assign(split=["hard", "soft"] * 40)
+    with pytest.raises(InvalidDataError, match=r"or set .* \(--column split=category\)"):
+        read_data(made)
+    data = read_data(made, ReadOptions(columns={"split": "category"}))
+    assert column_of(data, "split")["categories"] == ["hard", "soft"]
+    assert [len(data.rows[x]) for x in data.rows] == [48, 16, 16]
 
 
 @pytest.mark.parametrize(
@@ -240,3 +250,25 @@ def test_options_of_columns_do_not_apply_to_arrays(options: dict[str, Any]) -> N
     arrays = {"x": np.random.default_rng(0).normal(size=(30, 4)), "y": np.arange(30) % 2}
     with pytest.raises(InvalidSettingError, match="does not apply to data without columns"):
         own_data(arrays, **options)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("word", ["", "?", "none"])
+def test_formatted_columns_of_a_file_are_encoded_as_they_were_read(
+    separator: str, word: str, tmp_path: Path
+) -> None:
+    amounts = np.random.default_rng(0).integers(-99_999, 999_999, 80) / 10
+    english, german = (
+        [f"${x:,.1f}" for x in amounts],
+        [f"{x:.1f}".replace(".", ",") for x in amounts],
+    )
+    made = table().assign(a=english, b=[f"{x} €" for x in german], c=[f"{x} %" for x in amounts])
+    made.loc[10:30, ["a", "b", "c"]] = word
+    made.to_csv(tmp_path / "mine.csv", index=False, sep=separator)
+    data = read_data(tmp_path / "mine.csv")
+    plain = table().assign(**dict.fromkeys("abc", pandas.Series(amounts)))
+    plain.loc[10:30, ["a", "b", "c"]] = np.nan
+    np.testing.assert_allclose(data.x, read_data(plain).x, rtol=1e-6)
+    with (tmp_path / "mine.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter=separator))
+    assert np.array_equal(exported(data, rows), data.x)
