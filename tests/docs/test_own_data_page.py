@@ -21,8 +21,8 @@ def test_the_programs_of_the_page_run(tmp_path: Path) -> None:
         "(3, 8, 8) (18, 6, 6)",
         "(2, 5) columns",
         "The given table: row 1 has old in the column 'age', of which 99.8 % are numbers. Correct "
-        "it, leave it empty, name it with missing=['old'] (--missing='old'), or make the whole column "
-        "text: columns={'age': 'category'} (--column age=category).",
+        "it, leave it empty, name it with missing=['old'] (--missing='old'), or make the whole "
+        "column text: columns={'age': 'category'} (--column age=category).",
     ]
 
 
