@@ -16,7 +16,7 @@ import numpy as np
 from nas_env.errors import InvalidSettingError
 from nas_env.export._layout import Call, lay_out, literal, numbers
 from nas_env.registry import Registry
-from nas_env.sources import encoding
+from nas_env.sources import encoding, image_encoding
 from nas_env.tasks.base import Task
 
 Steps = Sequence[Mapping[str, Any]]
@@ -135,6 +135,12 @@ def _pair(key: str, value: Any) -> str | Call:
     return before + literal(value)
 
 
+IMAGE_FUNCTIONS = (
+    image_encoding.decode,
+    image_encoding.has_alpha,
+    image_encoding.with_alpha,
+    image_encoding.eight_bits,
+)
 ENCODE_IMAGES = '''
 def encode(images: list[Any]) -> Tensor:
     """Return image files or PIL images, or a single one, as (n, {channels}, {height}, {width}).
@@ -151,7 +157,7 @@ def pixels(image: Any) -> Tensor:
     from PIL import Image
 
     image = image if isinstance(image, Image.Image) else Image.open(image)
-    image = decode(image, "{mode}", {width}, {height})
+    image = decode(image, "{mode}", {width}, {height}{more})
     values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
     return values.view({height}, {width}, {channels}).permute(2, 0, 1)
 '''
@@ -162,13 +168,15 @@ def image(step: Mapping[str, Any]) -> StepSource:
     """Return the source of `encode`, which turns image files and PIL images into pixels, 0 to 255.
 
     Args:
-        step: "channels", 1 (grey) or 3 (colour), and "size", (height, width).
+        step: "channels", 1 (grey) or 3 (colour), and "size", (height, width); optional: "limits",
+            (low, high), and "background".
     """
     channels, (height, width) = step["channels"], step["size"]
     settings = {"channels": channels, "height": height, "width": width}
-    text = ENCODE_IMAGES.format(mode="RGB" if channels == 3 else "L", **settings)
+    more = "".join(f", {x}={step[x]!r}" for x in ("background", "limits") if x in step)
+    text = ENCODE_IMAGES.format(mode="RGB" if channels == 3 else "L", more=more, **settings)
     example = f'255 * torch.rand(2, {channels}, {height}, {width})  # or encode(["mine.png"])'
-    return StepSource(encode=_functions(text, encoding.decode), example=(example,))
+    return StepSource(encode=_functions(text, *IMAGE_FUNCTIONS), example=(example,))
 
 
 def _functions(text: str, *shared: Callable[..., Any]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nas_env.architecture import digest
 from nas_env.errors import InvalidDataError
 from nas_env.files import replacing
+from nas_env.sources._walking import is_system
 from nas_env.sources.base import (
     SOURCES,
     Encoded,
@@ -124,14 +125,15 @@ def _inside(folder: Path) -> Path:
 
 
 def _visible(folder: Path) -> list[Path]:
-    return [x for x in folder.iterdir() if x.name != "__MACOSX" and not x.name.startswith(".")]
+    return [x for x in folder.iterdir() if not is_system(x.name)]
 
 
 def _zip_members(archive: zipfile.ZipFile) -> Iterator[_Member]:
     for info in archive.infolist():
+        name = info.filename.replace("\\", "/")  # some programs on Windows write backslashes
         link = stat.S_ISLNK(info.external_attr >> 16)
-        kind = "a link" if link else "folder" if info.is_dir() else "file"
-        yield _Member(info.filename, info.file_size, kind, info)
+        kind = "a link" if link else "folder" if name.endswith("/") else "file"
+        yield _Member(name, info.file_size, kind, info)
 
 
 def _tar_members(archive: tarfile.TarFile) -> Iterator[_Member]:

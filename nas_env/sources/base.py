@@ -48,6 +48,7 @@ class ReadOptions:
         missing: Words that count as missing in a table, besides the default ones.
         default_missing: Whether the words that pandas reads as missing, such as NA, and common
             words among numbers, such as ?, count as missing.
+        skip_bad_files: Whether images that cannot be read are left out; the notes list them.
 
     Raises:
         UnknownNameError: The problem or the kind of a column does not exist.
@@ -62,6 +63,7 @@ class ReadOptions:
     columns: Mapping[Any, str] = field(default_factory=dict)
     missing: Sequence[str] = ()
     default_missing: bool = True
+    skip_bad_files: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", {str(x): kind for x, kind in self.columns.items()})
@@ -127,6 +129,8 @@ class Samples:
         few_are_classes: If True, integers are classes only if there are few distinct values.
         notes: Further information for the user, one sentence each.
         target: The target column; empty if the data have no columns.
+        labelled: Whether the data call the targets labels, so that a few whole floating-point
+            numbers are classes.
     """
 
     source: str
@@ -139,6 +143,7 @@ class Samples:
     few_are_classes: bool = False
     notes: tuple[str, ...] = ()
     target: str = ""
+    labelled: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Encodes one raw sample, using only the standard library and Pillow.
+"""Encodes one row of a table, using only the standard library.
 
 The exporter copies the source of these functions into exported files. So this module does not
 import nas_env, and the functions use no names except each other, `Any` and `MISSING`.
@@ -134,19 +134,3 @@ def date_parts(value: Any, form: str) -> list[float]:
         except ValueError:
             raise ValueError(f"{text!r} is not a date like the others of the column") from None
     return [float(x) for x in (value.year, value.month, value.day, value.weekday())]
-
-
-def decode(image: Any, mode: str, width: int, height: int) -> Any:
-    """Return a PIL image with the given 8-bit mode and size, rotated by its EXIF orientation."""
-    from PIL import Image, ImageOps
-
-    image = ImageOps.exif_transpose(image)
-    if image.mode in ("I", "F"):
-        raise ValueError(f"image mode {image.mode!r}; save it with 8 bits a channel")
-    if image.mode.startswith("I;16"):  # the upper 8 bits are kept
-        upper = image.tobytes()[0 if image.mode == "I;16B" else 1 :: 2]
-        image = Image.frombytes("L", image.size, upper)
-    image = image.convert(mode)
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-    return image

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nas_env.architecture import digest
 from nas_env.errors import InvalidDataError
 from nas_env.extras import require
+from nas_env.sources._image_list import ImageList, skipped_note
 from nas_env.sources._images import encode_images
 from nas_env.sources.base import (
     NOT_SAID,
@@ -121,29 +122,40 @@ def _images(
 ) -> Samples:
     target = _label(source, rows.datasets[0], options.target)
 
+    def images(kept: list[int]) -> ImageList:
+        return ImageList(
+            source,
+            len(kept),
+            lambda number: rows.value(kept[number], column),
+            lambda number: f"{source}: {rows.where(kept[number])}",
+        )
+
+    kept, skipped = list(range(len(rows))), list[str]()
+    if options.skip_bad_files:
+        bad = images(kept).unreadable()
+        skipped = [rows.where(row) for row in bad]
+        kept = [row for row in kept if row not in bad]
+
     def encode(train: NDArray[np.int64]) -> Encoded:
         prints = [str(getattr(x, "_fingerprint", "")) for x in rows.datasets]
-        name = f"hugging-face-{digest([prints, list(options.size or ())])[:16]}"
-
-        def opened(row: int) -> Any:
-            return rows.value(row, column)
-
-        def named(row: int) -> str:
-            return f"{source}: {rows.where(row)}"
-
-        return encode_images(source, len(rows), opened, named, options, name)
+        settings = [prints, list(options.size or ()), *([kept] if skipped else [])]
+        name = f"hugging-face-{digest(settings)[:16]}"
+        return encode_images(images(kept), options, train, name)
 
     targets = np.concatenate([np.asarray(dataset[target]) for dataset in rows.datasets])
     names = getattr(rows.datasets[0].features[target], "names", None)
     return Samples(
         source,
         "hugging-face",
-        targets,
-        row_splits,
+        targets[kept],
+        row_splits[kept],
         encode,
-        rows.where,
+        lambda row: rows.where(kept[row]),
         tuple(names) if names else None,
-        notes=(f"The images are the column {column!r}, the targets {target!r}.",),
+        notes=(
+            f"The images are the column {column!r}, the targets {target!r}.",
+            *skipped_note(skipped),
+        ),
     )
 
 

@@ -7,18 +7,15 @@ import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas_env.errors import InvalidDataError
+from nas_env.sources._array_names import LAYOUTS, PARTS, named, role_of, says_labels
 from nas_env.sources.base import (
-    NOT_SAID,
     SOURCES,
-    TEST,
-    TRAIN,
-    VALIDATION,
     Encoded,
     ReadOptions,
     Samples,
@@ -27,57 +24,84 @@ from nas_env.sources.base import (
 )
 from nas_env.sources.storage import ArrayLike, MappedArray, Storage
 
-LAYOUTS = "`x`, `y` or `x_train`, `y_train`[, `x_val`, `y_val`], `x_test`, `y_test`"
 CHANNELS = (1, 3, 4)
-PARTS = {"": NOT_SAID, "_train": TRAIN, "_val": VALIDATION, "_test": TEST}
-WANTED = [f"{axis}{part}" for axis in "xy" for part in PARTS]
 HEADER_2 = np.lib.format.read_array_header_2_0
-Arrays = dict[str, Any]  # name to an array, in memory or mapped
+
+
+class Arrays(NamedTuple):
+    """Arrays of a file or mapping.
+
+    Attributes:
+        source: Name of the data, for messages.
+        content: Array, in memory or mapped, for each role, such as "x_train".
+        names: Name of each of these arrays.
+        others: Names of the other arrays.
+    """
+
+    source: str
+    content: dict[str, Any]
+    names: dict[str, str]
+    others: list[str]
 
 
 @SOURCES.register("npz")
 class Npz(Source):
     """`x`, `y`, or `x_train`, `y_train`[, `x_val`, `y_val`], `x_test`, `y_test`.
 
-    Images are (n, height, width), channels last (n, height, width, 1 | 3 | 4) or first; vectors
-    are (n, features). Labels are (n,) integers or text; numbers with fractions are regression.
+    Other words for these are known too, such as `train_images`, `train_labels` and `x_valid`.
+    Images are (n, height, width), channels last (n, height, width, 1 | 3 | 4) or first; vectors are
+    (n, features). Labels are (n,) or (n, 1) integers or text; numbers with fractions are
+    regression.
     """
 
     def recognises(self, data: Any) -> bool:
         """Return whether data are a mapping of arrays, or the path of an `.npz` or `.npy`."""
         if isinstance(data, Mapping):
-            return bool({"x", "x_train"} & set(data)) or all(
+            return bool({"x", "x_train"} & {role_of(str(name)) for name in data}) or all(
                 isinstance(value, np.ndarray | list) for value in data.values()
             )
         return isinstance(data, str | Path) and Path(data).suffix.lower() in (".npz", ".npy")
 
     def read(self, data: Any, options: ReadOptions) -> Samples:
         """Read the arrays; an array that does not fit in memory is unpacked and memory-mapped."""
-        source, content, others = _read(data, options.storage)
+        arrays = _read(data, options.storage)
+        source = arrays.source
         for name in ("target", "image_size"):
             if (value := getattr(options, name)) is not None:
                 raise does_not_apply(source, name, value, "arrays")
-        suffixes = _suffixes(source, content, others)
-        targets = options.problem != "classification"
-        pairs = {part: _pair(source, content, part, targets) for part in suffixes}
+        if options.skip_bad_files:
+            raise does_not_apply(source, "skip_bad_files", True, "arrays")
+        suffixes = _suffixes(arrays)
+        pairs = {arrays.names[f"x{part}"]: _pair(arrays, part) for part in suffixes}
         counts = [len(y) for _, y in pairs.values()]
-        row_splits = np.repeat([PARTS[part] for part in pairs], counts).astype(np.int8)
-        xs = {part: x for part, (x, _) in pairs.items()}
-        labels = [y for _, y in pairs.values()]
+        row_splits = np.repeat([PARTS[part] for part in suffixes], counts).astype(np.int8)
+        xs = {name: x for name, (x, _) in pairs.items()}
 
         def where(row: int) -> str:
-            for part, count in zip(pairs, counts, strict=True):
+            for name, count in zip(pairs, counts, strict=True):
                 if row < count:
-                    return f"sample {row} of x{part}"
+                    return f"sample {row} of {name}"
                 row -= count
             return f"sample {row}"
 
         def encode(train: NDArray[np.int64]) -> Encoded:
             return Encoded(_together(source, xs, options.storage))
 
-        notes = [f"Arrays with other names were left out: {', '.join(others)}."] if others else []
-        y = np.concatenate(labels)
-        return Samples(source, "npz", y, row_splits, encode, where, notes=tuple(notes))
+        y = np.concatenate([y for _, y in pairs.values()])
+        labelled = all(says_labels(arrays.names[f"y{part}"]) for part in suffixes)
+        notes = _notes(arrays)
+        return Samples(source, "npz", y, row_splits, encode, where, notes=notes, labelled=labelled)
+
+
+def _notes(arrays: Arrays) -> tuple[str, ...]:
+    """Return what was left out, and which arrays have other names than the usual ones."""
+    notes = []
+    if arrays.others:
+        notes.append(f"Arrays with other names were left out: {', '.join(arrays.others)}.")
+    renamed = [f"{name} as {role}" for role, name in arrays.names.items() if role != name]
+    if renamed:
+        notes.append(f"Arrays are read by the meaning of their names: {', '.join(renamed)}.")
+    return tuple(notes)
 
 
 def _header(file: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -89,11 +113,14 @@ def _header(file: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return shape, dtype
 
 
-def _read(data: Any, storage: Storage) -> tuple[str, Arrays, list[str]]:
-    """Return a name of the data for messages, the known arrays, and the names of other arrays."""
+def _read(data: Any, storage: Storage) -> Arrays:
+    """Return the known arrays, and the names of the others."""
     if isinstance(data, Mapping):
-        selected = {key: _array(key, data[key]) for key in data if key in WANTED}
-        return "The given arrays", selected, [str(key) for key in data if key not in WANTED]
+        given = {str(name): value for name, value in data.items()}
+        names = named("The given arrays", list(given))
+        content = {role: _array(name, given[name]) for role, name in names.items()}
+        others = [name for name in given if name not in names.values()]
+        return Arrays("The given arrays", content, names, others)
     path = Path(data)
     if not path.is_file():
         if path.is_dir():
@@ -103,10 +130,10 @@ def _read(data: Any, storage: Storage) -> tuple[str, Arrays, list[str]]:
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.lib.npyio.NpzFile):
             with file:
-                names = [name for name in file.files if name in WANTED]
-                others = [name for name in file.files if name not in WANTED]
-                arrays = {name: _entry(path, file, name, storage) for name in names}
-                return str(path), arrays, others
+                names = named(str(path), file.files)
+                content = {x: _entry(path, file, x, name, storage) for x, name in names.items()}
+                others = [name for name in file.files if name not in names.values()]
+                return Arrays(str(path), content, names, others)
     except InvalidDataError:
         raise
     except Exception as error:  # damage shows as BadZipFile, zlib.error, NotImplementedError, ...
@@ -120,10 +147,10 @@ def _read(data: Any, storage: Storage) -> tuple[str, Arrays, list[str]]:
     )
 
 
-def _entry(path: Path, file: Any, name: str, storage: Storage) -> Any:
+def _entry(path: Path, file: Any, role: str, name: str, storage: Storage) -> Any:
     """Return one array of an archive, memory-mapped if it does not fit in memory."""
-    shape, dtype = _header(file, name) if name[0] == "x" else ((), np.dtype(bool))
-    if name[0] == "y" or dtype.hasobject or storage.fits(shape):
+    shape, dtype = _header(file, name) if role[0] == "x" else ((), np.dtype(bool))
+    if role[0] == "y" or dtype.hasobject or storage.fits(shape):
         return file[name]
     member = file.zip.getinfo(f"{name}.npy")
     storage.check_disk(str(path), member.file_size)
@@ -148,25 +175,29 @@ def _array(name: str, value: Any) -> NDArray[Any]:
         ) from None
 
 
-def _suffixes(source: str, content: Arrays, others: list[str]) -> list[str]:
-    names = set(content)
+def _suffixes(arrays: Arrays) -> list[str]:
+    """Return the suffixes of the splits that the arrays have."""
+    names = set(arrays.content)
     if names == {"x", "y"}:
         return [""]
     required = {"x_train", "y_train", "x_test", "y_test"}
     given_validation = {"x_val", "y_val"} & names
     if not required <= names or len(given_validation) == 1 or names & {"x", "y"}:
-        listing = ", ".join(sorted([*names, *others])) or "none"
-        raise InvalidDataError(f"{source}: has the arrays {listing}. Needed: {LAYOUTS}.")
+        listing = ", ".join(sorted([*arrays.names.values(), *arrays.others])) or "none"
+        raise InvalidDataError(f"{arrays.source}: has the arrays {listing}. Needed: {LAYOUTS}.")
     return ["_train", "_val", "_test"] if given_validation else ["_train", "_test"]
 
 
-def _pair(source: str, content: Arrays, suffix: str, numbers: bool) -> tuple[Any, NDArray[Any]]:
-    """Check one part and return its samples, unchanged, and its labels."""
-    x_name, y_name = f"x{suffix}", f"y{suffix}"
-    x, y = content[x_name], content[y_name]
-    if y.ndim != 1 or y.dtype.kind not in ("iuUSbf" if numbers else "iuUSb"):
+def _pair(arrays: Arrays, suffix: str) -> tuple[Any, NDArray[Any]]:
+    """Check one part and return its samples, unchanged, and its labels (n,)."""
+    source = arrays.source
+    x_name, y_name = arrays.names[f"x{suffix}"], arrays.names[f"y{suffix}"]
+    x, y = arrays.content[f"x{suffix}"], arrays.content[f"y{suffix}"]
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1 or y.dtype.kind not in "iuUSbf":
         raise InvalidDataError(
-            f"{source}: {y_name} must be (n,) integers or strings, got {y.shape} {y.dtype}. "
+            f"{source}: {y_name} must be (n,) numbers or strings, got {y.shape} {y.dtype}. "
             "Give one class label per sample."
         )
     if x.dtype.kind not in "iufb":
@@ -204,13 +235,11 @@ def _channels_first(
 def _together(source: str, xs: Mapping[str, Any], storage: Storage) -> ArrayLike:
     """Check the samples of all parts and return them in one array, as float32 if they fit."""
     firsts = {
-        part: _channels_first(source, f"x{part}", x[:1], x.shape).shape[1:]
-        for part, x in xs.items()
+        name: _channels_first(source, name, x[:1], x.shape).shape[1:] for name, x in xs.items()
     }
     if len(set(firsts.values())) > 1:
-        shapes = {f"x{part}": shape for part, shape in firsts.items()}
         raise InvalidDataError(
-            f"{source}: samples have different shapes {shapes}. "
+            f"{source}: samples have different shapes {firsts}. "
             "Make them equal, for example by resizing."
         )
     count, shape = sum(map(len, xs.values())), next(iter(firsts.values()))
@@ -219,12 +248,12 @@ def _together(source: str, xs: Mapping[str, Any], storage: Storage) -> ArrayLike
     dtype = np.dtype(np.uint8) if not small and dtypes == {np.dtype(np.uint8)} else np.float32
     together = storage.allocate(source, (count, *shape), dtype)
     step, start = max(1, 8_000_000 // math.prod(shape)), 0
-    for part, x in xs.items():
+    for name, x in xs.items():
         for begin in range(0, len(x), step):
-            block = _channels_first(source, f"x{part}", x[begin : begin + step], x.shape)
+            block = _channels_first(source, name, x[begin : begin + step], x.shape)
             with np.errstate(over="ignore"):  # overflow becomes infinite, which is checked
                 together[start : start + len(block)] = block
-            _check_finite(source, f"x{part}", together[start : start + len(block)], begin)
+            _check_finite(source, name, together[start : start + len(block)], begin)
             start += len(block)
         if isinstance(x, MappedArray):
             x.path.unlink()  # its samples are now in the other file

@@ -7,6 +7,10 @@ steps of sources are:
 - `{"step": "image", "channels": 1 | 3, "size": [height, width]}`: an image is rotated by its EXIF
   orientation, converted to grey or colour, and resized (bilinear), with 8 bits, 0 to 255, channels
   first.
+
+  - `"limits": [low, high]` (optional): grey images of 16 or 32 bits are scaled linearly, so that
+    these values become 0 and 255. Without it, such images are refused.
+  - `"background"` (255): the grey value on which transparent images are composed.
 - `{"step": "columns", "columns": [...]}`: a row is encoded as numbers, column by column.
 
   - `{"name", "kind": "numeric", "fill", "mean", "sd"}` is one number, (value - mean) / sd. Missing
@@ -36,7 +40,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from nas_env.errors import InvalidDataError
 from nas_env.registry import unknown_name
-from nas_env.sources._images import pil, pixels
+from nas_env.sources._image_list import pil
+from nas_env.sources._images import pixels
 from nas_env.sources.encoding import encode_row
 
 Step = Mapping[str, Any]
@@ -76,9 +81,9 @@ def _image(step: Step, samples: Any) -> NDArray[np.uint8]:
         return np.asarray(samples)
     if isinstance(samples, str | Path) or hasattr(samples, "convert"):
         samples = [samples]
-    size, colour, image = tuple(step["size"]), step["channels"] == 3, pil()
+    image = pil()
     opened = (image.open(x) if isinstance(x, str | Path) else x for x in samples)
-    return np.stack([pixels(x, size, colour) for x in opened])
+    return np.stack([pixels(x, step) for x in opened])
 
 
 def _columns(step: Step, samples: Mapping[Any, ArrayLike]) -> NDArray[np.float32]:

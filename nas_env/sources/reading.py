@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from nas_env.sources.base import (
     existing,
     no_such_file,
 )
-from nas_env.sources.splitting import SPLITS, bins, stratified_split
+from nas_env.sources.splitting import SPLITS, announced, bins, stratified_split
 
 MIN_PER_CLASS = 5
 MOST_INTEGER_CLASSES = 20  # a table column with more distinct integers holds numbers
@@ -93,7 +94,7 @@ def complete(samples: Samples, options: ReadOptions) -> DataSet:
         _check_classes(samples, problem, rows)
     classes, y = _classes(samples, problem, rows["train"])
     encoded = samples.encode(rows["train"])
-    notes = [*samples.notes, *encoded.notes, problem.note, how]
+    notes = [*samples.notes, *encoded.notes, problem.note, how, *_absent_notes(classes, y, rows)]
     in_memory = isinstance(encoded.x, np.ndarray) and options.storage.fits(encoded.x.shape)
     if not in_memory:
         notes.append("The samples do not fit in memory and are read from a file, batch by batch.")
@@ -157,6 +158,11 @@ def _guessed(samples: Samples) -> tuple[str, str]:
     if targets.dtype.kind == "f":
         if (targets != np.rint(targets)).any():
             return "regression", "The targets are numbers with fractions, so it is regression."
+        if different == 2 or (samples.labelled and different <= MOST_INTEGER_CLASSES):
+            return "classification", (
+                f"The targets are {different} different whole floating-point numbers, so they are "
+                "classes; set problem='regression' to predict them as numbers."
+            )
         return "regression", (
             f"The targets are {different} different floating-point numbers, so it is regression; "
             "set problem='classification' to use them as classes."
@@ -221,7 +227,7 @@ def _cut(
                 f"{samples.source}: has {len(rows)} samples; a split needs at least "
                 f"{MIN_PER_CLASS}. Add samples, or give the splits."
             )
-        return [rows[part] for part in stratified_split(bins(y), shares)]
+        return [rows[part] for part in stratified_split(bins(y), shares, totals=True)]
     present, counts = np.unique(y, return_counts=True)
     rarest = int(counts.argmin())
     if len(present) > 1 and counts[rarest] < MIN_PER_CLASS:
@@ -230,7 +236,11 @@ def _cut(
             f"{samples.source}: class {label} has {counts[rarest]} samples; a stratified split "
             f"needs at least {MIN_PER_CLASS}. Add samples, drop the class, or give the splits."
         )
-    return [rows[part] for part in stratified_split(y, shares)]
+    parts = stratified_split(y, shares)
+    errors = np.abs([len(part) for part in parts] - announced(len(y), shares))
+    if errors.max() > max(1, len(y) / 100):  # many small classes, each rounded alike
+        parts = stratified_split(y, shares, totals=True)
+    return [rows[part] for part in parts]
 
 
 def _check_classes(samples: Samples, problem: _Problem, rows: Rows) -> None:
@@ -268,6 +278,36 @@ def _classes(
     trained = np.unique(problem.y[train])
     names = tuple(_name(samples, problem.labels[code]) for code in trained)
     return names, np.searchsorted(trained, problem.y).astype(np.int64)
+
+
+def _absent_notes(classes: tuple[str, ...], y: NDArray[Any], rows: Rows) -> list[str]:
+    """Return a note for each split in which classes are absent."""
+    notes = []
+    for split, names in absent_classes(classes, y, rows).items():
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        listed = f"{', '.join(names[:SHOWN])}{more}"
+        notes.append(
+            f"The {split} split has no sample of {len(names)} of {len(classes)} classes: {listed}. "
+            "Metrics on it say nothing about them."
+        )
+    return notes
+
+
+def absent_classes(
+    classes: tuple[str, ...], y: NDArray[Any], rows: Mapping[str, NDArray[np.int64]]
+) -> dict[str, list[str]]:
+    """Return the names of absent classes for each of the splits in which classes are absent.
+
+    Args:
+        classes: Names of the classes; empty for regression.
+        y: (n,) class of each sample.
+        rows: (m,) rows of each split.
+    """
+    absent = {
+        split: [classes[x] for x in np.setdiff1d(np.arange(len(classes)), y[rows[split]])]
+        for split in ("validation", "test")
+    }
+    return {split: names for split, names in absent.items() if names}
 
 
 def _name(samples: Samples, label: Any) -> str:

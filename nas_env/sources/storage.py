@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nas_env.errors import InvalidDataError, InvalidSettingError
-from nas_env.files import unfinished
+from nas_env.files import unfinished, write_atomically
 
 FREE_SHARE = 0.5  # of the memory that is free when data are read; the rest is for training
 UNKNOWN_FREE_MB = 2000.0  # if the system does not report the free memory
@@ -175,6 +176,17 @@ class Storage:
         if self.cache is None or not (path := self.cache / f"{name}.npy").is_file():
             return None
         return MappedArray(path, self)
+
+    def keep_facts(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Keep plain data beside the samples of a name, if there is a persistent folder."""
+        if self.cache is not None:
+            write_atomically(self.folder / f"{name}.json", json.dumps(facts))
+
+    def kept_facts(self, name: str) -> dict[str, Any] | None:
+        """Return the plain data that an earlier run kept under this name, or None."""
+        if self.cache is None or not (path := self.cache / f"{name}.json").is_file():
+            return None
+        return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_temporary": None}

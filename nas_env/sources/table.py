@@ -83,6 +83,8 @@ def samples_of_table(
     """
     if options.image_size is not None:
         raise does_not_apply(source, "image_size", options.image_size, "tables")
+    if options.skip_bad_files:
+        raise does_not_apply(source, "skip_bad_files", True, "tables")
     _check_table(source, table)
     names = [str(x) for x in table.columns]
     table = table.set_axis(names, axis=1)  # a copy: the caller's table is unchanged

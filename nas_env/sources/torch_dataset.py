@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas_env.errors import InvalidDataError, MissingDependencyError
 from nas_env.extras import sentence
 from nas_env.registry import unknown_name
-from nas_env.sources._images import deep_note, image_step, is_deep, pixels
+from nas_env.sources._image_list import skipped_note
+from nas_env.sources._torch_samples import TorchSamples
 from nas_env.sources.base import (
     NOT_SAID,
     SOURCES,
     SPLIT_NAMES,
     TEST,
     TRAIN,
-    Encoded,
     ReadOptions,
     Samples,
     Source,
@@ -55,25 +54,25 @@ class TorchDataset(Source):
         if isinstance(data, str):
             data = _torchvision(data.removeprefix(PREFIX), options)
         parts = {str(k): v for k, v in data.items()} if isinstance(data, Mapping) else {"": data}
-        row_splits = [np.full(len(part), _split(source, name)) for name, part in parts.items()]
-        lengths = np.cumsum([0, *map(len, parts.values())])
-        datasets = list(parts.values())
-        encoded, targets = _collect(source, datasets, options)
-
-        def where(row: int) -> str:
-            part = int(np.searchsorted(lengths, row, side="right")) - 1
-            name = list(parts)[part]
-            return f"sample {row - lengths[part]}" + (f" of {name}" if name else "")
-
-        def encode(train: NDArray[np.int64]) -> Encoded:
-            return encoded
-
-        names = getattr(datasets[0], "classes", None)
+        splits = [_split(source, name) for name in parts]
+        samples = TorchSamples(source, parts, options)
+        skipped = samples.leave_out_unreadable() if options.skip_bad_files else []
+        targets = samples.read()
+        names = getattr(next(iter(parts.values())), "classes", None)
         whole = targets.dtype.kind in "iu"
         enough = whole and isinstance(names, Sequence) and len(names) > targets.max(initial=0)
         classes = tuple(map(str, names)) if enough and names else None
-        split = np.concatenate(row_splits).astype(np.int8)
-        return Samples(source, "torch-dataset", targets, split, encode, where, classes)
+        split = np.array([splits[part] for part, _ in samples.rows], dtype=np.int8)
+        return Samples(
+            source,
+            "torch-dataset",
+            targets,
+            split,
+            samples.encode,
+            samples.where,
+            classes,
+            notes=skipped_note(skipped, "Samples"),
+        )
 
 
 def _map_style(data: Any) -> bool:
@@ -122,86 +121,3 @@ def _splits_of(factory: Any, root: str) -> dict[str, Any]:
         return {"train": factory(root, download=True)}
     both = {number: factory(root, download=True, **kwargs) for number, kwargs in arguments.items()}
     return {"train": both[TRAIN], "test": both[TEST]}
-
-
-def _collect(
-    source: str, datasets: Sequence[Any], options: ReadOptions
-) -> tuple[Encoded, NDArray[Any]]:
-    """Return samples (n, *shape) and targets (n,) of all data sets."""
-    count, number, deep = sum(map(len, datasets)), 0, 0
-    if not count:
-        raise InvalidDataError(f"{source}: is empty. At least a few samples are needed.")
-    x: Any = None
-    steps: tuple[dict[str, Any], ...] = ()
-    targets = []
-    for dataset in datasets:
-        for index in range(len(dataset)):
-            place = f"{source}: sample {index}"
-            raw, target = _pair(place, dataset, index)
-            deep += _is_image(raw) and is_deep(raw)
-            sample = _array(place, raw, options)
-            if x is None:
-                dtype = np.uint8 if sample.dtype == np.uint8 else np.float32
-                shape = (count, *sample.shape)
-                x = options.storage.allocate(source, shape, dtype)
-                if _is_image(raw):
-                    steps = (image_step(len(sample), sample.shape[1:]),)
-            if x.dtype == np.uint8 and sample.dtype != np.uint8:
-                raise InvalidDataError(
-                    f"{place} holds {sample.dtype}, but the first sample holds uint8, which cannot "
-                    "hold other values than integers from 0 to 255. Give all samples one number "
-                    "type."
-                )
-            if sample.shape != x.shape[1:]:
-                raise InvalidDataError(
-                    f"{place} has shape {sample.shape}, but the first sample has {x.shape[1:]}. "
-                    "Make the shapes equal, for example with image_size or a transform."
-                )
-            x[number] = sample
-            if not np.isfinite(x[number]).all():
-                raise InvalidDataError(f"{place} holds NaN or infinity. Remove or fill it.")
-            targets.append(target)
-            number += 1
-    return Encoded(options.storage.finish(x), steps, notes=deep_note(deep)), np.array(targets)
-
-
-def _pair(place: str, dataset: Any, index: int) -> tuple[Any, Any]:
-    try:
-        item = dataset[index]
-        sample, target = item
-        target = target.item() if hasattr(target, "item") else target
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InvalidDataError(
-            f"{place}: is not a pair of a sample and one target ({error}). Return (x, y) from "
-            "__getitem__, where y is an integer, a text or a number."
-        ) from None
-    if not isinstance(target, str | int | float):
-        raise InvalidDataError(
-            f"{place}: its target is a {type(target).__name__}. Return one integer, text or number."
-        )
-    return sample, target
-
-
-def _array(place: str, sample: Any, options: ReadOptions) -> NDArray[Any]:
-    """Return one sample as (features,) or (channels, height, width)."""
-    if _is_image(sample):
-        colour = sample.mode not in ("1", "L", "LA") and not sample.mode.startswith("I;16")
-        return pixels(sample, options.size or (sample.size[1], sample.size[0]), colour)
-    x = np.asarray(sample)
-    if options.size is not None and x.shape[-2:] != options.size:
-        raise InvalidDataError(
-            f"{place}: is an array of shape {x.shape}; image_size={options.size} resizes only PIL "
-            "images. Resize it with a transform."
-        )
-    if x.ndim == 2:
-        x = x[None]
-    if x.ndim not in (1, 3) or x.dtype.kind not in "iufb" or 0 in x.shape:
-        raise InvalidDataError(
-            f"{place}: has shape {x.shape} and type {x.dtype}. Needed: numbers (features,), "
-            "(height, width) or (channels, height, width), or a PIL image."
-        )
-    return x
-
-
-def _is_image(sample: Any) -> bool:
-    return isinstance(getattr(sample, "mode", None), str)  # of PIL

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nas_env.errors import IncompatibleError, InvalidSettingError
 from nas_env.registry import unknown_name
 from nas_env.sources import DataSet, ReadOptions, Summary, read_data, summarise
+from nas_env.sources.reading import absent_classes
 from nas_env.sources.splitting import SPLITS
 from nas_env.sources.storage import ArrayLike, chunks
 from nas_env.tasks._class_weights import MAX_RATIO, balanced_weights, weights_in_words
@@ -38,6 +39,7 @@ WEIGHTED = (
 )
 CAPPED = f"; weights differ by at most a factor of {MAX_RATIO:,.0f}"
 ClassWeights = Literal["auto"] | bool
+NEED_EVERY_CLASS = ("roc_auc",)
 REPORTS = {**METRICS, "regression": ("mse", "mae", "r2")}
 
 
@@ -79,6 +81,7 @@ class DataTask(SupervisedTask):
         shape = tuple(data.x.shape[1:])
         train, validation, test = (len(data.rows[split]) for split in SPLITS)
         metric = _checked(metric, data.problem)
+        _check_classes_for(metric, data)
         y = data.y[data.rows["train"]]
         regression = data.problem == "regression"
         self.class_weights = _class_weights(data, class_weights, metric)
@@ -209,6 +212,7 @@ def own_data(
     columns: Mapping[Any, str] | None = None,
     missing: Sequence[str] = (),
     default_missing: bool = True,
+    skip_bad_files: bool = False,
 ) -> DataTask:
     """Return a task with your own data: a file, a folder or an object.
 
@@ -234,6 +238,7 @@ def own_data(
         missing: Words that count as missing in a table, besides the default ones.
         default_missing: Whether the words that pandas reads as missing, such as NA, and common
             words among numbers, such as ?, count as missing.
+        skip_bad_files: Whether images that cannot be read are left out; the summary lists them.
 
     Raises:
         InvalidDataError: The data are invalid; the message names the rule, the place and the
@@ -249,6 +254,7 @@ def own_data(
         columns=columns or {},
         missing=missing,
         default_missing=default_missing,
+        skip_bad_files=skip_bad_files,
     )
     return DataTask(read_data(data, options), metric, class_weights=class_weights)
 
@@ -285,6 +291,18 @@ def _class_weights(data: DataSet, requested: ClassWeights, metric: str) -> tuple
         return None
     weights = balanced_weights(np.bincount(data.y[data.rows["train"]], minlength=len(data.classes)))
     return None if len({x for x in weights if x > 0}) == 1 else weights
+
+
+def _check_classes_for(metric: str, data: DataSet) -> None:
+    """Raise if a metric that needs samples of every class is undefined on a split."""
+    if metric not in NEED_EVERY_CLASS:
+        return
+    for split, names in absent_classes(data.classes, data.y, data.rows).items():
+        raise IncompatibleError(
+            f"Metric {metric!r} needs samples of every class, but the {split} split of "
+            f"{data.source} has none of {names[0]}. Add such samples to it, give no splits so that "
+            "they are made by class, or choose the metric balanced_accuracy."
+        )
 
 
 def _baseline_error(metric: str, y: NDArray[np.float64]) -> float:

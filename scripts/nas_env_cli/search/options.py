@@ -64,6 +64,8 @@ class DataOptions:
     """Column of --data to predict."""
     image_size: Annotated[int | None, hint("PIXELS", "chosen from the data")] = None
     """Side of the square that the images of --data are resized to."""
+    skip_bad_files: Flag = False
+    """Leave out images of --data that cannot be read, and list them."""
     problem: Annotated[Problem | None, hint("{classification,regression}", FROM_TARGETS)] = None
     """Kind of problem of --data."""
     metric: Annotated[Metric | None, hint("{" + ",".join(METRICS) + "}", FROM_TARGETS)] = None

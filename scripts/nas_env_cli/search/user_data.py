@@ -20,7 +20,7 @@ from nas_env_cli.search.saved_options import NAMED_DATA, absolute_data
 CHOSEN = ("space", "objective", "batch_size", "epochs", "max_params")
 ABOUT_DATA = (
     *("target", "image_size", "problem", "metric", "class_weights", "data_cache"),
-    *("data_memory_mb", "column", "missing", "no_default_missing"),
+    *("data_memory_mb", "column", "missing", "no_default_missing", "skip_bad_files"),
 )
 CLASS_WEIGHTS: Mapping[str | None, ClassWeights] = {
     None: "auto",
@@ -101,6 +101,7 @@ def reading_options(values: Mapping[str, Any]) -> ReadOptions:
         columns=columns,
         missing=tuple(values.get("missing") or ()),
         default_missing=not values.get("no_default_missing"),
+        skip_bad_files=bool(values.get("skip_bad_files")),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -116,6 +117,43 @@ def images(mode: str) -> Callable[[Path], tuple[DataTask, Any]]:
     return made
 
 
+def transparent(kind: str) -> Callable[[Path], tuple[DataTask, Any]]:
+    """Return what writes white and black drawings on nothing, for which the background is grey."""
+
+    def made(folder: Path) -> tuple[DataTask, Any]:
+        root = folder / "images"
+        for label, grey in enumerate((0, 255, 90)):
+            (root / str(label)).mkdir(parents=True)
+            for number in range(10):
+                pixels = np.zeros((7, 6, 4), np.uint8)
+                pixels[number % 5 : number % 5 + 2, 1:4] = (grey, grey, grey, 255)
+                pixels[6, number % 6] = (grey, grey, grey, 255 if kind == "GIF" else 100)
+                Image.fromarray(pixels).save(root / str(label) / f"{number}.{kind.lower()}")
+        task = own_data(root, image_size=(7, 5))
+        assert task.preprocessing[0]["background"] == 128
+        return task, files(task, root)
+
+    return made
+
+
+def deep(dtype: Any) -> Callable[[Path], tuple[DataTask, Any]]:
+    """Return what writes grey images of a type of number of more than 8 bits."""
+
+    def made(folder: Path) -> tuple[DataTask, Any]:
+        root, rng = folder / "images", np.random.default_rng(0)
+        for label in range(3):
+            (root / str(label)).mkdir(parents=True)
+            for number in range(10):
+                pixels = rng.integers(100, 180, (8, 6)) + 20 * label
+                path = root / str(label) / f"{number}.tiff"
+                Image.fromarray(pixels.astype(dtype)).save(path)
+        task = own_data(root, image_size=(7, 5))
+        assert task.preprocessing[0]["limits"] == [100.0, 219.0]
+        return task, files(task, root)
+
+    return made
+
+
 def labelled_rows(folder: Path) -> tuple[DataTask, Any]:
     made = table(90)
     made["words"] = np.random.default_rng(1).choice(STRANGE[:-3], 90)
@@ -140,6 +178,10 @@ KINDS = {
     "more than fits in memory": streamed,
     "grey images": images("L"),
     "colour images": images("RGB"),
+    "transparent images": transparent("PNG"),
+    "icons with a transparent colour": transparent("GIF"),
+    "images of 16 bits": deep(np.uint16),
+    "images of floating-point numbers": deep(np.float32),
     "rows with classes": labelled_rows,
     "rows with numbers": priced_rows,
 }
@@ -289,15 +331,17 @@ def run_with_pillow(task: DataTask) -> dict[str, Any]:
 
 def test_every_kind_of_image_is_decoded_as_it_was_read() -> None:
     rng = np.random.default_rng(0)
-    colour = ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV")
-    modes = ("1", "L", "LA", *colour, "I;16", "I;16B")
-    for channels in (1, 3):
-        step = {"step": "image", "channels": channels, "size": [5, 4]}
+    colour = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
+    modes = ("1", "L", "LA", "La", *colour, "I;16", "I;16B", "I;16L", "I", "F")
+    more: list[dict[str, Any]] = [{}, {"background": 0}, {"background": 128}]
+    for channels, settings in itertools.product((1, 3), more):
+        step = {"step": "image", "channels": channels, "size": [5, 4], "limits": [9.0, 700.5]}
+        step |= settings
         names = run_step(step)
         for mode in modes:
             made = of_mode(mode, rng)
             expected = preprocessing.apply([step], [made])
-            assert np.array_equal(names["encode"]([made]), expected), (mode, channels)
+            assert np.array_equal(names["encode"]([made]), expected), (mode, step)
 
 
 def run_step(step: dict[str, Any]) -> dict[str, Any]:
@@ -315,5 +359,8 @@ def of_mode(mode: str, rng: np.random.Generator) -> Image.Image:
     if mode.startswith("I;16"):
         pixels = rng.integers(0, 65536, (9, 7)).astype(">u2" if mode == "I;16B" else "<u2")
         return Image.frombytes(mode, (7, 9), pixels.tobytes())
+    if mode in "IF":
+        values = rng.normal(300, 500, (9, 7))
+        return Image.fromarray(values.astype(np.int32 if mode == "I" else np.float32))
     size = len(Image.new(mode, (7, 9)).tobytes())
     return Image.frombytes(mode, (7, 9), rng.integers(0, 256, size, dtype=np.uint8).tobytes())

@@ -48,26 +48,37 @@ def test_rows_longer_than_their_head_do_not_move_columns(row: str, tmp_path: Pat
         read_data(tmp_path / "mine.csv")
 
 
-NOTE = "16-bit images, reduced to the upper 8 bits per channel: {}."
+DEEP = (
+    "Grey images of 16 or 32 bits: {}. Their values from 0 to 65535 (as the training split has no "
+    "range) are scaled to 0 to 255; 1 of 1 levels are left."
+)
+REDUCED = (
+    "Images with several channels of 16 bits: 1. Pillow reduces them to the upper 8 bits; {} of "
+    "256 levels are used."
+)
 
 
 @pytest.mark.parametrize("limit", [None, 0.001])
 def test_images_of_16_bits_are_told(limit: float | None, tmp_path: Path) -> None:
     folder = image_folder(tmp_path / "images")
     options = ReadOptions(cache=tmp_path / "cache", max_memory_mb=limit)
-    assert not any("16-bit" in x for x in read_data(folder, options).notes)
+    assert not any("16" in x for x in read_data(folder, options).notes)
     deep = Image.fromarray(np.full(SIDES, 40_000, dtype=np.uint16))
     deep.save(folder / "cat" / "0.png")
     deep.save(folder / "dog" / "deep.tif")
     write_deep_colour(folder / "owl" / "0.png")
     for _ in range(2):  # read, then found in the cache
-        assert NOTE.format(3) in read_data(folder, options).notes
+        data = read_data(folder, options)
+        assert DEEP.format(2) in data.notes
+        assert REDUCED.format(1) in data.notes
+        assert [int(x) for x in data.x[0].ravel()] == [40_000 >> 8] * 144
 
 
 def test_images_of_16_bits_in_a_data_set_of_torch_are_told() -> None:
     deep = Image.fromarray(np.full(SIDES, 40_000, dtype=np.uint16))
     data = read_data(Pairs([image(1, 1), deep] * 10, [0, 1] * 10))
-    assert NOTE.format(10) in data.notes
+    assert DEEP.format(10) in data.notes
+    assert data.x[1].min() == data.x[1].max() == 40_000 >> 8
 
 
 def write_deep_colour(path: Path) -> None:
@@ -121,8 +132,8 @@ def test_a_table_is_left_as_it_was_given() -> None:
 
 
 def test_numbers_without_fractions_are_told_not_to_be_classes() -> None:
-    notes = read_data(table().assign(label=[0.0, 1.0] * 40)).notes
-    assert any("2 different floating-point numbers, so it is regression" in x for x in notes)
+    notes = read_data(table().assign(label=[0.0, 1.0, 2.0, 3.0] * 20)).notes
+    assert any("4 different floating-point numbers, so it is regression" in x for x in notes)
 
 
 @pytest.mark.parametrize("value", [np.inf, 0.5])
@@ -212,14 +223,14 @@ def test_two_searches_may_unpack_one_archive_at_once(
 @pytest.mark.parametrize("as_file", [True, False])
 def test_arrays_of_other_names_are_left_out_and_told(as_file: bool, tmp_path: Path) -> None:
     x, y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 2
-    given: Any = {"x_train": x, "y_train": y, "x_valid": x, "y_valid": y, "x_test": x, "y_test": y}
+    given: Any = {"x_train": x, "y_train": y, "x_new": x, "y_new": y, "x_test": x, "y_test": y}
     if as_file:
         np.savez(tmp_path / "mine.npz", **given)
         given = tmp_path / "mine.npz"
     notes = read_data(given).notes
-    assert "Arrays with other names were left out: x_valid, y_valid." in notes
-    with pytest.raises(InvalidDataError, match=r"has the arrays X, y\. Needed: `x`, `y`"):
-        read_data({"X": x, "y": y})
+    assert "Arrays with other names were left out: x_new, y_new." in notes
+    with pytest.raises(InvalidDataError, match=r"has the arrays weights, y\. Needed: `x`, `y`"):
+        read_data({"weights": x, "y": y})
 
 
 def test_labels_of_bytes_are_text() -> None:

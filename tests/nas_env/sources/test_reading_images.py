@@ -60,7 +60,8 @@ def test_any_size_and_mode_becomes_the_size_that_is_asked_for(tmp_path: Path) ->
     image(2, 2, mode="RGB").convert("RGBA").save(tmp_path / "owl" / "alpha.png")
     data = read_data(tmp_path, ReadOptions(image_size=(5, 7)))
     assert data.x.shape == (34, 3, 5, 7)
-    assert data.steps == ({"step": "image", "channels": 3, "size": [5, 7]},)
+    step = {"step": "image", "channels": 3, "size": [5, 7], "limits": [0.0, 65535.0]}
+    assert data.steps == (step,)
     sixteen = [x for x in data.x if x.min() == x.max()]
     assert [int(x[0, 0, 0]) for x in sixteen] == [40_000 >> 8]
 

@@ -121,8 +121,10 @@ def unknown_class(root: Path) -> None:
     image(1, 1).save(root / "test" / "fish" / "f.png")
 
 
-def float_image(root: Path) -> None:
-    Image.fromarray(np.ones((8, 6), dtype=np.float32)).save(root / "cat" / "f.tiff")
+def image_with_nan(root: Path) -> None:
+    pixels = np.ones((8, 6), dtype=np.float32)
+    pixels[3, 2] = np.nan
+    Image.fromarray(pixels).save(root / "cat" / "f.tiff")
 
 
 def given(**columns: Any) -> Callable[[Any], Any]:
@@ -162,7 +164,7 @@ CASES: dict[str, Case] = {
     "fractions as classes": (
         npz(x=X, y=LABELS + 0.5),
         {"problem": "classification"},
-        "y must be.*integers or strings.*float64.*one class label",
+        r"target 0\.5 \(sample 0 of x\) is not a class\. Give integers or text, or set problem",
     ),
     "text as numbers": (
         npz(x=X, y=LABELS.astype(str)),
@@ -191,7 +193,11 @@ CASES: dict[str, Case] = {
         {},
         r"2 sizes: \S+cat/0\.png is 8x6, \S+owl/9\.png is 20x9.*image_size=6 \(--image-size 6\)",
     ),
-    "32 bits a pixel": (folder_with(float_image), {}, r"f\.tiff: .*mode 'F'; save it with 8 bits"),
+    "a pixel is NaN": (
+        folder_with(image_with_nan),
+        {},
+        r"cat/f\.tiff: cannot be read as an image \(a pixel is NaN.*Remove or replace it, or leave",
+    ),
     "one class of images": (
         folder_with(lambda root: None, labels=("cat",)),
         {},

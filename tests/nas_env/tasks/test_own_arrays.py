@@ -135,7 +135,15 @@ WRONG: dict[str, tuple[Mapping[str, Any], str]] = {
     "no test split": (three(x_test=None, y_test=None), "Needed: `x`, `y` or `x_train`"),
     "half a validation split": (three(y_val=None), "has the arrays.*Needed"),
     "both layouts": (three(x=images(), y=LABELS), "has the arrays.*Needed"),
-    "no known name": ({"images": images(), "labels": LABELS}, "Needed: `x`, `y`"),
+    "no known name": ({"pictures": images(), "labels": LABELS}, "Needed: `x`, `y`"),
+    "a name twice": (
+        {"train_images": images(), "images": images(), "data": images(), "y": LABELS},
+        "has the arrays",
+    ),
+    "two names of one meaning": (
+        {"images": images(), "data": images(), "y": LABELS},
+        "the arrays images and data have the same meaning, x. Keep one of them",
+    ),
     "other sizes": (three(x_test=images(9, 6, 6)), "different shapes.*equal"),
     "other kinds of label": (
         three(y_test=np.array(["a", "b", "c"])[LABELS[:9]]),
@@ -160,7 +168,7 @@ def test_wrong_content_is_refused_by_file_and_remedy(tmp_path: Path, case: str) 
 def test_numbers_with_fractions_are_no_classes() -> None:
     content = {"x": images(), "y": LABELS / 2}
     assert own_data(content).spec.problem == "regression"
-    with pytest.raises(InvalidDataError, match=r"y must be.*float64.*one class label"):
+    with pytest.raises(InvalidDataError, match=r"target 0\.5 \(sample 1 of x\) is not a class"):
         own_data(content, problem="classification")
 
 
