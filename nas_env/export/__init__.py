@@ -1,6 +1,13 @@
 """Export of a network: its source code, its weights, and formats for other programs."""
 
-from nas_env.export.folder import Exported, export
-from nas_env.export.source import Source, write_source
+from nas_env.export.folder import Exported, export, export_ensemble
+from nas_env.export.source import Source, write_ensemble_source, write_source
 
-__all__ = ["Exported", "Source", "export", "write_source"]
+__all__ = [
+    "Exported",
+    "Source",
+    "export",
+    "export_ensemble",
+    "write_ensemble_source",
+    "write_source",
+]

@@ -64,17 +64,17 @@ def _predict(what: str, expression: str) -> list[str]:
     ]
 
 
-def main(spec: TaskSpec, has_class_names: bool, example: Sequence[str]) -> list[str]:
+def main(spec: TaskSpec, has_class_names: bool, example: str) -> list[str]:
     """Return the lines that predict for example samples when the file is run.
 
     Args:
         spec: Shapes of the task.
         has_class_names: Whether its classes have names.
-        example: An expression for the samples; empty: random numbers.
+        example: An expression for the samples, in which "{shape}" stands for the input shape.
     """
     shape = ", ".join(map(str, spec.input_shape))
-    samples = [*example, f"torch.rand(2, {shape})  # put your raw samples here"][0]
-    lines = ['if __name__ == "__main__":', "    network = load()", f"    samples = {samples}"]
+    samples = f"samples = {example.replace('{shape}', shape)}  # put your samples here"
+    lines = ['if __name__ == "__main__":', "    network = load()", f"    {samples}"]
     if spec.problem == REGRESSION:
         loop = ["for number in predict(network, samples):", '    print(f"{number:.6g}")']
     else:

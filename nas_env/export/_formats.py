@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import tempfile
 import warnings
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from nas_env.errors import ExportMismatchError
 from nas_env.extras import EXTRAS
 
+TORCH = torch.__version__.partition("+")[0]  # programs need this version or a later one
 ONNX_PACKAGES = EXTRAS["onnx"]
 TOLERANCE = 1e-5  # of outputs in onnxruntime, relative to the largest output if that is above 1
 CALIBRATION = 512  # training samples that determine the ranges of activations
@@ -44,6 +46,8 @@ class Quantised:
 def write_program(network: nn.Module, example: Tensor, path: Path) -> None:
     """Write the network with `torch.export.save`, for any batch size.
 
+    The file has the version of torch as its extra file `torch_version`.
+
     Args:
         network: In evaluation mode.
         example: Two or more samples (batch, *shape).
@@ -56,7 +60,9 @@ def write_program(network: nn.Module, example: Tensor, path: Path) -> None:
         shapes = ({0: torch.export.Dim("batch")},)
         program = torch.export.export(network, (example,), dynamic_shapes=shapes)
         _forget(program, torch.zeros(2, *example.shape[1:]))
-        torch.export.save(program, path)
+        content = io.BytesIO()
+        torch.export.save(program, content, extra_files={"torch_version": TORCH})
+        path.write_bytes(content.getvalue())
         loaded = torch.export.load(path).module()
     for count in (1, len(example)):
         with torch.no_grad():

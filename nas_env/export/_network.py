@@ -57,7 +57,7 @@ class Written:
     """A network as source.
 
     Attributes:
-        makers: The lines of each function and class that the network uses.
+        makers: The lines of each function and class that the networks written together use.
         init: The lines of `__init__` that make the layers.
         forward: The statements of `forward`.
         entry: Name of the input of `forward`.
@@ -107,9 +107,11 @@ def _without_unread(units: list[_Unit]) -> list[_Unit]:
     ]
 
 
-def write_network(units: Sequence[_Unit]) -> Written:
-    """Return the source of a network."""
-    return _Writer(units, Makers([block for unit in units for block in _classes(unit)])).write()
+def write_networks(networks: Sequence[Sequence[_Unit]]) -> list[Written]:
+    """Return the source of networks that share their functions and classes."""
+    every = [unit for units in networks for unit in units]
+    makers = Makers([block for unit in every for block in _classes(unit)])
+    return [_Writer(units, makers).write() for units in networks]
 
 
 def _classes(unit: _Unit) -> list[Block]:

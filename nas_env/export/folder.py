@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
+import io
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -16,17 +19,20 @@ import torch
 from torch import Tensor, nn
 
 from nas_env.architecture import Architecture
-from nas_env.errors import ExportMismatchError
+from nas_env.errors import ExportMismatchError, InvalidSettingError
 from nas_env.export import _formats as formats
 from nas_env.export._answers import REGRESSION, target_of
 from nas_env.export._formats import Quantised
+from nas_env.export.calibration import Calibration, calibrate
+from nas_env.export.ensemble import Ensemble, Tempered
 from nas_env.export.preprocessing import steps_of
-from nas_env.export.source import WEIGHTS, write_source
+from nas_env.export.source import WEIGHTS, Source, write_ensemble_source, write_source
 from nas_env.extras import missing, sentence
 from nas_env.network import build
 from nas_env.tasks.base import Task
 
 EXAMPLES = 256  # samples for the comparison of outputs
+Member = tuple[Architecture, Mapping[str, Tensor]]  # with the state dict of the built network
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class Exported:
         validation: Metrics and loss on the validation split; empty if the task has no `validate`.
         onnx_difference: Largest difference of an output in onnxruntime; None if it was not run.
         quantised: Quality and size in 8-bit integers; None if they were not written.
+        calibration: The temperature of the written network; None if it was not calibrated.
     """
 
     files: dict[str, str] = field(default_factory=dict)
@@ -48,10 +55,15 @@ class Exported:
     validation: Mapping[str, float] = field(default_factory=dict)
     onnx_difference: float | None = None
     quantised: Quantised | None = None
+    calibration: Calibration | None = None
 
 
 def export(
-    architecture: Architecture, weights: Mapping[str, Tensor], task: Task, folder: Path
+    architecture: Architecture,
+    weights: Mapping[str, Tensor],
+    task: Task,
+    folder: Path,
+    calibrated: bool = False,
 ) -> Exported:
     """Write a trained network to a folder; files of the same names are overwritten.
 
@@ -73,17 +85,51 @@ def export(
         weights: Its state dict, with the names of `nas_env.network.build`.
         task: The task it was trained on; the test split is not read.
         folder: Folder to write to; created if it does not exist.
+        calibrated: Whether the network divides its logits by a temperature that is fitted on the
+            validation split; see `nas_env.export.calibration`.
 
     Raises:
         InvalidArchitectureError: The network cannot be built or written.
         ExportMismatchError: The outputs of a written file differ from those of the network.
+        IncompatibleError: The task cannot be calibrated, such as one of regression.
     """
+    return _export([(architecture, weights)], task, folder, calibrated)
+
+
+def export_ensemble(
+    members: Sequence[Member], task: Task, folder: Path, calibrated: bool = False
+) -> Exported:
+    """Write an ensemble of trained networks to a folder, as `export` writes a network.
+
+    The written network computes the mean of the probabilities of its members, or of their
+    predictions for regression; see `nas_env.export.ensemble.Ensemble`.
+
+    Args:
+        members: Architecture and state dict of each network.
+        task: See `export`.
+        folder: See `export`.
+        calibrated: See `export`; there is one temperature, for the mean probabilities.
+
+    Raises:
+        InvalidSettingError: There are fewer than two networks.
+        NASError: See `export`.
+    """
+    if len(members) < 2:
+        raise InvalidSettingError(
+            f"An ensemble needs at least 2 networks, got {len(members)}. Export the network alone."
+        )
+    return _export(members, task, folder, calibrated)
+
+
+def _export(members: Sequence[Member], task: Task, folder: Path, calibrated: bool) -> Exported:
     folder = folder.resolve()  # follow links
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as part:
-        writer = _Writer(architecture, weights, task, Path(part))
-        exported = _written(writer)
+        exported = _written(_Writer(members, task, Path(part), calibrated))
         folder.mkdir(exist_ok=True)
+        for name in exported.files:
+            if (folder / name).is_dir():  # the file would be moved into it
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), folder / name)
         for name in exported.files:
             shutil.move(Path(part) / name, folder / name)
         for name in exported.left_out:
@@ -104,42 +150,61 @@ def _written(writer: _Writer) -> Exported:
     difference = writer.onnx(network)
     quantised = writer.int8()
     files = writer.files, writer.left_out
-    return Exported(*files, params, validation, difference, quantised)
+    return Exported(*files, params, validation, difference, quantised, writer.calibration)
 
 
 class _Writer:
     def __init__(
-        self, architecture: Architecture, weights: Mapping[str, Tensor], task: Task, folder: Path
+        self, members: Sequence[Member], task: Task, folder: Path, calibrated: bool
     ) -> None:
-        self.architecture, self.weights, self.task = architecture, weights, task
-        self.folder = folder
+        self.task, self.folder = task, folder
+        self.architectures = [architecture for architecture, _ in members]
+        self.searched = _searched(members, task)
+        self.calibration = calibrate(self.searched, task) if calibrated else None
         self.files: dict[str, str] = {}
         self.left_out: dict[str, str] = {}
+
+    @property
+    def temperature(self) -> float | None:
+        """The temperature of the written network."""
+        return self.calibration.temperature if self.calibration else None
 
     def source(self) -> None:
         """Write the source, the weights, and the preprocessing as plain data."""
         spec, classes = self.task.spec, list(getattr(self.task, "classes", ()))
         steps, (mean, sd) = steps_of(self.task), target_of(self.task)
-        source = write_source(self.architecture, spec, steps, classes, (mean, sd))
-        weights = source.weights(self.weights)
+        how = spec, steps, classes, (mean, sd), self.temperature
+        source = self._source(*how)
+        weights = source.weights(self.searched.state_dict())
         weights = {key: x.detach().cpu().contiguous() for key, x in weights.items()}
         data = {"input_shape": spec.input_shape, "num_outputs": spec.num_outputs}
-        data |= {"problem": spec.problem, "preprocessing": steps}
+        data |= {"problem": spec.problem, "preprocessing": steps, "torch": formats.TORCH}
         if spec.problem == REGRESSION:
             data |= {"target": {"mean": mean, "sd": sd}}
         else:
             data |= {"classes": classes}
+        if len(self.architectures) > 1:
+            data["ensemble"] = len(self.architectures)
+        if self.temperature is not None:
+            data["temperature"] = self.temperature
         (self.folder / "network.py").write_text(source.text, encoding="utf-8")
         (self.folder / "network.json").write_text(json.dumps(data, indent=2), encoding="utf-8")
-        torch.save(weights, self.folder / WEIGHTS)
+        content = io.BytesIO()  # torch and safetensors have their own errors for full disks
+        torch.save(weights, content)
+        (self.folder / WEIGHTS).write_bytes(content.getvalue())
         self.files["network.py"] = "the network as plain PyTorch, with its preprocessing"
         self.files["network.json"] = "shapes, preprocessing and what outputs mean, as plain data"
         self.files[WEIGHTS] = "its state dict, for `torch.load(..., weights_only=True)`"
         if self._has("weights.safetensors", ("safetensors",)):
-            from safetensors.torch import save_file
+            from safetensors.torch import save
 
-            save_file(weights, self.folder / "weights.safetensors")
+            (self.folder / "weights.safetensors").write_bytes(save(weights))
             self.files["weights.safetensors"] = "the same"
+
+    def _source(self, *how: Any) -> Source:
+        if len(self.architectures) > 1:
+            return write_ensemble_source(self.architectures, *how)
+        return write_source(self.architectures[0], *how)
 
     def checked(self) -> nn.Module:
         """Load the written network and compare it with the searched network.
@@ -148,13 +213,12 @@ class _Writer:
             ExportMismatchError: The outputs are not equal bit for bit.
         """
         written = load(self.folder)
-        searched: Any = build(self.architecture, self.task.spec)
-        searched.load_state_dict(dict(self.weights))
-        if len(self.task.spec.input_shape) == 3:
-            searched = searched.to(memory_format=torch.channels_last)
+        searched = self.searched
+        if self.temperature is not None:
+            searched = Tempered(searched, self.temperature).eval()
         x = self._examples()
         with torch.inference_mode():
-            same = torch.equal(written(x), searched.eval()(x))
+            same = torch.equal(written(x), searched(x))
         if not same:
             raise ExportMismatchError(
                 "Outputs of the written network differ from those of the searched network. Report "
@@ -165,7 +229,9 @@ class _Writer:
     def program(self, network: nn.Module) -> None:
         """Write the network as a torch.export program."""
         formats.write_program(network, self._examples().contiguous(), self.folder / "network.pt2")
-        self.files["network.pt2"] = "a program, for `torch.export.load`; any batch size"
+        self.files["network.pt2"] = (
+            f"a program, for `torch.export.load` of torch {formats.TORCH} or later; any batch size"
+        )
 
     def onnx(self, network: nn.Module) -> float | None:
         """Write the network as ONNX, and return the largest difference in onnxruntime."""
@@ -210,6 +276,20 @@ class _Writer:
             return x.cpu() if len(x) > 1 else torch.cat([x, x]).cpu()
         generator = torch.Generator().manual_seed(0)
         return torch.randn(EXAMPLES, *self.task.spec.input_shape, generator=generator)
+
+
+def _searched(members: Sequence[Member], task: Task) -> nn.Module:
+    """Return the network that is to be written, or the ensemble, in evaluation mode."""
+    networks = []
+    for architecture, weights in members:
+        network: Any = build(architecture, task.spec)
+        network.load_state_dict(dict(weights))
+        if len(task.spec.input_shape) == 3:
+            network = network.to(memory_format=torch.channels_last)
+        networks.append(network)
+    whole = networks[0] if len(networks) == 1 else Ensemble(networks, task.spec.problem)
+    module: nn.Module = whole.eval()
+    return module
 
 
 def load_module(folder: Path) -> ModuleType:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,13 +31,16 @@ class StepSource:
         statements: Lines of `preprocess` that transform `x`, a float32 tensor (batch, *shape).
         encode: Lines of a function `encode`, and of the functions it calls. It converts other
             samples, such as rows of a table, to such tensors.
-        example: An expression for example samples, if random numbers are not suitable.
+        example: An expression for plausible samples before the step, in which "{after}" stands for
+            plausible samples after it.
+        keeps_shape: Whether the statements keep the shape of a sample.
     """
 
     constants: tuple[str, ...] = ()
     statements: tuple[str, ...] = ()
     encode: tuple[str, ...] = ()
-    example: tuple[str, ...] = ()
+    example: str = "{after}"
+    keeps_shape: bool = False
 
 
 STEPS: Registry[Callable[[Mapping[str, Any]], StepSource]] = Registry("preprocessing step")
@@ -56,13 +59,15 @@ def standardise(step: Mapping[str, Any]) -> StepSource:
     for name, key in (("MEAN", "mean"), ("SD", "sd")):
         values = [float_text(value) for value in step[key]]
         constants += numbers(name, values, "torch.tensor(", f"){shape}")
-    return StepSource(tuple(constants), ("x = (x - MEAN.to(x)) / SD.to(x)",))
+    statement = "x = (x - MEAN.to(x)) / SD.to(x)"
+    return StepSource(tuple(constants), (statement,), (), "MEAN + SD * {after}", True)
 
 
 @STEPS.register("scale")
 def scale(step: Mapping[str, Any]) -> StepSource:
     """Return the source of `x * factor`; "factor" is a number, such as 1 / 255."""
-    return StepSource(statements=(f"x = x * {float_text(step['factor'])}",))
+    factor = float_text(step["factor"])
+    return StepSource((), (f"x = x * {factor}",), (), f"({{after}}) / {factor}", True)
 
 
 @STEPS.register("resize")
@@ -74,14 +79,18 @@ def resize(step: Mapping[str, Any]) -> StepSource:
 
 
 ENCODE_ROWS = '''
-def encode(rows: list[dict[str, Any]]) -> Tensor:
-    """Return rows as numbers (rows, features); a single row may be given without a list.
+def encode(rows: Any) -> Tensor:
+    """Return rows as numbers (rows, {width}): mappings, one mapping, or a pandas DataFrame.
 
     A row maps the name of each of COLUMNS to its value. Missing values are None, NaN, pandas.NA,
     and text that is in MISSING, or in "missing" of the column, and is not a category.
     """
     rows = [rows] if isinstance(rows, dict) else rows
-    return torch.tensor([encode_row(COLUMNS, place, row) for place, row in enumerate(rows, 1)])
+    rows = rows.to_dict("records") if hasattr(rows, "to_dict") else list(rows)
+    if not all(hasattr(row, "keys") for row in rows):
+        raise TypeError("rows must map column names to values, as csv.DictReader returns them")
+    encoded = [encode_row(COLUMNS, place, row) for place, row in enumerate(rows, 1)]
+    return torch.tensor(encoded).view(-1, {width})
 '''
 
 
@@ -120,10 +129,18 @@ def columns(step: Mapping[str, Any]) -> StepSource:
         names = [*NEEDED[column["kind"]], *(x for x in OPTIONAL if x in column)]
         pairs = Call("", tuple(_pair(x, column[x]) for x in names), brackets="{}")
         lines += lay_out(pairs, f"{literal(column['name'])}: ", ",", indent=4)
-    example = "encode([dict.fromkeys(COLUMNS)])  # put your rows here; None is filled in"
-    return StepSource(
-        (*lines, "}"), encode=_functions(ENCODE_ROWS, *ROW_FUNCTIONS), example=(example,)
-    )
+    by_name = {column["name"]: column for column in step["columns"]}
+    usual = {name: [*x.get("categories", []), x["fill"]][0] for name, x in by_name.items()}
+    text = ENCODE_ROWS.format(width=len(encoding.encode_row(by_name, 1, usual)))
+    lines = [*lines, "}", *_usual_row(usual)]
+    functions = _functions(text, *ROW_FUNCTIONS)
+    return StepSource(tuple(lines), (), functions, "encode([EXAMPLE])", True)
+
+
+def _usual_row(values: Mapping[str, Any]) -> list[str]:
+    """Return the lines of an example row: the first categories, and the usual numbers."""
+    pairs = Call("", tuple(f"{literal(k)}: {literal(x)}" for k, x in values.items()), brackets="{}")
+    return lay_out(pairs, "EXAMPLE = ")
 
 
 def _pair(key: str, value: Any) -> str | Call:
@@ -142,20 +159,23 @@ IMAGE_FUNCTIONS = (
     image_encoding.eight_bits,
 )
 ENCODE_IMAGES = '''
-def encode(images: list[Any]) -> Tensor:
+def encode(images: Any) -> Tensor:
     """Return image files or PIL images, or a single one, as (n, {channels}, {height}, {width}).
 
     It needs Pillow.
     """
     if isinstance(images, str | Path) or hasattr(images, "convert"):
         images = [images]
-    return torch.stack([pixels(image) for image in images])
+    batch = [pixels(image) for image in images]
+    return torch.stack(batch) if batch else torch.zeros(0, {channels}, {height}, {width})
 
 
 def pixels(image: Any) -> Tensor:
     """Return an image, rotated by its EXIF orientation and resized, in 8 bits, 0 to 255."""
     from PIL import Image
 
+    if hasattr(image, "shape"):
+        raise TypeError("images must be files or PIL images; use PIL.Image.fromarray for arrays")
     image = image if isinstance(image, Image.Image) else Image.open(image)
     image = decode(image, "{mode}", {width}, {height}{more})
     values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
@@ -175,8 +195,8 @@ def image(step: Mapping[str, Any]) -> StepSource:
     settings = {"channels": channels, "height": height, "width": width}
     more = "".join(f", {x}={step[x]!r}" for x in ("background", "limits") if x in step)
     text = ENCODE_IMAGES.format(mode="RGB" if channels == 3 else "L", more=more, **settings)
-    example = f'255 * torch.rand(2, {channels}, {height}, {width})  # or encode(["mine.png"])'
-    return StepSource(encode=_functions(text, *IMAGE_FUNCTIONS), example=(example,))
+    functions = _functions(text, *IMAGE_FUNCTIONS)
+    return StepSource((), (), functions, "({after}).clamp(0, 255)", True)
 
 
 def _functions(text: str, *shared: Callable[..., Any]) -> tuple[str, ...]:
@@ -216,9 +236,18 @@ def write_steps(steps: Steps) -> StepSource:
                 f"Preprocessing step {step.get('step')!r} has no {error.args[0]!r}. It has: "
                 f"{', '.join(map(str, step))}."
             ) from None
-    return StepSource(
-        *(
-            tuple(line for part in parts for line in getattr(part, x.name))
-            for x in fields(StepSource)
-        )
-    )
+    lines = {
+        name: tuple(line for part in parts for line in getattr(part, name))
+        for name in ("constants", "statements", "encode")
+    }
+    keeps = all(part.keeps_shape for part in parts)
+    return StepSource(**lines, example=_example(parts), keeps_shape=keeps)
+
+
+def _example(parts: Sequence[StepSource]) -> str:
+    """Return an expression for plausible raw samples; "{shape}" stands for the input shape."""
+    known = any("MEAN" in part.example for part in parts)
+    example = "torch.randn(2, {shape})" if known else "torch.rand(2, {shape})"
+    for part in reversed(parts):
+        example = part.example.replace("{after}", example)
+    return example

@@ -91,6 +91,12 @@ class SQLiteFile:
         identity = self._found()
         if self._identity in (None, identity):
             return
+        if not self.path.parent.is_dir():
+            raise StoreError(
+                f"The folder of the store {self.path} vanished while the store was open. If it was "
+                "moved or its disk disconnected, bring it back: everything committed before is in "
+                "it."
+            )
         what = "deleted" if identity is None else "replaced by another file"
         raise StoreError(
             f"The store {self.path} was {what} while it was open. {self._rescued(engine)}"

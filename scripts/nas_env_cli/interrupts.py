@@ -1,4 +1,4 @@
-"""Exit codes of the commands after Ctrl-C and after invalid input."""
+"""Exit codes of the commands after Ctrl-C, invalid input, and faults of files and disks."""
 
 from __future__ import annotations
 
@@ -13,21 +13,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from nas_env_cli.file_faults import message_of
+
 INTERRUPTED, REFUSED = 130, 2
 RETRY_SECONDS = 0.01  # interval of the checks whether the interrupted code can be left
 KEPT = "Finished work is kept; run the same command again to continue."
 
 
-def exit_code(run: Callable[[], int], interrupted: str = KEPT) -> int:
+def exit_code(
+    run: Callable[[], int], interrupted: str = KEPT, kept: Callable[[], str] = lambda: ""
+) -> int:
     """Run a command and return its exit code; print the error, or a text after Ctrl-C.
 
     Args:
         run: The command; returns its exit code.
         interrupted: Text to print after an interrupt.
+        kept: Returns the text to print after the error of a file, of a disk or of the store: what
+            is kept and how to continue.
     """
     import gymnasium
 
-    from nas_env.errors import NASError
+    from nas_env.errors import NASError, StoreError
 
     try:
         return run()
@@ -35,9 +41,16 @@ def exit_code(run: Callable[[], int], interrupted: str = KEPT) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # ignored while the process ends
         print(f"\nInterrupted. {interrupted}".rstrip(), file=sys.stderr)
         return INTERRUPTED
-    except (NASError, gymnasium.error.Error, FileNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return REFUSED
+    except (NASError, gymnasium.error.Error) as error:
+        message = str(error)
+        remedy = kept() if isinstance(error, StoreError) else ""
+    except OSError as error:
+        described = message_of(error)
+        if described is None:
+            raise
+        message, remedy = described, kept()
+    print("\n".join(filter(None, (f"error: {message}", remedy))), file=sys.stderr)
+    return REFUSED
 
 
 def resume_command(path: Path) -> str:

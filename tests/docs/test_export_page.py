@@ -28,11 +28,12 @@ def test_the_programs_of_the_page_run(tmp_path: Path) -> None:
 
 
 def test_the_commands_have_the_options_they_are_given() -> None:
-    (commands,) = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
+    commands = "".join(re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL))
     lines = [line.split("#")[0].split() for line in commands.splitlines()]
     assert [" ".join(line[:2]) for line in lines] == [
         "nas-env search",
         "nas-env retrain",
+        "nas-env export",
         "nas-env export",
     ]
     for line in lines:

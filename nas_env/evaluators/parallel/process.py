@@ -39,7 +39,7 @@ def start_context(method: str | None, imports: Imports) -> BaseContext:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Start processes that ignore Ctrl-C from their beginning.
 
     Processes inherit the signal mask of this thread. A handler in the process would be installed
@@ -72,7 +72,7 @@ class Worker:
             target=serve, args=arguments, name="evaluation-worker", daemon=True
         )
         try:
-            with without_main(), _undisturbed():
+            with without_main(), undisturbed():
                 self.process.start()
         finally:
             theirs.close()

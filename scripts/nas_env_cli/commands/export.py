@@ -35,6 +35,11 @@ class Options:
     searched: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Export the network of the search's report, even if nas-env retrain trained networks
     longer."""
+    ensemble: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Export the ensemble of all networks that nas-env retrain trained, as one network."""
+    calibrate: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Calibrate the probabilities of a classifier by a temperature that is fitted on the
+    validation split."""
     device: str = "auto"
     """Device of the training: auto, cpu, cuda."""
 
@@ -46,8 +51,17 @@ def run(options: Options) -> int:
 
 
 def _run(options: Options) -> int:
-    where = options.run, options.output, options.train, options.device
-    print(export_run(*where, searched=options.searched, data=options.data))
+    text = export_run(
+        options.run,
+        options.output,
+        options.train,
+        options.device,
+        searched=options.searched,
+        data=options.data,
+        ensemble=options.ensemble,
+        calibrated=options.calibrate,
+    )
+    print(text)
     return 0
 
 

@@ -15,6 +15,7 @@ from typing import Annotated
 import tyro
 
 from nas_env.errors import InvalidSettingError
+from nas_env.files import write_atomically
 from nas_env_cli.interrupts import exit_code
 from nas_env_cli.report.data import read_run
 from nas_env_cli.report.decisions import q_heat
@@ -42,7 +43,7 @@ def _run(options: ReportOptions) -> int:
     text = page(read_all(options.runs))
     output = options.output or options.runs[0] / "report.html"
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text, encoding="utf-8")
+    write_atomically(output, text)
     print(f"Written: {output}")
     return 0
 

@@ -13,6 +13,7 @@ from typing import Annotated
 import torch
 import tyro
 
+from nas_env.files import write_atomically
 from nas_env_cli.export.finished import FinishedRun
 from nas_env_cli.export.longer_table import table
 from nas_env_cli.export.longer_training import LongerPlan, retrain_best
@@ -58,14 +59,14 @@ def run(options: Options) -> int:
     """Train, report and return the exit code."""
     torch.set_num_threads(1)  # one thread is fastest for small networks
     resume_hint = "Finished trainings are kept; run the same command again to continue."
-    return exit_code(partial(_run, options), resume_hint)
+    return exit_code(partial(_run, options), resume_hint, lambda: resume_hint)
 
 
 def _run(options: Options) -> int:
     plan = LongerPlan(options.top, options.seeds, options.epochs, options.device)
     run = FinishedRun.read(options.run, data=options.data)
     text = table(retrain_best(run, plan, options.store, options.again, log))
-    (options.run / "retrained.md").write_text(text, encoding="utf-8")
+    write_atomically(options.run / "retrained.md", text)
     print(f"{text}\nWritten to {options.run}")
     return 0
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from nas_env.architecture import Candidate
 from nas_env.export import Exported
+from nas_env.export.calibration import Calibration
 from nas_env.layers import layer_type
 from nas_env.markup import markdown
 from nas_env.network import predict
@@ -35,8 +36,12 @@ SPLIT = """\
 One split of the data was used, with {size} test samples. The variation of {metric} between splits
   was not measured."""
 CLASSES = """\
-It always predicts one of {outputs} classes. Its probabilities are not calibrated, and it is not
-  protected against adversarial samples."""
+It always predicts one of {outputs} classes. {calibrated}, and it is not protected against
+  adversarial samples."""
+UNCALIBRATED = "Its probabilities are not calibrated"
+CALIBRATED = """\
+Its probabilities are calibrated for samples like those of the validation split, on which the
+  temperature was fitted and the calibration error was measured"""
 KEPT = "at most {most}; the weights are those of epoch {kept}, the best on validation"
 WEIGHTED = (
     "the training loss weighted each class, {words}. The probabilities therefore fit data in which "
@@ -59,14 +64,14 @@ def write_card(run: FinishedRun, trained: Trained, exported: Exported, folder: P
     task = run.task
     parts = [
         f"# {title(run)}",
-        _network(run.task, trained.candidate, exported),
+        _network(run.task, trained, exported),
         f"## How to use it\n\n{usage(run)}",
         f"## Data\n\n{_bullets(_data(task))}",
         f"## How it was found\n\n{_search(run)}",
         f"## How it was trained\n\n{_bullets(_training(run.task, trained))}",
         f"## How good it is\n\n{_quality(run, trained, exported)}",
         f"## Files\n\n{_files(exported, folder)}",
-        f"## Limits\n\n{_limits(run, trained)}",
+        f"## Limits\n\n{_limits(run, trained, exported)}",
         f"## Versions\n\n{_bullets(_versions(run))}",
     ]
     return "\n\n".join(parts) + "\n"
@@ -76,18 +81,27 @@ def _bullets(values: Mapping[str, Any]) -> str:
     return "\n".join(f"- {name}: {value}" for name, value in values.items())
 
 
-def _network(task: Task, candidate: Candidate, exported: Exported) -> str:
-    spec, architecture = task.spec, candidate.architecture
-    cost = predict(architecture, spec)
-    labels = [layer_type(layer).label(layer) for layer in architecture.layers]
-    unused = cost.params - exported.params
+def _network(task: Task, trained: Trained, exported: Exported) -> str:
+    spec, networks = task.spec, trained.networks
+    costs = [predict(x.candidate.architecture, spec) for x in networks]
+    unused = sum(x.params for x in costs) - exported.params
     outputs = "standardised target" if spec.problem == "regression" else "logits"
     unread = f" ({unused:,} more in the search that no output depends on)" if unused else ""
+    many = f" in an ensemble of {len(networks)} networks" if trained.members else ""
+    different = {x.candidate.architecture.key: x.candidate for x in networks}
     return (
         f"Input (batch, {', '.join(map(str, spec.input_shape))}), output (batch, "
-        f"{spec.num_outputs}) {outputs}; {exported.params:,} parameters{unread}, {cost.macs:,} "
-        f"multiply-accumulates a sample.\n\nLayers: {'; '.join(labels)}; and a fully connected "
-        f"output layer. Key of the candidate: `{candidate.key}`."
+        f"{spec.num_outputs}) {outputs}; {exported.params:,} parameters{many}{unread}, "
+        f"{sum(x.macs for x in costs):,} multiply-accumulates a sample.\n\n"
+        + "\n\n".join(map(_layers, different.values()))
+    )
+
+
+def _layers(candidate: Candidate) -> str:
+    labels = [layer_type(layer).label(layer) for layer in candidate.architecture.layers]
+    return (
+        f"Layers: {'; '.join(labels)}; and a fully connected output layer. Key of the candidate: "
+        f"`{candidate.key}`."
     )
 
 
@@ -141,11 +155,12 @@ def _kept(run: FinishedRun) -> str:
 
 
 def _training(task: Task, trained: Trained) -> dict[str, Any]:
-    recipe = trained.candidate.recipe
+    recipes = dict.fromkeys(_recipe(x.candidate) for x in trained.networks)
+    seeds = sorted({x.seed for x in trained.networks})
     values = {
-        "recipe": ", ".join(f"{key} {value}" for key, value in recipe.to_json().items()),
+        "recipe" if len(recipes) == 1 else "recipes": "; ".join(recipes),
         "epochs": trained.epochs,
-        "training seed": trained.seed,
+        "training seed" if len(seeds) == 1 else "training seeds": ", ".join(map(str, seeds)),
         "weights": trained.origin,
     }
     if trained.kept_epoch is not None:
@@ -154,6 +169,10 @@ def _training(task: Task, trained: Trained) -> dict[str, Any]:
         words = weights_in_words(task.class_weights, task.classes)
         values["class weights"] = WEIGHTED.format(words=markdown(words))
     return values
+
+
+def _recipe(candidate: Candidate) -> str:
+    return ", ".join(f"{key} {value}" for key, value in candidate.recipe.to_json().items())
 
 
 def _quality(run: FinishedRun, trained: Trained, exported: Exported) -> str:
@@ -179,9 +198,13 @@ def _measures(
             yield f"validation minus test {fmt.words}{points}", gap
         seeds = f"over {len(trained.tested)} training seeds"
         percent = ", %" if fmt.fraction else ""
-        yield f"test {fmt.words} {seeds}{percent}", fmt.spread(trained.tested)
+        if not trained.members:
+            yield f"test {fmt.words} {seeds}{percent}", fmt.spread(trained.tested)
+    if exported.calibration is not None:
+        yield from _calibration(exported.calibration)
     latency = (run.retrained or {}).get("latency_ms")
-    if latency is not None and trained.candidate.key == run.candidate.key:
+    is_best = trained.candidate.key == run.candidate.key and not trained.members
+    if latency is not None and is_best:
         most = run.options.get("max_latency_ms")
         over = f" (over the limit of {most:g})" if most is not None and latency > most else ""
         yield "latency of a sample, measured for the report, ms", f"{latency:.3g}{over}"
@@ -194,6 +217,15 @@ def _measures(
         )
         first, last = exported.quantised.size
         yield "bytes in float32, in 8-bit integers (ONNX)", f"{first:,}, {last:,}"
+
+
+def _calibration(x: Calibration) -> Iterator[tuple[str, object]]:
+    limit = " (a limit of the search)" if x.at_a_limit else ""
+    yield "temperature, fitted on the validation split", f"{x.temperature:g}{limit}"
+    yield (
+        "expected calibration error on validation, before and after, %",
+        f"{100 * x.before:.2f}, {100 * x.after:.2f}",
+    )
 
 
 def _files(exported: Exported, folder: Path) -> str:
@@ -209,7 +241,7 @@ def _files(exported: Exported, folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _limits(run: FinishedRun, trained: Trained) -> str:
+def _limits(run: FinishedRun, trained: Trained, exported: Exported) -> str:
     task = run.task
     size = max(1, task.spec.sizes[2])
     most = 100 * sqrt(0.25 / size)  # largest standard error of a share
@@ -217,7 +249,8 @@ def _limits(run: FinishedRun, trained: Trained) -> str:
     split = SHARE.format(error=most, size=size)
     if metric != "accuracy":
         split = SPLIT.format(size=size, metric=metric)
-    answer = CLASSES.format(outputs=task.spec.num_outputs)
+    calibrated = UNCALIBRATED if exported.calibration is None else CALIBRATED
+    answer = CLASSES.format(outputs=task.spec.num_outputs, calibrated=calibrated)
     if task.spec.problem == "regression":
         answer = NUMBERS
     values = {"task": data_name(run), "metric": metric, "opened": trained.opened}

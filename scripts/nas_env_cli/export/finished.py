@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nas_env.architecture import Candidate
 from nas_env.errors import IncompatibleError, InvalidSettingError
@@ -21,6 +21,7 @@ from nas_env_cli.export.retraining import weights_of
 from nas_env_cli.metric_format import MetricFormat, times_in_words
 from nas_env_cli.search.plan import LOOK_UP, import_modules
 from nas_env_cli.search.user_data import (
+    MOVED,
     check_data_exist,
     check_same_data,
     moved_to,
@@ -32,12 +33,19 @@ if TYPE_CHECKING:
 
 WEIGHTS = "best.safetensors"
 RETRAINED = "retrained.json"
-MOVED = ", or give their new path with --data PATH"
+
+
+class Member(NamedTuple):
+    """A network of an ensemble, its weights and its training seed."""
+
+    candidate: Candidate
+    weights: Mapping[str, Tensor]
+    seed: int
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with its weights and their origin.
+    """A network with its weights and their origin, or an ensemble.
 
     Attributes:
         candidate: The network.
@@ -49,6 +57,8 @@ class Trained:
         tested: Values of the task's metric on the test split: first that of these weights, then
             those of the network's other training seeds. Empty if the test split was not used.
         opened: How often the test split was opened, as the predicate of a sentence.
+        members: The networks of an ensemble, whose first has the attributes above; empty for a
+            single network.
     """
 
     candidate: Candidate
@@ -59,6 +69,12 @@ class Trained:
     origin: str
     tested: Sequence[float] = ()
     opened: str = "was read only for the report of the search"
+    members: Sequence[Member] = ()
+
+    @property
+    def networks(self) -> Sequence[Member]:
+        """The networks: those of the ensemble, or the single one."""
+        return self.members or [Member(self.candidate, self.weights, self.seed)]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from nas_env.errors import IncompatibleError, InvalidSettingError, NASError
 from nas_env.evaluation import Budget
 from nas_env.evaluators.best_epoch import patience_of
 from nas_env.evaluators.training import Training
-from nas_env.files import replacing, write_atomically
+from nas_env.files import write_atomically
 from nas_env.network import build, predict
 from nas_env.store import SQLStore
 from nas_env_cli.export.finished import RETRAINED, FinishedRun, weights_file
@@ -210,8 +211,9 @@ class Trainings:
         reused = all(result.get(name) == value for name, value in settings.items())
         if not reused:
             result = {**settings, **self._train(candidate, seed)}
-            with replacing(path) as part:
-                torch.save(result, part)
+            content = io.BytesIO()
+            torch.save(result, content)
+            write_atomically(path, content.getvalue())
         fmt = self.run.metric_format
         quality = "failed"
         if result["weights"]:
@@ -288,7 +290,7 @@ def _measured(
     trainings: Trainings, networks: Sequence[FoundNetwork], results: Sequence[Sequence[Any]]
 ) -> dict[str, Any]:
     """Measure networks and ensembles on both splits; this opens the test split."""
-    from nas_env_cli.export.ensemble import Ensemble
+    from nas_env.export.ensemble import Ensemble
 
     task, device = trainings.task, trainings.evaluator.device
     modules = [

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas_env.export.preprocessing import steps_of, write_steps
 from nas_env.markup import code
 from nas_env.tasks.own_data import DataTask
 from nas_env_cli.export.finished import FinishedRun
@@ -28,14 +29,16 @@ print({answer}(load(), encode(["one.png", "two.png"])))"""
 OF_TENSORS = """\
 import torch
 
-from network import {answer}, load
+from network import {constants}{answer}, load
 
-samples = torch.zeros(2, {shape})  # replace by your samples, in the form of the data
+samples = {example}  # replace by your samples, in the form of the data
 print({answer}(load(), samples))"""
 NOTES = {
     OF_TABLE: "Empty cells are missing values, and numbers have decimal points.",
     OF_IMAGES: "Images may have any size. Reading them needs Pillow.",
-    OF_TENSORS: "Samples are tensors in the form of the data, before any preprocessing.",
+    OF_TENSORS: (
+        "Samples are tensors or NumPy arrays in the form of the data, before any preprocessing."
+    ),
 }
 
 
@@ -65,7 +68,12 @@ def usage(run: FinishedRun) -> str:
     program = {"columns": OF_TABLE, "image": OF_IMAGES}.get(first, OF_TENSORS)
     has_class_names = spec.problem == "classification" and len(getattr(task, "classes", ())) > 0
     shape = ", ".join(map(str, spec.input_shape))
-    text = program.format(answer="classify" if has_class_names else "predict", shape=shape)
+    example = write_steps(steps_of(task)).example.replace("{shape}", shape)
+    text = program.format(
+        answer="classify" if has_class_names else "predict",
+        constants="MEAN, SD, " if "MEAN" in example else "",
+        example=example,
+    )
     lines = "\n".join(f"- {line}" for line in _names(run))
     return (
         f"{lines}\n\nIn the folder of this card, with torch installed:\n\n"

@@ -73,6 +73,7 @@ class RunData(TypedDict):
     verdicts: list[str]
     retrained: list[dict[str, Any]]
     longer: dict[str, Any] | None  # content of `retrained.json`, written by `nas-env retrain`
+    sklearn: dict[str, Any] | None  # models of scikit-learn for comparison
     candidates: dict[str, dict[str, Any]]  # the networks by key, as JSON
     about: str  # description of own data; "" for other tasks
 
@@ -140,6 +141,7 @@ def read_run(run: Path, env: NASEnv, name: str | None = None) -> RunData:
         verdicts=[*summary.get("notes", ()), *summary.get("verdicts", ())],
         retrained=list(summary.get("retrained", ())),
         longer=_json(run / RETRAINED) or None,
+        sklearn=summary.get("sklearn"),
         candidates={x.candidate.key: x.candidate.to_json() for _, xs in every for x in xs},
         about=_about(env.task),
     )

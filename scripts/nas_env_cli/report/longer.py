@@ -20,17 +20,38 @@ def longer(name: str, data: Mapping[str, Any], run: str = "") -> Markup:
         run: Name of the run; "" if the page has one run.
     """
     table = BestTable.of(data)
-    heads = [element("th", x, class_=_kind(n), scope="col") for n, x in enumerate(table.heads)]
-    rows = [element("tr", _cells(row)) for row in table.rows]
-    body = element("table", element("thead", element("tr", heads)), element("tbody", rows))
     title = f"{TITLE}: {run}" if run else TITLE
+    return table_card(name, title, table.introduction, table.heads, table.rows, table.notes)
+
+
+def table_card(
+    name: str,
+    title: str,
+    introduction: str,
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str],
+) -> Markup:
+    """Return a card with an introduction, a table and notes.
+
+    Args:
+        name: Id of the card.
+        title: Its heading.
+        introduction: Text above the table.
+        heads: Heads of the columns; the first `TEXTS` columns are text.
+        rows: The cells.
+        notes: Sentences below the table.
+    """
+    top = [element("th", x, class_=_kind(n), scope="col") for n, x in enumerate(heads)]
+    lines = [element("tr", _cells(row)) for row in rows]
+    body = element("table", element("thead", element("tr", top)), element("tbody", lines))
     label = f"{title} (scrolls sideways)"
     return element(
         "section",
         element("h3", title),
-        element("p", table.introduction, class_="about"),
+        element("p", introduction, class_="about"),
         element("div", body, class_="scroll", tabindex="0", role="group", aria_label=label),
-        element("ul", [element("li", x) for x in table.notes], class_="verdicts"),
+        element("ul", [element("li", x) for x in notes], class_="verdicts"),
         class_="card wide",
         id=name,
     )

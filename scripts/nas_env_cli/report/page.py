@@ -15,6 +15,7 @@ from nas_env.drawing import draw_svg
 from nas_env.markup import Markup, element, join
 from nas_env.tasks.base import TaskSpec
 from nas_env_cli.metric_format import MetricFormat
+from nas_env_cli.report.baselines import baselines
 from nas_env_cli.report.charts.best import COUNT, best
 from nas_env_cli.report.charts.front import comparable, front, front_of
 from nas_env_cli.report.charts.heat import heat
@@ -171,7 +172,21 @@ def _overview(runs: Sequence[Run], series: Sequence[Sequence[tuple[Series, Searc
         for number, run in enumerate(runs)
         if run.data["longer"]
     ]
-    return element("div", card, trained, _data(runs), class_="grid")
+    return element("div", card, trained, _baselines(runs), _data(runs), class_="grid")
+
+
+def _baselines(runs: Sequence[Run]) -> list[Markup]:
+    """Return the tables of scikit-learn's models of runs on tables."""
+    return [
+        baselines(
+            f"sklearn-{number}",
+            run.data["sklearn"],
+            MetricFormat.of(run.spec),
+            run.data["name"] if len(runs) > 1 else "",
+        )
+        for number, run in enumerate(runs)
+        if run.data["sklearn"] and any(run.data["sklearn"].values())
+    ]
 
 
 def _data(runs: Sequence[Run]) -> list[Markup]:

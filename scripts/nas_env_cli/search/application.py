@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -12,6 +14,7 @@ from pathlib import Path
 import torch
 
 from nas_env.store import SQLStore
+from nas_env.tasks.own_data import DataTask
 from nas_env.wrappers import Trial
 from nas_env_cli.export.exporting import export_run
 from nas_env_cli.export.report_training import best_on_validation
@@ -24,10 +27,11 @@ from nas_env_cli.search.options import SearchOptions
 from nas_env_cli.search.plan import SearchPlan
 from nas_env_cli.search.provenance import versions
 from nas_env_cli.search.session import SearchResult
+from nas_env_cli.search.sklearn_baselines import Baselines, fit_baselines
 from nas_env_cli.search.stages import Stages
 from nas_env_cli.search.summary import SearchSummary
 from nas_env_cli.search.timetable import Timetable
-from nas_env_cli.search.user_data import check_same_data
+from nas_env_cli.search.user_data import check_data_of_run, check_same_data, hash_of_data
 
 
 def run(options: SearchOptions, started: float | None = None) -> int:
@@ -41,18 +45,26 @@ def run(options: SearchOptions, started: float | None = None) -> int:
     leave_at_the_second_interrupt()
     torch.set_num_threads(1)  # agents and networks are small: one thread is fastest
     path = options.output.output or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    kept = f"All evaluations are kept. To resume: {resume_command(path)}"
-    return exit_code(partial(_run, options, path, started), kept)
+    resume_hint = f"All evaluations are kept. To resume: {resume_command(path)}"
+    begun: list[RunFolder] = []
+    return exit_code(
+        partial(_run, options, path, started, begun),
+        resume_hint,
+        lambda: resume_hint if begun else "",
+    )
 
 
-def _run(options: SearchOptions, path: Path, started: float) -> int:
-    """Resolve the options, search in a folder, and return the exit code."""
+def _run(options: SearchOptions, path: Path, started: float, begun: list[RunFolder]) -> int:
+    """Resolve the options, search in a folder, enter it in `begun`, and return the exit code."""
+    if options.output.resume:
+        check_data_of_run(path, options.data.data)
     if options.data.data is not None:
         print(f"reading {options.data.data}", file=sys.stderr, flush=True)
     plan = SearchPlan.resolve(options)
     if plan.user_data is not None:
         print(plan.user_data.text, flush=True)
     folder = begin(plan, path)
+    begun.append(folder)
     print(f"writing to {path}", file=sys.stderr, flush=True)
     times = timetable_of(plan, started)
     times.read(path)
@@ -72,11 +84,13 @@ def _run(options: SearchOptions, path: Path, started: float) -> int:
 
 def timetable_of(plan: SearchPlan, started: float) -> Timetable:
     """Return how the time limit of a command is divided."""
+    is_table = isinstance(plan.task, DataTask) and plan.task.spec.modality == "vector"
     return Timetable(
         plan.options.limits.time,
         compares=len(plan.agents) > 1,
         retrains=plan.trains,
         exports=plan.options.output.export,
+        fits=plan.trains and is_table,
         started=started,
     )
 
@@ -94,7 +108,8 @@ def begin(plan: SearchPlan, path: Path) -> RunFolder:
         check_same_data(path, plan.task)
     elif store is not None:
         SQLStore(store).close()  # raises before anything is written
-    folder = RunFolder(path, plan.saved, resume)
+    same_data = resume and bool(hash_of_data(path))
+    folder = RunFolder(path, plan.saved, resume, same_data)
     if plan.options.data.data is not None:
         hashed = {"data_hash": getattr(plan.task, "data_hash", "")}
         folder.write_data(plan.user_data.to_json() if plan.user_data else hashed)
@@ -119,6 +134,7 @@ def search(plan: SearchPlan, folder: RunFolder, times: Timetable, resumed: bool)
         best = results[name].best
         folder.write_best(best.candidate, spec, best.score, name)
         folder.write_weights(kept)
+    baselines = _baselines(plan, times, opened=bool(retrained))
     summary = SearchSummary(
         settings=settings_of(plan),
         searches=results,
@@ -129,10 +145,18 @@ def search(plan: SearchPlan, folder: RunFolder, times: Timetable, resumed: bool)
         notes=notes_on(plan.env_for_reading()),
         remarks=stages.remarks,
         kept=kept,
+        sklearn=baselines,
     )
     text = f"# Search with {plan.agent.name} on {spec.name}\n\n{summary.markdown()}"
     folder.write_summary(summary, text)
     print(f"\n{text}\nWritten to {folder.path}")
+
+
+def _baselines(plan: SearchPlan, times: Timetable, opened: bool) -> Baselines | None:
+    """Return models of scikit-learn for a table of the user; None for other tasks."""
+    if not plan.trains:
+        return None
+    return fit_baselines(plan.task, seconds=times.for_sklearn(), test=opened)
 
 
 def settings_of(plan: SearchPlan) -> dict[str, object]:
@@ -163,5 +187,11 @@ def chosen_of(
 
 
 def export_best(plan: SearchPlan, path: Path) -> None:
-    """Export the best network of the run."""
+    """Export the best network of the run.
+
+    Raises:
+        FileNotFoundError: The folder of the run has vanished.
+    """
+    if not path.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     print(export_run(path, task=plan.task))

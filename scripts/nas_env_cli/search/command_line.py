@@ -10,9 +10,13 @@ import tyro
 
 from nas_env_cli.search.options import SearchOptions
 
-REPEATABLE = (  # each takes several values
-    *("--agent-option", "--env-option", "--import", "--column", "--missing"),
-)
+REPEATABLE = {  # each takes several values, which are added to those of the default
+    "--agent-option": "agent_option",
+    "--env-option": "env_option",
+    "--import": "imports",
+    "--column": "column",
+    "--missing": "missing",
+}
 
 
 def parse(arguments: Sequence[str]) -> SearchOptions:
@@ -32,7 +36,8 @@ def parse(arguments: Sequence[str]) -> SearchOptions:
 
     begun = begun_with(folder)
     flags: dict[str, Any] = {name: True for name, x in begun.items() if x is True}
-    again = _cli(words, begun.changed(**dict.fromkeys(flags, False)))
+    repeated = {name: () for flag, name in REPEATABLE.items() if _is_given(flag, words)}
+    again = _cli(words, begun.changed(**dict.fromkeys(flags, False), **repeated))
     return again.changed(**flags)  # tyro cannot set a flag whose default is True
 
 
@@ -41,6 +46,10 @@ def _cli(words: Sequence[str], default: SearchOptions) -> SearchOptions:
     settings: dict[str, Any] = {"prog": "nas-env search", "description": description}
     options: SearchOptions = tyro.cli(SearchOptions, args=words, default=default, **settings)
     return options
+
+
+def _is_given(flag: str, words: Sequence[str]) -> bool:
+    return any(word.replace("_", "-").partition("=")[0] == flag for word in words)
 
 
 def _one_value_each(words: Sequence[str]) -> list[str]:

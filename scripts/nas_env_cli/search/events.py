@@ -7,6 +7,7 @@ that edit and agents that append.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from nas_env_cli.search.q_table import draw_q
 RECENT = 20
 TABLES = 5  # heat maps of the agent in a search, at equal shares of the limit
 HEAT_MAPS = {"Q-value": "search/q_values", "probability": "search/policy"}
+
+_excepthook = threading.excepthook
 
 
 class OverEvaluations(TensorBoardOutputFormat):
@@ -69,7 +72,7 @@ class SearchEvents:
     then hidden.
 
     Args:
-        folder: Folder of the event files of all agents; created if it does not exist.
+        folder: Folder of the event files of all agents, in an existing folder.
         tracker: The trials of the search.
         agent: Name of the agent.
     """
@@ -77,6 +80,8 @@ class SearchEvents:
     def __init__(self, folder: Path, tracker: TrackSearch, agent: str) -> None:
         inner: Any = tracker.unwrapped
         self.tracker = tracker
+        _hide_errors_of_writers()
+        folder.mkdir(exist_ok=True)  # without parents: the folder of the run may have vanished
         own = str(folder / "search" / agent)
         self.writer: Any = SummaryWriter(own, purge_step=1)
         self.logger = Logger(own, [OverEvaluations(self.writer, tracker)])
@@ -148,6 +153,19 @@ class SearchEvents:
 
     def _add(self, kind: str, name: str, value: Any, trial: Trial, **settings: Any) -> None:
         getattr(self.writer, f"add_{kind}")(name, value, trial.evaluations, **settings)
+
+
+def _hide_errors_of_writers() -> None:
+    """Prevent tracebacks of TensorBoard's threads: the next call of the writer raises the error."""
+    if threading.excepthook is not _without_writers:
+        global _excepthook
+        _excepthook, threading.excepthook = threading.excepthook, _without_writers
+
+
+def _without_writers(error: threading.ExceptHookArgs) -> None:
+    is_of_disk = isinstance(error.exc_value, OSError)
+    if not (is_of_disk and type(error.thread).__module__.startswith("tensorboard.")):
+        _excepthook(error)
 
 
 def answered(evaluator: Evaluator) -> int:

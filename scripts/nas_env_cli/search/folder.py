@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4, uuid5
@@ -10,7 +11,7 @@ from uuid import UUID, uuid4, uuid5
 from nas_env.architecture import Candidate
 from nas_env.drawing import draw_svg, save_svg
 from nas_env.errors import InvalidSettingError
-from nas_env.files import write_atomically
+from nas_env.files import replacing, write_atomically
 from nas_env.rendering import draw
 from nas_env.tasks.base import TaskSpec
 from nas_env_cli.search.options import SearchOptions
@@ -40,13 +41,17 @@ class RunFolder:
         path: The folder.
         options: Options of the search as plain data.
         resume: Whether to continue the search in the folder.
+        same_data: Whether the data are known to be those of the search, so that their path may
+            differ.
 
     Raises:
         InvalidSettingError: The folder is not empty and `resume` is False, there is nothing to
             continue, or the options differ from those of the interrupted search.
     """
 
-    def __init__(self, path: Path, options: dict[str, Any], resume: bool) -> None:
+    def __init__(
+        self, path: Path, options: dict[str, Any], resume: bool, same_data: bool = False
+    ) -> None:
         self.path = path
         if path.exists() and not path.is_dir():
             raise InvalidSettingError(f"Output {path} is a file. Give a folder.")
@@ -57,7 +62,7 @@ class RunFolder:
                 "continue the search in it."
             )
         if resume:
-            self._check_same(options)
+            self._check_same(options, {"data"} if same_data else set())
         path.mkdir(parents=True, exist_ok=True)
         self._write("options.json", json.dumps(options, indent=2))
         if not (path / "token").is_file():
@@ -97,12 +102,11 @@ class RunFolder:
         data["found_by"] = found_by
         self._write("best.json", json.dumps(data, indent=2))
         title, training = f"score {score:.4f}", candidate.recipe.changes()
-        save_svg(
-            draw_svg(candidate.architecture, spec, title, training=training),
-            self.path / "best.svg",
-        )
+        with replacing(self.path / "best.svg") as part:
+            save_svg(draw_svg(candidate.architecture, spec, title, training=training), part)
         figure = draw(candidate.architecture, spec, title, training=training)
-        figure.savefig(self.path / "best.png", dpi=150)
+        with replacing(self.path / "best.png") as part:
+            figure.savefig(part, dpi=150, format="png")
 
     @staticmethod
     def agent_in(run: Path, name: str) -> Path:
@@ -118,25 +122,25 @@ class RunFolder:
 
     def write_weights(self, retrained: Retrained) -> None:
         """Write the weights of the first retraining seed as `best.safetensors`."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         if retrained.weights is not None:
             weights = {key: x.contiguous() for key, x in retrained.weights.items()}
-            save_file(weights, self.path / "best.safetensors")
+            write_atomically(self.path / "best.safetensors", save(weights))
 
     def write_summary(self, summary: SearchSummary, text: str) -> None:
         """Write the summaries; `summary.json` marks the search as finished."""
         self._write("summary.md", text)
         self._write("summary.json", json.dumps(summary.to_json(), indent=2))
 
-    def _check_same(self, options: dict[str, Any]) -> None:
+    def _check_same(self, options: dict[str, Any], free: Collection[str]) -> None:
         if not (self.path / "options.json").is_file():
             raise InvalidSettingError(
                 f"There is no search to continue in {self.path}. Leave out --resume."
             )
         begun = {**to_json(SearchOptions()), **read_options(self.path)}
         for name, value in options.items():
-            if begun.get(name) != value:
+            if begun.get(name) != value and name not in free:
                 raise InvalidSettingError(
                     f"The search in {self.path} was begun with {name}={begun.get(name)!r}, not "
                     f"{value!r}. {self._remedy(name, value, begun.get('store'))}"

@@ -43,6 +43,7 @@ class NetworkRows:
 
     def __init__(self, folder: Path, space: SearchSpace, agent: str) -> None:
         self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
         self.agent = agent
         self._labels = Labels(space)
         self._columns = min(space.max_length, COLUMNS)
@@ -67,7 +68,7 @@ class NetworkRows:
             _hparams(metadata.SESSION_END_INFO_TAG, data(session_end_info=ended)),
         ]
         folder = self.folder / f"{trial.distinct:06d}"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)  # without parents: the folder of the run may have vanished
         (folder / FILE).write_bytes(_records(values, trial.evaluations, now))
 
     def decisions(self, trial: Trial) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -14,7 +15,7 @@ import gymnasium
 import numpy as np
 from stable_baselines3.common.logger import Logger
 
-from nas_env.errors import InvalidSettingError
+from nas_env.errors import InvalidSettingError, StoreError
 from nas_env.store import Store
 from nas_env.wrappers import STAGNATION, Limits, TrackSearch, Trial
 from nas_env_agents.common.asynchronous import Asynchronous
@@ -157,6 +158,10 @@ def run_search(
     except KeyboardInterrupt:
         record.catch_up()
         record.end("interrupted")
+        raise
+    except (OSError, StoreError):
+        with suppress(OSError, StoreError):  # the store may be on the same disk
+            record.end("interrupted")
         raise
     finally:
         if events is not None:

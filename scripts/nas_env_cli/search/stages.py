@@ -127,7 +127,7 @@ class Stages:
         if agent.name != self.plan.agent.name:
             trials = portfolio.trials if portfolio else []
             slowest = max((x.evaluation.seconds for x in trials), default=0.0)
-            seconds = min(times.for_comparison(), times.left - times.finish - LAST * slowest)
+            seconds = min(times.for_comparison(), times.left - times.end - LAST * slowest)
         return replace(limits, seconds=max(seconds, LEAST_SECONDS))
 
     def _finished(self, name: str) -> int | None:
@@ -151,7 +151,7 @@ class Stages:
         return self.times.left if self.times.limited else seconds + self._retraining_seconds()
 
     def _after_retraining(self, seconds: float) -> float:
-        return min(seconds + self.times.finish, self.times.left)
+        return min(seconds + self.times.end, self.times.left)
 
     def _retraining_seconds(self) -> float:
         """Return about how long the retraining takes, from the portfolio's networks."""

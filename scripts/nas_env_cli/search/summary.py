@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from nas_env.architecture import Candidate
 from nas_env.evaluation import Outcome
 from nas_env_cli.metric_format import MetricFormat
+from nas_env_cli.search import sklearn_table
 from nas_env_cli.search.session import SearchResult
+from nas_env_cli.search.sklearn_baselines import Baselines
 from nas_env_cli.search.timetable import duration
 from nas_env_cli.spread import pooled_sd
 
@@ -39,6 +41,7 @@ class SearchSummary:
         notes: Notes on the source of the numbers, if networks were not trained.
         kept: The network whose weights are kept; None if nothing is trained.
         remarks: What the user should know about the search, such as that time was short.
+        sklearn: Models of scikit-learn for comparison; None without a table of the user.
     """
 
     settings: dict[str, Any]
@@ -50,6 +53,7 @@ class SearchSummary:
     notes: Sequence[str] = ()
     remarks: Sequence[str] = ()
     kept: Retrained | None = None
+    sklearn: Baselines | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain data."""
@@ -60,6 +64,8 @@ class SearchSummary:
         }
         if self.notes:
             data["notes"] = list(self.notes)
+        if self.sklearn is not None:
+            data["sklearn"] = self.sklearn.to_json()
         if self.retrained:
             data["retrained"] = [_retrained_json(x) for x in self.retrained]
             data["retraining_seeds"] = list(self.seeds)
@@ -83,6 +89,8 @@ class SearchSummary:
         parts = [self._searches_table(), *self.notes, self._learning()]
         if self.retrained:
             parts.insert(0, self._retrained_table())
+        if self.sklearn is not None:
+            parts.append(sklearn_table.markdown(self.sklearn.to_json(), self.fmt))
         if verdicts := self.verdicts():
             parts.append("\n".join(f"- {line}" for line in verdicts))
         parts.append(self._settings())
@@ -94,7 +102,7 @@ class SearchSummary:
         many = {name: x for name, x in self.searches.items() if x.evaluations >= FEW}
         lines = [_learns(name, result) for name, result in many.items()]
         compared = [*self._compare_found(), *self._compare_retrained(), *self._chosen()]
-        return [*failed, *self.remarks, *compared, *lines]
+        return [*failed, *self.remarks, *compared, *self._compare_sklearn(), *lines]
 
     def _retrained_table(self) -> str:
         seeds = ", ".join(map(str, self.seeds))
@@ -248,6 +256,17 @@ class SearchSummary:
                 f"{reference.title} with {wins} of {len(pairs)} training seeds."
             )
         return lines
+
+    def _compare_sklearn(self) -> list[str]:
+        if self.sklearn is None:
+            return []
+        best = max((x.best for x in self.searches.values()), key=lambda x: x.score)
+        tested = () if self.kept is None else self.kept.accuracies
+        if self.kept is not None:
+            owners = [x.best for x in self.searches.values()]
+            best = next((x for x in owners if x.candidate is self.kept.candidate), best)
+        validation = best.evaluation.metrics.get(self.fmt.metric)
+        return sklearn_table.verdicts(self.sklearn.to_json(), self.fmt, validation, tested)
 
 
 def _words(name: str) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 from nas_env.files import write_atomically
 
 COMPARISON, RETRAINING = 0.2, 0.2  # shares of the limit
-FINISH, EXPORT = 0.05, 0.1  # shares for the summary, and for the export
-MOST_FINISH, MOST_EXPORT = 4.0, 15.0  # seconds
+SKLEARN, FINISH, EXPORT = 0.1, 0.05, 0.1  # scikit-learn, summary, export
+MOST_SKLEARN, MOST_FINISH, MOST_EXPORT = 60.0, 4.0, 15.0  # seconds
 FILE = "time.json"
 
 
@@ -29,6 +29,7 @@ class Timetable:
         compares: Whether random search runs as comparison.
         retrains: Whether networks are retrained.
         exports: Whether the best network is exported.
+        fits: Whether models of scikit-learn are fitted for comparison.
         started: Time of the clock when the command started.
         clock: Returns seconds from an arbitrary origin; replaced in tests.
     """
@@ -37,6 +38,7 @@ class Timetable:
     compares: bool = True
     retrains: bool = True
     exports: bool = False
+    fits: bool = False
     started: float = field(default_factory=time.monotonic)
     clock: Callable[[], float] = time.monotonic
     spent_before: float = 0.0
@@ -73,17 +75,31 @@ class Timetable:
         export = min(EXPORT * total, MOST_EXPORT) * self.exports
         return min(FINISH * total, MOST_FINISH) + export
 
+    @property
+    def sklearn(self) -> float:
+        """Seconds reserved for models of scikit-learn."""
+        return min(SKLEARN * (self.seconds or 0.0), MOST_SKLEARN) * self.fits
+
+    @property
+    def end(self) -> float:
+        """Seconds reserved for what comes after retraining."""
+        return self.sklearn + self.finish
+
     def for_search(self) -> float:
         """Return the seconds that the search may use from now."""
-        return max(0.0, self.left - self.comparison - self.retraining - self.finish)
+        return max(0.0, self.left - self.comparison - self.retraining - self.end)
 
     def for_comparison(self) -> float:
         """Return the seconds that random search may use from now."""
-        return max(0.0, self.left - self.retraining - self.finish)
+        return max(0.0, self.left - self.retraining - self.end)
 
     def for_retraining(self) -> float:
         """Return the seconds that retraining may use from now."""
-        return max(0.0, self.left - self.finish)
+        return max(0.0, self.left - self.end)
+
+    def for_sklearn(self) -> float:
+        """Return the seconds that models of scikit-learn may use from now."""
+        return min(MOST_SKLEARN, max(0.0, self.left - self.finish))
 
     def text(self) -> str:
         """Return how the time is divided, such as "6 min search, 2 min comparison"."""
@@ -91,6 +107,7 @@ class Timetable:
             "search": self.for_search(),
             "comparison": self.comparison,
             "retraining": self.retraining,
+            "scikit-learn": self.sklearn,
             "summary and export" if self.exports else "summary": self.finish,
         }
         parts = [f"{duration(x)} {name}" for name, x in stages.items() if x > 0]

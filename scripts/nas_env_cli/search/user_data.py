@@ -18,6 +18,7 @@ from nas_env_cli.search.options import SearchOptions
 from nas_env_cli.search.saved_options import NAMED_DATA, absolute_data
 
 CHOSEN = ("space", "objective", "batch_size", "epochs", "max_params")
+MOVED = ", or give their new path with --data PATH"
 ABOUT_DATA = (
     *("target", "image_size", "problem", "metric", "class_weights", "data_cache"),
     *("data_memory_mb", "column", "missing", "no_default_missing", "skip_bad_files"),
@@ -173,6 +174,22 @@ def check_data_exist(saved: Mapping[str, Any], remedy: str = "") -> None:
     )
 
 
+def check_data_of_run(run: Path, data: str | None) -> None:
+    """Check that the data of a search that is resumed exist, if it is given no other path.
+
+    Args:
+        run: Folder of the search.
+        data: Option --data of the resumed search.
+
+    Raises:
+        InvalidDataError: The path of the data does not exist.
+    """
+    file = run / "options.json"
+    saved = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if data is not None and saved.get("data") == absolute_data(data):
+        check_data_exist(saved, MOVED)
+
+
 def moved_to(data: str, saved: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a run with another path of its data.
 
@@ -184,6 +201,14 @@ def moved_to(data: str, saved: Mapping[str, Any]) -> dict[str, Any]:
             f"The search had no --data, so --data {data} does not apply to its run. Leave it out."
         )
     return {**saved, "data": absolute_data(data)}
+
+
+def hash_of_data(run: Path) -> str | None:
+    """Return the hash in `data.json` of a run; None without that file, "" without a hash."""
+    file = run / "data.json"
+    if not file.is_file():
+        return None
+    return str(json.loads(file.read_text(encoding="utf-8"))["data_hash"])
 
 
 def check_same_data(run: Path, task: Task, before: str | None = None) -> None:
@@ -198,10 +223,9 @@ def check_same_data(run: Path, task: Task, before: str | None = None) -> None:
         IncompatibleError: The data have changed.
     """
     if before is None:
-        file = run / "data.json"
-        if not file.is_file():
-            return
-        before = json.loads(file.read_text(encoding="utf-8"))["data_hash"]
+        before = hash_of_data(run)
+    if before is None:
+        return
     now = getattr(task, "data_hash", "")
     if now != before:
         raise IncompatibleError(

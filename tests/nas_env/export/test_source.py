@@ -283,7 +283,9 @@ def test_rows_of_a_table_become_numbers() -> None:
     )
     with pytest.raises(ValueError, match="row 1 lacks the column 'colour'"):
         names["encode"]([{"age": 2, "kind": long[0]}])
-    assert "encode([dict.fromkeys(COLUMNS)])" in text and complaints(text) == ""
+    assert names["EXAMPLE"] == {"age": 37.5, "colour": "blue", "kind": long[0]}
+    assert "    samples = encode([EXAMPLE])  # put your samples here" in text
+    assert complaints(text) == ""
 
 
 def test_wrong_steps_are_refused() -> None:

@@ -148,6 +148,28 @@ def test_the_report_of_a_search_says_its_metric(houses: Path, tmp_path: Path) ->
     assert "Test accuracy" not in text
 
 
+def test_a_table_is_compared_with_scikit_learn(houses: Path, tmp_path: Path) -> None:
+    summary = json.loads((houses / "run" / "summary.json").read_text())
+    models = summary["sklearn"]["models"]
+    assert [x["name"] for x in models] == ["ridge regression", "HistGradientBoosting"]
+    assert summary["sklearn"]["notes"] == []
+    text = (houses / "run" / "summary.md").read_text(encoding="utf-8")
+    script("report", houses / "run", "--output", tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Models of scikit-learn</h3>" in page
+    best = json.loads((houses / "run" / "best.json").read_text())["found_by"]
+    (ours,) = (x for x in summary["retrained"] if x["name"] == f"best of {best}")
+    better = [x for x in models if x["test"] < np.mean(ours["test_mae"])]
+    for x in models:
+        row = x["name"], x["settings"], f"{x['validation']:.5g}", f"{x['test']:.5g}"
+        assert f"| {' | '.join(row)} | " in text
+        assert f"<td>{x['settings']}</td>" in page and f">{x['test']:.5g}</td>" in page
+    (verdict,) = (x for x in summary["verdicts"] if x.startswith("By test mae, "))
+    assert ("no model of scikit-learn is better" in verdict) == (not better)
+    assert all(f"{x['name']} ({x['test']:.5g})" in verdict for x in better or models)
+    assert verdict in text and "not exported" in text
+
+
 def test_images_are_exported_as_they_were_searched(without_onnx: None, pets: Path) -> None:
     told = export_run(pets / "run")
     assert f"Exported to {pets / 'run' / 'export'}" in told
@@ -315,3 +337,51 @@ def test_the_report_reads_data_by_their_name(houses: Path, tmp_path: Path) -> No
 def test_a_path_is_kept_as_one_wherever_the_next_command_runs() -> None:
     assert to_json(SearchOptions.of(data="a:b.csv"))["data"] == str(Path("a:b.csv").resolve())
     assert to_json(SearchOptions.of(data="torchvision:MNIST"))["data"] == "torchvision:MNIST"
+
+
+@pytest.mark.parametrize("how", ["moved", "linked", "copied"])
+def test_a_search_goes_on_with_the_same_data_elsewhere(
+    houses: Path, tmp_path: Path, how: str
+) -> None:
+    run, old, new = tmp_path / "run", tmp_path / "houses.csv", tmp_path / "other.csv"
+    shutil.copy(houses / "houses.csv", old)
+    data = ("--target", "price", "--metric", "mae", "--problem", "regression")
+    script("search", *SEARCH[:-1], "--data", old, *data, "--output", run)
+    finished = json.loads((run / "summary.json").read_text())["searches"]["q-learning"]["scores"]
+    (run / "summary.json").unlink()  # as if it had not finished
+    if how == "linked":
+        old.rename(tmp_path / "real.csv")
+        new.symlink_to(tmp_path / "real.csv")
+        path = tmp_path / "real.csv"
+    else:
+        path = Path(shutil.copy(old, new))
+        if how == "moved":
+            old.unlink()
+    if how != "copied":
+        told = script("search", "--output", run, "--resume", code=2).stderr
+        assert f"{old}: no such file or folder. The search read its data from there." in told
+        assert "or give their new path with --data PATH" in told
+    script("search", "--output", run, "--resume", "--data", new)
+    assert json.loads((run / "options.json").read_text())["data"] == str(path)
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["searches"]["q-learning"]["scores"] == finished
+    assert summary["settings"]["data"] == str(path)
+    script("report", run)
+    new.unlink()
+    new.write_text("\n".join((houses / "houses.csv").read_text().splitlines()[:-1]))
+    told = script("search", "--output", run, "--resume", "--data", new, code=2).stderr
+    assert "Bring the old data back" in told
+    assert json.loads((run / "options.json").read_text())["data"] == str(path)
+
+
+def test_arguments_are_not_added_twice_when_a_command_is_repeated(tmp_path: Path) -> None:
+    words = ("--import", "tests.support.injected_fault", "--agent-option", "learning_rate=0.2")
+    how = ("--task", "digits", *TINY, "--evaluator", "synthetic", *words, "--output", tmp_path)
+    script("search", *how)
+    before = json.loads((tmp_path / "options.json").read_text())
+    assert before["imports"] == ["tests.support.injected_fault"]
+    assert "has finished" in script("search", *how, "--resume").stdout
+    assert "has finished" in script("search", "--output", tmp_path, "--resume").stdout
+    assert json.loads((tmp_path / "options.json").read_text()) == before
+    other = ("--import", "tests.support.made_data", "--output", tmp_path, "--resume")
+    assert "was begun with imports=" in script("search", *other, code=2).stderr

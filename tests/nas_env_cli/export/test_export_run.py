@@ -19,12 +19,13 @@ from nas_env.architecture import Architecture, Candidate, Layer
 from nas_env.errors import IncompatibleError, InvalidSettingError, StoreError
 from nas_env.evaluators.training import Training
 from nas_env.export import folder as export_folder
+from nas_env.export.calibration import calibration_error
+from nas_env.export.ensemble import Ensemble
 from nas_env.network import build
 from nas_env.tasks import TASKS
 from nas_env.tasks.base import TrainingDiverged
 from nas_env.tasks.supervised import SupervisedTask
 from nas_env_cli.commands import export as export_command
-from nas_env_cli.export.ensemble import Ensemble
 from nas_env_cli.export.exporting import export_run
 from nas_env_cli.export.finished import FinishedRun
 from nas_env_cli.export.longer_table import table
@@ -156,7 +157,8 @@ def test_the_card_says_what_is_known(made: Path) -> None:
     assert "was read only for the report of the search. Each" in card
     assert card.startswith("# A network for digits\n")
     assert "- It predicts one of 10 classes, given as an index.\n" in card
-    assert "from network import predict, load" in card and "torch.zeros(2, 1, 8, 8)" in card
+    assert "from network import MEAN, SD, predict, load" in card
+    assert "samples = MEAN + SD * torch.randn(2, 1, 8, 8)  # replace" in card
     assert "2.64 points" in card  # the largest standard error of a share over 359 samples
 
 
@@ -425,3 +427,60 @@ def test_the_command_writes_the_table(run: Path) -> None:
     gaps = [x["validation"] - x["test"] for x in data["ensemble_by_seed"]]
     assert rows[3][7].startswith(f"{100 * sum(gaps) / 2:+.2f}")
     assert script("retrain", run, "--top", 0, code=2).stderr.startswith("error: Option --top must")
+
+
+@pytest.mark.parametrize("calibrate", [False, True])
+def test_the_ensemble_of_the_table_can_be_exported(
+    without_onnx: None, run: Path, calibrate: bool
+) -> None:
+    data = retrain_best(FinishedRun.read(run), PLAN, log=lambda text: None)
+    command = vars(export_command)
+    options = command["Options"](run, ensemble=True, calibrate=calibrate)
+    assert command["run"](options) == 0
+    measured = TASK.validate(export_folder.load(run / "export"))
+    every = data["ensemble_of_all"]
+    assert measured["accuracy"] == every["validation"]
+    assert TASK.test(export_folder.load(run / "export"))["accuracy"] == every["test"]
+    card = (run / "export/card.md").read_text(encoding="utf-8")
+    assert "parameters in an ensemble of 4 networks, " in card
+    assert "- training seeds: 7, 8\n" in card
+    assert "- weights: of nas-env retrain: all 4 trainings as an ensemble\n" in card
+    assert f"| validation accuracy, % | {100 * every['validation']:.2f} |" in card
+    assert f"| test accuracy, % | {100 * every['test']:.2f} |" in card
+    assert "over 1 training seeds" not in card and "latency" not in card
+    assert all(f"`{row['key']}`" in card for row in data["networks"])
+    assert ("probabilities are not calibrated" in card) == (not calibrate)
+    assert (
+        "| expected calibration error on validation, before and after, % |" in card
+    ) == calibrate
+
+
+def test_calibration_keeps_the_order_of_classes(without_onnx: None, run: Path) -> None:
+    export_run(run, run / "plain")
+    told = export_run(run, run / "calibrated", calibrated=True)
+    plain, calibrated = (export_folder.load_module(run / name) for name in ("plain", "calibrated"))
+    x, y = TASK.tensors("validation")
+    raw = x * torch.from_numpy(TASK.sd) + torch.from_numpy(TASK.mean)
+    before, after = (m.predict(m.load(), raw) for m in (plain, calibrated))
+    assert torch.equal(before.argmax(1), after.argmax(1)) and not torch.equal(before, after)
+    t = calibrated.TEMPERATURE
+    torch.testing.assert_close(after, (before.log() / t).softmax(1))
+    errors = [100 * calibration_error(p.log(), y) for p in (before, after)]
+    shown = re.search(r"calibration error ([\d.]+) % -> ([\d.]+) % on validation", told)
+    assert shown is not None
+    assert [float(x) for x in shown.groups()] == pytest.approx(errors, abs=0.006)
+
+
+def test_what_is_no_ensemble_is_refused(without_onnx: None, run: Path) -> None:
+    with pytest.raises(IncompatibleError, match=r"has no ensemble. Train .* nas-env retrain"):
+        export_run(run, ensemble=True)
+    for option in ("train", "searched"):
+        with pytest.raises(InvalidSettingError, match=f"Leave out --{option}."):
+            export_run(run, ensemble=True, **{option: True})
+    retrain_best(FinishedRun.read(run), LongerPlan(1, 1, 1, "cpu"), log=lambda text: None)
+    with pytest.raises(IncompatibleError, match=r"at least 2 .* has 1. Raise --top or --seeds"):
+        export_run(run, ensemble=True)
+    for file in (run / "retraining").iterdir():
+        file.unlink()
+    with pytest.raises(IncompatibleError, match=r"\.pt is missing, .* without --ensemble"):
+        export_run(run, ensemble=True)

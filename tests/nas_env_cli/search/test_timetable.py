@@ -15,15 +15,19 @@ from nas_env_cli.search.timetable import Timetable
 SWITCH = st.booleans()
 
 
-@given(st.floats(1, 1e5), SWITCH, SWITCH, SWITCH, st.lists(st.floats(0, 3e4), max_size=4))
+@given(st.floats(1, 1e5), SWITCH, SWITCH, SWITCH, SWITCH, st.lists(st.floats(0, 3e4), max_size=4))
 def test_the_stages_share_the_limit(
-    limit: float, compares: bool, retrains: bool, exports: bool, used: list[float]
+    limit: float, compares: bool, retrains: bool, exports: bool, fits: bool, used: list[float]
 ) -> None:
     now = [0.0]
-    times = Timetable(limit, compares, retrains, exports, started=0.0, clock=lambda: now[0])
-    parts = times.for_search(), times.comparison, times.retraining, times.finish
+    times = Timetable(limit, compares, retrains, exports, fits, started=0.0, clock=lambda: now[0])
+    parts = times.for_search(), times.comparison, times.retraining, times.sklearn, times.finish
     assert sum(parts) == pytest.approx(limit)
-    assert (times.comparison > 0, times.retraining > 0) == (compares, retrains)
+    assert (times.comparison > 0, times.retraining > 0, times.sklearn > 0) == (
+        compares,
+        retrains,
+        fits,
+    )
     for seconds in used:
         before = times.for_search(), times.for_comparison(), times.for_retraining()
         assert before[0] <= before[1] <= before[2] <= times.left
