@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import numpy as np
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from nas_env.wrappers import TrackSearch, Trial
@@ -52,7 +52,13 @@ class StageProgress:
         self._shown = 0
 
     def update(
-        self, done: int, text: str, seconds_left: float | None, unit: str, last: bool = False
+        self,
+        done: int,
+        text: str,
+        seconds_left: float | None,
+        unit: str,
+        share: float,
+        last: bool = False,
     ) -> None:
         """Show the progress.
 
@@ -61,17 +67,18 @@ class StageProgress:
             text: Description of the state.
             seconds_left: Seconds until the stage ends; None if they are not known.
             unit: Name of the steps, in the plural.
+            share: Finished share of the stage.
             last: Whether the stage is over.
         """
         left = "" if seconds_left is None else self._left(seconds_left)
+        of = f"/{self.total}" if self.total else ""
         if self.draws and self.stream.isatty():
-            self._draw(done, text + left, unit)
+            self._draw(f"{done}{of} {unit}", text + left, share)
             return
         every = max(1, (self.total or 100) // LINES)
         if done < self._shown + every and not last:
             return
         self._shown = done
-        of = f"/{self.total}" if self.total else ""
         print(f"{self.title}: {done}{of} {unit}, {text}{left}", file=self.stream, flush=True)
 
     def close(self) -> None:
@@ -85,11 +92,9 @@ class StageProgress:
             return f", {duration(seconds)} left"
         return f", {duration(self.remaining(seconds))} left in all"
 
-    def _draw(self, done: int, text: str, unit: str) -> None:
-        bar = Progress(
-            TextColumn(self.title), BarColumn(None), MofNCompleteColumn(), TextColumn(unit)
-        )
-        bar.add_task("", total=self.total, completed=done)
+    def _draw(self, count: str, text: str, share: float) -> None:
+        bar = Progress(TextColumn(self.title), BarColumn(None), TextColumn(count))
+        bar.add_task("", total=1.0, completed=share)
         content = Group(bar, Text(f"  {text}", overflow="fold"))
         if self._live is None:
             console = Console(file=self.stream)
@@ -118,7 +123,7 @@ class SearchProgress(StageProgress):
         used = tracker.share
         left = tracker.seconds * (1 - used) / used if used > 0 else None
         over = tracker.finished is not None
-        self.update(tracker.evaluations, _describe(tracker, trial), left, "networks", over)
+        self.update(tracker.evaluations, _describe(tracker, trial), left, "networks", used, over)
 
 
 class RetrainingProgress(StageProgress):
@@ -135,7 +140,7 @@ class RetrainingProgress(StageProgress):
             self._started = time.monotonic()
         each = (time.monotonic() - self._started) / done if done else None
         left = None if each is None else each * ((self.total or 0) - done)
-        self.update(done, f"now {name}", left, "trainings", last=not done)
+        self.update(done, f"now {name}", left, "trainings", done / (self.total or 1), not done)
 
 
 def _describe(tracker: TrackSearch, trial: Trial) -> str:
