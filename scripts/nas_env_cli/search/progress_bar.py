@@ -94,7 +94,7 @@ class StageProgress:
 
     def _draw(self, count: str, text: str, share: float) -> None:
         bar = Progress(TextColumn(self.title), BarColumn(None), TextColumn(count))
-        bar.add_task("", total=1.0, completed=share)
+        bar.add_task("", total=1000, completed=round(1000 * share))
         content = Group(bar, Text(f"  {text}", overflow="fold"))
         if self._live is None:
             console = Console(file=self.stream)
