@@ -26,19 +26,16 @@ class Limits:
 
     Attributes:
         evaluations: Maximum number of new evaluations, including those found in the store.
-        seconds: Maximum seconds; an evaluation found in the store is charged its original seconds,
-            unless `charge_stored` is False.
+        seconds: Maximum seconds; an evaluation found in the store is charged its original seconds.
         until_score: The search ends when the best score reaches this value. Needs another limit.
         simulated_seconds: Maximum training seconds of the table; evaluations over it do not count.
         episodes: Maximum number of episodes, regardless of their results.
         charge_repeats: Whether repeated evaluations of a network are charged like the first.
         charge_isomorphs: Whether a different walk to an identical network is charged, for tables
-            that have one entry per walk. If False, it is a repeat, and `charge_repeats` decides.
+            with one entry per walk. If False, it is a repeat, and `charge_repeats` decides.
         epochs: Maximum epochs of all evaluations. An evaluation that was stopped early is charged
-            the epochs it ran, one found in the store its original epochs. A repeat with more epochs
-            is charged the difference. The last evaluation may exceed the limit.
-        charge_stored: Whether an evaluation found in the store is charged its original seconds. If
-            False, `seconds` limits the time on the clock.
+            the epochs it ran, a repeat with more epochs the difference. The last may exceed it.
+        charge_stored: If False, evaluations found in the store cost no seconds.
 
     Raises:
         UnknownNameError: A limit does not exist; the message lists the limits.
@@ -217,8 +214,7 @@ class TrackSearch(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def _used(self) -> dict[str, tuple[float, float]]:
         """Return the used amount and the limit, for each limit that is set."""
-        limits = self.limits
-        used: dict[str, tuple[float, float]] = {}
+        limits, used = self.limits, dict[str, tuple[float, float]]()
         if limits.evaluations is not None:
             used["evaluations"] = self.charged, limits.evaluations
         if limits.seconds is not None:

@@ -130,11 +130,16 @@ def columns(step: Mapping[str, Any]) -> StepSource:
         pairs = Call("", tuple(_pair(x, column[x]) for x in names), brackets="{}")
         lines += lay_out(pairs, f"{literal(column['name'])}: ", ",", indent=4)
     by_name = {column["name"]: column for column in step["columns"]}
-    usual = {name: [*x.get("categories", []), x["fill"]][0] for name, x in by_name.items()}
+    usual = {name: _usual(x) for name, x in by_name.items()}
     text = ENCODE_ROWS.format(width=len(encoding.encode_row(by_name, 1, usual)))
     lines = [*lines, "}", *_usual_row(usual)]
     functions = _functions(text, *ROW_FUNCTIONS)
     return StepSource(tuple(lines), (), functions, "encode([EXAMPLE])", True)
+
+
+def _usual(column: Mapping[str, Any]) -> Any:
+    """Return a usual value of a column: its first category or median; None for a date."""
+    return None if column["kind"] == "date" else [*column.get("categories", []), column["fill"]][0]
 
 
 def _usual_row(values: Mapping[str, Any]) -> list[str]:

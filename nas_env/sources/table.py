@@ -81,32 +81,24 @@ def samples_of_table(
         InvalidDataError: A column is invalid.
         MissingDependencyError: scikit-learn is not installed.
     """
-    if options.image_size is not None:
-        raise does_not_apply(source, "image_size", options.image_size, "tables")
-    if options.skip_bad_files:
-        raise does_not_apply(source, "skip_bad_files", True, "tables")
-    _check_table(source, table)
+    _check_table(source, table, options)
     names = [str(x) for x in table.columns]
     table = table.set_axis(names, axis=1)  # a copy: the caller's table is unchanged
     target = _target(source, table, options.target)
     _check_kinds(source, table, target, options)
-    if texts is None:
-        texts = examine_texts(table, options)
+    texts = examine_texts(table, options) if texts is None else texts
     targets, target_notes = read_target(source, table[target], target, options, texts)
     features = table.drop(columns=[target])
     if given is None:
         given, features = _given(source, features, options)
     columns = choose_columns(source, features, options, texts)
 
-    def encode(train: NDArray[np.int64]) -> Encoded:
-        return _encode(source, columns, train, options)
-
     return Samples(
         source,
         kind,
         targets,
         given,
-        encode,
+        lambda train: _encode(source, columns, train, options),
         lambda row: f"row {row + 1}",
         classes,
         few_are_classes=True,
@@ -115,7 +107,11 @@ def samples_of_table(
     )
 
 
-def _check_table(source: str, table: Any) -> None:
+def _check_table(source: str, table: Any, options: ReadOptions) -> None:
+    """Check what is read as a table, and that no option is for images."""
+    for option in ("image_size", "skip_bad_files"):
+        if (value := getattr(options, option)) not in (None, False):
+            raise does_not_apply(source, option, value, "tables")
     names = [str(x) for x in table.columns]
     double = next((x for x in names if names.count(x) > 1), None)
     if double is not None:

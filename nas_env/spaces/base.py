@@ -22,7 +22,6 @@ from nas_env.spaces.edits import EditRules, Neighbour
 from nas_env.spaces.neighbours import Neighbourhood
 
 MAX_REJECTIONS = 10_000
-MAX_PREFIXES = 10_000  # partial walks that `walk_of` follows
 __all__ = ["SPACES", "Anchor", "Choice", "Option", "SearchSpace", "SpaceFactory", "Walk"]
 
 
@@ -230,35 +229,6 @@ class SearchSpace(ABC):
         """
         self.require(walk)
         return self.candidate(tuple(int(decision) for decision in walk))
-
-    def walk_of(self, architecture: Architecture) -> Walk | None:
-        """Return a legal walk to an architecture, or None if none is found.
-
-        The search follows the decisions whose partial network is the beginning of the architecture.
-        So it finds walks in spaces that append layers, but not in cell spaces.
-        """
-        layers = architecture.layers
-        automaton = self.automaton()
-        stack: list[tuple[int, int, Walk]] = [(0, 0, ())]
-        for _ in range(MAX_PREFIXES):
-            if not stack:
-                return None
-            state, spent, walk = stack.pop()
-            if automaton.final[state]:
-                if self.candidate(walk).architecture == architecture:
-                    return walk
-                continue
-            for decision in np.flatnonzero(automaton.allowed(state, spent, self.max_params))[::-1]:
-                longer = (*walk, int(decision))
-                partial = self.partial(longer).layers
-                if partial == layers[: len(partial)]:
-                    price = (
-                        int(automaton.cost[state, decision]) if automaton.cost is not None else 0
-                    )
-                    stack.append(
-                        (int(automaton.next_state[state, decision]), spent + price, longer)
-                    )
-        return None
 
     def size(self) -> int:
         """Return the exact number of complete legal walks within the parameter limit.

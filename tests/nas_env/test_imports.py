@@ -38,6 +38,7 @@ ORDER = (
     "objectives",
     "store",
     "network",
+    "portfolio",
     "export",
     "tables",
     "surrogates",

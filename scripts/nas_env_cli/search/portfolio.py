@@ -13,6 +13,7 @@ from nas_env.architecture import Candidate, Recipe
 from nas_env.evaluators import Evaluator
 from nas_env.portfolio import NETWORKS, portfolio
 from nas_env.spaces import SearchSpace, Walk
+from nas_env.spaces.inverse import walk_of
 from nas_env.tasks.base import TaskSpec
 from nas_env.wrappers import Limits, TrackSearch
 from nas_env_agents.imagination.agent import Imagination
@@ -62,7 +63,7 @@ def reference_networks(
         return {}
     networks = {}
     for name, plain in portfolio(spec, recipe_of(space), max_params).items():
-        walk = space.walk_of(plain.architecture)
+        walk = walk_of(space, plain.architecture)
         networks[name] = plain if walk is None else space.decode(walk)
     return networks
 

@@ -86,7 +86,10 @@ def test_a_network_with_more_epochs_than_the_option_counts(run: Path) -> None:
 def test_the_summary_tells_the_kept_epochs(run: Path) -> None:
     summary = json.loads((run / "summary.json").read_text())
     text = (run / "summary.md").read_text(encoding="utf-8")
-    rows = {x["name"]: x["kept_epochs"] for x in summary["retrained"]}
+    rows = {
+        f"{x['name']} ({x['reference']})" if "reference" in x else x["name"]: x["kept_epochs"]
+        for x in summary["retrained"]
+    }
     assert all(len(kept) == 2 and set(kept) <= {1, 2} for kept in rows.values())
     told = "; ".join(f"{name}: {a}, {b}" for name, (a, b) in rows.items())
     assert f"Epochs kept by early stopping, the best on validation: {told}." in text

@@ -26,7 +26,7 @@ MOMENTS = {  # before which call of which function: the number of trained networ
     ("nas_env.store:SQLStore.put", 2): 1,
     (f"{CLI}.events:SearchEvents.log", 2): 2,
     (f"{CLI}.network_rows:NetworkRows.write", 3): 3,
-    (f"{CLI}.record:SearchRecord.end", 1): 4,
+    (f"{CLI}.record:SearchRecord.end", 1): 3,
     (f"{CLI}.folder:RunFolder.write_agent", 1): 4,
     (f"{CLI}.folder:RunFolder.write_best", 1): 4,
     (f"{CLI}.folder:RunFolder.write_weights", 1): 4,
