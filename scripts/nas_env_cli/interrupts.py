@@ -91,7 +91,8 @@ class TimeIsUp(KeyboardInterrupt):
 def time_limit(seconds: float) -> Iterator[None]:
     """Stop the block after a number of seconds; only in the main thread, blocks do not nest.
 
-    Like Ctrl-C, it waits while code of the store or a destructor runs. On Windows, which has no
+    Like Ctrl-C, it waits while code of the store or a destructor runs. A Ctrl-C that still waits
+    when the block begins or ends is raised there. On Windows, which has no
     timer signal, nothing is stopped.
 
     Args:
@@ -99,17 +100,33 @@ def time_limit(seconds: float) -> Iterator[None]:
 
     Raises:
         TimeIsUp: The block was stopped.
+        KeyboardInterrupt: Ctrl-C was pressed.
     """
     if not hasattr(signal, "SIGALRM") or seconds == math.inf:
         yield
         return
+    _raise_waiting(signal.getsignal(signal.SIGALRM))
     before = signal.signal(signal.SIGALRM, _time_is_up)
     signal.setitimer(signal.ITIMER_REAL, max(seconds, RETRY_SECONDS))
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        handler = signal.getsignal(signal.SIGALRM)
+        try:
+            _raise_waiting(handler)
+        finally:
+            signal.signal(signal.SIGALRM, before)
+
+
+def _raise_waiting(handler: object) -> None:
+    """Stop the timer, and raise the KeyboardInterrupt that waited for it with this handler.
+
+    Raises:
+        KeyboardInterrupt: There was one.
+    """
+    left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+    if handler is _raise_or_retry and left > 0:
+        raise KeyboardInterrupt
 
 
 def _time_is_up(_: int, frame: FrameType | None) -> None:
@@ -128,6 +145,7 @@ def _first(_: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     if not hasattr(signal, "SIGALRM"):  # Windows has no timer signal
         raise KeyboardInterrupt
+    signal.setitimer(signal.ITIMER_REAL, 0)  # that of a time limit
     signal.signal(signal.SIGALRM, _raise_or_retry)
     _raise_or_retry(_, frame)
 

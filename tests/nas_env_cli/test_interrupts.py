@@ -11,7 +11,7 @@ from tests.support.interrupts import listen
 
 BEFORE = """
 import signal, time
-from nas_env_cli.interrupts import leave_at_the_second_interrupt
+from nas_env_cli.interrupts import leave_at_the_second_interrupt, time_limit
 
 def busy(seconds):
     end = time.monotonic() + seconds
@@ -28,8 +28,12 @@ class Cleaned:
     def __del__(self):
         interrupted()
 
-store = {"__name__": "sqlalchemy.pool.base", "interrupted": interrupted}
+def press():
+    signal.raise_signal(signal.SIGINT)
+
+store = {"__name__": "sqlalchemy.pool.base", "interrupted": interrupted, "press": press}
 exec("def finalise(times=1): interrupted(times)", store)
+exec("def commit(): press()", store)
 leave_at_the_second_interrupt()
 try:
 """
@@ -67,3 +71,16 @@ def test_the_store_and_what_cleans_up_end_first(where):
 def test_the_second_one_ends_the_process_also_there():
     done = run("store['finalise'](times=2)")
     assert (done.returncode, done.stdout) == (130, "")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["with time_limit(60):", "    store['commit']()"],
+        ["store['commit']()", "with time_limit(60):", "    busy(30)"],
+        ["with time_limit(60):", "    press()"],
+    ],
+)
+def test_it_is_not_lost_at_the_ends_of_a_time_limit(lines):
+    done = run("\n    ".join(lines))
+    assert done.stdout == "ended in order\n", done.stderr
