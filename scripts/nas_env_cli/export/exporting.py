@@ -78,7 +78,8 @@ def _best(run: FinishedRun, train: bool, device: str, searched: bool) -> Trained
     if trained is None and not train:
         raise IncompatibleError(
             f"The run in {run.path} has no trained weights (best.safetensors): its evaluator "
-            f"{run.options['evaluator']!r} trains nothing, or the training of its report failed. "
+            f"{run.options['evaluator']!r} trains nothing, the training of its report failed, or "
+            "its time limit ended before. "
             "Add --train to train the network now by its recipe."
         )
     return trained or run.train(device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
 from statistics import fmean
@@ -15,7 +15,7 @@ from nas_env.portfolio import NETWORKS, portfolio
 from nas_env.spaces import SearchSpace, Walk
 from nas_env.spaces.inverse import walk_of
 from nas_env.tasks.base import TaskSpec
-from nas_env.wrappers import Limits, TrackSearch
+from nas_env.wrappers import Limits, TrackSearch, Trial
 from nas_env_agents.imagination.agent import Imagination
 from nas_env_cli.interrupts import TimeIsUp, time_limit
 from nas_env_cli.search.callback import SearchCallback
@@ -84,6 +84,7 @@ def run_portfolio(
     store: str | Path,
     seconds: float = inf,
     remaining: Remaining | None = None,
+    most: int | None = None,
 ) -> SearchResult | None:
     """Evaluate the reference networks as a search of their own; None if there are none.
 
@@ -94,6 +95,7 @@ def run_portfolio(
         seconds: Time limit of the first network; the others together may use the rest of half of
             it.
         remaining: For the progress; see `StageProgress`.
+        most: Number of networks to evaluate, the first ones; None: all.
     """
     env = plan.make_env(BASELINE, store)
     inner = env.unwrapped
@@ -107,7 +109,7 @@ def run_portfolio(
     callback = SearchCallback(tracker, progress, None, record)
     started, reason = time.perf_counter(), "evaluations"
     try:
-        for number, batch in enumerate(_batches(list(networks.values()), inner.evaluator)):
+        for number, batch in enumerate(_batches(list(networks.values())[:most], inner.evaluator)):
             used = time.perf_counter() - started
             with time_limit(seconds - used if number == 0 else SHARE * seconds - used):
                 evaluations = inner.evaluator.evaluate(batch, inner.budget)
@@ -132,12 +134,17 @@ def _batches(candidates: list[Candidate], evaluator: Evaluator) -> list[list[Can
     return [candidates] if evaluator.needs_batches else [[x] for x in candidates]
 
 
+def usual_seconds(trials: Sequence[Trial]) -> float:
+    """Return the mean seconds of a training; the first includes the start-up of the process."""
+    return fmean(x.evaluation.seconds for x in trials[1:] or trials)
+
+
 def advice_of(result: SearchResult | None, limits: Limits) -> Advice:
     """Return what an agent learns from the evaluated reference networks."""
     trials = [] if result is None else [x for x in result.trials if x.evaluation.ok]
     scores = {trial.walk: trial.score for trial in trials if trial.walk}
     planned = float(limits.evaluations or inf)
     if limits.seconds is not None and trials:
-        planned = min(planned, limits.seconds / fmean(x.evaluation.seconds for x in trials))
+        planned = min(planned, limits.seconds / usual_seconds(trials))
     near = max(0, min(INITIAL, int(planned) // 3) - len(scores)) if planned < FEW else 0
     return Advice(scores, near, planned)

@@ -149,7 +149,7 @@ def _fitted(
         theirs.close()
         for _ in settings:
             if not ours.poll(max(0.0, ends - time.monotonic())):
-                return fits, failures, f"their {seconds:g} seconds were over"
+                return fits, failures, f"their {seconds:.3g} seconds were over"
             result = ours.recv()
             if isinstance(result, Baseline):
                 fits.setdefault(result.name, []).append(result)

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
-from statistics import fmean
+from typing import NamedTuple
 
 from nas_env.errors import InvalidSettingError
 from nas_env.store import SQLStore
@@ -16,7 +16,13 @@ from nas_env_cli.export.report_training import retrain_found
 from nas_env_cli.export.retraining import Retrained
 from nas_env_cli.search.folder import RunFolder
 from nas_env_cli.search.plan import SearchPlan
-from nas_env_cli.search.portfolio import COMPARISON, Advice, advice_of, run_portfolio
+from nas_env_cli.search.portfolio import (
+    COMPARISON,
+    Advice,
+    advice_of,
+    run_portfolio,
+    usual_seconds,
+)
 from nas_env_cli.search.progress_bar import SearchProgress
 from nas_env_cli.search.session import SearchResult, run_search
 from nas_env_cli.search.summary import PORTFOLIO
@@ -25,6 +31,20 @@ from nas_env_cli.specs import AgentSpec
 
 LEAST_SECONDS = 0.1  # of a search
 LAST = 1.5  # times the seconds of the best network, which remain for its retraining
+
+
+class Earlier(NamedTuple):
+    """A search that an interrupted command began.
+
+    Attributes:
+        limits: Its limits.
+        networks: Number of its new networks.
+        over: Whether it ended.
+    """
+
+    limits: Limits
+    networks: int
+    over: bool
 
 
 @dataclass
@@ -54,11 +74,9 @@ class Stages:
         """
         portfolio = None
         if self.plan.trains:
-            portfolio = run_portfolio(
-                self.plan, self.folder, self.store, self.times.for_search(), self._after_search
-            )
+            portfolio = self._portfolio()
             trials = portfolio.trials if portfolio else []
-            self._mean_seconds = fmean(x.evaluation.seconds for x in trials) if trials else 0.0
+            self._mean_seconds = usual_seconds(trials) if trials else 0.0
         results: dict[str, SearchResult] = {}
         for agent in self.plan.agents:
             results[agent.name] = self._search(agent, portfolio)
@@ -85,11 +103,25 @@ class Stages:
             )
         return retrained
 
+    def _portfolio(self) -> SearchResult | None:
+        """Evaluate the reference networks, or repeat them from the store."""
+        earlier, seconds = self._earlier(PORTFOLIO), self.times.for_search()
+        over = earlier is not None and earlier.over
+        most = earlier.networks if earlier is not None and over else None
+        if over:
+            seconds = self.times.seconds or inf
+        with self.times.paused(over):
+            return run_portfolio(
+                self.plan, self.folder, self.store, seconds, self._after_search, most
+            )
+
     def _search(self, agent: AgentSpec, portfolio: SearchResult | None) -> SearchResult:
         """Run the search of one agent with progress and event files."""
         plan, compared = self.plan, agent.name != self.plan.agent.name
-        limits = self._limits(agent, portfolio)
-        advice = Advice({}, 0, inf) if compared else advice_of(portfolio, limits)
+        earlier = self._earlier(agent.name)
+        limits = self._limits(agent, portfolio, earlier)
+        begun_with = earlier.limits if earlier else limits
+        advice = Advice({}, 0, inf) if compared else advice_of(portfolio, begun_with)
         if advice.planned < COMPARISON:
             self.remarks.append(
                 f"The limits allow about {advice.planned:.0f} networks: this is a comparison, not "
@@ -102,43 +134,51 @@ class Stages:
         common = limits, plan.seed, self.folder.tensorboard, progress, self.folder.token(agent.name)
         more = {"advise": advice.give, **agent.settings}
         try:
-            if not plan.looks_up:
-                result = run_search(agent.name, env, *common, **more)
-            else:
-                with closing(SQLStore(self.store)) as records:  # the environment has no store
-                    result = run_search(agent.name, env, *common, store=records, **more)
+            with self.times.paused(earlier is not None and earlier.over):
+                if not plan.looks_up:
+                    result = run_search(agent.name, env, *common, **more)
+                else:
+                    with closing(SQLStore(self.store)) as records:  # the environment has no store
+                        result = run_search(agent.name, env, *common, store=records, **more)
         finally:
             progress.close()
             env.close()
         self.folder.write_agent(agent.name, result.agent)
         return result
 
-    def _limits(self, agent: AgentSpec, portfolio: SearchResult | None) -> Limits:
+    def _limits(
+        self, agent: AgentSpec, portfolio: SearchResult | None, earlier: Earlier | None
+    ) -> Limits:
         """Return the limits of a search: those of the plan, in the time that is left for it.
 
         A search that ended before an interruption is only repeated, with its number of networks.
+        Time remains to retrain a network as slow as the slowest of the portfolio.
         """
         limits, times = self.plan.limits, self.times
         if not times.limited:
             return limits
-        if (count := self._finished(agent.name)) is not None:
-            return replace(limits, evaluations=max(1, count), seconds=None)
-        seconds = times.for_search()
-        if agent.name != self.plan.agent.name:
-            trials = portfolio.trials if portfolio else []
-            slowest = max((x.evaluation.seconds for x in trials), default=0.0)
-            seconds = min(times.for_comparison(), times.left - times.end - LAST * slowest)
+        if earlier is not None and earlier.over:
+            seconds = times.seconds if earlier.networks else LEAST_SECONDS
+            return replace(limits, evaluations=max(1, earlier.networks), seconds=seconds)
+        compared = agent.name != self.plan.agent.name
+        trials = portfolio.trials if portfolio else []
+        slowest = max((x.evaluation.seconds for x in trials), default=0.0)
+        seconds = times.for_comparison() if compared else times.for_search()
+        seconds = min(seconds, times.left - times.end - LAST * slowest)
         return replace(limits, seconds=max(seconds, LEAST_SECONDS))
 
-    def _finished(self, name: str) -> int | None:
-        """Return the number of networks of a search that ended before this command, or None."""
-        if not self.plan.options.output.resume:
+    def _earlier(self, name: str) -> Earlier | None:
+        """Return a search of this folder as an interrupted command with a time limit left it."""
+        if not (self.plan.options.output.resume and self.times.limited):
             return None
         token = self.folder.token(name)
         with closing(SQLStore(self.store)) as store:
             for search in store.searches():
-                if search.info.token == token and search.reason not in (None, "interrupted"):
-                    return sum(entry.new for entry in store.entries(search.id))
+                if search.info.token == token:
+                    limits = Limits(**search.info.environment["limits"])
+                    networks = sum(entry.new for entry in store.entries(search.id))
+                    over = search.reason not in (None, "interrupted")
+                    return Earlier(limits, networks, over)
         return None
 
     def _after_search(self, seconds: float) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -94,12 +95,29 @@ class Timetable:
         return max(0.0, self.left - self.retraining - self.end)
 
     def for_retraining(self) -> float:
-        """Return the seconds that retraining may use from now."""
-        return max(0.0, self.left - self.end)
+        """Return the seconds that retraining may use from now.
+
+        If there is less than its share, it comes before models of scikit-learn.
+        """
+        instead = min(self.retraining, self.left - self.finish)
+        return max(0.0, self.left - self.end, instead)
 
     def for_sklearn(self) -> float:
         """Return the seconds that models of scikit-learn may use from now."""
         return min(MOST_SKLEARN, max(0.0, self.left - self.finish))
+
+    @contextmanager
+    def paused(self, pauses: bool = True) -> Iterator[None]:
+        """Do not count the time of a block, such as one that an interrupted command has spent.
+
+        Args:
+            pauses: False: count it.
+        """
+        begun = self.clock()
+        try:
+            yield
+        finally:
+            self.started += (self.clock() - begun) * pauses
 
     def text(self) -> str:
         """Return how the time is divided, such as "6 min search, 2 min comparison"."""

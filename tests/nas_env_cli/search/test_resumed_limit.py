@@ -1,0 +1,49 @@
+"""A search with a time limit that is resumed after an interruption."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from nas_env.store import SQLStore
+from nas_env_cli.search.folder import RunFolder
+from nas_env_cli.search.options import SearchOptions
+from nas_env_cli.search.plan import SearchPlan
+from nas_env_cli.search.session import SearchResult
+from nas_env_cli.search.stages import Stages
+from nas_env_cli.search.timetable import Timetable
+
+LIMIT = 15.0
+
+
+def searches(path: Path, spent: float, resume: bool) -> tuple[dict[str, SearchResult], Timetable]:
+    values = {"task": "wine", "epochs": 1, "retrain_seeds": 1, "seconds": LIMIT}
+    plan = SearchPlan.resolve(SearchOptions.of(**values, output=path, resume=resume))
+    folder = RunFolder(path, plan.saved, resume)
+    times = Timetable(LIMIT, spent_before=spent)
+    return Stages(plan, folder, folder.store, times).searches(), times
+
+
+def networks(path: Path) -> list[tuple[str, list[str], str | None]]:
+    with closing(SQLStore(path / "store.sqlite")) as store:
+        return [
+            (x.info.agent, [y.candidate.key for y in store.entries(x.id)], x.reason)
+            for x in store.searches()
+        ]
+
+
+def test_searches_that_ended_are_repeated_in_no_time(tmp_path):
+    first, times = searches(tmp_path / "run", 0.0, resume=False)
+    before = networks(tmp_path / "run")
+    assert [name for name, _, _ in before] == ["portfolio", "imagination", "random"]
+    assert times.left > 0
+    spent = times.spent
+    again, times = searches(tmp_path / "run", spent, resume=True)
+    assert [x[:2] for x in networks(tmp_path / "run")] == [x[:2] for x in before]
+    assert again.keys() == first.keys()
+    for name, result in again.items():
+        assert result.best.candidate == first[name].best.candidate
+        assert result.evaluations == first[name].evaluations
+    assert times.spent == pytest.approx(spent, abs=1.0)
