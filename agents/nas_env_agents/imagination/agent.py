@@ -133,13 +133,14 @@ class Imagination(WalkAgent):
                 self.queue = self._plan_ahead(self.batch_size)
         return self.queue.pop(0)
 
-    def advise(self, scores: Mapping[Walk, float], neighbours: int = 0) -> None:
+    def advise(self, scores: Mapping[Walk, float], neighbours: int | None = None) -> None:
         """Learn networks that were evaluated before the search, and propose walks near them first.
 
         Args:
-            scores: Score of each walk. The first of them count as initial walks.
+            scores: Score of each walk. They count as initial walks.
             neighbours: Number of walks one decision away from the advised walks that are proposed
-                before the model is used, in place of random walks; from the best walk first.
+                before the model is used, in place of random walks; from the best walk first. None:
+                random walks, up to the number of initial walks.
 
         Raises:
             IllegalDecisionError: A walk is not complete and legal in this space.
@@ -147,10 +148,14 @@ class Imagination(WalkAgent):
         """
         for walk, score in scores.items():
             self.receive(walk, score)
+        if neighbours is None:
+            return
         nearby: list[Walk] = []
         for walk in sorted(scores, key=lambda x: -scores[x]):
             order = self.rng.permutation(len(close := self.space.neighbours(walk)))
-            nearby += [close[index] for index in order if close[index] not in {*scores, *nearby}]
+            nearby += [
+                close[index] for index in order if close[index] not in {*self.model.walks, *nearby}
+            ]
         self.pending += nearby[:neighbours]
         self.num_initial = min(self.initial, len(scores) + neighbours)
 

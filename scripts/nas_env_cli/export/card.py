@@ -130,9 +130,11 @@ def _metric(spec: TaskSpec) -> str:
 
 
 def _search(run: FinishedRun) -> str:
+    compared = run.agent != "random" and "random" in run.summary["searches"]
+    baseline = "; random search is the baseline" if compared else ""
     lines = [
         f"Objective {run.options['objective']}, search seed {run.options['seed']}, "
-        f"{run.epochs} epochs per network; random search is the baseline. {_kept(run)}",
+        f"{run.epochs} epochs per network{baseline}. {_kept(run)}",
         "",
         "| search | new networks | total epochs | total seconds | best validation score |",
         "| --- | ---: | ---: | ---: | ---: |",

@@ -37,12 +37,12 @@ class Advice(NamedTuple):
 
     Attributes:
         scores: Score of each reference network that is a walk of the space.
-        neighbours: Number of networks near them to evaluate first.
+        neighbours: Number of networks near them to evaluate first; None: random networks instead.
         planned: Number of networks that the limits allow, about.
     """
 
     scores: Mapping[Walk, float]
-    neighbours: int
+    neighbours: int | None
     planned: float
 
     def give(self, agent: Any) -> None:
@@ -146,5 +146,5 @@ def advice_of(result: SearchResult | None, limits: Limits) -> Advice:
     planned = float(limits.evaluations or inf)
     if limits.seconds is not None and trials:
         planned = min(planned, limits.seconds / usual_seconds(trials))
-    near = max(0, min(INITIAL, int(planned) // 3) - len(scores)) if planned < FEW else 0
+    near = max(0, min(INITIAL, int(planned) // 3) - len(scores)) if planned < FEW else None
     return Advice(scores, near, planned)

@@ -121,7 +121,7 @@ class Stages:
         earlier = self._earlier(agent.name)
         limits = self._limits(agent, portfolio, earlier)
         begun_with = earlier.limits if earlier else limits
-        advice = Advice({}, 0, inf) if compared else advice_of(portfolio, begun_with)
+        advice = Advice({}, None, inf) if compared else advice_of(portfolio, begun_with)
         if advice.planned < COMPARISON:
             self.remarks.append(
                 f"The limits allow about {advice.planned:.0f} networks: this is a comparison, not "

@@ -26,6 +26,7 @@ from nas_env.tasks import TASKS
 from nas_env.tasks.base import TrainingDiverged
 from nas_env.tasks.supervised import SupervisedTask
 from nas_env_cli.commands import export as export_command
+from nas_env_cli.export import card
 from nas_env_cli.export.exporting import export_run
 from nas_env_cli.export.finished import FinishedRun
 from nas_env_cli.export.longer_table import table
@@ -484,3 +485,19 @@ def test_what_is_no_ensemble_is_refused(without_onnx: None, run: Path) -> None:
         file.unlink()
     with pytest.raises(IncompatibleError, match=r"\.pt is missing, .* without --ensemble"):
         export_run(run, ensemble=True)
+
+
+@pytest.mark.parametrize(
+    ("agent", "names", "compared"),
+    [
+        ("imagination", ["imagination", "portfolio", "random"], True),
+        ("imagination", ["imagination", "portfolio"], False),
+        ("random", ["random", "portfolio"], False),
+    ],
+)
+def test_the_card_names_random_search_as_baseline_only_if_it_ran(tmp_path, agent, names, compared):
+    row = {"evaluations": 1, "charged_epochs": 1, "charged_seconds": 1.0, "best": {"score": 0.5}}
+    options = {"objective": "metric", "seed": 0, "epochs": 1, "agent": agent}
+    summary = {"searches": dict.fromkeys(names, row), "verdicts": []}
+    text = card._search(FinishedRun(tmp_path, options, summary, {}))
+    assert ("random search is the baseline" in text) is compared

@@ -1,9 +1,11 @@
-"""A search with a time limit that is resumed after an interruption."""
+"""The stages of a search with a time limit, also when it is resumed."""
 
 from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -47,3 +49,18 @@ def test_searches_that_ended_are_repeated_in_no_time(tmp_path):
         assert result.best.candidate == first[name].best.candidate
         assert result.evaluations == first[name].evaluations
     assert times.spent == pytest.approx(spent, abs=1.0)
+
+
+@pytest.mark.parametrize("compare", ["random", "none"])
+def test_time_remains_to_retrain_a_slow_network(tmp_path, compare):
+    plan = SearchPlan.resolve(SearchOptions.of(task="wine", seconds=100.0, compare=compare))
+    trial = SimpleNamespace(evaluation=SimpleNamespace(seconds=30.0))
+    slow: Any = SimpleNamespace(trials=[trial])
+    compares = len(plan.agents) > 1
+    times = Timetable(100.0, compares=compares, started=0.0, clock=lambda: 20.0)
+    stages = Stages(plan, RunFolder(tmp_path / "run", plan.saved, False), "none", times)
+    for agent in plan.agents:
+        seconds = stages._limits(agent, slow, None).seconds or 0.0
+        assert 0 < seconds <= times.left - times.end - 30
+        quick = stages._limits(agent, None, None).seconds
+        assert quick == (times.for_search() if agent is plan.agents[0] else times.for_comparison())
