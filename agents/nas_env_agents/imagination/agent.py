@@ -153,9 +153,8 @@ class Imagination(WalkAgent):
         nearby: list[Walk] = []
         for walk in sorted(scores, key=lambda x: -scores[x]):
             order = self.rng.permutation(len(close := self.space.neighbours(walk)))
-            nearby += [
-                close[index] for index in order if close[index] not in {*self.model.walks, *nearby}
-            ]
+            seen = {*self.model.walks, *nearby}
+            nearby += [close[index] for index in order if close[index] not in seen]
         self.pending += nearby[:neighbours]
         self.num_initial = min(self.initial, len(scores) + neighbours)
 

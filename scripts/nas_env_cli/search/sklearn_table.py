@@ -53,7 +53,7 @@ def verdicts(
     validation: float | None,
     test: Sequence[float] = (),
 ) -> list[str]:
-    """Return a sentence that says which models are better than the exported network.
+    """Return a sentence that says which models are better than the kept network.
 
     Args:
         data: `Baselines.to_json()`, as in `summary.json`.
@@ -71,11 +71,11 @@ def verdicts(
     if not better:
         names = " and ".join(f"{name} ({fmt.number(x)}{fmt.unit})" for name, x in named)
         return [
-            f"By {split} {fmt.words}, no model of scikit-learn is better than the exported network "
+            f"By {split} {fmt.words}, no model of scikit-learn is better than the kept network "
             f"({own}): {names}."
         ]
     names = " and ".join(f"{name} ({fmt.number(x)}{fmt.unit})" for name, x in better)
     return [
         f"By {split} {fmt.words}, scikit-learn's {names} {'is' if len(better) == 1 else 'are'} "
-        f"better than the exported network ({own})."
+        f"better than the kept network ({own})."
     ]

@@ -241,7 +241,7 @@ class SearchSummary:
         if self.kept is None:
             return []
         lines = [
-            f"Kept for export: {self.kept.title}, with the highest mean validation score over the "
+            f"Kept network of the search: {self.kept.title}, with the highest mean validation score over the "
             f"retraining seeds ({fmean(self.kept.validation_scores):.4f})."
         ]
         reference = next(

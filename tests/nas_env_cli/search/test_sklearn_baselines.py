@@ -193,10 +193,10 @@ def test_a_sentence_says_which_models_are_better(
     assert ("no model of scikit-learn is better" in line) == (not better)
     if better:
         verb = "is" if len(better) == 1 else "are"
-        assert line.endswith(f" {verb} better than the exported network ({own}).")
+        assert line.endswith(f" {verb} better than the kept network ({own}).")
         assert all((x.name in line) == (x.name in better) for x in models)
     else:
-        assert f"better than the exported network ({own}): " in line
+        assert f"better than the kept network ({own}): " in line
         assert all(x.name in line for x in models)
 
 
