@@ -241,8 +241,8 @@ class SearchSummary:
         if self.kept is None:
             return []
         lines = [
-            f"Kept network of the search: {self.kept.title}, with the highest mean validation score over the "
-            f"retraining seeds ({fmean(self.kept.validation_scores):.4f})."
+            f"Kept network of the search: {self.kept.title}, with the highest mean validation "
+            f"score over the retraining seeds ({fmean(self.kept.validation_scores):.4f})."
         ]
         reference = next(
             (x for x in self.retrained if x.name.startswith(f"best of {PORTFOLIO}")), None
