@@ -57,8 +57,11 @@ def retrain_found(
                 rounds.append({})
                 for place, name in enumerate(order):
                     progress.begin(number * len(order) + place, f"{name}, seed {seed}")
-                    own = replace(budget, training_seed=seed)
-                    rounds[-1][name] = train_once(evaluator, networks[name], own, True)
+                    same = {networks[x].trained_key: row for x, row in rounds[-1].items()}
+                    key, own = networks[name].trained_key, replace(budget, training_seed=seed)
+                    if key not in same:  # two searches may have the same network
+                        same[key] = train_once(evaluator, networks[name], own, True)
+                    rounds[-1][name] = same[key]
     except TimeIsUp:
         pass
     finally:

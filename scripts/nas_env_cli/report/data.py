@@ -126,6 +126,8 @@ def read_run(run: Path, env: NASEnv, name: str | None = None) -> RunData:
         store.close()
     searches = [x for x in every if x[0].info.agent != PORTFOLIO]
     portfolio = [x for x in every if x[0].info.agent == PORTFOLIO]
+    if not any(entries for _, entries in searches):  # there was time for the portfolio only
+        searches, portfolio = portfolio, []
     if not any(entries for _, entries in searches):
         raise InvalidSettingError(f"No network was evaluated yet in {run}. Try again later.")
     agent, summary = read_options(run)["agent"], _json(run / "summary.json")

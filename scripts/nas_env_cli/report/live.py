@@ -20,6 +20,7 @@ from nas_env.tasks.own_data import METRICS
 from nas_env_cli.metric_format import MetricFormat, ending
 from nas_env_cli.report.data import BASELINE, open_store, searches_of
 from nas_env_cli.search.saved_options import read_options
+from nas_env_cli.search.summary import PORTFOLIO
 
 RECENT = 20
 LATEST = 8
@@ -36,7 +37,8 @@ def read_live(run: Path) -> LiveSearches:
     """
     store = open_store(run)
     try:
-        return [(search, store.entries(search.id)) for search in searches_of(run, store)]
+        stored = searches_of(run, store, PORTFOLIO)
+        return [(search, store.entries(search.id)) for search in stored]
     finally:
         store.close()
 

@@ -17,6 +17,7 @@ from nas_env.store import SQLStore
 from nas_env.tasks.own_data import DataTask
 from nas_env.wrappers import Trial
 from nas_env_cli.export.exporting import export_run
+from nas_env_cli.export.finished import WEIGHTS
 from nas_env_cli.export.report_training import best_on_validation
 from nas_env_cli.export.retraining import Retrained
 from nas_env_cli.interrupts import exit_code, leave_at_the_second_interrupt, resume_command
@@ -75,7 +76,9 @@ def _run(options: SearchOptions, path: Path, started: float, begun: list[RunFold
                 print("No network was evaluated again: --retry-failed needs a new search.")
         else:
             search(plan, folder, times, resumed=options.output.resume)
-        if options.output.export:
+        if options.output.export and times.limited and not (path / WEIGHTS).is_file():
+            print(f"No time was left to retrain. To export: nas-env export {path} --train")
+        elif options.output.export:
             export_best(plan, path)
     finally:
         times.write(path)

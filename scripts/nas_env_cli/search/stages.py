@@ -77,6 +77,7 @@ class Stages:
             portfolio = self._portfolio()
             trials = portfolio.trials if portfolio else []
             self._mean_seconds = usual_seconds(trials) if trials else 0.0
+            self.times.write(self.folder.path)
         results: dict[str, SearchResult] = {}
         for agent in self.plan.agents:
             results[agent.name] = self._search(agent, portfolio)
@@ -144,6 +145,7 @@ class Stages:
             progress.close()
             env.close()
         self.folder.write_agent(agent.name, result.agent)
+        self.times.write(self.folder.path)
         return result
 
     def _limits(
