@@ -1,6 +1,6 @@
-"""Test gradient boosting and logistic regression on a table with fixed splits, for docs/cases.md.
+"""Fit a support vector classifier on the pixels of images, for docs/cases.md.
 
-Example: python -m scripts.studies.cases.baselines data/passengers.csv --target survived
+Example: python -m scripts.studies.cases.baselines data/cases/digits
 """
 
 from __future__ import annotations
@@ -8,176 +8,120 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import tyro
+from numpy.typing import NDArray
 
-from nas_env.errors import InvalidDataError, InvalidSettingError
+from nas_env.errors import InvalidDataError
+from nas_env.tasks.own_data import DataTask, own_data
 from nas_env_cli.interrupts import exit_code
+from nas_env_cli.search.sklearn_baselines import Baseline, best
 
-ITERATIONS = 10_000  # of logistic regression: until it has converged
+NAME = "SVC, RBF kernel"
+STRENGTHS = (1.0, 10.0, 100.0)  # C
+WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)  # gamma, in units of "scale": 1 / (features * variance)
+CACHE_MB = 1000
 
 
 @dataclass(frozen=True)
 class Options:
-    """Test gradient boosting and logistic regression on a table with a column "split".
+    """Fit a support vector classifier with an RBF kernel on the pixels of images.
 
-    Each model is fitted on the training split with random settings. The best one on the validation
-    split is tested once, as in a search.
+    It is fitted on the training split of a search on the same data. The values of C and gamma that
+    are best on the validation split are tested once.
     """
 
-    table: Annotated[Path, tyro.conf.Positional]
-    """A CSV with a column "split" (train, val, test)."""
-    target: str
-    """Target column, with classes."""
-    settings: int = 60
-    """Settings to try for each model, including the defaults."""
-    seed: int = 0
-    """Seed of the settings."""
+    data: Annotated[Path, tyro.conf.Positional]
+    """Images by class, as an .npz file or a folder."""
     output: Path | None = None
     """File for the numbers as JSON."""
 
 
 def main(options: Options) -> int:
     """Compare and return the exit code."""
-    return exit_code(partial(compare, options))
+    return exit_code(partial(run, options))
 
 
-def compare(options: Options) -> int:
-    """Fit, test and print a table.
+def run(options: Options) -> int:
+    """Fit, test, and print the best model as JSON.
 
     Raises:
-        InvalidSettingError: The number of settings is below 1.
-        InvalidDataError: The table lacks a column.
+        InvalidDataError: The data are no images with classes.
     """
-    if options.settings < 1:
-        raise InvalidSettingError(f"Option --settings must be >= 1, but is {options.settings}.")
-    table = _read(options.table, options.target)
-    rows = []
-    for name, make, space in (
-        ("logistic regression", logistic_regression, REGRESSION),
-        ("gradient boosting", gradient_boosting, BOOSTING),
-    ):
-        rng, begun = np.random.default_rng(options.seed), time.monotonic()
-        tried = [fit(make, x, table, options.target) for x in drawn(space, options.settings, rng)]
-        best = max(tried, key=lambda x: x["validation"]["accuracy"])  # the earliest of equals
-        seconds = round(time.monotonic() - begun, 1)
-        first, chosen = (tested(x, table, options.target) for x in (tried[0], best))
-        rows += [{"name": f"{name}, as it comes", **first}]
-        rows += [{"name": f"{name}, best of {options.settings}", **chosen, "seconds": seconds}]
-    print("\n".join(lines(rows)))
+    task = own_data(options.data)
+    if task.spec.modality != "image" or task.spec.problem != "classification":
+        raise InvalidDataError(
+            f"{options.data}: holds no images with classes. For tables, nas-env search compares "
+            "with scikit-learn itself."
+        )
+    text = json.dumps(asdict(support_vectors(task)), indent=1)
+    print(text)
     if options.output is not None:
-        options.output.write_text(json.dumps(rows, indent=2), encoding="utf-8")
+        options.output.write_text(text, encoding="utf-8")
     return 0
 
 
-REGRESSION = {"C": lambda rng: 10 ** rng.uniform(-3, 3)}
-BOOSTING = {
-    "learning_rate": lambda rng: 10 ** rng.uniform(-2.5, 0),
-    "max_iter": lambda rng: int(rng.integers(20, 400)),
-    "max_leaf_nodes": lambda rng: int(rng.integers(3, 64)),
-    "min_samples_leaf": lambda rng: int(rng.integers(2, 60)),
-    "l2_regularization": lambda rng: 10 ** rng.uniform(-3, 2),
-}
+def support_vectors(task: DataTask) -> Baseline:
+    """Return the classifier with the best C and gamma on validation, measured on the test split."""
+    x, y = pixels_of(task)
+    scale = 1 / (x.shape[1] * x.var(dtype=np.float64))
+    distances, fits, models = squared_distances(x, x), [], []
+    for width in WIDTHS:
+        kernel = np.exp(-width * scale * distances)
+        for strength, model, seconds in _fitted(kernel, y):
+            network = _network(model, x, width * scale, task.spec.num_outputs)
+            text = f"C={strength:g}, gamma={width:g} * scale"
+            validation = task.validate(network)[task.spec.metric]
+            fits.append(Baseline(NAME, text, validation, None, seconds))
+            models.append(network)
+    chosen = best(fits, task.spec.higher_is_better)
+    network = models[fits.index(chosen)]
+    return replace(chosen, test=task.test(network)[task.spec.metric])
 
 
-def drawn(
-    space: Mapping[str, Any], count: int, rng: np.random.Generator
-) -> Iterator[dict[str, Any]]:
-    """Yield the default settings, then random ones."""
-    yield {}
-    for _ in range(count - 1):
-        yield {name: draw(rng) for name, draw in space.items()}
+def _fitted(kernel: NDArray[Any], y: NDArray[Any]) -> Iterator[tuple[float, Any, float]]:
+    """Yield C, the fitted model and the seconds of the fit."""
+    from sklearn.svm import SVC
+
+    for strength in STRENGTHS:
+        begun = time.monotonic()
+        model = SVC(C=strength, kernel="precomputed", cache_size=CACHE_MB).fit(kernel, y)
+        yield strength, model, round(time.monotonic() - begun, 1)
 
 
-def logistic_regression(settings: Mapping[str, Any], words: list[str], numbers: list[str]) -> Any:
-    """Return logistic regression on one-hot categories and standardised, filled numbers."""
-    from sklearn.compose import make_column_transformer
-    from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
-    columns = make_column_transformer(
-        (OneHotEncoder(handle_unknown="ignore"), words),
-        (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numbers),
-    )
-    return make_pipeline(columns, LogisticRegression(max_iter=ITERATIONS, **settings))
+def pixels_of(task: DataTask) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Return the training samples as the networks read them, flat, and their classes."""
+    x, y = task.tensors("train")
+    return x.flatten(1).numpy(), y.numpy()
 
 
-def gradient_boosting(settings: Mapping[str, Any], words: list[str], numbers: list[str]) -> Any:
-    """Return gradient boosting that handles categories and missing values directly."""
-    from sklearn.compose import make_column_transformer
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OrdinalEncoder
-
-    unknown = {"handle_unknown": "use_encoded_value", "unknown_value": np.nan}
-    columns = make_column_transformer((OrdinalEncoder(**unknown), words), ("passthrough", numbers))
-    which = list(range(len(words)))
-    boosting = HistGradientBoostingClassifier(
-        categorical_features=which, random_state=0, **settings
-    )
-    return make_pipeline(columns, boosting)
+def squared_distances(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the squared distances of the rows of two arrays, (len(one), len(other))."""
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    squares = (one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T
+    return np.maximum(squares, 0.0)
 
 
-def fit(make: Any, settings: Mapping[str, Any], table: Any, target: str) -> dict[str, Any]:
-    """Return a fitted model with its settings and its quality on the validation split."""
-    train, validation = (table[table["split"] == split] for split in ("train", "val"))
-    columns = table.drop(columns=[target, "split"])
-    numbers = list(columns.select_dtypes("number"))
-    words = [name for name in columns if name not in numbers]
-    model = make(settings, words, numbers)
-    model.fit(train, train[target])
-    record = {"settings": dict(settings), "validation": quality(model, validation, target)}
-    return {**record, "model": model}
+def _network(model: Any, train: NDArray[Any], gamma: float, outputs: int) -> Any:
+    """Return a classifier with the outputs of a network, for the metrics of a task."""
+    import torch
+    from torch import nn
 
+    class AsNetwork(nn.Module):
+        """Its outputs are 1 for the predicted class and 0 for the others."""
 
-def tested(fitted: Mapping[str, Any], table: Any, target: str) -> dict[str, Any]:
-    """Return the record of a fitted model with its quality on the test split."""
-    record = {key: x for key, x in fitted.items() if key != "model"}
-    return {**record, "test": quality(fitted["model"], table[table["split"] == "test"], target)}
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            kernel = np.exp(-gamma * squared_distances(x.flatten(1).numpy(), train))
+            classes = torch.from_numpy(model.predict(kernel))
+            return nn.functional.one_hot(classes, outputs).float()
 
-
-def quality(model: Any, part: Any, target: str) -> dict[str, float]:
-    """Return accuracy on a split, and ROC-AUC for two classes."""
-    from sklearn.metrics import accuracy_score, roc_auc_score
-
-    chances = model.predict_proba(part)
-    metrics = {"accuracy": accuracy_score(part[target], model.predict(part))}
-    if chances.shape[1] == 2:
-        metrics["roc_auc"] = roc_auc_score(part[target] == model.classes_[1], chances[:, 1])
-    return {key: float(value) for key, value in metrics.items()}
-
-
-def lines(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield the table."""
-    yield "| model | validation accuracy, % | test accuracy, % |"
-    yield "| --- | ---: | ---: |"
-    for row in rows:
-        accuracies = [f"{100 * row[split]['accuracy']:.2f}" for split in ("validation", "test")]
-        yield f"| {row['name']} | {accuracies[0]} | {accuracies[1]} |"
-
-
-def _read(file: Path, target: str) -> Any:
-    import pandas
-
-    if not file.is_file():
-        raise InvalidDataError(
-            f"There is no table {file}. Write it with scripts/studies/cases/example_data.py."
-        )
-    table = pandas.read_csv(file)
-    for name in (target, "split"):
-        if name not in table:
-            raise InvalidDataError(
-                f"Table {file} has no column {name!r}. It has: {', '.join(table)}."
-            )
-    return table
+    return AsNetwork()
 
 
 if __name__ == "__main__":

@@ -1,44 +1,58 @@
-"""Write example data in common formats, for docs/cases.md: folders of images, and a table.
+"""Write the data of docs/cases.md in the formats that users have.
 
-Example: python -m scripts.studies.cases.example_data digits data/digits
+Example: python -m scripts.studies.cases.example_data digits data/cases/digits
 """
 
 from __future__ import annotations
 
-import gzip
-import io
+import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import tyro
 
 from nas_env.errors import InvalidDataError, InvalidSettingError
+from nas_env.files import replacing
 from nas_env_cli.interrupts import exit_code
 
 ROOT = Path(__file__).resolve().parents[3]
-PASSENGERS = ("pclass", "sex", "age", "sibsp", "parch", "fare", "embarked", "survived")
-SHARES = (("train", 0.6), ("val", 0.2), ("test", 0.2))
+SOURCES = ROOT.parent / "shared" / "data"
+GREY = 15  # grey level of one step of the digits, which have 17 steps
+Name = Literal[
+    "digits", "mnist-15k", "photographs", "adult", "california-housing", "diabetes"
+]  # of a case
+
+
+class Data(NamedTuple):
+    """How the data of a case are written.
+
+    Attributes:
+        write: Writes them, from the source (None: scikit-learn) to a path.
+        source: File in the folder of sources; empty: scikit-learn brings them along.
+        suffix: Suffix of the written file; empty: a folder.
+    """
+
+    write: Callable[[Path, Path], None]
+    source: str = ""
+    suffix: str = ""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Write example data in common formats."""
+    """Write the data of a case in a format that users have."""
 
-    what: Annotated[Literal["digits", "objects", "passengers"], tyro.conf.Positional]
-    """digits: PNG images by class; objects: JPEG images in colour by split and class; passengers: a
-    CSV with categories and missing values."""
+    name: Annotated[Name, tyro.conf.Positional]
+    """digits: PNG images by class; mnist-15k: arrays; photographs: JPEG images by split and class;
+    adult, california-housing: Parquet files; diabetes: a CSV file."""
     output: Annotated[Path, tyro.conf.Positional]
-    """The folder, or the CSV file."""
-    source: Path = ROOT.parent / "shared" / "data"
-    """Folder of mnist_15k.npz and cifar10_jpeg_12k.npz."""
-    each: int = 400
-    """Digits: number of images of each class."""
-    seed: int = 0
-    """Passengers: seed of the splits."""
+    """The folder or the file."""
+    source: Path = SOURCES
+    """Folder of mnist_15k.npz, cifar10_jpeg_12k.npz and the Parquet files."""
 
 
 def main(options: Options) -> int:
@@ -55,86 +69,94 @@ def write(options: Options) -> int:
     """
     if options.output.exists():
         raise InvalidSettingError(f"{options.output} exists already. Remove it or choose another.")
-    count = {"digits": digits, "objects": objects, "passengers": passengers}[options.what](options)
-    print(f"{options.output}: {count:,} {'rows' if options.what == 'passengers' else 'images'}")
+    check_source(options.name, DATA[options.name], options.source)
+    write_data(DATA[options.name], options.source, options.output)
+    print(f"Written: {options.output}")
     return 0
 
 
-def digits(options: Options) -> int:
-    """Write handwritten digits (MNIST) as PNG images, a folder for each class."""
-    from PIL import Image
+def check_source(name: str, data: Data, source: Path) -> None:
+    """Check that the source of a case exists.
 
-    data = _load(options.source / "mnist_15k.npz")
-    images, labels = data["x_train"], data["y_train"]
-    for digit in range(10):
-        folder = options.output / str(digit)
-        folder.mkdir(parents=True)
-        for place in np.flatnonzero(labels == digit)[: options.each]:
-            Image.fromarray(images[place]).save(folder / f"{place:05}.png")
-    return len(list(options.output.rglob("*.png")))
-
-
-def objects(options: Options) -> int:
-    """Write photographs (CIFAR-10, recompressed as JPEG), by split and class."""
-    data, count = _load(options.source / "cifar10_jpeg_12k.npz"), 0
-    for split in ("train", "test"):
-        bytes_, offsets = data[f"jpeg_{split}"], data[f"offset_{split}"]
-        for place, label in enumerate(data[f"y_{split}"]):
-            folder = options.output / split / str(data["classes"][label])
-            folder.mkdir(parents=True, exist_ok=True)
-            image = bytes_[offsets[place] : offsets[place + 1]].tobytes()
-            (folder / f"{place:05}.jpg").write_bytes(image)
-            count += 1
-    return count
-
-
-def passengers(options: Options) -> int:
-    """Write the passengers of the Titanic with a column "split".
-
-    The table is the one that scikit-learn fetches from OpenML ("titanic", version 1). Columns that
-    were known only after the ship had sunk (boat, body), and those that identify a row
-    (name, ticket, cabin, home.dest), are dropped. The splits are stratified.
+    Raises:
+        InvalidDataError: It is missing.
     """
-    from sklearn.model_selection import train_test_split
-
-    table = _titanic()[list(PASSENGERS)]
-    table["pclass"] = table["pclass"].map({1: "first", 2: "second", 3: "third"})
-    table["survived"] = table["survived"].astype(int).map({0: "no", 1: "yes"})
-    rows, table["split"] = np.arange(len(table)), ""
-    rest, draws = rows, np.random.RandomState(options.seed)
-    for split, share in SHARES[:0:-1]:
-        answers = table["survived"].to_numpy()[rest]
-        size = round(share * len(rows))
-        rest, drawn = train_test_split(rest, test_size=size, stratify=answers, random_state=draws)
-        table.loc[drawn, "split"] = split
-    table.loc[rest, "split"] = SHARES[0][0]
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(options.output, index=False)
-    return len(table)
+    file = source / data.source
+    if data.source and not file.is_file():
+        raise InvalidDataError(
+            f"Case {name} needs the file {file}, which does not exist. Set --source to its folder, "
+            "or name other cases."
+        )
 
 
-def _titanic() -> Any:
-    """Return the table: the copy in the tests of scikit-learn, or else the one on OpenML."""
+def write_data(data: Data, source: Path, output: Path) -> None:
+    """Write the data of a case; an interrupted call leaves no output."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if data.suffix:
+        with replacing(output) as part:
+            data.write(source / data.source, part)
+        return
+    part = output.with_name(f"{output.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    data.write(source / data.source, part)
+    part.rename(output)
+
+
+def digits(_: Path, output: Path) -> None:
+    """Write the 1,797 handwritten digits of scikit-learn as PNG images, a folder for each class."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        folder = output / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = (GREY * image.reshape(8, 8)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:04}.png")
+
+
+def photographs(source: Path, output: Path) -> None:
+    """Write photographs (CIFAR-10, recompressed as JPEG), by split and class."""
+    with np.load(source) as data:
+        for split in ("train", "test"):
+            content, offsets = data[f"jpeg_{split}"], data[f"offset_{split}"]
+            names = data["classes"][data[f"y_{split}"]]
+            for place, name in enumerate(names):
+                folder = output / split / str(name)
+                folder.mkdir(parents=True, exist_ok=True)
+                image = content[offsets[place] : offsets[place + 1]].tobytes()
+                (folder / f"{place:05}.jpg").write_bytes(image)
+
+
+def table(source: Path, output: Path) -> None:
+    """Write a table whose column `is_test` becomes a column `split`."""
     import pandas
-    import sklearn
 
-    folder = Path(sklearn.__file__).parent / "datasets/tests/data/openml/id_40945"
-    files = sorted(folder.glob("data*.arff.gz"))
-    if not files:
-        from sklearn.datasets import fetch_openml
-
-        return fetch_openml("titanic", version=1, as_frame=True).frame
-    text = gzip.decompress(files[0].read_bytes()).decode("utf-8")
-    head, _, body = text.partition("@data\n")
-    words = [line.split() for line in head.splitlines() if line.startswith("@attribute")]
-    names = [word[1].strip("'\"") for word in words]
-    return pandas.read_csv(io.StringIO(body), names=names, na_values="?", escapechar="\\")
+    rows = pandas.read_parquet(source)
+    split = np.where(rows["is_test"], "test", "train")
+    rows.drop(columns="is_test").assign(split=split).to_parquet(output, index=False)
 
 
-def _load(file: Path) -> Any:
-    if not file.is_file():
-        raise InvalidDataError(f"File {file} does not exist. Set --source to its folder.")
-    return np.load(file)
+def diabetes(_: Path, output: Path) -> None:
+    """Write the diabetes data of scikit-learn, in their units, as CSV."""
+    from sklearn.datasets import load_diabetes
+
+    load_diabetes(as_frame=True, scaled=False).frame.to_csv(output, index=False)
+
+
+def copy(source: Path, output: Path) -> None:
+    """Copy a file that users could have."""
+    shutil.copyfile(source, output)
+
+
+DATA = {
+    "digits": Data(digits),
+    "mnist-15k": Data(copy, "mnist_15k.npz", ".npz"),
+    "photographs": Data(photographs, "cifar10_jpeg_12k.npz"),
+    "adult": Data(table, "adult.parquet", ".parquet"),
+    "california-housing": Data(table, "california_housing.parquet", ".parquet"),
+    "diabetes": Data(diabetes, "", ".csv"),
+}
 
 
 if __name__ == "__main__":
