@@ -92,14 +92,8 @@ def check_source(name: str, data: Data, source: Path) -> None:
 def write_data(data: Data, source: Path, output: Path) -> None:
     """Write the data of a case; an interrupted call leaves no output."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    if data.suffix:
-        with replacing(output) as part:
-            data.write(source / data.source, part)
-        return
-    part = output.with_name(f"{output.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    data.write(source / data.source, part)
-    part.rename(output)
+    with replacing(output) as part:
+        data.write(source / data.source, part)
 
 
 def digits(_: Path, output: Path) -> None:

@@ -19,7 +19,6 @@ import torch
 from nas_env.errors import NASError
 from nas_env.evaluation import Evaluation, Outcome
 from nas_env.objectives.metric import TaskMetric
-from nas_env.sources import read_data  # noqa: F401  (registers the readers)
 from nas_env.sources.base import ReadOptions
 from nas_env.sources.reading import samples_of
 from nas_env.tasks._loop import MEASURE_BATCH

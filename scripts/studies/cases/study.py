@@ -1,4 +1,4 @@
-"""Three cases from data to an exported network: docs/cases.md.
+"""Six cases from data to an exported network, with a time limit: docs/cases.md.
 
 Example: python -m scripts.studies cases digits
 """
@@ -6,144 +6,102 @@ Example: python -m scripts.studies cases digits
 from __future__ import annotations
 
 import json
-import shlex
-import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 
-from scripts.studies.cases.passengers_table import Rows, lines, numbers
-from scripts.studies.cases.timed_commands import ROOT, Steps
+from nas_env.errors import InvalidSettingError
+from scripts.studies.cases.definitions import CASES, Case
+from scripts.studies.cases.example_data import SOURCES, Name, check_source, write_data
+from scripts.studies.cases.page import FIRST_SEED, SVC, page
+from scripts.studies.cases.searches import ROOT, Places, run_command, searched
+from scripts.studies.common.experiment import Experiment, Job, require_at_least
 from scripts.studies.common.pages import save_page
-
-TEMPLATE = Path(__file__).with_name("template.md")
-DATA, RUNS = "data", "runs"
-SPLITS = range(5)
-TORCH_ONLY = f"{RUNS}/torch-only"
-SHOWN, ONE = "docs/cases", "--themes light --widths 1280 --spaces"  # pictures: of the report only
-ALONE = (  # with torch only: the predictions for three images of noise
-    f'{TORCH_ONLY}/bin/python -c "import torch, sys; sys.path.insert(0, sys.argv[1]); '
-    "from network import load, predict; "
-    'print(predict(load(), torch.randint(0, 256, (3, %s))))" '
-)
-CASES = {
-    "digits": (
-        f"python -m scripts.studies.cases.example_data digits {DATA}/digits",
-        f"nas-env search --data {DATA}/digits --evaluations 25 --output {RUNS}/digits",
-        f"nas-env retrain {RUNS}/digits --top 3 --seeds 3 --epochs 20",
-        f"nas-env export {RUNS}/digits",
-        f"nas-env report {RUNS}/digits",
-        f"python -m scripts.studies report {RUNS}/digits --output {SHOWN}/digits {ONE}",
-        f"python -m venv {TORCH_ONLY}",
-        f"{TORCH_ONLY}/bin/pip install --quiet -c constraints.txt torch",
-        f"{ALONE % '1, 28, 28'}{RUNS}/digits/export",
-    ),
-    "passengers": tuple(
-        command
-        for seed in SPLITS
-        for table, run in [(f"{DATA}/passengers-{seed}.csv", f"{RUNS}/passengers-{seed}")]
-        for command in (
-            f"python -m scripts.studies.cases.example_data passengers {table} --seed {seed}",
-            f"nas-env search --data {table} --target survived --max-params 2000 "
-            f"--evaluations 60 --seed {seed} --output {run}",
-            f"nas-env retrain {run} --top 5 --seeds 3 --epochs 50",
-            f"nas-env export {run}",
-            f"python -m scripts.studies.cases.baselines {table} --target survived --settings 120 "
-            f"--output {run}/baselines.json",
-        )
-    ),
-    "objects": (
-        f"python -m scripts.studies.cases.example_data objects {DATA}/objects",
-        f"nas-env search --data {DATA}/objects --max-latency-ms 1 --evaluations 60 "
-        f"--output {RUNS}/objects",
-        f"nas-env retrain {RUNS}/objects --top 2 --seeds 2 --epochs 10",
-        f"nas-env export {RUNS}/objects",
-        f"nas-env report {RUNS}/objects",
-        f"python -m scripts.studies report {RUNS}/objects --output {SHOWN}/objects {ONE}",
-        f"{ALONE % '3, 32, 32'}{RUNS}/objects/export",
-    ),
-}
 
 
 @dataclass(frozen=True)
 class Options:
-    """Three cases from data to an exported network; the same command resumes."""
+    """Six cases from data to an exported network; the same command resumes.
 
-    names: Annotated[
-        tuple[Literal["digits", "passengers", "objects"], ...], tyro.conf.Positional
-    ] = field(default_factory=tuple)
+    Searches run one after another. An interrupted one continues.
+    """
+
+    names: Annotated[tuple[Name, ...], tyro.conf.Positional] = field(default_factory=tuple)
     """Cases to run; none: only write the page from existing results."""
+    seeds: int = 3
+    """Searches of each case: seeds 1000, 1001, ..."""
+    minutes: float = 10.0
+    """Time limit of a search."""
+    source: Path = SOURCES
+    """Folder of the data that are not in scikit-learn."""
+    data: Path = Path("data/cases")
+    """Folder for the data of the cases."""
+    runs: Path = Path("runs/cases")
+    """Folder of the runs."""
     page: Path = ROOT / "docs" / "cases.md"
-    """The page; times and outputs go into the folder with its name."""
+    """The page; results.jsonl goes into the folder with its name."""
 
 
 def run(options: Options) -> int:
-    """Run the cases, save their outputs, and write the page."""
-    folder = options.page.with_suffix("")
-    steps = {name: Steps(folder / f"{name}.json", CASES[name]) for name in CASES}
-    for name in options.names:
-        steps[name].run()
-    table = folder / "table.json"
-    if "passengers" in options.names:
-        tables = [numbers(ROOT / RUNS / f"passengers-{seed}") for seed in SPLITS]
-        table.write_text(json.dumps(tables, indent=1), encoding="utf-8")
-    splits = json.loads(table.read_text("utf-8")) if table.is_file() else []
-    done = {name: x.done() for name, x in steps.items()}
-    save_page(options.page, page(done, splits))
+    """Run the searches that have no result yet, and write the page.
+
+    Raises:
+        InvalidDataError: The source of a case is missing.
+        InvalidSettingError: An option is out of range.
+    """
+    require_at_least(options, seeds=1)
+    if not options.minutes > 0:
+        raise InvalidSettingError(f"Option --minutes must be > 0, but is {options.minutes:g}.")
+    experiment = experiment_of(options)
+    places = Places(options.data, options.runs)
+    missing = experiment.missing(jobs(options))
+    named = {name: CASES[name] for name in options.names}
+    needed = [name for name in named if any(job["case"] == name for job in missing)]
+    _check_sources(options, places, {name: named[name] for name in needed})
+    experiment.play(missing, partial(play, options, places), processes=0)
+    save_page(options.page, page(experiment, CASES))
     return 0
 
 
-def page(done: Mapping[str, Sequence[Mapping[str, Any]]], splits: Sequence[Rows]) -> str:
-    """Return the page.
-
-    Args:
-        done: Records of the finished commands of each case.
-        splits: The table of the passengers, one for each split.
-    """
-    values = {}
-    for name, steps in done.items():
-        whole = len(steps) == len(CASES[name])
-        values[name] = (
-            case(steps) if whole else f"Not run yet: `python -m scripts.studies cases {name}`."
-        )
-    table = "\n".join(lines(splits)) if splits else ""
-    return string.Template(TEMPLATE.read_text("utf-8")).substitute(values, table=table)
+def _check_sources(options: Options, places: Places, cases: Mapping[str, Case]) -> None:
+    """Check that all cases without data have a source."""
+    for name, case in cases.items():
+        if not (ROOT / places.data_of(name, case)).exists():
+            check_source(name, case.data, options.source)
 
 
-def case(steps: Sequence[Mapping[str, Any]]) -> str:
-    """Return the commands of a case with their times and outputs."""
-    parts = ["```bash", *map(timed, steps), "```"]
-    for step in steps:
-        if text := excerpt(step):
-            parts += ["", text]
-    how = [", ".join(f"{key} {x}" for key, x in step["versions"].items()) for step in steps]
-    parts += ["", *(f"Made with {versions}." for versions in dict.fromkeys(how))]
-    return "\n".join(parts)
+def experiment_of(options: Options) -> Experiment:
+    """Return the results beside the page."""
+    return Experiment.beside(options.page, {"minutes": options.minutes})
 
 
-def timed(step: Mapping[str, Any]) -> str:
-    """Return a command with its time."""
-    seconds = step["seconds"]
-    time = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-    return f"{step['command']}  # {time}"
+def jobs(options: Options) -> list[Job]:
+    """Return the searches of the named cases, and the fits of support vector classifiers."""
+    rows: list[Job] = []
+    for name in options.names:
+        rows += [{"case": name, "seed": FIRST_SEED + x} for x in range(options.seeds)]
+        rows += [{"case": name, "model": SVC}] * CASES[name].images
+    return rows
 
 
-def excerpt(step: Mapping[str, Any]) -> str:
-    """Return the part of a command's output that the page shows."""
-    command, output = step["command"], step["output"].strip()
-    if "nas-env search" in command:
-        summary: str = output[output.index("# Search with") :].partition("\n")[2]
-        return summary.partition("How it was made:")[0].strip()
-    if "nas-env retrain" in command:
-        return str(output.partition("\nWritten to")[0].strip())
-    if output and ("nas-env export" in command or " -c " in command):
-        return f"```text\n{output}\n```"
-    if "scripts.studies report" in command:
-        words = shlex.split(command)
-        folder = Path(words[words.index("--output") + 1]).relative_to("docs")
-        pictures = {"The report": "light-1280", "Further down": "light-1280-below"}
-        return "\n".join(f"![{x}: {words[4]}]({folder}/{pictures[x]}.png)" for x in pictures)
-    return ""
+def play(options: Options, places: Places, job: Job) -> dict[str, Any]:
+    """Write the data of a case if there are none, search or fit, and return the record."""
+    name = job["case"]
+    case, data = CASES[name], places.data_of(name, CASES[name])
+    if not (ROOT / data).exists():
+        write_data(case.data, options.source, ROOT / data)
+    if "model" in job:
+        return fitted(data, places.runs / f"{name}-svc.json")
+    return searched(case, data, places.run_of(name, job["seed"]), job["seed"], options.minutes)
+
+
+def fitted(data: Path, output: Path) -> dict[str, Any]:
+    """Return the support vector classifier that is best on the validation split."""
+    words = ["python", "-m", "scripts.studies.cases.baselines", str(data), "--output", str(output)]
+    run_command(words, ROOT / output.with_suffix(".log"))
+    record: dict[str, Any] = json.loads((ROOT / output).read_text("utf-8"))
+    return record

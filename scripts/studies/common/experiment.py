@@ -101,14 +101,15 @@ class Experiment:
         Args:
             jobs: All jobs.
             play: Plays one job in another process and returns plain values; can be pickled.
-            processes: Jobs at once, with one thread each.
+            processes: Jobs at once, with one thread each; 0: one after another in this process.
             command: Command line to record; if empty, the one that was typed.
         """
         missing = self.missing(jobs)
         if not missing:
             return
         call: dict[str, Any] = {"command": command or typed_command(), "settings": self.settings}
-        call |= {"versions": versions(), "seeds": sorted({x["seed"] for x in missing})}
+        seeds = sorted({x["seed"] for x in missing if "seed" in x})
+        call |= {"versions": versions(), "seeds": seeds}
         self._append({"call": call})
         started = last_shown = time.monotonic()
         try:
@@ -144,6 +145,9 @@ def played(jobs: Sequence[Job], play: Callable[[Job], Any], processes: int) -> I
 
     The processes end when this one ends, and immediately if the caller stops.
     """
+    if processes == 0:
+        yield from (Finished(job, play(job)) for job in jobs)
+        return
     one_thread_each()
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(processes, len(jobs)), spawn, _begin_worker)

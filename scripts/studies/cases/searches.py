@@ -1,0 +1,192 @@
+"""Runs the searches of the cases as commands, and reads what they left."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import IO, Any
+
+from nas_env.errors import NASError
+from nas_env.store import SQLStore
+from nas_env_cli.export.finished import FinishedRun
+from nas_env_cli.metric_format import MetricFormat
+from nas_env_cli.search.folder import token_of
+from nas_env_cli.search.plan import BASELINE as RANDOM_SEARCH
+from nas_env_cli.search.summary import PORTFOLIO
+from scripts.studies.cases.definitions import Case
+from scripts.studies.cases.exported import exported_score
+
+ROOT = Path(__file__).resolve().parents[3]
+RANDOM = RANDOM_SEARCH.name
+TAIL = 2000  # characters of the output of a failed command
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the data and runs of the cases are; relative paths are in the repository.
+
+    Attributes:
+        data: Folder of the data.
+        runs: Folder of the runs.
+    """
+
+    data: Path
+    runs: Path
+
+    def data_of(self, name: str, case: Case) -> Path:
+        """Return the path of the data of a case."""
+        return self.data / f"{name}{case.data.suffix}"
+
+    def run_of(self, name: str, seed: int) -> Path:
+        """Return the folder of a search."""
+        return self.runs / f"{name}-{seed}"
+
+
+def search_command(case: Case, data: Path, run: Path, seed: int, minutes: float) -> list[str]:
+    """Return the command of a search as a user types it."""
+    ends = ["--minutes", f"{minutes:g}", "--seed", str(seed), "--export", "--output", str(run)]
+    return ["nas-env", "search", "--data", str(data), *case.options, *ends]
+
+
+def searched(case: Case, data: Path, run: Path, seed: int, minutes: float) -> dict[str, Any]:
+    """Search, or continue an interrupted search, and return its record.
+
+    Raises:
+        NASError: The search failed.
+    """
+    command = search_command(case, data, run, seed, minutes)
+    resumed = (ROOT / run / "options.json").is_file()
+    begun = time.monotonic()
+    run_command([*command, *["--resume"] * resumed], ROOT / run.with_name(f"{run.name}.log"))
+    wall = round(time.monotonic() - begun, 1)
+    record = record_of(ROOT / run, ROOT / data)
+    how = {"command": shlex.join(command), "resumed": resumed, "wall_seconds": wall}
+    return {**how, **record}
+
+
+def run_command(words: Sequence[str], log: Path) -> None:
+    """Run a command in the root of the repository; its output goes to the end of a file.
+
+    Ctrl-C is passed on, and the command may finish what it is doing.
+
+    Raises:
+        NASError: The command failed.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    program = {
+        "nas-env": [sys.executable, "-m", "nas_env_cli"],
+        "python": [sys.executable],
+    }[words[0]]
+    with log.open("a", encoding="utf-8") as output:
+        print(shlex.join(words), file=output, flush=True)
+        with _process([*program, *words[1:]], output) as process:
+            code = process.wait()
+    if code:
+        tail = log.read_text("utf-8")[-TAIL:]
+        raise NASError(
+            f"Exit code {code} from {shlex.join(words)}; its output is in {log}:\n{tail}"
+        )
+
+
+@contextmanager
+def _process(words: Sequence[str], output: IO[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Yield a process that is interrupted, and has ended, when the block ends."""
+    process = subprocess.Popen(
+        words, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+
+
+def record_of(run: Path, data: Path) -> dict[str, Any]:
+    """Return the record of a finished search, as plain data.
+
+    Args:
+        run: Folder of the search.
+        data: Its data.
+    """
+    finished = FinishedRun.read(run)
+    task: Any = finished.task
+    fmt = MetricFormat.of(task.spec)
+    summary = finished.summary
+    rows = {
+        name: row
+        for name in (finished.agent, PORTFOLIO, RANDOM)
+        for row in summary["retrained"]
+        if row["name"].startswith(f"best of {name}")
+    }
+    kept = rows[finished.found_by]
+    export = run / "export"
+    int8 = export / "network.int8.onnx"
+    return {
+        "metric": fmt.metric,
+        "sizes": list(task.spec.sizes),
+        "networks": summary["searches"][finished.agent]["evaluations"],
+        "kept": {"search": finished.found_by, **_tested(kept, fmt)},
+        "own": _tested(rows[finished.agent], fmt) if finished.agent in rows else None,
+        "portfolio": _tested(rows[PORTFOLIO], fmt) if PORTFOLIO in rows else None,
+        "equal_seconds": after_equal_seconds(run, finished.agent, summary, fmt.metric),
+        "sklearn": best_of_sklearn(summary, fmt),
+        "seconds": json.loads((run / "time.json").read_text("utf-8"))["spent"],
+        "int8_bytes": int8.stat().st_size if int8.is_file() else None,
+        "validation_score": {
+            "evaluated": kept["validation_scores"][0],
+            "exported": exported_score(task, data, export),
+        },
+        "verdicts": summary["verdicts"],
+    }
+
+
+def _tested(row: Mapping[str, Any], fmt: MetricFormat) -> dict[str, Any]:
+    """Return the test metric of a retrained network for each training seed, and its size."""
+    reference = row.get("reference", "")
+    return {"reference": reference, "params": row["params"], "tests": list(row[fmt.key])}
+
+
+def best_of_sklearn(summary: Mapping[str, Any], fmt: MetricFormat) -> dict[str, Any] | None:
+    """Return scikit-learn's model that is best on the validation split, if there is one."""
+    models = summary.get("sklearn", {}).get("models", [])
+    return max(models, key=lambda x: fmt.sign * x["validation"], default=None)
+
+
+def after_equal_seconds(
+    run: Path, agent: str, summary: Mapping[str, Any], metric: str
+) -> dict[str, Any]:
+    """Return the best validation metric of the agent and of random search after equal seconds.
+
+    The seconds are those of the shorter search. None: no network was trained by then.
+    """
+    searches = summary["searches"]
+    names = [name for name in (agent, RANDOM) if name in searches]
+    seconds = min(searches[name]["charged_seconds"] for name in names)
+    best: dict[str, Any] = dict.fromkeys(("agent", "random"))
+    with closing(SQLStore(run / "store.sqlite")) as store:
+        tokens = {token_of(run, agent): "agent", token_of(run, RANDOM): "random"}
+        for search in store.searches():
+            entries = [
+                x
+                for x in store.entries(search.id)
+                if x.seconds <= seconds and x.evaluation.ok and search.info.token in tokens
+            ]
+            if entries:
+                chosen = max(entries, key=lambda x: x.score)
+                best[tokens[search.info.token]] = chosen.evaluation.metrics[metric]
+    return {"seconds": seconds, **best}
+
+
+def mean_test(network: Mapping[str, Any]) -> float:
+    """Return the mean test metric of a network over its training seeds."""
+    return fmean(network["tests"])
