@@ -91,9 +91,10 @@ class TimeIsUp(KeyboardInterrupt):
 def time_limit(seconds: float) -> Iterator[None]:
     """Stop the block after a number of seconds; only in the main thread, blocks do not nest.
 
-    Like Ctrl-C, it waits while code of the store or a destructor runs. A Ctrl-C that still waits
-    when the block begins or ends is raised there. On Windows, which has no
-    timer signal, nothing is stopped.
+    Like Ctrl-C, it waits while code of the store or a destructor runs. It also waits for the end of
+    an import, because later imports may find a module that is only half initialised. A Ctrl-C that
+    still waits when the block begins or ends is raised there. On Windows, which has no timer
+    signal, nothing is stopped.
 
     Args:
         seconds: Seconds from now; infinity for no limit.
@@ -135,7 +136,7 @@ def _time_is_up(_: int, frame: FrameType | None) -> None:
     Raises:
         TimeIsUp: The running code can be interrupted.
     """
-    if not _in_store_or_destructor(frame):
+    if not (_in_store_or_destructor(frame) or _in_import(frame)):
         raise TimeIsUp
     signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
 
@@ -166,6 +167,15 @@ def _in_store_or_destructor(frame: FrameType | None) -> bool:
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))
         if module.split(".")[0] == "sqlalchemy" or frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _in_import(frame: FrameType | None) -> bool:
+    """Return whether a frame runs inside an import."""
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
             return True
         frame = frame.f_back
     return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 import time
 from pathlib import Path
 
@@ -75,3 +77,14 @@ def test_a_block_is_stopped_and_the_next_is_not() -> None:
         pass
     with time_limit(float("inf")):
         time.sleep(0.1)  # the timers of the blocks before are off
+
+
+def test_an_import_is_finished_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "imported_in_time"
+    (tmp_path / f"{name}.py").write_text("import time\ntime.sleep(0.3)\nended = time.monotonic()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(TimeIsUp), time_limit(0.05):
+        importlib.import_module(name)
+        while True:
+            time.sleep(0.01)
+    assert time.monotonic() - sys.modules.pop(name).ended < 5
