@@ -104,8 +104,8 @@ def pixels_of(task: DataTask) -> tuple[NDArray[np.float32], NDArray[Any]]:
 def squared_distances(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
     """Return the squared distances of the rows of two arrays, (len(one), len(other))."""
     one, other = one.astype(np.float64), other.astype(np.float64)
-    squares = (one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T
-    return np.maximum(squares, 0.0)
+    squares: NDArray[np.float64] = (one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T
+    return squares.clip(min=0.0)
 
 
 def _network(model: Any, train: NDArray[Any], gamma: float, outputs: int) -> Any:

@@ -6,12 +6,12 @@ import string
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from nas_env_cli.metric_format import MetricFormat
-from nas_env_cli.search.summary import PORTFOLIO
 from nas_env_cli.spread import mean_sd, pooled_sd
 from scripts.studies.cases.definitions import Case
 from scripts.studies.cases.searches import mean_test
@@ -192,7 +192,7 @@ def goals(results: Mapping[str, Results]) -> Iterator[str]:
         ("digits", LEAST_DIGITS, "Digits: at least 99.0 %"),
     ):
         if name in results:
-            yield _goal(text, results[name], lambda x, least=least: accuracy_goal(x, least))
+            yield _goal(text, results[name], partial(accuracy_goal, least=least))
     if "photographs" in results:
         text = "Photographs: the search's own network ahead of the portfolio's best"
         yield _goal(text, results["photographs"], ahead)
@@ -237,7 +237,7 @@ def ahead(x: Results) -> tuple[bool, str]:
         return False, "no pairs"
     gain = fmean(own - other for own, other in pairs)
     better, _, count = x.wins()
-    numbers = f"{x.fmt.signed(gain)} points in the mean, better in {better} of {count} pairs"
+    numbers = f"{_difference(x.fmt, gain)} in the mean, better in {better} of {count} pairs"
     return x.fmt.sign * gain > 0, numbers
 
 
@@ -255,9 +255,12 @@ def not_worse(x: Results) -> tuple[bool, str]:
         return False, "the portfolio was not retrained"
     gain = fmean(kept - other for kept, other in both)
     spread = pooled_sd([[kept for kept, _ in both], [other for _, other in both]])
-    points = " points" if x.fmt.fraction else ""
-    numbers = f"{x.fmt.signed(gain)}{points}, spread {x.fmt.number(spread)}"
+    numbers = f"{_difference(x.fmt, gain)}, spread {x.fmt.number(spread)}"
     return x.fmt.sign * gain >= -spread, numbers
+
+
+def _difference(fmt: MetricFormat, gain: float) -> str:
+    return f"{fmt.signed(gain)}{' points' if fmt.fraction else '; lower is better'}"
 
 
 def section(name: str, x: Results) -> str:
@@ -295,8 +298,6 @@ def _svc(model: Record, fmt: MetricFormat) -> str:
     return (
         f"scikit-learn's {model['name']}, on the pixels of the same training split: "
         f"{model['settings']}, validation {fmt.sentence(model['validation'])}{fmt.unit}, test "
-        f"{fmt.number(model['test'])}{fmt.unit}. It was fitted outside the time limit of the search."
+        f"{fmt.number(model['test'])}{fmt.unit}. It was fitted outside the time "
+        "limit of the search."
     )
-
-
-__all__ = ["FIRST_SEED", "PORTFOLIO", "SVC", "page"]

@@ -1,90 +1,382 @@
-"""docs/cases.md is what its committed results make; commands are run once, in their order."""
+"""docs/cases.md is what its committed results make; searches are run once, and read as they are."""
 
 from __future__ import annotations
 
+import io
 import json
-import shlex
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
+import numpy as np
+import pandas
 import pytest
+import torch
+from PIL import Image
 
-from nas_env.errors import NASError
-from scripts.studies.cases import study as cases
-from scripts.studies.cases import timed_commands
-from scripts.studies.cases.passengers_table import lines, numbers
-from scripts.studies.cases.timed_commands import Steps, left_by
+from nas_env.architecture import Architecture, Layer
+from nas_env.errors import InvalidDataError, InvalidSettingError, NASError
+from nas_env.evaluation import Evaluation, Outcome
+from nas_env.export import export
+from nas_env.objectives.metric import TaskMetric
+from nas_env.tasks.own_data import own_data
+from scripts.studies.cases import example_data, searches, study
+from scripts.studies.cases.definitions import CASES, Case
+from scripts.studies.cases.example_data import DATA, Data, write_data
+from scripts.studies.cases.exported import exported_score
+from scripts.studies.cases.page import FIRST_SEED, page
+from scripts.studies.common.experiment import Experiment
+from tests.nas_env.export.written import as_if_trained
+from tests.support.hidden_packages import hide_onnx
+from tests.support.made_data import image_folder, table
 from tests.support.paths import ROOT
 
 
-def test_the_page_is_what_the_committed_results_make(tmp_path: Path) -> None:
-    page = ROOT / "docs" / "cases.md"
-    done = {
-        name: Steps(page.with_suffix("") / f"{name}.json", commands).done()
-        for name, commands in cases.CASES.items()
-    }
-    table = page.with_suffix("") / "table.json"
-    splits = json.loads(table.read_text("utf-8")) if table.is_file() else []
-    assert cases.page(done, splits) == page.read_text(encoding="utf-8")
+def test_the_page_is_what_the_committed_results_make() -> None:
+    options = study.Options()
+    text = page(study.experiment_of(options), CASES)
+    assert text == options.page.read_text(encoding="utf-8")
 
 
-def test_commands_that_have_ended_are_not_run_again(tmp_path: Path) -> None:
-    note = tmp_path / "note"
-    write = f"python -c \"open('{note}', 'a').write('x'); print('done')\""
-    Steps(tmp_path / "steps.json", [write]).run()
-    both = Steps(tmp_path / "steps.json", [write, "python -c print(5)"])
-    both.run()
-    assert note.read_text() == "x"
-    assert [x["output"] for x in both.done()] == ["done\n", "5\n"]
-    changed = Steps(tmp_path / "steps.json", ["python -c print(6)", "python -c print(5)"])
-    assert changed.done() == []
-    failing = Steps(tmp_path / "steps.json", [write, "python -c exit(3)"])
-    with pytest.raises(NASError, match=r"Exit code 3 from python -c exit\(3\)"):
-        failing.run()
-    assert len(failing.done()) == 1 and note.read_text() == "x"
-    assert (tmp_path / "steps.begun").read_text() == "python -c exit(3)"
+def test_cases_data_and_names_are_the_same() -> None:
+    names = example_data.Name.__args__  # type: ignore[attr-defined]
+    assert tuple(CASES) == tuple(DATA) == names
 
 
-def test_paths_of_the_machine_are_not_kept(tmp_path: Path) -> None:
-    command = "python -c \"import os; print(os.path.abspath('runs/mine'))\""
-    both = Steps(tmp_path / "steps.json", [command])
-    both.run()
-    assert [x["output"] for x in both.done()] == ["runs/mine\n"]
+def options_in(folder: Path, *names: Any, **more: Any) -> study.Options:
+    places = {"data": folder / "data", "runs": folder / "runs", "page": folder / "cases.md"}
+    return study.Options(names, source=folder / "sources", **places, **more)
 
 
-def test_what_an_interrupted_command_left_is_removed_and_nothing_else(
+@pytest.mark.parametrize("name", [name for name, x in DATA.items() if x.source])
+def test_a_case_without_its_source_is_refused_before_anything_starts(
+    name: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidDataError) as refused:
+        study.run(options_in(tmp_path, "diabetes", name))
+    file = tmp_path / "sources" / DATA[name].source
+    assert str(refused.value) == (
+        f"Case {name} needs the file {file}, which does not exist. Set --source to its folder, or "
+        "name other cases."
+    )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["seeds", "minutes"])
+def test_options_out_of_range_are_refused(option: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettingError, match=f"--{option} must be"):
+        study.run(options_in(tmp_path, "diabetes", **{option: 0}))
+
+
+# The data
+
+
+def test_digits_are_the_images_of_scikit_learn(tmp_path: Path) -> None:
+    from sklearn.datasets import load_digits
+
+    write_data(DATA["digits"], tmp_path, tmp_path / "digits")
+    files = sorted(tmp_path.glob("digits/*/*.png"), key=lambda x: x.name)
+    images, labels = load_digits(return_X_y=True)
+    assert [int(x.parent.name) for x in files] == labels.tolist()
+    pixels = np.stack([np.asarray(Image.open(x)).ravel() for x in files])
+    assert np.array_equal(pixels, 15 * images)
+
+
+def test_tables_keep_their_split(tmp_path: Path) -> None:
+    rows = table(40).assign(is_test=np.arange(40) % 4 == 0)
+    rows.to_parquet(tmp_path / "adult.parquet", index=False)
+    write_data(DATA["adult"], tmp_path, tmp_path / "data.parquet")
+    written = pandas.read_parquet(tmp_path / "data.parquet")
+    assert written.drop(columns="split").equals(rows.drop(columns="is_test"))
+    task = own_data(tmp_path / "data.parquet")
+    assert task.data.rows["test"].tolist() == list(range(0, 40, 4))
+    assert "is_test" not in str(task.preprocessing)
+
+
+def test_photographs_are_files_by_split_and_class(tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {"classes": np.array(["cat", "dog"])}
+    wanted = {}
+    for split, count in (("train", 6), ("test", 4)):
+        parts = []
+        for place in range(count):
+            buffer = io.BytesIO()
+            Image.new("RGB", (8, 8), (20 * place, 0, 0)).save(buffer, "jpeg")
+            name = ("cat", "dog")[place % 2]
+            wanted[f"{split}/{name}/{place:05}.jpg"] = buffer.getvalue()
+            parts.append(buffer.getvalue())
+        arrays[f"jpeg_{split}"] = np.frombuffer(b"".join(parts), np.uint8)
+        arrays[f"offset_{split}"] = np.cumsum([0, *map(len, parts)])
+        arrays[f"y_{split}"] = np.arange(count) % 2
+    np.savez(tmp_path / "cifar10_jpeg_12k.npz", **arrays)
+    write_data(DATA["photographs"], tmp_path, tmp_path / "out")
+    files = (tmp_path / "out").rglob("*.jpg")
+    assert {x.relative_to(tmp_path / "out").as_posix(): x.read_bytes() for x in files} == wanted
+
+
+def test_an_interrupted_writing_leaves_nothing(tmp_path: Path) -> None:
+    def fails(_: Path, output: Path) -> None:
+        output.mkdir()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_data(Data(fails), tmp_path, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+# The exported network
+
+
+def folder_of_images(folder: Path) -> Path:
+    return image_folder(folder / "images", splits=("train", "test"))
+
+
+def arrays(folder: Path) -> Path:
+    x = np.random.default_rng(0).integers(0, 256, (90, 6, 5), dtype=np.uint8)
+    y = np.arange(90) % 3
+    np.savez(folder / "x.npz", x_train=x[:70], y_train=y[:70], x_test=x[70:], y_test=y[70:])
+    return folder / "x.npz"
+
+
+def csv(folder: Path) -> Path:
+    table(90).to_csv(folder / "x.csv", index=False)
+    return folder / "x.csv"
+
+
+def parquet(folder: Path) -> Path:
+    rows = table(90).assign(split=np.where(np.arange(90) % 5, "train", "test"))
+    rows["colour"] = rows["colour"].astype("category")
+    rows.assign(age=rows["age"].astype("float32")).to_parquet(folder / "x.parquet")
+    return folder / "x.parquet"
+
+
+@pytest.mark.parametrize("made", [folder_of_images, arrays, csv, parquet])
+def test_the_score_of_an_exported_network_is_that_of_the_task(
+    made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hide_onnx(monkeypatch)
+    data = made(tmp_path)
+    task = own_data(data)
+    layer = Layer.of("conv", channels=4, kernel=3)
+    if task.spec.modality == "vector":
+        layer = Layer.of("linear", units=6)
+    network: Any = as_if_trained(Architecture((layer,)), task.spec).eval()
+    if task.spec.modality == "image":
+        network = network.to(memory_format=torch.channels_last)
+    export(Architecture((layer,)), network.state_dict(), task, tmp_path / "out")
+    evaluation = Evaluation(Outcome.OK, task.validate(network))
+    assert exported_score(task, data, tmp_path / "out") == TaskMetric.of(task.spec).score(
+        evaluation
+    )
+
+
+# A search
+
+
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the cases by a small one, with few networks of few epochs."""
+
+    def write(_: Path, output: Path) -> None:
+        rows = table(120).drop(columns="label")
+        rows.assign(price=3 * rows["size"] + rows["age"].fillna(40) / 10).to_csv(output)
+
+    few = ("--evaluations", "2", "--epochs", "2", "--retrain-seeds", "2")
+    options = ("--target", "price", "--metric", "mae", "--problem", "regression", *few)
+    case = Case("Tiny", "A table.", Data(write, "", ".csv"), options)
+    monkeypatch.setattr(study, "CASES", {"tiny": case})
+
+
+def test_a_search_is_run_once_and_read_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command, left = "python -c print(7)", tmp_path / "left"
-    monkeypatch.setattr(timed_commands, "left_by", lambda words: [left])
-    for begun in ("another command", command):
-        left.mkdir(exist_ok=True)
-        (tmp_path / "steps.begun").write_text(begun)
-        Steps(tmp_path / "steps.json", [command]).run()
-        assert left.is_dir() == (begun != command) and not (tmp_path / "steps.begun").exists()
-        (tmp_path / "steps.json").unlink()
+    tiny(monkeypatch)
+    options = options_in(tmp_path, "tiny", seeds=1, minutes=10)
+    assert study.run(options) == 0
+    ((job, record),) = study.experiment_of(options).results()
+    assert job == {"case": "tiny", "seed": FIRST_SEED}
+    run = tmp_path / "runs" / f"tiny-{FIRST_SEED}"
+    summary = json.loads((run / "summary.json").read_text())
+    best = json.loads((run / "best.json").read_text())
+    rows = {x["name"].removeprefix("best of "): x for x in summary["retrained"]}
+    kept = rows[best["found_by"]]
+    assert record["kept"]["search"] == best["found_by"]
+    assert record["kept"]["tests"] == [x["mae"] for x in kept["test_metrics"]]
+    assert record["own"]["tests"] == [x["mae"] for x in rows["imagination"]["test_metrics"]]
+    assert record["portfolio"]["reference"] in ("linear", "mlp")
+    scores = record["validation_score"]
+    assert scores["exported"] == scores["evaluated"] == kept["validation_scores"][0]
+    assert record["sklearn"] in summary["sklearn"]["models"]
+    assert record["int8_bytes"] == (run / "export" / "network.int8.onnx").stat().st_size
+    assert 0 < record["seconds"] <= record["wall_seconds"] and not record["resumed"]
+    assert 0 < record["equal_seconds"]["seconds"] < record["seconds"]
+    written = options.page.read_text("utf-8")
+    test = f"{fmean(record['kept']['tests']):.5g}"
+    assert f"| Tiny (1 seed) | mae | {test} | 1 " in written
+    assert all(f"- {line}" in written for line in summary["verdicts"])
+    before = options.page.read_bytes()
+    monkeypatch.setattr(searches, "run_command", pytest.fail)
+    assert study.run(options) == 0
+    assert options.page.read_bytes() == before
+
+    weights = torch.load(run / "export" / "weights.pt", weights_only=True)
+    torch.save({k: torch.zeros_like(x) for k, x in weights.items()}, run / "export" / "weights.pt")
+    changed = searches.record_of(run, tmp_path / "data" / "tiny.csv")["validation_score"]
+    assert changed["exported"] != changed["evaluated"]
 
 
-def test_commands_that_refuse_what_is_there_are_known() -> None:
-    words = {command: shlex.split(command) for x in cases.CASES.values() for command in x}
-    left = {" ".join(x[:2]) if x[0] == "nas-env" else x[2]: left_by(x) for x in words.values()}
-    assert left["nas-env search"] == [ROOT / "runs/objects"]
-    assert left["scripts.studies.cases.example_data"] == [ROOT / "data/objects"]
-    assert {name for name, paths in left.items() if paths} == {
-        "nas-env search",
-        "scripts.studies.cases.example_data",
+def test_an_interrupted_search_is_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(searches, "run_command", lambda words, log: commands.append(list(words)))
+    monkeypatch.setattr(searches, "record_of", lambda run, data: {"run": run.name})
+    run = tmp_path / "mine-1000"
+    for resumed in (False, True):
+        record = searches.searched(CASES["diabetes"], tmp_path / "x.csv", run, 1000, 10)
+        assert (commands[-1][-1] == "--resume") == resumed == record["resumed"]
+        assert "--resume" not in record["command"]
+        run.mkdir(exist_ok=True)
+        (run / "options.json").write_text("{}")
+    assert commands[0][:4] == ["nas-env", "search", "--data", str(tmp_path / "x.csv")]
+    assert commands[0][4:-3] == [
+        *("--target", "target", "--metric", "mae", "--minutes", "10"),
+        *("--seed", "1000"),
+    ]
+
+
+def test_a_command_that_fails_says_where_its_output_is(tmp_path: Path) -> None:
+    words = ["python", "-c", "print('so it was'); exit(3)"]
+    with pytest.raises(NASError, match=r"(?s)Exit code 3 from .*its output is in .*so it was"):
+        searches.run_command(words, tmp_path / "mine.log")
+
+
+# The page
+
+
+def record(kept: list[float], portfolio: list[float], **more: Any) -> dict[str, Any]:
+    """Return the record of a search whose own network is kept."""
+    own = {"reference": "", "params": more.pop("params", 1000), "tests": kept}
+    scores = {"evaluated": 0.5, "exported": 0.5}
+    return {
+        "command": "nas-env search --data data/cases/mine --seed 1000",
+        "resumed": False,
+        "wall_seconds": 601.0,
+        "metric": "accuracy",
+        "sizes": [60, 20, 20],
+        "networks": 12,
+        "kept": {"search": "imagination", **own},
+        "own": own,
+        "portfolio": {"reference": "lenet", "params": 10, "tests": portfolio},
+        "equal_seconds": {"seconds": 100, "agent": 0.9, "random": None},
+        "sklearn": None,
+        "seconds": 600.0,
+        "int8_bytes": 5000,
+        "validation_score": scores,
+        "verdicts": ["It is so."],
+        **more,
     }
 
 
-def test_the_table_is_of_the_files_that_the_commands_left(tmp_path: Path) -> None:
-    measured = [{"validation": 0.8, "test": 0.7}, {"validation": 0.6, "test": 0.9}]
-    networks = [{"measured": measured, "params": 10}, {"measured": measured, "params": 20}]
-    retrained = {"networks": networks, "ensemble_by_seed": [{"validation": 0.5, "test": 1.0}]}
-    (tmp_path / "retrained.json").write_text(json.dumps(retrained))
-    both = {"validation": {"accuracy": 0.7}, "test": {"accuracy": 0.75}}
-    model = {"name": "gradient boosting, best of 120", **both}
-    (tmp_path / "baselines.json").write_text(json.dumps([model]))
-    text = "\n".join(lines([numbers(tmp_path)] * 2))
-    assert "| best network of the search | 70.00 ± 0.00 | 80.00 ± 0.00 | 10 ± 0 |" in text
-    assert "| ensemble of the best five | 50.00 ± 0.00 | 100.00 ± 0.00 | 30 ± 0 |" in text
-    assert "ensemble of the best five against gradient boosting, best of 120: +25.00 points" in text
-    assert "better on 2, worse on 0 of 2 splits." in text
+def page_of(tmp_path: Path, results: dict[str, list[dict[str, Any]]]) -> str:
+    lines = [{"call": {"command": "mine", "settings": {"minutes": 10.0}, "versions": {}}}]
+    lines += [
+        {"job": {"case": name, "seed": FIRST_SEED + number}, "result": x}
+        for name, rows in results.items()
+        for number, x in enumerate(rows)
+    ]
+    file = tmp_path / "results.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    return page(Experiment(file, {"minutes": 10.0}), CASES)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept", "params", "goal"),
+    [
+        ("digits", [0.99, 0.99], 1000, "Digits: at least 99.0 %: reached (99.00 ± 0.00 %)."),
+        ("digits", [0.98, 0.99], 1000, "at least 99.0 %: **not reached** (98.50 ± 0.71 %)."),
+        ("mnist-15k", [0.99, 0.99], 49_999, "reached (99.00 ± 0.00 %, at most 49,999 parameters)."),
+        ("mnist-15k", [0.99, 0.99], 50_000, "**not reached** (99.00 ± 0.00 %, at most 50,000"),
+        ("mnist-15k", [0.98, 0.99], 9, "**not reached** (98.50 ± 0.71 %, at most 9 parameters)."),
+    ],
+)
+def test_goals_for_accuracy(
+    tmp_path: Path, name: str, kept: list[float], params: int, goal: str
+) -> None:
+    rows = [record([x], [0.9], params=params) for x in kept]
+    assert goal in page_of(tmp_path, {name: rows})
+
+
+@pytest.mark.parametrize(
+    ("kept", "portfolio", "ahead", "worse"),
+    [
+        ([0.6, 0.7], [0.5, 0.6], "reached (+10.00 points", "reached (+10.00 points"),
+        ([0.6, 0.7], [0.61, 0.7], "**not reached** (-0.50 points", "reached (-0.50 points"),
+        ([0.6, 0.6], [0.61, 0.61], "**not reached** (-1.00 points", "**not reached** (-1.00"),
+    ],
+)
+def test_goals_against_the_portfolio(
+    tmp_path: Path, kept: list[float], portfolio: list[float], ahead: str, worse: str
+) -> None:
+    rows = [record([x], [y]) for x, y in zip(kept, portfolio, strict=True)]
+    written = page_of(tmp_path, {"photographs": rows})
+    assert f"ahead of the portfolio's best: {ahead}" in written
+    assert f"Photographs: not worse than the portfolio beyond the spread of the seeds: {worse}" in (
+        written
+    )
+
+
+def test_errors_are_better_if_they_are_lower(tmp_path: Path) -> None:
+    rows = [record([40.0, 44.0], [41.0, 44.0], metric="mae"), record([42, 42], [41, 43])]
+    written = page_of(tmp_path, {"diabetes": [rows[0], {**rows[1], "metric": "mae"}]})
+    assert "| Diabetes (2 seeds) | mae | 42 ± 0 | 2 imagination | 1,000 ± 0 | 42.25 ±" in written
+    assert "| 2 of 4, 1 ties |" in written
+    assert "won over the portfolio in 2 of 4 pairs" in written
+    assert "the seeds: reached (-0.25; lower is better, spread" in written
+    assert "validation after equal seconds |" in written and "| 90.00 ± 0.00, - |" not in written
+
+
+def test_a_difference_of_the_exported_score_is_shown(tmp_path: Path) -> None:
+    other = {"evaluated": 0.5, "exported": np.nextafter(0.5, 1)}
+    rows = [record([0.9], [0.8]), record([0.9], [0.8], validation_score=other)]
+    line = "The exported score equals the evaluated score exactly: "
+    assert f"{line}**not reached** (1 of 2 runs)." in page_of(tmp_path, {"adult": rows})
+    assert f"{line}reached (1 of 1 runs)." in page_of(tmp_path, {"adult": rows[:1]})
+
+
+def test_what_is_missing_is_said(tmp_path: Path) -> None:
+    rows = [record([0.9], [0.8], portfolio=None, own=None, int8_bytes=None)]
+    written = page_of(tmp_path, {"adult": rows})
+    assert "| Adult (1 seed) | accuracy, % | 90.00 | 1 imagination | 1,000 | - | - | 90.00, - " in (
+        written
+    )
+    assert "| - | 600 | - |" in written and "No pairs yet." in written
+    assert written.count("Not run yet: `python -m scripts.studies cases ") == 5
+    assert "Digits: at least 99.0 %: not run yet." in written
+
+
+def test_a_support_vector_classifier_is_shown_for_images(tmp_path: Path) -> None:
+    model = {"name": "SVC", "settings": "C=1", "validation": 0.97, "test": 0.96, "seconds": 3.0}
+    page_of(tmp_path, {"digits": [record([0.9], [0.8])]})
+    file = tmp_path / "results.jsonl"
+    line = json.dumps({"job": {"case": "digits", "model": "svc"}, "result": model})
+    file.write_text(f"{file.read_text()}\n{line}")
+    written = page(Experiment(file, {"minutes": 10.0}), CASES)
+    assert "| 96.00 (SVC) |" in written
+    assert "C=1, validation accuracy 97.00 %, test 96.00 %." in written
+
+
+def test_jobs_are_the_searches_and_one_fit_for_images() -> None:
+    options = replace(study.Options(("digits", "adult")), seeds=2)
+    assert study.jobs(options) == [
+        {"case": "digits", "seed": 1000},
+        {"case": "digits", "seed": 1001},
+        {"case": "digits", "model": "svc"},
+        {"case": "adult", "seed": 1000},
+        {"case": "adult", "seed": 1001},
+    ]
+
+
+def test_data_and_runs_of_the_cases_are_ignored_by_git() -> None:
+    ignored = (ROOT / ".gitignore").read_text("utf-8").split()
+    assert study.Options().data.parts[0] == "data" and "/data/" in ignored
+    assert study.Options().runs.parts[0] == "runs" and "runs/" in ignored
