@@ -23,7 +23,7 @@ FIRST_SEED = 1000
 SVC = "svc"
 Record = Mapping[str, Any]
 HEADS = (
-    *("case", "metric", "kept network, test", "kept", "parameters", "portfolio's best, test"),
+    *("case", "metric", "kept network, test", "kept from", "parameters", "portfolio's best, test"),
     *("scikit-learn's best, test", "agent, random search: validation after equal seconds"),
     *("own network won", "seconds", "int8 ONNX, bytes"),
 )
@@ -255,7 +255,8 @@ def not_worse(x: Results) -> tuple[bool, str]:
         return False, "the portfolio was not retrained"
     gain = fmean(kept - other for kept, other in both)
     spread = pooled_sd([[kept for kept, _ in both], [other for _, other in both]])
-    numbers = f"{_difference(x.fmt, gain)}, spread {x.fmt.number(spread)}"
+    known = f"spread {x.fmt.number(spread)}" if len(both) > 1 else "spread unknown with one seed"
+    numbers = f"{_difference(x.fmt, gain)}, {known}"
     return x.fmt.sign * gain >= -spread, numbers
 
 
@@ -297,7 +298,7 @@ def _seconds(record: Record) -> str:
 def _svc(model: Record, fmt: MetricFormat) -> str:
     return (
         f"scikit-learn's {model['name']}, on the pixels of the same training split: "
-        f"{model['settings']}, validation {fmt.sentence(model['validation'])}{fmt.unit}, test "
+        f"{model['settings']}, validation {fmt.sentence(model['validation'])}, test "
         f"{fmt.number(model['test'])}{fmt.unit}. It was fitted outside the time "
         "limit of the search."
     )

@@ -138,7 +138,7 @@ def record_of(run: Path, data: Path) -> dict[str, Any]:
         "kept": {"search": finished.found_by, **_tested(kept, fmt)},
         "own": _tested(rows[finished.agent], fmt) if finished.agent in rows else None,
         "portfolio": _tested(rows[PORTFOLIO], fmt) if PORTFOLIO in rows else None,
-        "equal_seconds": after_equal_seconds(run, finished.agent, summary, fmt.metric),
+        "equal_seconds": after_equal_seconds(run, finished.agent, fmt.metric),
         "sklearn": best_of_sklearn(summary, fmt),
         "seconds": json.loads((run / "time.json").read_text("utf-8"))["spent"],
         "int8_bytes": int8.stat().st_size if int8.is_file() else None,
@@ -162,28 +162,23 @@ def best_of_sklearn(summary: Mapping[str, Any], fmt: MetricFormat) -> dict[str, 
     return max(models, key=lambda x: fmt.sign * x["validation"], default=None)
 
 
-def after_equal_seconds(
-    run: Path, agent: str, summary: Mapping[str, Any], metric: str
-) -> dict[str, Any]:
+def after_equal_seconds(run: Path, agent: str, metric: str) -> dict[str, Any]:
     """Return the best validation metric of the agent and of random search after equal seconds.
 
-    The seconds are those of the shorter search. None: no network was trained by then.
+    The seconds end with the last network of the search that ended earlier. None: a search has no
+    network that was trained by then.
     """
-    searches = summary["searches"]
-    names = [name for name in (agent, RANDOM) if name in searches]
-    seconds = min(searches[name]["charged_seconds"] for name in names)
-    best: dict[str, Any] = dict.fromkeys(("agent", "random"))
+    names = {"agent": agent, "random": RANDOM}
     with closing(SQLStore(run / "store.sqlite")) as store:
-        tokens = {token_of(run, agent): "agent", token_of(run, RANDOM): "random"}
-        for search in store.searches():
-            entries = [
-                x
-                for x in store.entries(search.id)
-                if x.seconds <= seconds and x.evaluation.ok and search.info.token in tokens
-            ]
-            if entries:
-                chosen = max(entries, key=lambda x: x.score)
-                best[tokens[search.info.token]] = chosen.evaluation.metrics[metric]
+        ids = {search.info.token: search.id for search in store.searches()}
+        tokens = {who: token_of(run, name) for who, name in names.items()}
+        entries = {who: store.entries(ids[x]) for who, x in tokens.items() if x in ids}
+    seconds = min(max(x.seconds for x in rows) for rows in entries.values() if rows)
+    best: dict[str, Any] = dict.fromkeys(names)
+    for who, rows in entries.items():
+        trained = [x for x in rows if x.seconds <= seconds and x.evaluation.ok]
+        if trained:
+            best[who] = max(trained, key=lambda x: x.score).evaluation.metrics[metric]
     return {"seconds": seconds, **best}
 
 

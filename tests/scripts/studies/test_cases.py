@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -250,10 +253,34 @@ def test_a_command_that_fails_says_where_its_output_is(tmp_path: Path) -> None:
         searches.run_command(words, tmp_path / "mine.log")
 
 
+def test_an_interrupt_lets_the_command_finish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "mine.log"
+    program = (
+        "import time\ntry:\n    print('began', flush=True)\n    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    time.sleep(0.3)\n    print('ended in order')"
+    )
+
+    def interrupt() -> None:
+        while "began\n" not in (log.read_text() if log.is_file() else ""):
+            time.sleep(0.02)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Thread(target=interrupt, daemon=True).start()
+        with pytest.raises(KeyboardInterrupt):
+            searches.run_command(["python", "-c", program], log)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert log.read_text().endswith("began\nended in order\n")
+
+
 # The page
 
 
-def record(kept: list[float], portfolio: list[float], **more: Any) -> dict[str, Any]:
+def of_search(kept: list[float], portfolio: list[float], **more: Any) -> dict[str, Any]:
     """Return the record of a search whose own network is kept."""
     own = {"reference": "", "params": more.pop("params", 1000), "tests": kept}
     scores = {"evaluated": 0.5, "exported": 0.5}
@@ -302,7 +329,7 @@ def page_of(tmp_path: Path, results: dict[str, list[dict[str, Any]]]) -> str:
 def test_goals_for_accuracy(
     tmp_path: Path, name: str, kept: list[float], params: int, goal: str
 ) -> None:
-    rows = [record([x], [0.9], params=params) for x in kept]
+    rows = [of_search([x], [0.9], params=params) for x in kept]
     assert goal in page_of(tmp_path, {name: rows})
 
 
@@ -317,7 +344,7 @@ def test_goals_for_accuracy(
 def test_goals_against_the_portfolio(
     tmp_path: Path, kept: list[float], portfolio: list[float], ahead: str, worse: str
 ) -> None:
-    rows = [record([x], [y]) for x, y in zip(kept, portfolio, strict=True)]
+    rows = [of_search([x], [y]) for x, y in zip(kept, portfolio, strict=True)]
     written = page_of(tmp_path, {"photographs": rows})
     assert f"ahead of the portfolio's best: {ahead}" in written
     assert f"Photographs: not worse than the portfolio beyond the spread of the seeds: {worse}" in (
@@ -326,7 +353,7 @@ def test_goals_against_the_portfolio(
 
 
 def test_errors_are_better_if_they_are_lower(tmp_path: Path) -> None:
-    rows = [record([40.0, 44.0], [41.0, 44.0], metric="mae"), record([42, 42], [41, 43])]
+    rows = [of_search([40.0, 44.0], [41.0, 44.0], metric="mae"), of_search([42, 42], [41, 43])]
     written = page_of(tmp_path, {"diabetes": [rows[0], {**rows[1], "metric": "mae"}]})
     assert "| Diabetes (2 seeds) | mae | 42 ± 0 | 2 imagination | 1,000 ± 0 | 42.25 ±" in written
     assert "| 2 of 4, 1 ties |" in written
@@ -337,15 +364,15 @@ def test_errors_are_better_if_they_are_lower(tmp_path: Path) -> None:
 
 def test_a_difference_of_the_exported_score_is_shown(tmp_path: Path) -> None:
     other = {"evaluated": 0.5, "exported": np.nextafter(0.5, 1)}
-    rows = [record([0.9], [0.8]), record([0.9], [0.8], validation_score=other)]
+    rows = [of_search([0.9], [0.8]), of_search([0.9], [0.8], validation_score=other)]
     line = "The exported score equals the evaluated score exactly: "
     assert f"{line}**not reached** (1 of 2 runs)." in page_of(tmp_path, {"adult": rows})
     assert f"{line}reached (1 of 1 runs)." in page_of(tmp_path, {"adult": rows[:1]})
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
-    rows = [record([0.9], [0.8], portfolio=None, own=None, int8_bytes=None)]
-    written = page_of(tmp_path, {"adult": rows})
+    row = of_search([0.9], [0.8]) | {"portfolio": None, "own": None, "int8_bytes": None}
+    written = page_of(tmp_path, {"adult": [row]})
     assert "| Adult (1 seed) | accuracy, % | 90.00 | 1 imagination | 1,000 | - | - | 90.00, - " in (
         written
     )
@@ -356,7 +383,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
 
 def test_a_support_vector_classifier_is_shown_for_images(tmp_path: Path) -> None:
     model = {"name": "SVC", "settings": "C=1", "validation": 0.97, "test": 0.96, "seconds": 3.0}
-    page_of(tmp_path, {"digits": [record([0.9], [0.8])]})
+    page_of(tmp_path, {"digits": [of_search([0.9], [0.8])]})
     file = tmp_path / "results.jsonl"
     line = json.dumps({"job": {"case": "digits", "model": "svc"}, "result": model})
     file.write_text(f"{file.read_text()}\n{line}")
