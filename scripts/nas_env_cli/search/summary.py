@@ -347,7 +347,7 @@ def _search_json(result: SearchResult) -> dict[str, Any]:
         "repeats": tracker.repeats,
         "episodes": tracker.episodes,
         "illegal_share": tracker.illegal_share,
-        "charged_seconds": round(tracker.seconds, 3),
+        "charged_seconds": round(max((x.seconds for x in tracker.trials), default=0.0), 3),
         "charged_epochs": tracker.epochs,
         "wall_seconds": _wall_seconds(result),
         "best": {

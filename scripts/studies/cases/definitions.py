@@ -39,7 +39,7 @@ CASES = {
     "mnist-15k": Case(
         "MNIST-15k",
         "15,000 handwritten digits of 28x28 pixels (MNIST), as arrays in an `.npz` file: 12,000 of "
-        "the official training images, of which a part becomes the validation split, and 3,000 of "
+        "the official training images, a fifth of which becomes the validation split, and 3,000 of "
         "the official test images. A network may have at most 50,000 parameters.",
         DATA["mnist-15k"],
         ("--max-params", "50000"),
@@ -49,7 +49,7 @@ CASES = {
         "Photographs",
         "12,000 photographs of 32x32 pixels in colour (CIFAR-10, compressed again as JPEG, so "
         "results are not comparable with published ones), as JPEG images in folders by split and "
-        "class: 10,000 training images, of which a part becomes the validation split, and 2,000 "
+        "class: 10,000 training images, a fifth of which becomes the validation split, and 2,000 "
         "test images.",
         DATA["photographs"],
         images=True,
@@ -58,7 +58,7 @@ CASES = {
         "Adult",
         "48,842 rows of the census of 1994 (UCI Adult) with 6 columns of numbers and 8 of "
         "categories, as a Parquet file: is the income above 50,000 dollars? The official split: "
-        "32,561 training rows, of which a part becomes the validation split, and 16,281 test rows.",
+        "32,561 training rows, a fifth of which becomes the validation split, and 16,281 test rows.",
         DATA["adult"],
         ("--target", "income_over_50k"),
     ),

@@ -413,3 +413,5 @@ def test_a_time_limit_bounds_the_whole_command(tmp_path, compare):
     assert summary["retrained"] and (tmp_path / "run" / "best.safetensors").is_file()
     spent = json.loads((tmp_path / "run" / "time.json").read_text())
     assert spent["limit"] == 25 and 0 < spent["spent"] < time.monotonic() - began
+    for x in summary["searches"].values():  # without the stages after the search
+        assert 0 < x["charged_seconds"] < x["wall_seconds"]["total"] + 1
