@@ -117,8 +117,13 @@ def record_of(run: Path, data: Path) -> dict[str, Any]:
     Args:
         run: Folder of the search.
         data: Its data.
+
+    Raises:
+        NASError: There was no time to retrain, so nothing was exported.
     """
     finished = FinishedRun.read(run)
+    if not finished.summary.get("retrained"):
+        raise NASError(f"The search in {run} had no time to retrain a network. Raise --minutes.")
     task: Any = finished.task
     fmt = MetricFormat.of(task.spec)
     summary = finished.summary

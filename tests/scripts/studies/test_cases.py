@@ -223,8 +223,12 @@ def test_a_search_is_run_once_and_read_as_it_is(
 
     weights = torch.load(run / "export" / "weights.pt", weights_only=True)
     torch.save({k: torch.zeros_like(x) for k, x in weights.items()}, run / "export" / "weights.pt")
-    changed = searches.record_of(run, tmp_path / "data" / "tiny.csv")["validation_score"]
+    table_file = tmp_path / "data" / "tiny.csv"
+    changed = searches.record_of(run, table_file)["validation_score"]
     assert changed["exported"] != changed["evaluated"]
+    (run / "summary.json").write_text(json.dumps({**summary, "retrained": []}))
+    with pytest.raises(NASError, match="had no time to retrain a network. Raise --minutes"):
+        searches.record_of(run, table_file)
 
 
 def test_an_interrupted_search_is_continued(
