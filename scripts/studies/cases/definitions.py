@@ -57,8 +57,9 @@ CASES = {
     "adult": Case(
         "Adult",
         "48,842 rows of the census of 1994 (UCI Adult) with 6 columns of numbers and 8 of "
-        "categories, as a Parquet file: is the income above 50,000 dollars? The official split: "
-        "32,561 training rows, a fifth of which becomes the validation split, and 16,281 test rows.",
+        "categories, as a Parquet file: is the income above 50,000 dollars? Official split: "
+        "32,561 training rows, a fifth of which becomes the validation split, and 16,281 test "
+        "rows.",
         DATA["adult"],
         ("--target", "income_over_50k"),
     ),
