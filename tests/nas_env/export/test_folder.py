@@ -22,7 +22,7 @@ from nas_env.skeletons import scaled
 from nas_env.spaces import SPACES
 from nas_env.tasks import TASKS, Task, TaskSpec
 from nas_env.tasks.base import TaskWithoutData
-from tests.nas_env.export.written import as_if_trained
+from tests.support.written_network import as_if_trained
 
 CHAIN = Architecture(
     (

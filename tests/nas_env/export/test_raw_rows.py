@@ -17,8 +17,8 @@ from nas_env.export import write_source
 from nas_env.sources import encoding, preprocessing
 from nas_env.tasks import TaskSpec
 from nas_env.tasks.own_data import DataTask, own_data
-from tests.nas_env.export.written import run
 from tests.support.made_data import image, table
+from tests.support.written_network import run
 
 VECTOR = Architecture((Layer.of("linear", units=6),))
 CONVOLUTION = Architecture((Layer.of("conv", channels=4, kernel=3),))

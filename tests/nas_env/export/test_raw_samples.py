@@ -22,9 +22,9 @@ from nas_env.export import _formats, export, write_source
 from nas_env.export.folder import load_module
 from nas_env.sources import preprocessing
 from nas_env.tasks.own_data import DataTask, own_data
-from tests.nas_env.export.written import as_if_trained, complaints, run
 from tests.support.hidden_packages import hide_onnx
 from tests.support.made_data import Pairs, image, table
+from tests.support.written_network import as_if_trained, complaints, run
 
 VECTOR = Architecture((Layer.of("linear", units=6),))
 CONVOLUTION = Architecture((Layer.of("conv", channels=4, kernel=3),))

@@ -18,8 +18,8 @@ from nas_env.layers.base import LayerType
 from nas_env.sources.preprocessing import apply
 from nas_env.spaces import SPACES, SearchSpace
 from nas_env.tasks import TASKS, TaskSpec
-from tests.nas_env.export.written import as_if_trained, complaints, outputs, restored, run
 from tests.support.layer_examples import accepted_inputs, example_layer
+from tests.support.written_network import as_if_trained, complaints, outputs, restored, run
 
 IMAGE = TaskSpec("probe", 1, "image", (3, 6, 6), 4)
 VECTOR = TaskSpec("probe", 1, "vector", (5,), 4)

@@ -18,8 +18,8 @@ from nas_env.export import write_source
 from nas_env.sources import DataSet, ReadOptions, preprocessing, read_data
 from nas_env.tasks import TaskSpec
 from nas_env.tasks.own_data import own_data
-from tests.nas_env.export.written import run
 from tests.support.made_data import table
+from tests.support.written_network import run
 
 LINEAR = Architecture((Layer.of("linear", units=2),))
 

@@ -14,7 +14,7 @@ import torch
 from nas_env.export.folder import load_module
 from nas_env_cli.export.finished import FinishedRun
 from tests.nas_env_cli.export.test_export_own_data import SEARCH, searched
-from tests.nas_env_cli.export.test_export_run import script
+from tests.support.tiny_search import script
 
 
 def formatted_table(rows: int = 90) -> pandas.DataFrame:

@@ -30,9 +30,10 @@ from nas_env_cli.export.longer_table import table as table_of
 from nas_env_cli.export.longer_training import retrain_best
 from nas_env_cli.search.options import SearchOptions
 from nas_env_cli.search.saved_options import to_json
-from tests.nas_env_cli.export.test_export_run import PLAN, TINY, Watch, script
+from tests.nas_env_cli.export.test_export_run import PLAN, Watch
 from tests.support.hidden_packages import hide_onnx
 from tests.support.made_data import image_folder, table
+from tests.support.tiny_search import TINY, script
 
 SEARCH = (*TINY, "--epochs", "1", "--device", "cpu", "--export")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,31 +35,12 @@ from nas_env_cli.search.application import best_found
 from nas_env_cli.search.options import SearchOptions
 from nas_env_cli.search.plan import SearchPlan
 from tests.support.hidden_packages import hide
-from tests.support.paths import NAS_ENV
-from tests.support.programs import run_program
+from tests.support.tiny_search import TINY, script
 
-TINY = (
-    "--agent",
-    "q-learning",
-    "--evaluations",
-    "4",
-    "--retrain-seeds",
-    "2",
-    "--seed",
-    "3",
-)
 LONGER = "that were trained longer the best on validation, found by "
 SOURCE = "export/network.py"
 TASK: Any = TASKS.get("digits")()
 PLAN = LongerPlan(top=2, seeds=2, epochs=2, device="cpu")
-
-
-def script(name: str, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [*NAS_ENV, name, *map(str, arguments)]
-    done = run_program(command)
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 @pytest.fixture(scope="module")

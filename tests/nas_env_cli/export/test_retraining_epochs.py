@@ -22,7 +22,7 @@ from nas_env_cli.export.finished import FinishedRun
 from nas_env_cli.export.longer_table import table
 from nas_env_cli.export.longer_training import EPOCHS, LongerPlan, best_of, retrain_best
 from nas_env_cli.export.retraining import retrain
-from tests.nas_env_cli.export.test_export_run import script
+from tests.support.tiny_search import script
 
 SEARCH = ("--task", "digits", "--evaluations", 3, "--retrain-seeds", 2, "--epochs", 2)
 AGENTS: dict[str, tuple[Any, ...]] = {

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from nas_env.store import SQLStore
-from tests.nas_env_cli.export.test_export_run import TINY, script
 from tests.support.injected_fault import FAULTS, repair
 from tests.support.paths import NAS_ENV, ROOT
 from tests.support.programs import SEARCHED, run_program
+from tests.support.tiny_search import TINY, script
 
 SEARCH = ("search", "--task", "digits", *TINY, "--epochs", 1, "--retrain-seeds", 1)
 CLI = "nas_env_cli.search"
