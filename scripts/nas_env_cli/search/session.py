@@ -168,8 +168,18 @@ def run_search(
             events.close()
     reason = reason or tracker.finished or "steps"
     record.end(reason)
+    if stopped_after < inf:
+        _enter_unrepeated(tracker, record)
     _warn_of_overshoot(tracker)
     return SearchResult(agent, tracker, reason, time.perf_counter() - started)
+
+
+def _enter_unrepeated(tracker: TrackSearch, record: SearchRecord) -> None:
+    """Add the recorded networks that a resumed search had no time to repeat."""
+    repeated = {trial.candidate.trained_key for trial in tracker.trials}
+    for entry in record.entries:
+        if entry.candidate.trained_key not in repeated:
+            tracker.enter(entry.candidate, entry.evaluation)
 
 
 def _warn_of_overshoot(tracker: TrackSearch) -> None:

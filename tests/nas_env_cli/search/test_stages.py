@@ -7,13 +7,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gymnasium as gym
 import pytest
 
 from nas_env.store import SQLStore
+from nas_env.wrappers import Limits
 from nas_env_cli.search.folder import RunFolder
 from nas_env_cli.search.options import SearchOptions
 from nas_env_cli.search.plan import SearchPlan
-from nas_env_cli.search.session import SearchResult
+from nas_env_cli.search.session import SearchResult, run_search
 from nas_env_cli.search.stages import Stages
 from nas_env_cli.search.timetable import Timetable
 
@@ -64,3 +66,17 @@ def test_time_remains_to_retrain_a_slow_network(tmp_path, compare):
         assert 0 < seconds <= times.left - times.end - 30
         quick = stages._limits(agent, None, None).seconds
         assert quick == (times.for_search() if agent is plan.agents[0] else times.for_comparison())
+
+
+def test_a_resumed_search_keeps_what_it_has_no_time_to_repeat(tmp_path):
+    store, token = tmp_path / "store.sqlite", "one"
+
+    def search(limits: Limits) -> SearchResult:
+        env: Any = gym.make("NAS-v0", evaluator="synthetic", store=store)
+        return run_search("random", env, limits, 3, token=token)
+
+    first = search(Limits(evaluations=400))
+    again = search(Limits(seconds=0.2, charge_stored=False))
+    keys = [{x.candidate.trained_key for x in result.trials} for result in (first, again)]
+    assert keys[0] <= keys[1]
+    assert again.best.candidate == first.best.candidate
