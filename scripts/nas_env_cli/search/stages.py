@@ -124,9 +124,10 @@ class Stages:
         begun_with = earlier.limits if earlier else limits
         advice = Advice({}, None, inf) if compared else advice_of(portfolio, begun_with)
         if advice.planned < COMPARISON:
+            count = round(advice.planned)
             self.remarks.append(
-                f"The limits allow about {advice.planned:.0f} networks: this is a comparison, not "
-                "a search."
+                f"The limits allow about {count} network{'s' * (count != 1)}: this is a "
+                "comparison, not a search."
             )
             print(self.remarks[-1], flush=True)
         env = plan.make_env(agent, self.store)
