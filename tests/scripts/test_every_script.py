@@ -332,7 +332,7 @@ def check_study(out: Path) -> None:
     page = (out / "study.md").read_text(encoding="utf-8")
     assert "$" not in page, "a place of the template is not filled"
     assert page.count("Not run yet") == 10
-    batches = table(out / "study.md", 1)
+    batches = table(out / "study.md", 2)
     assert [row[0] for row in batches][:2] == ["`imagination`", "`batch_size 2`"]
     assert batches[0][2] == "1.00 [1.00, 1.00]"
     assert all(number(row[1].lstrip("≥ ")) > 8 for row in batches)

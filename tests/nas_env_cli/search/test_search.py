@@ -359,7 +359,7 @@ def test_own_data_are_shown_and_chosen_from_before_the_search(tmp_path):
     (tmp_path / "houses.csv").write_text("\n".join(lines))
     options = ("--data", tmp_path / "houses.csv", "--target", "price", "--agent", "random", *SMALL)
     done = search(*options, "--max-macs", "2000", "--output", tmp_path / "run")
-    shown = done.stdout.index("70 training, 30 validation, 20 test")
+    shown = done.stdout.index("72 training, 24 validation, 24 test")
     assert (
         shown < done.stdout.index("--metric mse: mean squared error") < done.stdout.index("# Sea")
     )
