@@ -21,11 +21,21 @@ def last_statements(forward: Sequence[str], temperature: float | None) -> list[s
     return [*before, logits, "return logits / TEMPERATURE"]
 
 
-def member(name: str, written: Written, spec: TaskSpec) -> list[str]:
-    """Return the class of one or several networks of an ensemble."""
+def network_class(
+    name: str, text: str, written: Written, spec: TaskSpec, temperature: float | None = None
+) -> list[str]:
+    """Return the class of a network.
+
+    Args:
+        name: Name of the class.
+        text: Its docstring.
+        written: The statements of its methods.
+        spec: Shapes of the task.
+        temperature: See `last_statements`.
+    """
     return [
         f"class {name}(nn.Module):",
-        '    """A network of the ensemble."""',
+        f'    """{text}"""',
         "",
         "    def __init__(self) -> None:",
         "        super().__init__()",
@@ -33,7 +43,7 @@ def member(name: str, written: Written, spec: TaskSpec) -> list[str]:
         "",
         f"    def forward(self, {written.entry}: Tensor) -> Tensor:",
         f'        """Return {answers.outputs(spec)} of preprocessed samples."""',
-        *(x for line in written.forward for x in statement(line, 8)),
+        *(x for line in last_statements(written.forward, temperature) for x in statement(line, 8)),
     ]
 
 

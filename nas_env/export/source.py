@@ -17,13 +17,14 @@ from torch import Tensor
 
 from nas_env.architecture import Architecture
 from nas_env.export import _answers as answers
-from nas_env.export._ensemble import ensemble_class, ensemble_names, last_statements, member
-from nas_env.export._layout import literal, statement
+from nas_env.export._ensemble import ensemble_class, ensemble_names, network_class
+from nas_env.export._layout import literal
 from nas_env.export._network import Written, units_of, write_networks
 from nas_env.export.preprocessing import Steps, StepSource, write_steps
 from nas_env.network import build
 from nas_env.tasks.base import TaskSpec
 
+MEMBER = "A network of the ensemble."
 WEIGHTS = "weights.pt"
 
 
@@ -82,7 +83,7 @@ def write_source(
         InvalidSettingError: A preprocessing step lacks a setting.
     """
     (written,) = _written([architecture], spec)
-    lines = _network(written, spec, temperature)
+    lines = network_class("Network", "The whole network.", written, spec, temperature)
     text = _file([*written.makers, lines], spec, steps, classes, target, temperature)
     return Source(text, written.names)
 
@@ -106,7 +107,7 @@ def write_ensemble_source(
     members = [classes_by_key[x.key] for x in architectures]
     parts = [
         *next(iter(written.values())).makers,
-        *(member(name, written[key], spec) for key, name in classes_by_key.items()),
+        *(network_class(name, MEMBER, written[key], spec) for key, name in classes_by_key.items()),
         ensemble_class(members, spec, temperature),
     ]
     text = _file(parts, spec, steps, classes, target, temperature, len(members))
@@ -177,21 +178,6 @@ def _imports(body: str) -> list[str]:
     if "math." in body:
         lines.insert(0, "import math")
     return [*lines, *(["from torch.nn import functional"] if "functional." in body else [])]
-
-
-def _network(written: Written, spec: TaskSpec, temperature: float | None) -> list[str]:
-    return [
-        "class Network(nn.Module):",
-        '    """The whole network."""',
-        "",
-        "    def __init__(self) -> None:",
-        "        super().__init__()",
-        *written.init,
-        "",
-        f"    def forward(self, {written.entry}: Tensor) -> Tensor:",
-        f'        """Return {answers.outputs(spec)} of preprocessed samples."""',
-        *(x for line in last_statements(written.forward, temperature) for x in statement(line, 8)),
-    ]
 
 
 def _preprocess(steps: StepSource, spec: TaskSpec) -> list[str]:

@@ -6,7 +6,9 @@ import io
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_env.architecture import Candidate
@@ -106,23 +108,7 @@ def best_of(run: FinishedRun, top: int, store: str | None = None) -> list[FoundN
         StoreError: There is no such store.
     """
     where = store or run.options.get("store") or run.path / "store.sqlite"
-    tokens = {token_of(run.path, name): name for name in run.summary["searches"]}
-    opened = SQLStore(where)
-    try:
-        networks = [
-            FoundNetwork(
-                entry.candidate,
-                tokens[search.info.token],
-                entry.score,
-                json.loads(entry.key.budget)["epochs"],
-            )
-            for search in opened.searches()
-            if search.info.token in tokens
-            for entry in opened.entries(search.id)
-            if entry.evaluation.ok
-        ]
-    finally:
-        opened.close()
+    networks = _networks_of(run, where)
     if not networks and run.failed:
         raise run.all_failed()
     if not networks:
@@ -134,6 +120,24 @@ def best_of(run: FinishedRun, top: int, store: str | None = None) -> list[FoundN
     for x in sorted(networks, key=lambda x: -x.score):
         different.setdefault(x.candidate.function or x.candidate.architecture.key, x)
     return list(different.values())[:top]
+
+
+def _networks_of(run: FinishedRun, store: str | Path) -> list[FoundNetwork]:
+    """Return the networks of a run's searches that did not fail, from its store."""
+    tokens = {token_of(run.path, name): name for name in run.summary["searches"]}
+    with closing(SQLStore(store)) as opened:
+        return [
+            FoundNetwork(
+                entry.candidate,
+                tokens[search.info.token],
+                entry.score,
+                json.loads(entry.key.budget)["epochs"],
+            )
+            for search in opened.searches()
+            if search.info.token in tokens
+            for entry in opened.entries(search.id)
+            if entry.evaluation.ok
+        ]
 
 
 class Trainings:

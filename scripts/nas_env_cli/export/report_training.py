@@ -11,7 +11,8 @@ from statistics import fmean
 from typing import Any
 
 from nas_env.architecture import Candidate
-from nas_env_cli.export.retraining import Retrained, TrainedOnce, tested, train_once
+from nas_env.evaluation import Budget
+from nas_env_cli.export.retraining import Retrained, TrainedOnce, measure_on_test, train_once
 from nas_env_cli.interrupts import TimeIsUp, time_limit
 from nas_env_cli.search.plan import SearchPlan
 from nas_env_cli.search.progress_bar import Remaining, RetrainingProgress
@@ -57,11 +58,8 @@ def retrain_found(
                 rounds.append({})
                 for place, name in enumerate(order):
                     progress.begin(number * len(order) + place, f"{name}, seed {seed}")
-                    same = {networks[x].trained_key: row for x, row in rounds[-1].items()}
-                    key, own = networks[name].trained_key, replace(budget, training_seed=seed)
-                    if key not in same:  # two searches may have the same network
-                        same[key] = train_once(evaluator, networks[name], own, True)
-                    rounds[-1][name] = same[key]
+                    own = replace(budget, training_seed=seed)
+                    rounds[-1][name] = _train(evaluator, networks, name, own, rounds[-1])
     except TimeIsUp:
         pass
     finally:
@@ -70,12 +68,29 @@ def retrain_found(
     known = {key: name for result in results.values() for key, name in result.names.items()}
     return [
         replace(
-            tested(name, candidate, evaluator, env.objective, [row[name] for row in complete]),
+            measure_on_test(
+                name, candidate, evaluator, env.objective, [row[name] for row in complete]
+            ),
             reference=known.get(candidate.key, ""),
         )
         for name, candidate in networks.items()
         if complete and name in complete[0]
     ]
+
+
+def _train(
+    evaluator: Any,
+    networks: Mapping[str, Candidate],
+    name: str,
+    budget: Budget,
+    trained: Mapping[str, TrainedOnce | None],
+) -> TrainedOnce | None:
+    """Train a network, unless the same network of another search was trained with this seed."""
+    key = networks[name].trained_key
+    for other, result in trained.items():
+        if networks[other].trained_key == key:
+            return result
+    return train_once(evaluator, networks[name], budget, early_stopping=True)
 
 
 def best_on_validation(retrained: list[Retrained]) -> Retrained:

@@ -76,7 +76,7 @@ class Retrained:
         return mean_sd(self.scores)
 
     @property
-    def kept(self) -> str:
+    def kept_epochs_text(self) -> str:
         """The name and the kept epochs as text; empty if all trainings failed."""
         numbers = [str(x) for x in self.kept_epochs if x is not None]
         return f"{self.title}: {', '.join(numbers)}" if numbers else ""
@@ -121,10 +121,10 @@ def retrain(
     """
     budgets = [replace(budget, training_seed=seed) for seed in seeds]
     trainings = [train_once(evaluator, candidate, x, early_stopping) for x in budgets]
-    return tested(name, candidate, evaluator, objective, trainings)
+    return measure_on_test(name, candidate, evaluator, objective, trainings)
 
 
-def tested(
+def measure_on_test(
     name: str,
     candidate: Candidate,
     evaluator: Training,

@@ -17,8 +17,8 @@ from nas_env_cli.metric_format import MetricFormat
 from nas_env_cli.report.phases import Phase, phases_of
 from nas_env_cli.search.folder import token_of
 from nas_env_cli.search.labels import Labels
+from nas_env_cli.search.plan import PORTFOLIO
 from nas_env_cli.search.saved_options import read_options
-from nas_env_cli.search.summary import PORTFOLIO
 
 BASELINE = "random"
 

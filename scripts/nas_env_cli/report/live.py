@@ -19,8 +19,8 @@ from nas_env.store import Entry, Search
 from nas_env.tasks.own_data import METRICS
 from nas_env_cli.metric_format import MetricFormat, ending
 from nas_env_cli.report.data import BASELINE, open_store, searches_of
+from nas_env_cli.search.plan import PORTFOLIO
 from nas_env_cli.search.saved_options import read_options
-from nas_env_cli.search.summary import PORTFOLIO
 
 RECENT = 20
 LATEST = 8

@@ -35,6 +35,7 @@ from nas_env_cli.specs import AgentSpec, EnvSpec
 KNOWN_IDS = {row.id: row for row in ENVIRONMENTS}
 LOOK_UP = {TABLE: "tabular", SURROGATE: "surrogate"}  # the evaluator of a family
 BASELINE = AgentSpec("random", "random")
+PORTFOLIO = "portfolio"  # name of the search of the reference networks
 BUDGET = tuple(x.name for x in fields(Budget))
 COST = "accuracy-under-cost"
 EVALUATIONS = 60  # without a limit on time

@@ -16,15 +16,13 @@ from nas_env.spaces import SearchSpace, Walk
 from nas_env.spaces.inverse import walk_of
 from nas_env.tasks.base import TaskSpec
 from nas_env.wrappers import Limits, TrackSearch, Trial
-from nas_env_agents.imagination.agent import Imagination
 from nas_env_cli.interrupts import TimeIsUp, time_limit
 from nas_env_cli.search.callback import SearchCallback
 from nas_env_cli.search.folder import RunFolder
-from nas_env_cli.search.plan import BASELINE, SearchPlan
+from nas_env_cli.search.plan import BASELINE, PORTFOLIO, SearchPlan
 from nas_env_cli.search.progress_bar import Remaining, SearchProgress
 from nas_env_cli.search.record import SearchRecord, describe
 from nas_env_cli.search.session import SearchResult
-from nas_env_cli.search.summary import PORTFOLIO
 
 SHARE = 0.5  # of the search's time; the first network may use all of it
 FEW = 30  # planned networks below which a search starts near the portfolio
@@ -46,8 +44,8 @@ class Advice(NamedTuple):
     planned: float
 
     def give(self, agent: Any) -> None:
-        """Advise an agent that can be advised; others are left unchanged."""
-        if isinstance(agent, Imagination) and self.scores:
+        """Advise an agent that has a method `advise`; leave others unchanged."""
+        if self.scores and hasattr(agent, "advise"):
             agent.advise(self.scores, self.neighbours)
 
 

@@ -15,7 +15,7 @@ from nas_env.wrappers import Limits
 from nas_env_cli.export.report_training import retrain_found
 from nas_env_cli.export.retraining import Retrained
 from nas_env_cli.search.folder import RunFolder
-from nas_env_cli.search.plan import SearchPlan
+from nas_env_cli.search.plan import PORTFOLIO, SearchPlan
 from nas_env_cli.search.portfolio import (
     COMPARISON,
     Advice,
@@ -25,7 +25,6 @@ from nas_env_cli.search.portfolio import (
 )
 from nas_env_cli.search.progress_bar import SearchProgress
 from nas_env_cli.search.session import SearchResult, run_search
-from nas_env_cli.search.summary import PORTFOLIO
 from nas_env_cli.search.timetable import Timetable, duration
 from nas_env_cli.specs import AgentSpec
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 FEW = 20  # minimum networks to compare the first and the last quarter
 LOOKED_UP = ("report", "regret_reward", "regret_report")  # metrics of a table
-PORTFOLIO = "portfolio"  # name of the search of the reference networks
 CHANCE = 0.05  # significance level of a difference of means
 
 
@@ -128,7 +127,7 @@ class SearchSummary:
             as_what = f"0 {self.fmt.words}" if self.fmt.fraction else "a guess"
             text = f"Trainings that failed and count as {as_what}: {'; '.join(failed)}."
             lines += ["", text]
-        if kept := "; ".join(x.kept for x in self.retrained if x.kept):
+        if kept := "; ".join(filter(None, (x.kept_epochs_text for x in self.retrained))):
             lines += ["", f"Epochs kept by early stopping, the best on validation: {kept}."]
         return "\n".join([*lines, "", self._noise()])
 
@@ -244,11 +243,9 @@ class SearchSummary:
             f"Kept network of the search: {self.kept.title}, with the highest mean validation "
             f"score over the retraining seeds ({fmean(self.kept.validation_scores):.4f})."
         ]
-        reference = next(
-            (x for x in self.retrained if x.name.startswith(f"best of {PORTFOLIO}")), None
-        )
-        if reference is not None and reference is not self.retrained[0]:
-            ours = self.retrained[0]
+        ours, *others = self.retrained
+        reference = next((x for x in others if x.reference), None)
+        if reference is not None:
             pairs = list(zip(ours.scores, reference.scores, strict=True))
             wins = sum(x > y for x, y in pairs)
             lines.append(

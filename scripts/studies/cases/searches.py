@@ -21,7 +21,7 @@ from nas_env_cli.export.finished import FinishedRun
 from nas_env_cli.metric_format import MetricFormat
 from nas_env_cli.search.folder import token_of
 from nas_env_cli.search.plan import BASELINE as RANDOM_SEARCH
-from nas_env_cli.search.summary import PORTFOLIO
+from nas_env_cli.search.plan import PORTFOLIO
 from scripts.studies.cases.definitions import Case
 from scripts.studies.cases.exported import exported_score
 

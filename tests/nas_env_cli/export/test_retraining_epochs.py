@@ -131,7 +131,7 @@ def test_the_kept_epoch_is_tested_after_all_trainings(
         budget = Budget(epochs=expected, horizon=12, training_seed=seed)
         network, _ = train(training, candidate, budget)
         assert test(task, network)["accuracy"] == accuracy
-    assert result.kept == f"x: {result.kept_epochs[0]}, {result.kept_epochs[1]}"
+    assert result.kept_epochs_text == f"x: {result.kept_epochs[0]}, {result.kept_epochs[1]}"
 
 
 def test_the_table_tells_the_kept_epochs(run: Path) -> None:
