@@ -30,9 +30,9 @@ def retrain_found(
 ) -> list[Retrained]:
     """Retrain the best network of each search with several seeds.
 
-    All networks are trained with the first seed, then all with the next, the best network of the
-    search first. With a time limit there may be fewer seeds: those that all networks have. If not
-    even the first seed is complete, only the networks that were trained are returned.
+    All networks are trained with the first seed, then all with the second, and so on; the best
+    network of the search comes first. If the time limit is reached, only the seeds that all
+    networks completed count. If no seed is complete, only the trained networks are returned.
 
     Args:
         plan: The search.

@@ -54,8 +54,8 @@ def reference_networks(
 ) -> dict[str, Candidate]:
     """Return the reference networks of a task with the recipe of a space.
 
-    A network that a walk of the space gives has this walk. There is none for a modality without
-    reference networks.
+    A network that the space contains has its walk; the others have none. The result is empty if the
+    modality has no reference networks.
     """
     if spec.modality not in NETWORKS:
         return {}
@@ -67,7 +67,7 @@ def reference_networks(
 
 
 def recipe_of(space: SearchSpace) -> Recipe:
-    """Return the recipe of a space's networks; its fixed settings if walks decide the others."""
+    """Return the recipe of a space's networks, or its fixed settings if walks decide the rest."""
     import numpy as np
 
     walk = space.sample(np.random.default_rng(0))
@@ -84,14 +84,13 @@ def run_portfolio(
     remaining: Remaining | None = None,
     most: int | None = None,
 ) -> SearchResult | None:
-    """Evaluate the reference networks as a search of their own; None if there are none.
+    """Evaluate the reference networks as a separate search; return None if the task has none.
 
     Args:
         plan: The search.
         folder: Its folder.
         store: Store of the evaluations.
-        seconds: Time limit of the first network; the others together may use the rest of half of
-            it.
+        seconds: Time limit of the first network. The others must finish in the first half of it.
         remaining: For the progress; see `StageProgress`.
         most: Number of networks to evaluate, the first ones; None: all.
     """

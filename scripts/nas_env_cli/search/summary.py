@@ -157,7 +157,7 @@ class SearchSummary:
     def _settings(self) -> str:
         lines = ["How it was made:", ""]
         for name, value in self.settings.items():
-            if value in (None, {}, []):
+            if value is False or value in (None, {}, []):
                 continue  # summary.json has all settings
             if isinstance(value, list):
                 value = ", ".join(map(str, value))
@@ -249,8 +249,8 @@ class SearchSummary:
             pairs = list(zip(ours.scores, reference.scores, strict=True))
             wins = sum(x > y for x, y in pairs)
             lines.append(
-                f"{ours.title.capitalize()} has a higher test score than "
-                f"{reference.title} with {wins} of {len(pairs)} training seeds."
+                f"With {wins} of {len(pairs)} training seeds, {ours.title} has a higher test score "
+                f"than {reference.title}."
             )
         return lines
 

@@ -97,7 +97,7 @@ class Timetable:
     def for_retraining(self) -> float:
         """Return the seconds that retraining may use from now.
 
-        If there is less than its share, it comes before models of scikit-learn.
+        If less than its share is left, it takes the time of scikit-learn.
         """
         instead = min(self.retraining, self.left - self.finish)
         return max(0.0, self.left - self.end, instead)
@@ -108,10 +108,10 @@ class Timetable:
 
     @contextmanager
     def paused(self, pauses: bool = True) -> Iterator[None]:
-        """Do not count the time of a block, such as one that an interrupted command has spent.
+        """Stop the clock during a block, for work whose time was counted before.
 
         Args:
-            pauses: False: count it.
+            pauses: If False, the clock runs on.
         """
         begun = self.clock()
         try:

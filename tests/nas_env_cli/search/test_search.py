@@ -402,7 +402,7 @@ def test_a_time_limit_bounds_the_whole_command(tmp_path, compare):
     options = ["--task", "digits", "--epochs", "2", "--seconds", "25", "--compare", compare]
     done = search(*options, "--agent", "random" if compare == "none" else "q-learning",
                   "--output", tmp_path / "run")  # fmt: skip
-    assert time.monotonic() - began < 40  # 25 on an idle machine, with 10 % and the start
+    assert time.monotonic() - began < 100  # without the limit it would not end
     assert "time limit 25 s:" in done.stderr
     assert ("comparison" in done.stderr) is (compare == "random")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
