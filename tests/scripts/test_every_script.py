@@ -188,6 +188,7 @@ def test_every_module_with_options_is_run_by_name() -> None:
 
 
 def check_main_job(out: Path) -> None:
+    said = (out / "page.md").read_text(encoding="utf-8")
     page = out / "page.md"
     runs = [json.loads((out / seed / "summary.json").read_text()) for seed in "01"]
     for name, best, *_ in table(page):
@@ -196,6 +197,12 @@ def check_main_job(out: Path) -> None:
     retrained = {row[0]: number(row[1]) for row in table(page, 1)}
     assert list(retrained) == ["best of q-learning", "best of portfolio", "best of random"]
     accuracies = [x for summary in runs for x in summary["retrained"][0]["test_accuracies"]]
+    scores_of = {row[0]: number(row[2]) for row in table(page, 1)}
+    for other, words in (("random", "random search"), ("portfolio", "the reference")):
+        pattern = rf"Retrained, test score: q-learning against {words} ([-+][\d.]+)"
+        (difference,) = re.findall(pattern, said)
+        expected = scores_of["best of q-learning"] - scores_of[f"best of {other}"]
+        assert float(difference) == pytest.approx(expected, abs=0.0002)
     assert retrained["best of q-learning"] == pytest.approx(
         100 * statistics.mean(accuracies), abs=0.006
     )

@@ -115,7 +115,7 @@ def _verdicts(runs: Sequence[Summary]) -> list[str]:
     """Return one sentence for each comparison, whoever wins."""
     agent = runs[0]["settings"]["agent"]
     best_scores = [[run["searches"][x]["best"]["score"] for run in runs] for x in (agent, BASELINE)]
-    tests = [_means(runs, index, "test_scores") for index in (AGENT, RANDOM, REFERENCE)]
+    tests = {index: _means(runs, index, "test_scores") for index in (AGENT, REFERENCE, RANDOM)}
     accuracies = [_means(runs, index, "test_accuracies") for index in (AGENT, REFERENCE)]
     searches = [run["searches"][agent] for run in runs]
     learned = sum(x["mean_score_last_quarter"] > x["mean_score_first_quarter"] for x in searches)
